@@ -1,0 +1,65 @@
+# Every target works from a clean clone; `make help` lists them.
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+SHELLVENV := .venv-shell
+TARGET  ?= embedded
+BASE    ?=
+REPORTS := build/reports
+
+.PHONY: help demo test lint ptf p4 p4-check bench shell lock clean
+
+help:  ## List the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.ready: requirements.lock requirements-ptf.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("p4esp needs Python >= 3.11") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-ptf.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(SHELLVENV)/.ready: requirements-shell.lock
+	$(PYTHON) -m venv $(SHELLVENV)
+	$(SHELLVENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-shell.lock
+	@touch $@
+
+$(REPORTS):
+	@mkdir -p $@
+
+demo: $(VENV)/.ready  ## Two gateways: IKEv2, ESP both ways, and what is refused
+	$(BIN)/p4esp demo
+
+test: $(VENV)/.ready $(SHELLVENV)/.ready | $(REPORTS)  ## The whole suite on the embedded switch, without root
+	$(BIN)/python ptf-tests/run.py --target embedded
+	$(BIN)/pytest -n 2 --junitxml=$(REPORTS)/pytest.xml
+
+lint: $(VENV)/.ready  ## ruff, strict typing, and p4-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/p4esp p4 check
+
+ptf: $(VENV)/.ready | $(REPORTS)  ## Packet tests; TARGET=embedded or bmv2
+	$(BIN)/python ptf-tests/run.py --target $(TARGET)
+
+p4: $(VENV)/.ready  ## Compile p4src (p4c on PATH, else its docker image) and renew the stamp
+	$(BIN)/p4esp p4 build
+
+p4-check: $(VENV)/.ready  ## Fail when the committed artefacts are not those of the sources
+	$(BIN)/p4esp p4 check
+
+bench: $(VENV)/.ready  ## Benchmarks against peers in the same run; BASE=<rev> compares commits
+	$(BIN)/p4esp bench $(if $(BASE),--base $(BASE))
+
+shell: $(SHELLVENV)/.ready  ## p4runtime-shell in its own environment
+	$(SHELLVENV)/bin/python -m p4runtime_sh --grpc-addr 127.0.0.1:9559 --device-id 1 --election-id 0,1
+
+lock: $(VENV)/.ready  ## Renew the lock files
+	$(BIN)/pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header --extra test --extra build -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements-shell.lock requirements-shell.in
+
+clean:  ## Remove what the targets made
+	rm -rf build demo $(VENV) $(SHELLVENV)

@@ -1,0 +1,93 @@
+// Counters, the punt meter and the digest.
+#ifndef P4ESP_V1MODEL_ACCOUNTING
+#define P4ESP_V1MODEL_ACCOUNTING
+
+struct sa_event_t {
+    bit<8>  kind;
+    bit<16> sa;
+    bit<8>  generation;
+    bit<64> seq;
+}
+
+// Traffic of an SA, counted in pass 2 on what the engine and the window have accepted. Octets
+// are those of the frame on the crypto port.
+control sa_accounting(inout headers_t hdr, inout metadata_t meta) {
+    @name(".sa_out_traffic") @id(0x12000001)
+    counter(SIZE_SA, CounterType.packets_and_bytes) sa_out_traffic;
+    @name(".sa_in_traffic") @id(0x12000002)
+    counter(SIZE_SA, CounterType.packets_and_bytes) sa_in_traffic;
+
+    apply {
+        if (meta.path == path_t.SEALED) {
+            sa_out_traffic.count((bit<32>)meta.sa);
+        } else {
+            sa_in_traffic.count((bit<32>)meta.sa);
+        }
+    }
+}
+
+// Keeps a flood of one class from the controller and from the other classes.
+control punt_limit(inout headers_t hdr, inout metadata_t meta) {
+    @name(".punt_rate") @id(0x14000001)
+    meter(PUNT_REASONS, MeterType.packets) punt_rate;
+
+    action refuse() {
+        meta.punt = punt_t.NONE;
+        if (meta.drop_reason == drop_t.NONE) {
+            meta.drop_reason = drop_t.PUNT_LIMITED;
+        }
+    }
+
+    apply {
+        bit<2> colour = 0;
+        punt_rate.execute_meter((bit<32>)(bit<8>)meta.punt, colour);
+        if (colour == 2) {
+            refuse();
+        }
+    }
+}
+
+// The one place that drops, and the one that counts what became of a packet.
+control outcome_accounting(inout headers_t hdr, inout metadata_t meta,
+                           inout standard_metadata_t standard) {
+    @name(".drops") @id(0x12000003)
+    counter(DROP_REASONS, CounterType.packets) drops;
+    @name(".punts") @id(0x12000004)
+    counter(PUNT_REASONS, CounterType.packets) punts;
+    @name(".outcomes") @id(0x12000005)
+    counter(OUTCOMES, CounterType.packets) outcomes;
+
+    outcome_t outcome;
+
+    apply {
+        if (meta.punt != punt_t.NONE) {
+            punts.count((bit<32>)(bit<8>)meta.punt);
+        }
+        if (meta.drop_reason != drop_t.NONE) {
+            drops.count((bit<32>)(bit<8>)meta.drop_reason);
+            outcome = outcome_t.DROPPED;
+        } else if (meta.path == path_t.CONTROL) {
+            outcome = outcome_t.ANSWERED;
+        } else if (meta.punt != punt_t.NONE) {
+            outcome = outcome_t.PUNTED;
+        } else if (meta.path == path_t.SEAL || meta.path == path_t.OPEN) {
+            outcome = outcome_t.TO_ENGINE;
+        } else {
+            outcome = outcome_t.FORWARDED;
+        }
+        outcomes.count((bit<32>)(bit<8>)outcome);
+
+        if (meta.notify != event_t.NONE) {
+            digest<sa_event_t>(1, { (bit<8>)meta.notify, meta.sa, meta.generation, meta.seq });
+        }
+        if (hdr.packet_in.isValid()) {
+            standard.egress_spec = CPU_PORT;
+        } else if (outcome == outcome_t.DROPPED) {
+            mark_to_drop(standard);
+        } else {
+            standard.egress_spec = meta.egress_port;
+        }
+    }
+}
+
+#endif

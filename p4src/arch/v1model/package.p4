@@ -1,0 +1,80 @@
+// The gateway for the v1model architecture (bmv2 simple_switch, the embedded switch).
+#include <core.p4>
+#include <v1model.p4>
+
+#include "../../common/ids.p4"
+#include "../../common/sizes.p4"
+#include "../../common/headers.p4"
+#include "../../common/metadata.p4"
+#include "../../common/parser.p4"
+#include "state.p4"
+#include "accounting.p4"
+#include "../../esp_gateway.p4"
+
+control verify_checksums(inout headers_t hdr, inout metadata_t meta) {
+    apply {
+        verify_checksum(hdr.ip.isValid(),
+            { hdr.ip.version, hdr.ip.ihl, hdr.ip.dscp, hdr.ip.ecn, hdr.ip.total_len,
+              hdr.ip.identification, hdr.ip.reserved, hdr.ip.df, hdr.ip.mf,
+              hdr.ip.frag_offset, hdr.ip.ttl, hdr.ip.protocol, hdr.ip.src, hdr.ip.dst,
+              hdr.ip_opt.options },
+            hdr.ip.checksum, HashAlgorithm.csum16);
+    }
+}
+
+control ingress(inout headers_t hdr, inout metadata_t meta,
+                inout standard_metadata_t standard) {
+    gateway() forwarding;
+    outcome_accounting() accounting;
+
+    apply {
+        meta.ingress_port = standard.ingress_port;
+        meta.frame_len = (bit<16>)standard.packet_length;
+        meta.parse_failed = standard.parser_error == error.NoError ? 1w0 : 1;
+        meta.bad_checksum = standard.checksum_error;
+        forwarding.apply(hdr, meta);
+        accounting.apply(hdr, meta, standard);
+    }
+}
+
+control egress(inout headers_t hdr, inout metadata_t meta,
+               inout standard_metadata_t standard) {
+    apply {}
+}
+
+control update_checksums(inout headers_t hdr, inout metadata_t meta) {
+    apply {
+        update_checksum(meta.outer_built == 1,
+            { hdr.outer_ip.version, hdr.outer_ip.ihl, hdr.outer_ip.dscp, hdr.outer_ip.ecn,
+              hdr.outer_ip.total_len, hdr.outer_ip.identification, hdr.outer_ip.reserved,
+              hdr.outer_ip.df, hdr.outer_ip.mf, hdr.outer_ip.frag_offset, hdr.outer_ip.ttl,
+              hdr.outer_ip.protocol, hdr.outer_ip.src, hdr.outer_ip.dst },
+            hdr.outer_ip.checksum, HashAlgorithm.csum16);
+        update_checksum(meta.ip_changed == 1,
+            { hdr.ip.version, hdr.ip.ihl, hdr.ip.dscp, hdr.ip.ecn, hdr.ip.total_len,
+              hdr.ip.identification, hdr.ip.reserved, hdr.ip.df, hdr.ip.mf,
+              hdr.ip.frag_offset, hdr.ip.ttl, hdr.ip.protocol, hdr.ip.src, hdr.ip.dst,
+              hdr.ip_opt.options },
+            hdr.ip.checksum, HashAlgorithm.csum16);
+    }
+}
+
+control deparser(packet_out packet, in headers_t hdr) {
+    apply {
+        packet.emit(hdr.packet_in);
+        packet.emit(hdr.eth);
+        packet.emit(hdr.vlan);
+        packet.emit(hdr.cx);
+        packet.emit(hdr.outer_ip);
+        packet.emit(hdr.outer_opt);
+        packet.emit(hdr.outer_udp);
+        packet.emit(hdr.esp);
+        packet.emit(hdr.esp_iv);
+        packet.emit(hdr.ip);
+        packet.emit(hdr.ip_opt);
+    }
+}
+
+@pkginfo(name="p4esp_gateway", version="1")
+V1Switch(gateway_parser(), verify_checksums(), ingress(), egress(), update_checksums(),
+         deparser()) main;

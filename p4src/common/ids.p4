@@ -1,0 +1,186 @@
+// Every number that the pipeline, the controller and the engine agree on.
+// Values are never reused: a retired name keeps its number.
+#ifndef P4ESP_IDS
+#define P4ESP_IDS
+
+// Ports with a fixed meaning. The parser branches on them, never on an ethertype.
+const bit<9> CPU_PORT    = 510;
+const bit<9> CRYPTO_PORT = 509;
+
+const bit<16> ETHERTYPE_IPV4   = 0x0800;
+const bit<16> ETHERTYPE_ARP    = 0x0806;
+const bit<16> ETHERTYPE_VLAN   = 0x8100;
+// IEEE 802 local experimental: no host stack takes a frame to the engine for IP.
+const bit<16> ETHERTYPE_CRYPTO = 0x88B5;
+
+const bit<8> PROTO_ICMP  = 1;
+const bit<8> PROTO_IPV4  = 4;
+const bit<8> PROTO_TCP   = 6;
+const bit<8> PROTO_UDP   = 17;
+const bit<8> PROTO_ESP   = 50;
+const bit<8> PROTO_NONE  = 59;   // RFC 4303 2.6: dummy packet
+const bit<8> PROTO_SCTP  = 132;
+
+const bit<16> UDP_IKE       = 500;
+const bit<16> UDP_IKE_NAT_T = 4500;
+
+// What a port is for (table port_role).
+enum bit<8> role_t {
+    NONE        = 0,
+    PROTECTED   = 1,   // clear traffic of our site
+    UNPROTECTED = 2,   // the network in which only ESP is safe
+    CRYPTO      = 3,
+    CPU         = 4
+}
+
+// Which way a packet takes through the pipeline; chosen once, in classify.
+enum bit<8> path_t {
+    NONE    = 0,
+    PLAIN   = 1,    // subject to the SPD
+    SEAL    = 2,    // to be protected: pass 1, outbound
+    SEALED  = 3,    // the engine's answer: pass 2, outbound
+    OPEN    = 4,    // ESP addressed to us: pass 1, inbound
+    OPENED  = 5,    // the engine's answer: pass 2, inbound
+    FORWARD = 6,    // bypassed by policy
+    HOST    = 7,    // from the controller, to be routed
+    SEND    = 8,    // from the controller, to a named port
+    CONTROL = 9,    // control message about the state of an SA
+    PUNT    = 10    // for the controller
+}
+
+// What the layer above IP looks like (set by the parser).
+enum bit<8> l4_t {
+    OTHER     = 0,
+    PORTS     = 1,
+    ESP       = 2,
+    ESP_UDP   = 3,
+    IKE       = 4,
+    KEEPALIVE = 5,   // RFC 3948 2.3
+    NATT_RUNT = 6    // port 4500, too short for ESP or IKE
+}
+
+// Crypto port operations and status codes: docs/crypto-port.md.
+const bit<8> CX_SEAL         = 0x01;
+const bit<8> CX_OPEN         = 0x02;
+const bit<8> CX_SEALED       = 0x81;
+const bit<8> CX_OPENED       = 0x82;
+const bit<8> CX_FLAG_ESN     = 0x01;
+const bit<8> CX_FLAG_TRAILER = 0x02;
+const bit<8> CX_FLAG_TRIM    = 0x04;
+const bit<8> CX_DONE         = 0x00;
+const bit<8> CX_REQUEST      = 0xFF;
+// Set in the status of a packet that was authentic and is refused all the same.
+const bit<8> CX_AUTHENTIC    = 0x40;
+
+// Why a packet was dropped: the order of the inbound checks first (RFC 4301 5.2, RFC 4303 3.4).
+enum bit<8> drop_t {
+    NONE             = 0,
+    BAD_OUTER        = 1,
+    OUTER_FRAGMENT   = 2,
+    RUNT             = 3,
+    BAD_SPI          = 4,
+    NO_SA            = 5,
+    SA_EXPIRED       = 6,
+    ENCAP_MISMATCH   = 7,
+    BAD_LENGTH       = 8,
+    REPLAY_OLD       = 9,
+    REPLAY_DUP       = 10,
+    SEQ_ZERO         = 11,
+    BAD_ICV          = 12,
+    REPLAY_LATE      = 13,
+    BAD_PADLEN       = 14,
+    BAD_PAD          = 15,
+    DUMMY            = 16,
+    BAD_NH           = 17,
+    BAD_INNER        = 18,
+    ECN_DROP         = 19,
+    BAD_SELECTOR     = 20,
+    TTL              = 21,
+    SEQ_RANGE        = 22,
+    STALE_SA         = 23,
+    FORGED_CX        = 24,
+    NO_ENGINE        = 25,
+    ENGINE_NO_KEY    = 26,
+    ENGINE_STALE     = 27,
+    NONCE_REFUSED    = 28,
+    BAD_DESCRIPTOR   = 29,
+    ENGINE_OVERLOAD  = 30,
+    ENGINE_ERROR     = 31,
+    CLEAR_IN         = 32,
+    CLEAR_OUT        = 33,
+    HAIRPIN          = 34,
+    POLICY_DISCARD   = 35,
+    ACQUIRE          = 36,
+    NO_ROUTE         = 37,
+    NO_NEIGHBOUR     = 38,
+    NO_EGRESS        = 39,
+    NO_ROLE          = 40,
+    MALFORMED        = 41,
+    NOT_IPV4         = 42,
+    KEEPALIVE        = 43,
+    PUNT_LIMITED     = 44,
+    BAD_PACKET_OUT   = 45
+}
+
+// Why a packet goes to the controller; also the index of its meter.
+enum bit<8> punt_t {
+    NONE         = 0,
+    IKE_NEW      = 1,   // responder SPI zero
+    IKE_KNOWN    = 2,   // of a live IKE SA
+    IKE_OTHER    = 3,
+    ARP          = 4,
+    LOCAL        = 5,
+    ACQUIRE      = 6,
+    TTL          = 7,
+    NO_NEIGHBOUR = 8
+}
+
+// What became of a packet: the sum over all outcomes is the number of packets received.
+enum bit<8> outcome_t {
+    DROPPED   = 0,
+    FORWARDED = 1,
+    TO_ENGINE = 2,
+    PUNTED    = 3,
+    ANSWERED  = 4    // control message
+}
+
+enum bit<8> replay_op_t {
+    NONE   = 0,
+    CHECK  = 1,   // pass 1: read only
+    COMMIT = 2    // pass 2: authenticated
+}
+
+// Kinds of sa_event digests.
+enum bit<8> event_t {
+    NONE       = 0,
+    SOFT_LIMIT = 1,
+    HARD_LIMIT = 2
+}
+
+// packet_out.op
+const bit<8> OUT_SEND          = 1;
+const bit<8> OUT_ROUTE         = 2;
+const bit<8> CTL_READ_BOOT     = 16;
+const bit<8> CTL_READ_SEQ      = 17;
+const bit<8> CTL_SCRUB_SEQ     = 18;
+const bit<8> CTL_ADVANCE_SEQ   = 19;
+const bit<8> CTL_READ_TOP      = 20;
+const bit<8> CTL_SCRUB_TOP     = 21;
+const bit<8> CTL_READ_CELL     = 22;
+const bit<8> CTL_SCRUB_CELLS   = 23;
+
+// packet_in.status of a control message's answer
+enum bit<8> ctl_status_t {
+    OK        = 0,
+    BAD_OP    = 1,
+    BAD_INDEX = 2,
+    BACKWARD  = 3,   // ADVANCE_SEQ to a number already passed
+    NO_BOOT   = 4    // the boot entry is missing
+}
+
+// Outer DF bit of a tunnel (RFC 4301 8.1).
+const bit<2> DF_COPY  = 0;
+const bit<2> DF_SET   = 1;
+// DF_CLEAR = 2, and 3 means the same.
+
+#endif

@@ -1,0 +1,25 @@
+// Table and register sizes: a contract with the controller, kept in one place.
+#ifndef P4ESP_SIZES
+#define P4ESP_SIZES
+
+#define SIZE_PORT_ROLE     1024
+#define SIZE_EGRESS_IF     1024
+#define SIZE_LOCAL_V4      1024
+#define SIZE_IKE_SA        65536
+#define SIZE_SPD           4096
+#define SIZE_SA_SELECT     131072
+#define SIZE_SA            65536     // SAs a direction
+#define SIZE_SAD           65536
+#define SIZE_IN_POLICY     4096
+#define SIZE_ROUTE_V4      65536
+#define SIZE_NEIGHBOUR     65536
+
+#define SPACES             65536     // sequence spaces a direction
+#define REPLAY_CELLS       524288
+#define DROP_REASONS       64
+#define PUNT_REASONS       16
+#define OUTCOMES           8
+// Cells that one SCRUB_CELLS message clears at most.
+#define SCRUB_CELLS_MAX    16
+
+#endif

@@ -1,0 +1,29 @@
+// A packet-out of the controller: a frame for a port, a packet to be routed, or a control
+// message, which arch/ answers.
+control from_host_stage(inout headers_t hdr, inout metadata_t meta) {
+    action refuse() {
+        meta.drop_reason = drop_t.BAD_PACKET_OUT;
+    }
+
+    apply {
+        if (!hdr.packet_out.isValid()) {
+            refuse();
+        } else if (hdr.packet_out.op == OUT_SEND) {
+            meta.path = path_t.SEND;
+            meta.egress_port = hdr.packet_out.port[8:0];
+            if (!hdr.eth.isValid() || hdr.packet_out.port[15:9] != 0
+                || meta.egress_port == CPU_PORT || meta.egress_port == CRYPTO_PORT) {
+                refuse();
+            }
+        } else if (hdr.packet_out.op == OUT_ROUTE) {
+            meta.path = path_t.HOST;
+            meta.cleared = 1;
+            meta.ip_changed = 1;
+            if (!hdr.ip.isValid() || hdr.ip.version != 4 || hdr.ip.ihl < 5) {
+                refuse();
+            }
+        } else {
+            meta.path = path_t.CONTROL;
+        }
+    }
+}

@@ -1,0 +1,79 @@
+// Is it for us, and for which part of us? IKE goes to the controller only from here, so a
+// packet that merely passes by on port 500 is ordinary traffic.
+control local_stage(inout headers_t hdr, inout metadata_t meta) {
+    bit<16> payload_len;
+
+    @name(".is_local") @id(0x01000003)
+    action is_local(bit<16> local_id) {
+        meta.local = 1;
+        meta.local_id = local_id;
+    }
+
+    @name(".not_local") @id(0x01000004)
+    action not_local() {}
+
+    @name(".local_v4") @id(0x02000002)
+    table local_v4 {
+        key = { hdr.ip.dst : exact @name("dst"); }
+        actions = { is_local; @defaultonly not_local; }
+        const default_action = not_local;
+        size = SIZE_LOCAL_V4;
+    }
+
+    @name(".known_ike") @id(0x01000005)
+    action known_ike() {
+        meta.known_ike = 1;
+    }
+
+    @name(".unknown_ike") @id(0x01000006)
+    action unknown_ike() {}
+
+    @name(".ike_sa") @id(0x02000003)
+    table ike_sa {
+        key = { meta.ike_local_spi : exact @name("local_spi"); }
+        actions = { known_ike; @defaultonly unknown_ike; }
+        const default_action = unknown_ike;
+        size = SIZE_IKE_SA;
+    }
+
+    action punt(punt_t reason) {
+        meta.path = path_t.PUNT;
+        meta.punt = reason;
+    }
+
+    action accept_esp() {
+        meta.path = path_t.OPEN;
+        meta.esp_len = meta.l4 == l4_t.ESP ? payload_len : meta.udp_len - 8;
+    }
+
+    apply {
+        local_v4.apply();
+        if (meta.local == 1 && meta.path == path_t.PLAIN) {
+            payload_len = hdr.ip.total_len - ((bit<16>)hdr.ip.ihl << 2);
+            if (meta.role != role_t.UNPROTECTED) {
+                punt(punt_t.LOCAL);
+            } else if (hdr.ip.mf == 1 || hdr.ip.frag_offset != 0) {
+                meta.drop_reason = drop_t.OUTER_FRAGMENT;
+            } else if (hdr.ip.protocol == PROTO_UDP && meta.udp_len > payload_len) {
+                meta.drop_reason = drop_t.BAD_OUTER;
+            } else if (meta.l4 == l4_t.IKE) {
+                ike_sa.apply();
+                if (meta.known_ike == 1) {
+                    punt(punt_t.IKE_KNOWN);
+                } else if (meta.ike_new == 1) {
+                    punt(punt_t.IKE_NEW);
+                } else {
+                    punt(punt_t.IKE_OTHER);
+                }
+            } else if (meta.l4 == l4_t.KEEPALIVE) {
+                meta.drop_reason = drop_t.KEEPALIVE;
+            } else if (meta.l4 == l4_t.ESP && payload_len < 8 || meta.l4 == l4_t.NATT_RUNT) {
+                meta.drop_reason = drop_t.RUNT;
+            } else if (meta.l4 == l4_t.ESP || meta.l4 == l4_t.ESP_UDP) {
+                accept_esp();
+            } else {
+                punt(punt_t.LOCAL);
+            }
+        }
+    }
+}

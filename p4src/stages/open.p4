@@ -1,0 +1,35 @@
+// Pass 1, inbound: the request to the engine in front of the untouched packet.
+control open_stage(inout headers_t hdr, inout metadata_t meta) {
+    bit<8> aad_off;
+
+    action build_request() {
+        hdr.cx.setValid();
+        hdr.cx.op = CX_OPEN;
+        hdr.cx.flags = CX_FLAG_TRAILER | CX_FLAG_TRIM | (meta.esn == 1 ? CX_FLAG_ESN : 0);
+        hdr.cx.status = CX_REQUEST;
+        hdr.cx.next_header = 0;
+        hdr.cx.key = meta.key;
+        hdr.cx.seq = meta.seq;
+        hdr.cx.sa = (bit<24>)meta.sa;
+        hdr.cx.generation = meta.generation;
+        hdr.cx.space = (bit<24>)meta.space;
+        hdr.cx.pad_len = 0;
+        hdr.cx.aad_off = aad_off;
+        hdr.cx.aad_len = 8;
+        hdr.cx.iv_len = meta.iv_len;
+        hdr.cx.ct_off = aad_off + 8 + meta.iv_len;
+        hdr.cx.plain_len = meta.esp_len - 8 - (bit<16>)meta.iv_len;
+        hdr.cx.icv_len = meta.icv_len;
+        hdr.cx.align = meta.align;
+        hdr.eth.ether_type = ETHERTYPE_CRYPTO;
+        hdr.vlan.setInvalid();
+    }
+
+    apply {
+        aad_off = (bit<8>)hdr.ip.ihl << 2;
+        if (meta.l4 == l4_t.ESP_UDP) {
+            aad_off = aad_off + 8;
+        }
+        build_request();
+    }
+}

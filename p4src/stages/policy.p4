@@ -1,0 +1,57 @@
+// The SPD (RFC 4301 4.4.1): ordered rules over the clear packet, discard by default. A rule
+// belongs to one policy version; one write of the version's default action switches all.
+control policy_stage(inout headers_t hdr, inout metadata_t meta) {
+    @name(".set_policy_version") @id(0x01000007)
+    action set_policy_version(bit<8> version) {
+        meta.policy_version = version;
+    }
+
+    @name(".policy_version") @id(0x02000004)
+    table policy_version {
+        actions = { set_policy_version; }
+        default_action = set_policy_version(0);
+    }
+
+    @name(".protect") @id(0x01000008)
+    action protect(bit<16> policy) {
+        meta.policy = policy;
+        meta.path = path_t.SEAL;
+    }
+
+    @name(".bypass") @id(0x01000009)
+    action bypass() {
+        meta.path = path_t.FORWARD;
+        meta.cleared = 1;
+    }
+
+    @name(".discard") @id(0x0100000A)
+    action discard() {
+        meta.drop_reason = drop_t.POLICY_DISCARD;
+    }
+
+    @name(".spd") @id(0x02000005)
+    table spd {
+        key = {
+            meta.policy_version : ternary @name("version");
+            meta.role           : ternary @name("role");
+            hdr.ip.src          : ternary @name("src");
+            hdr.ip.dst          : ternary @name("dst");
+            hdr.ip.protocol     : ternary @name("protocol");
+            meta.l4_known       : ternary @name("l4_known");
+            meta.sport          : range   @name("sport");
+            meta.dport          : range   @name("dport");
+        }
+        actions = { protect; bypass; discard; }
+        const default_action = discard;
+        size = SIZE_SPD;
+    }
+
+    apply {
+        policy_version.apply();
+        spd.apply();
+        if (meta.path == path_t.SEAL && meta.role != role_t.PROTECTED) {
+            // RFC 4301 5.2: clear, though policy wants it protected.
+            meta.drop_reason = drop_t.CLEAR_IN;
+        }
+    }
+}

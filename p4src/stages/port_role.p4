@@ -1,0 +1,27 @@
+// What is this port for? A port and VLAN that nobody configured carries nothing.
+control port_role_stage(inout headers_t hdr, inout metadata_t meta) {
+    @name(".set_role") @id(0x01000001)
+    action set_role(bit<8> role) {
+        meta.role = (role_t)role;
+    }
+
+    @name(".no_role") @id(0x01000002)
+    action no_role() {
+        meta.drop_reason = drop_t.NO_ROLE;
+    }
+
+    @name(".port_role") @id(0x02000001)
+    table port_role {
+        key = {
+            meta.ingress_port : exact @name("ingress_port");
+            meta.vid          : exact @name("vid");
+        }
+        actions = { set_role; @defaultonly no_role; }
+        const default_action = no_role;
+        size = SIZE_PORT_ROLE;
+    }
+
+    apply {
+        port_role.apply();
+    }
+}

@@ -1,0 +1,40 @@
+// Pass 2: is this the engine's answer to a request of ours? An echo, a made-up frame or one
+// whose length did not change as it must goes no further.
+control reply_stage(inout headers_t hdr, inout metadata_t meta) {
+    bit<16> body_len;        // behind the descriptor
+
+    action forged() {
+        meta.drop_reason = drop_t.FORGED_CX;
+    }
+
+    action take_sa() {
+        meta.sa = hdr.cx.sa[15:0];
+        meta.generation = hdr.cx.generation;
+        meta.seq = hdr.cx.seq;
+    }
+
+    apply {
+        body_len = meta.frame_len - 46;
+        if (!hdr.cx.isValid() || hdr.cx.sa[23:16] != 0 || hdr.cx.status == CX_REQUEST) {
+            forged();
+        } else if (hdr.cx.op == CX_SEALED) {
+            meta.path = path_t.SEALED;
+            if (hdr.cx.status == CX_DONE
+                && (!hdr.outer_ip.isValid() || body_len != hdr.outer_ip.total_len)) {
+                forged();
+            }
+        } else if (hdr.cx.op == CX_OPENED) {
+            meta.path = path_t.OPENED;
+            if (hdr.cx.status == CX_DONE && !hdr.esp.isValid()) {
+                forged();
+            } else if (hdr.cx.status == CX_DONE
+                       && (body_len != (bit<16>)hdr.cx.ct_off + hdr.cx.plain_len
+                           || body_len + 2 + (bit<16>)hdr.cx.icv_len > hdr.outer_ip.total_len)) {
+                forged();
+            }
+        } else {
+            forged();
+        }
+        take_sa();
+    }
+}

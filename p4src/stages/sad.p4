@@ -1,0 +1,35 @@
+// The SAD (RFC 4301 4.4.2): destination, protocol and SPI name one inbound SA. Plain and
+// UDP-encapsulated ESP are the same protocol (RFC 7296 2.23).
+control sad_stage(inout headers_t hdr, inout metadata_t meta) {
+    @name(".open_by") @id(0x0100000F)
+    action open_by(bit<16> sa, bit<8> generation) {
+        meta.sa = sa;
+        meta.generation = generation;
+    }
+
+    @name(".no_sa") @id(0x01000010)
+    action no_sa() {
+        meta.drop_reason = drop_t.NO_SA;
+    }
+
+    @name(".sad") @id(0x02000008)
+    table sad {
+        key = {
+            meta.local_id : exact @name("local_id");
+            meta.protocol : exact @name("protocol");
+            meta.spi      : exact @name("spi");
+        }
+        actions = { open_by; @defaultonly no_sa; }
+        const default_action = no_sa;
+        size = SIZE_SAD;
+    }
+
+    apply {
+        if (meta.spi & 0xFFFFFF00 == 0) {
+            meta.drop_reason = drop_t.BAD_SPI;
+        } else {
+            meta.protocol = PROTO_ESP;
+            sad.apply();
+        }
+    }
+}
