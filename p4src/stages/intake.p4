@@ -24,7 +24,7 @@ control intake_stage(inout headers_t hdr, inout metadata_t meta) {
             refuse_ip();
         } else if (meta.bad_checksum == 1) {
             refuse_ip();
-        } else if (hdr.ip.total_len < header_len || hdr.ip.total_len + link_len > meta.frame_len) {
+        } else if (hdr.ip.total_len < header_len || hdr.ip.total_len > meta.frame_len - link_len) {
             refuse_ip();
         } else if (meta.parse_failed == 1) {
             refuse_layer4();

@@ -1,7 +1,10 @@
 // Pass 2: is this the engine's answer to a request of ours? An echo, a made-up frame or one
 // whose length did not change as it must goes no further.
 control reply_stage(inout headers_t hdr, inout metadata_t meta) {
-    bit<16> body_len;        // behind the descriptor
+    bit<32> body_len;        // behind the descriptor
+    bit<32> outer_len;
+    bit<32> inner_end;       // where an opened packet must end
+    bit<32> sealed_least;    // what it measured at least before it was opened
 
     action forged() {
         meta.drop_reason = drop_t.FORGED_CX;
@@ -14,13 +17,16 @@ control reply_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        body_len = meta.frame_len - 46;
+        body_len = (bit<32>)meta.frame_len - 46;
+        outer_len = (bit<32>)hdr.outer_ip.total_len;
+        inner_end = (bit<32>)hdr.cx.ct_off + (bit<32>)hdr.cx.plain_len;
+        sealed_least = body_len + 2 + (bit<32>)hdr.cx.icv_len;
         if (!hdr.cx.isValid() || hdr.cx.sa[23:16] != 0 || hdr.cx.status == CX_REQUEST) {
             forged();
         } else if (hdr.cx.op == CX_SEALED) {
             meta.path = path_t.SEALED;
             if (hdr.cx.status == CX_DONE
-                && (!hdr.outer_ip.isValid() || body_len != hdr.outer_ip.total_len)) {
+                && (!hdr.outer_ip.isValid() || body_len != outer_len)) {
                 forged();
             }
         } else if (hdr.cx.op == CX_OPENED) {
@@ -28,8 +34,7 @@ control reply_stage(inout headers_t hdr, inout metadata_t meta) {
             if (hdr.cx.status == CX_DONE && !hdr.esp.isValid()) {
                 forged();
             } else if (hdr.cx.status == CX_DONE
-                       && (body_len != (bit<16>)hdr.cx.ct_off + hdr.cx.plain_len
-                           || body_len + 2 + (bit<16>)hdr.cx.icv_len > hdr.outer_ip.total_len)) {
+                       && (body_len != inner_end || sealed_least > outer_len)) {
                 forged();
             }
         } else {

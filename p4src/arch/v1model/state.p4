@@ -4,11 +4,11 @@
 #define P4ESP_V1MODEL_STATE
 
 // Last sequence number sent, by outbound space.
-@name("sequence") register<bit<64>>(SPACES) sequence_register;
+@name(".sequence") @id(0x16000001) register<bit<64>>(SPACES) sequence_register;
 // Highest authenticated sequence number, by inbound space.
-@name("window_top") register<bit<64>>(SPACES) top_register;
+@name(".window_top") @id(0x16000002) register<bit<64>>(SPACES) top_register;
 // Tagged blocks of 32 sequence numbers: {block 32, bits 32}.
-@name("window_cell") register<bit<64>>(REPLAY_CELLS) cell_register;
+@name(".window_cell") @id(0x16000003) register<bit<64>>(REPLAY_CELLS) cell_register;
 
 const bit<64> SOFT_REPEAT_MASK = 0x3FF;   // a soft limit speaks again every 1,024 packets
 
