@@ -16,6 +16,7 @@
 #include "stages/sa_in.p4"
 #include "stages/esp_length.p4"
 #include "stages/engine_status.p4"
+#include "stages/sealed.p4"
 #include "stages/inner.p4"
 #include "stages/ecn.p4"
 #include "stages/selectors.p4"
@@ -146,6 +147,7 @@ control request(inout headers_t hdr, inout metadata_t meta) {
 control gateway(inout headers_t hdr, inout metadata_t meta) {
     classify()           classification;
     associate()          association;
+    sealed_stage()       sealed;
     admit()              admission;
     time_to_live_stage() time_to_live;
     request()            engine_request;
@@ -163,7 +165,9 @@ control gateway(inout headers_t hdr, inout metadata_t meta) {
                          || meta.path == path_t.OPEN || meta.path == path_t.OPENED)) {
             association.apply(hdr, meta);
         }
-        if (GOING_ON && meta.path == path_t.OPENED) {
+        if (GOING_ON && meta.path == path_t.SEALED) {
+            sealed.apply(hdr, meta);
+        } else if (GOING_ON && meta.path == path_t.OPENED) {
             admission.apply(hdr, meta);
         }
         if (GOING_ON && meta.punt == punt_t.NONE
@@ -175,10 +179,6 @@ control gateway(inout headers_t hdr, inout metadata_t meta) {
             engine_request.apply(hdr, meta);
         }
         if (meta.path == path_t.SEALED || meta.path == path_t.OPENED) {
-            // RFC 4301 5.1: only what is ESP has been sealed.
-            if (hdr.outer_ip.protocol == PROTO_ESP || hdr.outer_ip.protocol == PROTO_UDP) {
-                meta.cleared = 1;
-            }
             decap.apply(hdr, meta);
         }
         if (GOING_ON && meta.punt == punt_t.NONE

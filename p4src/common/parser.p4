@@ -65,8 +65,23 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         }
     }
 
+    // We built this outer header: it has no options.
     state parse_sealed {
         packet.extract(hdr.outer_ip);
+        transition select(hdr.outer_ip.protocol) {
+            PROTO_UDP: parse_sealed_udp;
+            PROTO_ESP: parse_sealed_esp;
+            default:   accept;
+        }
+    }
+
+    state parse_sealed_udp {
+        packet.extract(hdr.outer_udp);
+        transition parse_sealed_esp;
+    }
+
+    state parse_sealed_esp {
+        packet.extract(hdr.esp);
         transition accept;
     }
 
@@ -131,14 +146,16 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state parse_layer4 {
-        transition select(hdr.ip.frag_offset, hdr.ip.protocol) {
-            (0, PROTO_TCP):  peek_ports;
-            (0, PROTO_UDP):  peek_udp;
-            (0, PROTO_SCTP): peek_ports;
-            (0, PROTO_ICMP): peek_icmp;
-            (0, PROTO_ESP):  peek_esp;
-            (0, _):          no_ports;
-            default:         accept;
+        // A first fragment shows its ports, but may end before ESP or IKE begins.
+        transition select(hdr.ip.frag_offset, hdr.ip.mf, hdr.ip.protocol) {
+            (0, _, PROTO_TCP):  peek_ports;
+            (0, 0, PROTO_UDP):  peek_udp;
+            (0, 1, PROTO_UDP):  peek_ports;
+            (0, _, PROTO_SCTP): peek_ports;
+            (0, _, PROTO_ICMP): peek_icmp;
+            (0, 0, PROTO_ESP):  peek_esp;
+            (0, _, _):          no_ports;
+            default:            accept;
         }
     }
 

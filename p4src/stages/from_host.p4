@@ -1,11 +1,18 @@
 // A packet-out of the controller: a frame for a port, a packet to be routed, or a control
 // message, which arch/ answers.
 control from_host_stage(inout headers_t hdr, inout metadata_t meta) {
+    bit<16> ip_room;
+
     action refuse() {
         meta.drop_reason = drop_t.BAD_PACKET_OUT;
     }
 
     apply {
+        // Behind packet_out, 20 octets, and the link header.
+        ip_room = meta.frame_len - 34;
+        if (hdr.vlan.isValid()) {
+            ip_room = ip_room - 4;
+        }
         if (!hdr.packet_out.isValid()) {
             refuse();
         } else if (hdr.packet_out.op == OUT_SEND) {
@@ -19,7 +26,9 @@ control from_host_stage(inout headers_t hdr, inout metadata_t meta) {
             meta.path = path_t.HOST;
             meta.cleared = 1;
             meta.ip_changed = 1;
-            if (!hdr.ip.isValid() || hdr.ip.version != 4 || hdr.ip.ihl < 5) {
+            if (!hdr.ip.isValid() || hdr.ip.version != 4 || hdr.ip.ihl < 5
+                || hdr.ip.total_len < (bit<16>)hdr.ip.ihl << 2
+                || hdr.ip.total_len > ip_room) {
                 refuse();
             }
         } else {

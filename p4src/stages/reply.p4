@@ -21,7 +21,8 @@ control reply_stage(inout headers_t hdr, inout metadata_t meta) {
         outer_len = (bit<32>)hdr.outer_ip.total_len;
         inner_end = (bit<32>)hdr.cx.ct_off + (bit<32>)hdr.cx.plain_len;
         sealed_least = body_len + 2 + (bit<32>)hdr.cx.icv_len;
-        if (!hdr.cx.isValid() || hdr.cx.sa[23:16] != 0 || hdr.cx.status == CX_REQUEST) {
+        if (!hdr.cx.isValid() || hdr.eth.ether_type != ETHERTYPE_CRYPTO
+            || hdr.cx.sa[23:16] != 0 || hdr.cx.status == CX_REQUEST) {
             forged();
         } else if (hdr.cx.op == CX_SEALED) {
             meta.path = path_t.SEALED;
