@@ -1,0 +1,249 @@
+"""The invariants, one function each: a log in, violations out."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from typing import Final
+
+from p4esp.invariants.headers import Flow, esp_at, fingerprint, read_flow
+from p4esp.invariants.model import (
+    CounterState,
+    Log,
+    Packet,
+    Policy,
+    Role,
+    Rule,
+    Sealed,
+    Verdict,
+    Violation,
+    WindowState,
+)
+
+#: A secret this short may turn up in ciphertext by chance; only headers are searched for it.
+SHORT_SECRET: Final = 8
+#: Bytes of a frame that are headers, descriptor and IV included.
+HEADER_PART: Final = 96
+_DROPPED: Final = "DROPPED"
+_NO_REASON: Final = "NONE"
+
+
+# --- clear text ----------------------------------------------------------------------------
+
+
+def clear_text_out(log: Log) -> Iterator[Violation]:
+    """No packet that policy protects leaves an unprotected port readable."""
+    protected = _Fingerprints()
+    for packet in log.packets:
+        flow = read_flow(packet.frame)
+        if packet.inward and packet.role is Role.PROTECTED and flow and _protects(log, flow):
+            protected.add(fingerprint(packet.frame, flow))
+        if not packet.inward and packet.role is Role.UNPROTECTED:
+            yield from _clear_out(log, packet, flow, protected)
+
+
+def _clear_out(
+    log: Log, packet: Packet, flow: Flow | None, protected: _Fingerprints
+) -> Iterator[Violation]:
+    if flow and _protects(log, flow) and not _was_sealed(log, packet.frame, flow):
+        yield Violation(
+            Rule.CLEAR_TEXT_OUT,
+            packet.number,
+            f"{flow.source} -> {flow.destination} protocol {flow.protocol} left port {packet.port}",
+        )
+    elif at := protected.find(packet.frame):
+        yield Violation(
+            Rule.CLEAR_TEXT_OUT,
+            packet.number,
+            f"port {packet.port} shows a protected packet's addresses and data at byte {at}",
+        )
+
+
+def _protects(log: Log, flow: Flow) -> bool:
+    matching = (policy.verdict for policy in log.policies if _matches(policy, flow))
+    return next(matching, Verdict.DISCARD) is Verdict.PROTECT
+
+
+def _matches(policy: Policy, flow: Flow) -> bool:
+    return (
+        flow.source in policy.source
+        and flow.destination in policy.destination
+        and policy.protocol in (None, flow.protocol)
+        and _in_range(flow.source_port, policy.source_ports)
+        and _in_range(flow.destination_port, policy.destination_ports)
+    )
+
+
+def _in_range(port: int | None, bounds: tuple[int, int]) -> bool:
+    return port is None or bounds[0] <= port <= bounds[1]
+
+
+def _was_sealed(log: Log, frame: bytes, flow: Flow) -> bool:
+    start = esp_at(frame, flow)
+    if start is None:
+        return False
+    return any(frame[start + iv_end : flow.end] in log.sealed_texts for iv_end in (8, 16))
+
+
+def _any_at(frame: bytes, at: int, known: set[bytes]) -> bool:
+    return any(frame[at : at + length] in known for length in {len(whole) for whole in known})
+
+
+class _Fingerprints:
+    """Fingerprints of protected packets, found again wherever a frame's headers may hide one."""
+
+    _INDEX_LEN: Final = 8
+    _SEARCHED: Final = slice(14, 200)
+
+    def __init__(self) -> None:
+        self._by_start: dict[bytes, set[bytes]] = {}
+
+    def add(self, whole: bytes) -> None:
+        known = self._by_start.setdefault(whole[: self._INDEX_LEN], set())
+        known.add(whole)
+
+    def find(self, frame: bytes) -> int | None:
+        """Return where in ``frame`` one of them starts, None when none does."""
+        for start, known in self._by_start.items():
+            at = frame.find(start, self._SEARCHED.start, self._SEARCHED.stop)
+            while at >= 0:
+                if _any_at(frame, at, known):
+                    return at
+                at = frame.find(start, at + 1, self._SEARCHED.stop)
+        return None
+
+
+# --- nonces --------------------------------------------------------------------------------
+
+
+def nonce_repeated(log: Log) -> Iterator[Violation]:
+    """No IV is sealed twice under one key."""
+    first: dict[tuple[bytes, int], Sealed] = {}
+    for sealed in log.sealed:
+        earlier = first.setdefault((sealed.key, sealed.iv), sealed)
+        if earlier is not sealed:
+            yield Violation(
+                Rule.NONCE_REPEATED,
+                sealed.packet,
+                f"key {sealed.key.hex()} IV {sealed.iv:#018x}, first after packet {earlier.packet}",
+            )
+
+
+# --- replay windows ------------------------------------------------------------------------
+
+
+def window_moved(log: Log) -> Iterator[Violation]:
+    """A window's top and marks change to numbers that were authenticated, and no others."""
+    last: dict[int, WindowState] = {}
+    for state in log.windows:
+        before = None if state.fresh else last.get(state.space)
+        last[state.space] = state
+        yield from _window_step(before, state)
+
+
+def _window_step(before: WindowState | None, state: WindowState) -> Iterator[Violation]:
+    known = state.authenticated | (before.marked if before else frozenset())
+    tops = known | {before.top if before else 0}
+    if state.top not in tops:
+        yield _window(state, f"top is {state.top}, which no authentic packet had")
+    if before and state.top < before.top:
+        yield _window(state, f"top went back from {before.top} to {state.top}")
+    if unknown := sorted(state.marked - known):
+        yield _window(state, f"numbers {unknown[:5]} are marked, no authentic packet had them")
+
+
+def _window(state: WindowState, what: str) -> Violation:
+    return Violation(Rule.WINDOW_MOVED, state.packet, f"space {state.space}: {what}")
+
+
+# --- secrets -------------------------------------------------------------------------------
+
+
+def secret_exposed(log: Log) -> Iterator[Violation]:
+    """Key and salt bytes are in no packet, no message and no log."""
+    for name, secret in log.secrets.items():
+        forms = _written_forms(secret)
+        for text in log.texts:
+            if any(form in text.content or form in text.content.lower() for form in forms):
+                yield Violation(Rule.SECRET_EXPOSED, None, f"{name} is in {text.where}")
+        yield from _in_packets(log, name, secret)
+
+
+def _written_forms(secret: bytes) -> tuple[bytes, ...]:
+    plain = secret.hex()
+    return (
+        secret,
+        plain.encode(),
+        secret.hex(":").encode(),
+        secret.hex(" ").encode(),
+        base64.b64encode(secret).rstrip(b"="),
+        repr(secret)[2:-1].encode(),
+    )
+
+
+def _in_packets(log: Log, name: str, secret: bytes) -> Iterator[Violation]:
+    limit = HEADER_PART if len(secret) < SHORT_SECRET else None
+    for packet in log.packets:
+        if secret in packet.frame[:limit]:
+            yield Violation(
+                Rule.SECRET_EXPOSED, packet.number, f"{name} is in a frame of port {packet.port}"
+            )
+
+
+# --- counters ------------------------------------------------------------------------------
+
+
+def uncounted_drop(log: Log) -> Iterator[Violation]:
+    """Every dropped packet has a reason of its own name."""
+    for before, after in pairwise(log.counters):
+        dropped = after.outcomes.get(_DROPPED, 0) - before.outcomes.get(_DROPPED, 0)
+        reasons = Counter(after.drops)
+        reasons.subtract(before.drops)
+        if nameless := reasons.pop(_NO_REASON, 0):
+            yield _counter(Rule.UNCOUNTED_DROP, after, f"{nameless} drops have no reason")
+        if (named := sum(reasons.values())) + nameless != dropped:
+            what = f"{dropped} packets dropped, {named} of them by reason: {_shown(reasons)}"
+            yield _counter(Rule.UNCOUNTED_DROP, after, what)
+
+
+def counters_differ(log: Log) -> Iterator[Violation]:
+    """Outcomes add up to the packets that entered, and all but drops left again."""
+    for before, after in pairwise(log.counters):
+        outcomes = Counter(after.outcomes)
+        outcomes.subtract(before.outcomes)
+        entered, left = after.entered - before.entered, after.left - before.left
+        if (counted := sum(outcomes.values())) != entered:
+            what = f"{entered} packets entered, {counted} counted: {_shown(outcomes)}"
+            yield _counter(Rule.COUNTERS_DIFFER, after, what)
+        if (sent := counted - outcomes[_DROPPED]) != left:
+            what = f"{left} packets left, {sent} counted as sent: {_shown(outcomes)}"
+            yield _counter(Rule.COUNTERS_DIFFER, after, what)
+    yield from _engine_counters_differ(log)
+
+
+def _engine_counters_differ(log: Log) -> Iterator[Violation]:
+    for state in log.engine_counters:
+        if (told := _shown(state.told)) != (seen := _shown(state.seen)):
+            what = f"engine counted {told}, its port saw {seen}"
+            yield Violation(Rule.COUNTERS_DIFFER, state.packet, what)
+
+
+def _counter(rule: Rule, state: CounterState, what: str) -> Violation:
+    return Violation(rule, state.packet, what)
+
+
+def _shown(counts: Mapping[str, int]) -> str:
+    pairs = sorted((name, count) for name, count in counts.items() if count)
+    return ", ".join(f"{name} {count}" for name, count in pairs) or "nothing"
+
+
+RULES: Final[tuple[Callable[[Log], Iterator[Violation]], ...]] = (
+    clear_text_out,
+    nonce_repeated,
+    window_moved,
+    secret_exposed,
+    uncounted_drop,
+    counters_differ,
+)

@@ -1,0 +1,195 @@
+"""The key service is one interface, in process and over a unix socket of mode 0600."""
+
+import asyncio
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from p4esp.engine import (
+    Direction,
+    Engine,
+    EngineUnavailableError,
+    KeyService,
+    KeySpec,
+    KeyStoreError,
+    LocalKeys,
+)
+from p4esp.engine.check.requests import seal_request
+from p4esp.engine.client import EngineClient
+from p4esp.engine.errors import SocketPathError
+from p4esp.engine.keyserver import KeyServer, prepare_socket_path
+
+SPEC = KeySpec(Direction.SEAL, "AES-GCM-16-128", bytes(range(16)), b"salt", 3, 99)
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "keys.sock"
+
+
+@pytest_asyncio.fixture(params=["local", "socket"])
+async def keys(
+    request: pytest.FixtureRequest, engine: Engine, path: Path
+) -> AsyncIterator[KeyService]:
+    local = LocalKeys(engine, lambda: (False, "no switch"))
+    if request.param == "local":
+        yield local
+        return
+    server = KeyServer(local, path)
+    await server.start()
+    async with EngineClient(path) as client:
+        yield client
+    await server.stop()
+
+
+async def test_installed_key_seals_and_is_counted(keys: KeyService, engine: Engine) -> None:
+    handle = await keys.install(SPEC)
+    assert engine.process(seal_request(handle, 1, b"payload", gen=3).encode())[16] == 0
+    assert engine.process(seal_request(handle, 1, b"payload", gen=3).encode())[16] == 4
+    stats = await keys.stats()
+    (key,) = stats.keys
+    assert (stats.epoch, stats.replies["DONE"], stats.nonce_refused) == (engine.epoch, 1, 1)
+    assert (key.handle, key.direction, key.transform) == (handle, Direction.SEAL, SPEC.transform)
+    assert (key.generation, key.sa_index, key.packets, key.octets) == (3, 99, 1, 7)
+
+
+async def test_removed_key_is_gone(keys: KeyService, engine: Engine) -> None:
+    handle = await keys.install(SPEC)
+    await keys.remove(handle)
+    assert engine.process(seal_request(handle, 1, b"", gen=3).encode())[16] == 2
+    with pytest.raises(KeyStoreError, match=f"no key has handle {handle}"):
+        await keys.remove(handle)
+
+
+async def test_remove_all_says_how_many(keys: KeyService) -> None:
+    await keys.install(SPEC)
+    await keys.install(SPEC)
+    assert await keys.remove_all() == 2
+    assert (await keys.stats()).keys == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        (KeySpec(Direction.OPEN, "ROT13", b"", b""), "known: AES-GCM-16-128"),
+        (KeySpec(Direction.OPEN, "AES-GCM-16-256", b"short", b"salt"), "key of 32"),
+        (KeySpec(Direction.OPEN, "AES-GCM-16-128", bytes(16), b"salt", 300), "0..255"),
+    ],
+)
+async def test_refusal_names_what_is_accepted_and_shows_no_key(
+    keys: KeyService, spec: KeySpec, text: str
+) -> None:
+    with pytest.raises(KeyStoreError, match=text) as caught:
+        await keys.install(spec)
+    assert "short" not in str(caught.value)
+
+
+async def test_health_has_epoch_readiness_and_transforms(keys: KeyService, engine: Engine) -> None:
+    health = await keys.health()
+    assert (health.epoch, health.ready, health.detail) == (engine.epoch, False, "no switch")
+    assert "CHACHA20-POLY1305" in health.transforms
+
+
+def test_every_life_has_another_epoch() -> None:
+    assert Engine().epoch != Engine().epoch
+
+
+# --- the socket ----------------------------------------------------------------------------
+
+
+async def test_socket_is_ours_alone_and_goes_with_the_server(engine: Engine, path: Path) -> None:
+    server = KeyServer(LocalKeys(engine), path)
+    await server.start()
+    mode = path.stat().st_mode
+    assert stat.S_ISSOCK(mode)
+    assert stat.S_IMODE(mode) == 0o600
+    await server.stop()
+    assert not path.exists()
+
+
+async def test_umask_is_restored(engine: Engine, path: Path) -> None:
+    before = os.umask(0o022)
+    os.umask(before)
+    server = KeyServer(LocalKeys(engine), path)
+    await server.start()
+    after = os.umask(before)
+    await server.stop()
+    assert after == before
+
+
+async def test_second_engine_does_not_take_a_served_socket(engine: Engine, path: Path) -> None:
+    server = KeyServer(LocalKeys(engine), path)
+    await server.start()
+    with pytest.raises(SocketPathError, match="running engine"):
+        await KeyServer(LocalKeys(Engine()), path).start()
+    async with EngineClient(path) as client:
+        assert (await client.health()).epoch == engine.epoch
+    await server.stop()
+
+
+def test_stale_socket_is_replaced(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
+    prepare_socket_path(path)
+    assert not path.exists()
+
+
+def test_existing_file_is_refused_and_kept(path: Path) -> None:
+    path.write_text("mine")
+    with pytest.raises(SocketPathError, match="is no socket"):
+        prepare_socket_path(path)
+    assert path.read_text() == "mine"
+
+
+def test_symbolic_link_is_refused(path: Path) -> None:
+    path.symlink_to(path.parent / "elsewhere")
+    with pytest.raises(SocketPathError, match="is no socket"):
+        prepare_socket_path(path)
+
+
+def test_directory_that_others_write_is_refused(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    with pytest.raises(SocketPathError, match="writable by others"):
+        prepare_socket_path(shared / "keys.sock")
+
+
+def test_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SocketPathError, match="nowhere"):
+        prepare_socket_path(tmp_path / "nowhere" / "keys.sock")
+
+
+async def test_engine_that_is_gone_is_a_typed_error(path: Path) -> None:
+    async with EngineClient(path, timeout=2) as client:
+        with pytest.raises(EngineUnavailableError, match=r"keys\.sock did not answer GetHealth"):
+            await client.health()
+
+
+async def test_client_finds_the_engine_again(path: Path) -> None:
+    async with EngineClient(path, timeout=5) as client:
+        for _ in range(2):
+            engine = Engine()
+            server = KeyServer(LocalKeys(engine), path)
+            await server.start()
+            assert (await reach(client)) == engine.epoch
+            await server.stop()
+
+
+async def reach(client: EngineClient) -> str:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return (await client.health()).epoch
+            except EngineUnavailableError:
+                await asyncio.sleep(0.05)
