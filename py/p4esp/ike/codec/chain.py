@@ -1,0 +1,100 @@
+"""Chains of payloads behind generic headers (RFC 7296 3.2)."""
+
+from collections.abc import Sequence
+
+from p4esp.ike.codec.payload import AnyPayload, Payload, RawPayload
+from p4esp.ike.codec.payloads import (
+    Authentication,
+    Delete,
+    IdInitiator,
+    IdResponder,
+    KeyExchange,
+    Nonce,
+    Notify,
+    VendorId,
+)
+from p4esp.ike.codec.proposal import SecurityAssociation
+from p4esp.ike.codec.reader import Reader
+from p4esp.ike.codec.selectors import TsInitiator, TsResponder
+from p4esp.ike.constants import PayloadType
+from p4esp.ike.errors import ParseError, UnsupportedCriticalPayloadError
+
+MAX_PAYLOADS = 64
+GENERIC_HEADER_SIZE = 4
+_CRITICAL = 0x80
+_NAMED = frozenset(int(kind) for kind in PayloadType)
+_ENCRYPTED = (PayloadType.SK, PayloadType.SKF)
+
+PAYLOADS: dict[int, type[Payload]] = {
+    kind.TYPE: kind
+    for kind in (
+        SecurityAssociation,
+        KeyExchange,
+        IdInitiator,
+        IdResponder,
+        Authentication,
+        Nonce,
+        Notify,
+        Delete,
+        VendorId,
+        TsInitiator,
+        TsResponder,
+    )
+}
+"""Payload types with a parser. Others are kept raw, or refused when unknown and critical."""
+
+
+def generic_header(following: int, body_size: int) -> bytes:
+    """A generic payload header; the critical bit is never set by us (RFC 7296 2.5)."""
+    return bytes([following, 0]) + (GENERIC_HEADER_SIZE + body_size).to_bytes(2, "big")
+
+
+def encode_chain(payloads: Sequence[AnyPayload], after: int = 0) -> tuple[int, bytes]:
+    """First payload type and octets of a chain whose last header announces `after`."""
+    types = [payload.payload_type for payload in payloads] + [after]
+    parts: list[bytes] = []
+    for payload, following in zip(payloads, types[1:], strict=True):
+        body = payload.encode()
+        parts += generic_header(following, len(body)), body
+    return types[0], b"".join(parts)
+
+
+def parse_chain(first: int, data: bytes) -> tuple[AnyPayload, ...]:
+    """Read a chain that holds no encrypted payload and fills `data` exactly."""
+    reader = Reader(data, "payload chain")
+    payloads, ahead = parse_until_encrypted(first, reader)
+    if ahead in _ENCRYPTED:
+        raise ParseError("payload chain: an encrypted payload inside another, or where none may be")
+    return payloads
+
+
+def parse_until_encrypted(first: int, reader: Reader) -> tuple[tuple[AnyPayload, ...], int]:
+    """Read payloads up to the chain's end or an SK/SKF payload, whose type is then returned."""
+    payloads, ahead = list[AnyPayload](), first
+    while ahead != PayloadType.NONE and ahead not in _ENCRYPTED:
+        if len(payloads) == MAX_PAYLOADS:
+            raise ParseError(f"payload chain: more than {MAX_PAYLOADS} payloads")
+        following, critical, body = take_payload(reader)
+        payloads.append(_parse_payload(ahead, critical, body))
+        ahead = following
+    if ahead == PayloadType.NONE:
+        reader.finish()
+    return tuple(payloads), ahead
+
+
+def take_payload(reader: Reader) -> tuple[int, bool, bytes]:
+    """One generic header and its body: next type, critical bit, octets."""
+    following, flags = reader.take(2, "generic header")
+    size = reader.number(2, "payload length")
+    if size < GENERIC_HEADER_SIZE:
+        raise ParseError(f"payload chain: payload length {size} is below {GENERIC_HEADER_SIZE}")
+    return following, bool(flags & _CRITICAL), reader.take(size - GENERIC_HEADER_SIZE, "payload")
+
+
+def _parse_payload(kind: int, critical: bool, body: bytes) -> AnyPayload:
+    parser = PAYLOADS.get(kind)
+    if parser is not None:
+        return parser.parse(body)
+    if critical and kind not in _NAMED:
+        raise UnsupportedCriticalPayloadError(kind)
+    return RawPayload(kind, body)

@@ -1,0 +1,105 @@
+"""What the operator decides: peers, their children, timers and limits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from p4esp.ike.errors import CommandError
+from p4esp.ike.path import Path
+from p4esp.ike.proposals import Template
+from p4esp.ike.transport import Ports
+from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.selectors import Address, TrafficSelector
+
+DEFAULT_IKE = (Template.ike("aes256gcm16-aes128gcm16-prfsha256-x25519-ecp256"),)
+DEFAULT_ESP = (Template.esp("aes256gcm16-aes128gcm16-esn-noesn"),)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildConfig:
+    """A child SA we would make or accept, in tunnel mode."""
+
+    name: str
+    local_ts: tuple[TrafficSelector, ...]
+    remote_ts: tuple[TrafficSelector, ...]
+    proposals: tuple[Template, ...] = DEFAULT_ESP
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConfig:
+    """A peer, as initiator and as responder."""
+
+    name: str
+    local_id: Identity
+    remote_id: Identity
+    psk: bytes = field(repr=False)
+    """Pre-shared key, raw octets."""
+    local: Address | None = None
+    """Our address towards this peer; None: any."""
+    remote: Address | None = None
+    """The peer's address; None: any, then it can only be the initiator."""
+    proposals: tuple[Template, ...] = DEFAULT_IKE
+    children: tuple[ChildConfig, ...] = ()
+    dpd_delay: float | None = None
+    """Seconds of silence after which the peer must prove it lives; None: never asked."""
+    initial_contact: bool = True
+    """Tell the peer to drop what it still has of us, when we have nothing of it."""
+    force_encapsulation: bool = False
+    """Pretend to be behind a NAT, so that ESP is carried in UDP."""
+
+    def may_use(self, path: Path) -> bool:
+        """Whether the addresses of a path fit this peer."""
+        return self.local in (None, path.local.host) and self.remote in (None, path.remote.host)
+
+    def child(self, name: str) -> ChildConfig:
+        """The child configuration of a name."""
+        for child in self.children:
+            if child.name == name:
+                return child
+        names = ", ".join(child.name for child in self.children) or "none"
+        raise CommandError(f"peer {self.name} has no child {name!r}; it has {names}")
+
+
+@dataclass(frozen=True, slots=True)
+class Retransmission:
+    """When a request is sent again (RFC 7296 2.4). Times are seconds.
+
+    The defaults are strongSwan's: waits of 4, 7.2, 13, 23, 42 and 76 s, 165 s until giving up.
+    """
+
+    first: float = 4.0
+    base: float = 1.8
+    tries: int = 5
+    """Retransmissions after the first transmission."""
+    jitter: float = 0.1
+    """Largest share of a wait that may be taken off at random."""
+
+    def wait(self, sent: int, fraction: float) -> float:
+        """Seconds to wait after the transmission number `sent` (0 = the first).
+
+        `fraction`, 0 <= fraction < 1, is random.
+        """
+        return self.first * self.base**sent * (1.0 - self.jitter * fraction)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Timers (seconds) and limits of one endpoint."""
+
+    ports: Ports = field(default_factory=Ports)
+    retransmission: Retransmission = field(default_factory=Retransmission)
+    half_open_timeout: float = 30.0
+    """A responder forgets an IKE SA that is not authenticated by then."""
+    linger: float = 10.0
+    """A closed IKE SA still answers retransmissions of the last request for so long."""
+    max_half_open: int = 1000
+    max_half_open_per_source: int = 32
+    max_init_size: int = 4096
+    """Octets of the largest IKE_SA_INIT request that is looked at."""
+    max_children: int = 64
+    """Child SAs under one IKE SA, those being replaced included."""
+    unprotected_replies: float = 10.0
+    """Answers per second to messages outside any IKE SA (errors only)."""
+
+
+PeerLookup = Callable[[Path], tuple[PeerConfig, ...]]
+"""Configurations that may be meant by an IKE_SA_INIT request on a path."""

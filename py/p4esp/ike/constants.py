@@ -1,0 +1,122 @@
+"""Numbers of the IANA IKEv2 registry that this daemon knows by name."""
+
+from enum import IntEnum
+
+HEADER_SIZE = 28
+VERSION = 0x20
+NO_SPI = bytes(8)
+"""SPI of a side that has not chosen one yet."""
+
+ESN_NONE = 0
+ESN_EXTENDED = 1
+INTEG_NONE = 0
+KE_NONE = 0
+
+
+class ExchangeType(IntEnum):
+    """Exchange types (RFC 7296 3.1)."""
+
+    IKE_SA_INIT = 34
+    IKE_AUTH = 35
+    CREATE_CHILD_SA = 36
+    INFORMATIONAL = 37
+
+
+class PayloadType(IntEnum):
+    """Payload types (RFC 7296 3.2)."""
+
+    NONE = 0
+    SA = 33
+    KE = 34
+    IDI = 35
+    IDR = 36
+    CERT = 37
+    CERTREQ = 38
+    AUTH = 39
+    NONCE = 40
+    NOTIFY = 41
+    DELETE = 42
+    VENDOR = 43
+    TSI = 44
+    TSR = 45
+    SK = 46
+    CP = 47
+    EAP = 48
+    SKF = 53
+
+
+class ProtocolId(IntEnum):
+    """Security protocol identifiers (RFC 7296 3.3.1)."""
+
+    NONE = 0
+    IKE = 1
+    AH = 2
+    ESP = 3
+
+
+class TransformType(IntEnum):
+    """Transform types (RFC 7296 3.3.2)."""
+
+    ENCR = 1
+    PRF = 2
+    INTEG = 3
+    KE = 4
+    SN = 5
+
+
+class AttributeType(IntEnum):
+    """Transform attribute types (RFC 7296 3.3.5)."""
+
+    KEY_LENGTH = 14
+
+
+class AuthMethod(IntEnum):
+    """Authentication methods (RFC 7296 3.8)."""
+
+    SHARED_KEY = 2
+
+
+class TsType(IntEnum):
+    """Traffic selector types (RFC 7296 3.13.1)."""
+
+    IPV4_ADDR_RANGE = 7
+    IPV6_ADDR_RANGE = 8
+
+
+class NotifyType(IntEnum):
+    """Notify message types (RFC 7296 3.10.1): errors below 16384, status types from there."""
+
+    UNSUPPORTED_CRITICAL_PAYLOAD = 1
+    INVALID_IKE_SPI = 4
+    INVALID_MAJOR_VERSION = 5
+    INVALID_SYNTAX = 7
+    INVALID_MESSAGE_ID = 9
+    INVALID_SPI = 11
+    NO_PROPOSAL_CHOSEN = 14
+    INVALID_KE_PAYLOAD = 17
+    AUTHENTICATION_FAILED = 24
+    SINGLE_PAIR_REQUIRED = 34
+    NO_ADDITIONAL_SAS = 35
+    INTERNAL_ADDRESS_FAILURE = 36
+    FAILED_CP_REQUIRED = 37
+    TS_UNACCEPTABLE = 38
+    INVALID_SELECTORS = 39
+    TEMPORARY_FAILURE = 43
+    CHILD_SA_NOT_FOUND = 44
+    INITIAL_CONTACT = 16384
+    NAT_DETECTION_SOURCE_IP = 16388
+    NAT_DETECTION_DESTINATION_IP = 16389
+    COOKIE = 16390
+    USE_TRANSPORT_MODE = 16391
+    REKEY_SA = 16393
+
+
+FIRST_STATUS_NOTIFY = 16384
+
+
+def name_of(kind: type[IntEnum], value: int) -> str:
+    """The registry's name of a number, or the number itself where we know none."""
+    try:
+        return kind(value).name
+    except ValueError:
+        return str(value)

@@ -1,0 +1,1 @@
+"""Cryptography of IKEv2: PRFs, ciphers, key exchange methods, key schedule, authentication."""

@@ -1,0 +1,84 @@
+"""Key derivation for IKE SAs and child SAs (RFC 7296 2.13, 2.14, 2.17; RFC 5282 7)."""
+
+from dataclasses import dataclass, field
+
+from p4esp.ike.crypto.prf import Prf
+from p4esp.ipsec.algorithms import Suite
+from p4esp.ipsec.sa import DirectionKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Nonces:
+    """Ni and Nr: those of the exchange's initiator and responder, whoever owns the IKE SA."""
+
+    initiator: bytes
+    responder: bytes
+
+    @property
+    def joined(self) -> bytes:
+        """Ni | Nr."""
+        return self.initiator + self.responder
+
+
+@dataclass(frozen=True, slots=True)
+class IkeKeys:
+    """The keys of an IKE SA. `repr` shows none of them. With AEAD SK_e* end in the salt."""
+
+    d: bytes = field(repr=False)
+    ai: bytes = field(repr=False)
+    ar: bytes = field(repr=False)
+    ei: bytes = field(repr=False)
+    er: bytes = field(repr=False)
+    pi: bytes = field(repr=False)
+    pr: bytes = field(repr=False)
+
+
+def skeyseed(prf: Prf, nonces: Nonces, secret: bytes) -> bytes:
+    """SKEYSEED of an initial exchange."""
+    return prf(nonces.joined, secret)
+
+
+def ike_keys(
+    prf: Prf,
+    seed_key: bytes,
+    nonces: Nonces,
+    spis: bytes,
+    *,
+    encryption_size: int,
+    integrity_size: int = 0,
+) -> IkeKeys:
+    """Slice prf+(SKEYSEED, Ni | Nr | SPIi | SPIr) in the order of RFC 7296 2.14.
+
+    `spis` is SPIi | SPIr. `integrity_size` is 0 with an AEAD.
+    """
+    p, a, e = prf.size, integrity_size, encryption_size
+    sizes = (p, a, a, e, e, p, p)
+    stream = prf.expand(seed_key, nonces.joined + spis, sum(sizes))
+    return IkeKeys(*_slices(stream, sizes))
+
+
+def child_keymat(prf: Prf, sk_d: bytes, nonces: Nonces, size: int, secret: bytes = b"") -> bytes:
+    """KEYMAT of a child SA; `secret` is the new g^ir when the exchange carried KE payloads."""
+    return prf.expand(sk_d, secret + nonces.joined, size)
+
+
+def child_keys(
+    prf: Prf, sk_d: bytes, nonces: Nonces, suite: Suite
+) -> tuple[DirectionKeys, DirectionKeys]:
+    """Keys initiator to responder, then responder to initiator; the salt ends each slice."""
+    size = suite.keymat_size
+    stream = child_keymat(prf, sk_d, nonces, 2 * size)
+    forward, backward = _slices(stream, (size, size))
+    return _direction(forward, suite), _direction(backward, suite)
+
+
+def _direction(keymat: bytes, suite: Suite) -> DirectionKeys:
+    return DirectionKeys(keymat[: suite.key_size], keymat[suite.key_size :])
+
+
+def _slices(stream: bytes, sizes: tuple[int, ...]) -> list[bytes]:
+    parts, at = [], 0
+    for size in sizes:
+        parts.append(stream[at : at + size])
+        at += size
+    return parts

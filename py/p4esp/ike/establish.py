@@ -1,0 +1,19 @@
+"""From agreed algorithms and a shared secret to a protected IKE SA (RFC 7296 2.14)."""
+
+from p4esp.ike.codec.proposal import Proposal
+from p4esp.ike.crypto.schedule import Nonces, ike_keys, skeyseed
+from p4esp.ike.proposals import ike_suite
+from p4esp.ike.protection import Protection
+from p4esp.ike.state import IkeSaState
+
+
+def derive_keys(sa: IkeSaState, chosen: Proposal, nonces: Nonces, secret: bytes) -> None:
+    """Give the IKE SA its suite, keys and protection. Both SPIs must be set."""
+    suite = ike_suite(chosen)
+    seed = skeyseed(suite.prf, nonces, secret)
+    size = suite.cipher.keymat_size
+    keys = ike_keys(suite.prf, seed, nonces, sa.spi_i + sa.spi_r, encryption_size=size)
+    sa.proposal, sa.suite, sa.keys, sa.nonces = chosen, suite, keys, nonces
+    sa.protection = Protection(suite.cipher, keys, sa.initiator)
+    if sa.env.export_keys is not None:
+        sa.env.export_keys(sa.spi_i, sa.spi_r, suite, keys)

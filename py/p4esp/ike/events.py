@@ -1,0 +1,158 @@
+"""What the IKE core tells its owner. Every event is a fact: it needs no answer.
+
+Drain events before sending datagrams: a responder's answer must not leave before the inbound child
+SA that it promises is installed (RFC 7296 2.8).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from p4esp.ike.nat import NatStatus
+from p4esp.ike.path import Path
+from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.sa import ChildSaParams
+
+
+class DownReason(StrEnum):
+    """Why an SA is gone."""
+
+    LOCAL_DELETE = "deleted by us"
+    PEER_DELETE = "deleted by the peer"
+    REKEYED = "replaced by a rekeyed SA"
+    COLLISION = "redundant after a simultaneous rekey"
+    PEER_DEAD = "the peer does not answer"
+    INITIAL_CONTACT = "the peer started afresh"
+    IKE_SA_GONE = "its IKE SA is gone"
+    PROTOCOL_ERROR = "the peer broke the protocol"
+
+
+@dataclass(frozen=True, slots=True)
+class IkeSaInfo:
+    """An IKE SA, as far as others need to know it."""
+
+    spi: bytes
+    """Our SPI, 8 octets: names the IKE SA in commands and events."""
+    peer_spi: bytes
+    peer: str
+    """Name of the peer's configuration; empty while a responder does not know it yet."""
+    initiator: bool
+    path: Path
+    local_id: Identity | None = None
+    remote_id: Identity | None = None
+    suite: str = ""
+    nat: NatStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IkeEstablished:
+    """Both sides are authenticated."""
+
+    ike: IkeSaInfo
+    initial_contact: bool
+    """The peer said that it has no other IKE SA with us."""
+
+
+@dataclass(frozen=True, slots=True)
+class IkeDown:
+    """An established IKE SA is gone; a ChildDown for each of its children came before."""
+
+    ike: IkeSaInfo
+    reason: DownReason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NegotiationFailed:
+    """An IKE SA we tried to make did not come up."""
+
+    ike: IkeSaInfo
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InitRefused:
+    """The answer to IKE_SA_INIT was an error. It is not authenticated, so we keep waiting for a
+    better one until retransmission ends.
+    """
+
+    ike: IkeSaInfo
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationFailed:
+    """One side did not accept the other's proof of identity; no IKE SA is left."""
+
+    ike: IkeSaInfo
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildUp:
+    """A child SA is agreed on: install it, inbound first."""
+
+    child: ChildSaParams
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRekeyed:
+    """`new` takes over from `old`: install it, keep `old` inbound until its ChildDown and a while
+    after.
+
+    Send on `new` at once when `new.initiator`; otherwise go on sending on `old` until it is down,
+    because the peer may not have installed `new` yet (RFC 7296 2.8).
+    """
+
+    old: ChildSaParams
+    new: ChildSaParams
+
+
+@dataclass(frozen=True, slots=True)
+class ChildDown:
+    """A child SA is gone. Its inbound SPI is the allocator's again only when its owner says so."""
+
+    child: ChildSaParams
+    reason: DownReason
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFailed:
+    """A child SA we asked for was not made; the IKE SA stays."""
+
+    ike: IkeSaInfo
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PathChanged:
+    """The peer's authenticated messages now come from elsewhere: its NAT mapping changed.
+
+    Outbound child SAs must follow.
+    """
+
+    ike: IkeSaInfo
+    old: Path
+    new: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAlive:
+    """The peer answered a liveness check that was asked for by command."""
+
+    ike: IkeSaInfo
+
+
+Event = (
+    IkeEstablished
+    | IkeDown
+    | NegotiationFailed
+    | InitRefused
+    | AuthenticationFailed
+    | ChildUp
+    | ChildRekeyed
+    | ChildDown
+    | ChildFailed
+    | PathChanged
+    | PeerAlive
+)

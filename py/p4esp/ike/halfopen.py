@@ -1,0 +1,77 @@
+"""IKE SAs that strangers made us open: found again for repeats, counted, limited."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from typing import Self
+
+from p4esp.ike.config import Settings
+from p4esp.ike.path import Path, UdpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class InitKey:
+    """What identifies an IKE_SA_INIT request: a repeat has the same octets (RFC 7296 2.1)."""
+
+    spi_i: bytes
+    remote: UdpAddress
+    digest: bytes
+
+    @classmethod
+    def of(cls, spi_i: bytes, message: bytes, path: Path) -> Self:
+        """The key of a request."""
+        return cls(spi_i, path.remote, hashlib.sha256(message).digest())
+
+
+class HalfOpen:
+    """Responder IKE SAs by the request that made them; half-open until authenticated."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._spis: dict[InitKey, bytes] = {}
+        self._waiting: set[InitKey] = set()
+        self._sources: Counter[bytes] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit over all sources is reached."""
+        return len(self._waiting) >= self._settings.max_half_open
+
+    def source_full(self, path: Path) -> bool:
+        """Whether the limit of this source is reached."""
+        return self._sources[_source(path.remote)] >= self._settings.max_half_open_per_source
+
+    def find(self, key: InitKey) -> bytes | None:
+        """Our SPI of the IKE SA that this very request made."""
+        return self._spis.get(key)
+
+    def add(self, key: InitKey, own_spi: bytes) -> None:
+        """Count a new half-open IKE SA."""
+        self._spis[key] = own_spi
+        self._waiting.add(key)
+        self._sources[_source(key.remote)] += 1
+
+    def graduate(self, key: InitKey) -> None:
+        """The initiator has proved who it is; repeats of its request stay known."""
+        if key not in self._waiting:
+            return
+        self._waiting.remove(key)
+        source = _source(key.remote)
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]
+
+    def remove(self, key: InitKey) -> None:
+        """The IKE SA is gone."""
+        self.graduate(key)
+        del self._spis[key]
+
+
+def _source(address: UdpAddress) -> bytes:
+    """What counts as one source: an IPv4 address, an IPv6 /64."""
+    packed = address.host.packed
+    return packed[:8] if isinstance(address.host, IPv6Address) else packed

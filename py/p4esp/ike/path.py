@@ -1,0 +1,37 @@
+"""Where datagrams come from and go to."""
+
+from dataclasses import dataclass
+
+from p4esp.ipsec.selectors import Address
+
+
+@dataclass(frozen=True, slots=True)
+class UdpAddress:
+    """An IP address and a UDP port."""
+
+    host: Address
+    port: int
+
+    def __str__(self) -> str:
+        return (
+            f"[{self.host}]:{self.port}" if self.host.version == 6 else f"{self.host}:{self.port}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Our end and the peer's end of a UDP conversation, as seen here."""
+
+    local: UdpAddress
+    remote: UdpAddress
+
+    def __str__(self) -> str:
+        return f"{self.local} - {self.remote}"
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """Octets for the peer, and the path they take."""
+
+    data: bytes
+    path: Path

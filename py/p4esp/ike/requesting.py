@@ -1,0 +1,112 @@
+"""Our side of exchanges: a queue of tasks, one request at a time (RFC 7296 2.1-2.4, 2.21)."""
+
+from p4esp.ike.codec.header import Header
+from p4esp.ike.codec.message import Message
+from p4esp.ike.constants import ExchangeType
+from p4esp.ike.errors import IkeError, IntegrityError
+from p4esp.ike.events import DownReason
+from p4esp.ike.path import Path
+from p4esp.ike.state import IkeSaState
+from p4esp.ike.tasks.base import InitiatorTask, Verdict
+from p4esp.ike.teardown import OVER, give_up
+from p4esp.ike.trace import TraceKind
+from p4esp.ike.window import Outstanding, RequestWindow
+from p4esp.ike.wire import Wire
+
+
+class Requesting:
+    """Runs initiator tasks: sends, retransmits, matches responses."""
+
+    def __init__(self, state: IkeSaState, wire: Wire) -> None:
+        self._state = state
+        self._wire = wire
+        self._window = RequestWindow(state.env.settings.retransmission)
+
+    @property
+    def deadline(self) -> float | None:
+        """When the outstanding request is due for retransmission."""
+        outstanding = self._window.outstanding
+        return outstanding.deadline if outstanding else None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is outstanding or queued."""
+        return self._window.outstanding is None and not self._state.tasks
+
+    def settle(self) -> None:
+        """Send the next request when its turn has come; give everything back when it is over."""
+        if self._state.phase in OVER:
+            self._abandon()
+            return
+        while self._window.outstanding is None and self._state.tasks:
+            task = self._state.tasks.popleft()
+            if task.prepare(self._state):
+                self._send(task)
+
+    def _abandon(self) -> None:
+        outstanding = self._window.outstanding
+        self._window.complete()
+        if outstanding is not None:
+            outstanding.task.abandon(self._state)
+        self._state.abandon_tasks()
+
+    def _send(self, task: InitiatorTask) -> None:
+        if self._window.exhausted:
+            give_up(self._state, DownReason.PROTOCOL_ERROR, "all message IDs are used up")
+            return
+        data = self._build(task, self._window.next_id)
+        self._window.send(task, data, self._state.now, self._state.env.fraction())
+        self._wire.send(data, self._state.path)
+
+    def _build(self, task: InitiatorTask, message_id: int) -> bytes:
+        payloads = task.build(self._state) + self._wire.additions(task.exchange, response=False)
+        data = self._wire.encode(task.exchange, message_id, payloads, response=False)
+        if task.exchange is ExchangeType.IKE_SA_INIT:
+            self._state.init_request = data
+        return data
+
+    def receive(self, message: Message, path: Path) -> None:
+        """Take in a response."""
+        outstanding = self._window.answered_by(message.header)
+        if outstanding is None:
+            self._wire.drop(path, "answers no outstanding request", message.header)
+            return
+        try:
+            inbound = self._wire.open(message, path)
+            verdict = outstanding.task.process(self._state, inbound)
+        except IntegrityError as error:
+            self._wire.drop(path, str(error), message.header)
+        except IkeError as error:
+            self._refuse(message.header, path, error)
+        else:
+            self._conclude(outstanding, verdict)
+
+    def _refuse(self, header: Header, path: Path, error: IkeError) -> None:
+        """Before there are keys wait for a better response; an authentic one that is malformed
+        ends the IKE SA (RFC 7296 2.21).
+        """
+        self._wire.drop(path, str(error), header)
+        if header.exchange != ExchangeType.IKE_SA_INIT:
+            give_up(self._state, DownReason.PROTOCOL_ERROR, str(error))
+
+    def _conclude(self, outstanding: Outstanding, verdict: Verdict) -> None:
+        if verdict is Verdict.DONE:
+            self._window.complete()
+        elif verdict is Verdict.RETRY:
+            data = self._build(outstanding.task, outstanding.message_id)
+            self._window.replace(data, self._state.now, self._state.env.fraction())
+            self._wire.send(data, self._state.path)
+
+    def handle_timer(self) -> None:
+        """Retransmit when it is time; give up when all tries are spent."""
+        outstanding, now = self._window.outstanding, self._state.now
+        if outstanding is None or now < outstanding.deadline:
+            return
+        data = self._window.retransmit(now, self._state.env.fraction())
+        if data is not None:
+            self._wire.resend(TraceKind.RETRANSMITTED, data, self._state.path)
+            return
+        self._abandon()
+        tries = 1 + outstanding.sent
+        reason = f"no answer to {outstanding.task.exchange.name}, sent {tries} times"
+        give_up(self._state, DownReason.PEER_DEAD, reason)

@@ -1,0 +1,140 @@
+"""The peer's side of exchanges: its requests and our answers (RFC 7296 2.1-2.3, 2.21)."""
+
+from p4esp.ike.codec.header import Header, parse_header
+from p4esp.ike.codec.message import Message, encode_clear
+from p4esp.ike.codec.payload import AnyPayload
+from p4esp.ike.codec.payloads import Notify
+from p4esp.ike.constants import NO_SPI, ExchangeType, NotifyType
+from p4esp.ike.errors import (
+    AuthenticationError,
+    IkeError,
+    IntegrityError,
+    Refusal,
+    UnsupportedCriticalPayloadError,
+)
+from p4esp.ike.events import AuthenticationFailed, DownReason
+from p4esp.ike.path import Path
+from p4esp.ike.state import IkeSaState, Phase
+from p4esp.ike.tasks.base import Inbound, ResponderTask
+from p4esp.ike.tasks.create_child import CreateChildResponder
+from p4esp.ike.tasks.ike_auth import IkeAuthResponder
+from p4esp.ike.tasks.ike_init import IkeInitResponder
+from p4esp.ike.tasks.informational import InformationalResponder
+from p4esp.ike.teardown import close
+from p4esp.ike.trace import TraceKind
+from p4esp.ike.window import Arrival, ResponseWindow
+from p4esp.ike.wire import Wire
+
+_ESTABLISHED: dict[int, type[ResponderTask]] = {
+    ExchangeType.CREATE_CHILD_SA: CreateChildResponder,
+    ExchangeType.INFORMATIONAL: InformationalResponder,
+}
+"""Exchanges a peer may start once the IKE SA is established."""
+
+
+class Responding:
+    """Runs responder tasks: each request once, in order, with its answer kept for repeats."""
+
+    def __init__(self, state: IkeSaState, wire: Wire) -> None:
+        self._state = state
+        self._wire = wire
+        self._window = ResponseWindow()
+
+    def receive(self, message: Message, path: Path) -> None:
+        """Take in a request."""
+        header = message.header
+        arrival = self._window.classify(header.message_id, message.raw)
+        task = self._task_for(header.exchange)
+        if arrival is Arrival.REPEATED:
+            self._wire.resend(TraceKind.REPEATED, self._window.response, path)
+        elif arrival is Arrival.OUTSIDE or task is None:
+            self._wire.drop(path, "message ID or exchange is not the one expected", header)
+        else:
+            self._run(task, message, path)
+
+    def _task_for(self, exchange: int) -> ResponderTask | None:
+        sa = self._state
+        if sa.phase in (Phase.ESTABLISHED, Phase.DELETING):
+            task = _ESTABLISHED.get(exchange)
+            return task() if task else None
+        if sa.phase is not Phase.NEGOTIATING or sa.initiator:
+            return None
+        if sa.keys is None:
+            return IkeInitResponder() if exchange == ExchangeType.IKE_SA_INIT else None
+        return IkeAuthResponder() if exchange == ExchangeType.IKE_AUTH else None
+
+    def _run(self, task: ResponderTask, message: Message, path: Path) -> None:
+        try:
+            payloads = self._process(task, self._wire.open(message, path))
+        except IntegrityError as error:
+            self._wire.drop(path, str(error), message.header)
+        except Refusal as refusal:
+            self._refuse(message, path, refusal)
+        except UnsupportedCriticalPayloadError as error:
+            self._refuse(message, path, self._critical(error))
+        except IkeError as error:
+            self._malformed(message, path, error)
+        else:
+            self._answer(message, path, payloads)
+
+    def _process(self, task: ResponderTask, request: Inbound) -> list[AnyPayload]:
+        task.process(self._state, request)
+        payloads = task.build(self._state)
+        exchange = ExchangeType(request.header.exchange)
+        return payloads + self._wire.additions(exchange, response=True)
+
+    def _answer(self, message: Message, path: Path, payloads: list[AnyPayload]) -> None:
+        exchange, message_id = ExchangeType(message.header.exchange), message.header.message_id
+        data = self._wire.encode(exchange, message_id, payloads, response=True)
+        if exchange is ExchangeType.IKE_SA_INIT:
+            self._state.init_response = data
+        self._window.commit(message.raw, data)
+        self._wire.send(data, path)
+
+    def _critical(self, error: UnsupportedCriticalPayloadError) -> Refusal:
+        """Fatal only while the IKE SA is being made (RFC 7296 2.21.2)."""
+        return Refusal(
+            NotifyType.UNSUPPORTED_CRITICAL_PAYLOAD,
+            str(error),
+            data=bytes([error.payload_type]),
+            fatal=self._state.phase is Phase.NEGOTIATING,
+        )
+
+    def _malformed(self, message: Message, path: Path, error: IkeError) -> None:
+        """Silence in IKE_SA_INIT; under protection INVALID_SYNTAX, and the end of the IKE SA."""
+        if message.header.exchange == ExchangeType.IKE_SA_INIT:
+            self._wire.drop(path, str(error), message.header)
+        else:
+            refusal = Refusal(NotifyType.INVALID_SYNTAX, str(error), fatal=True)
+            self._refuse(message, path, refusal)
+
+    def _refuse(self, message: Message, path: Path, refusal: Refusal) -> None:
+        self._wire.drop(path, str(refusal), message.header)
+        notify = Notify(refusal.notify, refusal.data, refusal.protocol, refusal.spi)
+        if message.header.exchange == ExchangeType.IKE_SA_INIT:
+            self._refuse_init(message.header, path, notify)
+            return
+        self._answer(message, path, [notify])
+        if isinstance(refusal, AuthenticationError):
+            self._state.events.append(AuthenticationFailed(self._state.info(), refusal.reason))
+        if refusal.fatal:
+            close(self._state, DownReason.PROTOCOL_ERROR, str(refusal))
+
+    def _refuse_init(self, request: Header, path: Path, notify: Notify) -> None:
+        """An unprotected error with SPIr zero (RFC 7296 2.6)."""
+        header = Header(request.spi_i, NO_SPI, request.exchange, False, True, request.message_id)
+        self._wire.send(encode_clear(header, [notify]), path)
+
+    def refuse_critical(
+        self, data: bytes, path: Path, error: UnsupportedCriticalPayloadError
+    ) -> None:
+        """Answer an IKE_SA_INIT request with an unknown critical payload; drop any other message,
+        whose clear payloads nobody vouches for.
+        """
+        header = parse_header(data)
+        self._wire.drop(path, str(error), header)
+        fresh = not self._state.initiator and self._state.keys is None
+        if fresh and header.exchange == ExchangeType.IKE_SA_INIT and not header.response:
+            data = bytes([error.payload_type])
+            notify = Notify(NotifyType.UNSUPPORTED_CRITICAL_PAYLOAD, data)
+            self._refuse_init(header, path, notify)

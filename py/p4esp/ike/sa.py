@@ -1,0 +1,267 @@
+"""One IKE SA without clock, socket, task or random source: octets and time go in, octets, events
+and the next deadline come out.
+"""
+
+from collections.abc import Sequence
+from typing import Self
+
+from p4esp.ike.children import ChildPhase, ChildSa
+from p4esp.ike.codec.header import Header
+from p4esp.ike.codec.message import parse_message
+from p4esp.ike.config import ChildConfig, PeerConfig
+from p4esp.ike.constants import NO_SPI, ExchangeType
+from p4esp.ike.crypto.keyexchange import RandomSource
+from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloadError
+from p4esp.ike.events import DownReason, Event, IkeSaInfo
+from p4esp.ike.path import Datagram, Path
+from p4esp.ike.requesting import Requesting
+from p4esp.ike.responding import Responding
+from p4esp.ike.state import Environment, IkeSaState, Phase
+from p4esp.ike.tasks.base import InitiatorTask
+from p4esp.ike.tasks.create_child import CreateChild
+from p4esp.ike.tasks.ike_init import IkeInit
+from p4esp.ike.tasks.informational import CheckLiveness, DeleteChild, DeleteIke
+from p4esp.ike.teardown import give_up
+from p4esp.ike.wire import Wire
+
+SPI_SIZE = 8
+
+
+class IkeSa:
+    """An IKE SA in either role. Times are seconds on one monotonic clock of the caller's.
+
+    After each call the caller drains `next_event()`, then `datagrams_to_send()`, then asks
+    `get_timer()` when to call `handle_timer()`.
+    """
+
+    def __init__(self, state: IkeSaState) -> None:
+        """Use `initiate` or `respond`."""
+        self._state = state
+        self._wire = Wire(state)
+        self._requesting = Requesting(state, self._wire)
+        self._responding = Responding(state, self._wire)
+        self._created = state.now
+        self._closed: float | None = None
+
+    @classmethod
+    def initiate(
+        cls,
+        env: Environment,
+        peer: PeerConfig,
+        path: Path,
+        now: float,
+        *,
+        child: ChildConfig | None = None,
+        first_contact: bool = False,
+    ) -> Self:
+        """Start an IKE SA with a peer, and a child SA with it when `child` is given.
+
+        `first_contact`: there is no other IKE SA with this peer.
+        """
+        state = IkeSaState(env, path, now, spi_i=_new_spi(env.random), peer=peer)
+        state.first_contact = first_contact
+        sa = cls(state)
+        sa._start(IkeInit(state, child))
+        return sa
+
+    @classmethod
+    def respond(
+        cls,
+        env: Environment,
+        candidates: Sequence[PeerConfig],
+        path: Path,
+        now: float,
+        spi_i: bytes,
+    ) -> Self:
+        """Be ready for the IKE_SA_INIT request of an initiator whose SPI is `spi_i`."""
+        spi_r = _new_spi(env.random)
+        return cls(IkeSaState(env, path, now, spi_i=spi_i, spi_r=spi_r, candidates=candidates))
+
+    @property
+    def info(self) -> IkeSaInfo:
+        """A summary."""
+        return self._state.info()
+
+    @property
+    def phase(self) -> Phase:
+        """Where the IKE SA is in its life."""
+        return self._state.phase
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the peer has proved who it is."""
+        return self._state.authenticated
+
+    @property
+    def own_spi(self) -> bytes:
+        """Our SPI, 8 octets."""
+        return self._state.own_spi
+
+    @property
+    def children(self) -> list[ChildSa]:
+        """The child SAs, those being replaced or deleted included."""
+        return list(self._state.children)
+
+    def receive_datagram(self, data: bytes, path: Path, now: float) -> None:
+        """Take in an IKE message, without non-ESP marker. Whatever it holds, nothing is raised."""
+        self._state.now = now
+        try:
+            self._receive(data, path)
+        except UnsupportedCriticalPayloadError as error:
+            self._responding.refuse_critical(data, path, error)
+        except ParseError as error:
+            self._wire.drop(path, str(error))
+        if self._stillborn():
+            self._state.phase = Phase.DEAD
+        self._settle()
+
+    def _stillborn(self) -> bool:
+        """Whether the request that a responder was made for came to nothing."""
+        sa = self._state
+        return sa.phase is Phase.NEGOTIATING and not sa.initiator and sa.keys is None
+
+    def _receive(self, data: bytes, path: Path) -> None:
+        message = parse_message(data)
+        if not self._is_ours(message.header):
+            reason = "SPIs or initiator flag are not those of this IKE SA"
+            self._wire.drop(path, reason, message.header)
+        elif message.header.response:
+            self._requesting.receive(message, path)
+        else:
+            self._responding.receive(message, path)
+
+    def _is_ours(self, header: Header) -> bool:
+        sa = self._state
+        if header.spi_i != sa.spi_i or header.initiator == sa.initiator:
+            return False
+        if header.exchange == ExchangeType.IKE_SA_INIT:
+            return header.response or header.spi_r == NO_SPI
+        return header.spi_r == sa.spi_r
+
+    def datagrams_to_send(self, now: float) -> list[Datagram]:
+        """Messages that leave now, without non-ESP marker."""
+        self._state.now = now
+        return self._wire.take_outbox()
+
+    def next_event(self) -> Event | None:
+        """The oldest event not yet taken."""
+        events = self._state.events
+        return events.popleft() if events else None
+
+    def get_timer(self) -> float | None:
+        """When `handle_timer` is due; None: never."""
+        times = [self._requesting.deadline, self._expiry(), self._silence_ends()]
+        times += [time for time, _ in self._state.deferred]
+        return min((time for time in times if time is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Do what has become due; harmless when nothing has."""
+        self._state.now = now
+        if _due(self._expiry(), now):
+            self._state.phase = Phase.DEAD
+        if _due(self._silence_ends(), now):
+            self._state.tasks.append(CheckLiveness(report=False))
+        self._requesting.handle_timer()
+        self._resume_deferred()
+        self._settle()
+
+    def _expiry(self) -> float | None:
+        """When a half-open or a closed IKE SA is forgotten."""
+        settings = self._state.env.settings
+        if self._closed is not None:
+            return self._closed + settings.linger
+        half_open = self._state.phase is Phase.NEGOTIATING and not self._state.initiator
+        return self._created + settings.half_open_timeout if half_open else None
+
+    def _silence_ends(self) -> float | None:
+        """When a silent peer must prove that it lives (RFC 7296 2.4)."""
+        if self._state.phase is not Phase.ESTABLISHED or not self._requesting.idle:
+            return None
+        delay = self._state.config.dpd_delay
+        return None if delay is None else self._wire.last_heard + delay
+
+    def _resume_deferred(self) -> None:
+        now, deferred = self._state.now, self._state.deferred
+        self._state.tasks.extend(task for time, task in deferred if time <= now)
+        self._state.deferred = [(time, task) for time, task in deferred if time > now]
+
+    def _settle(self) -> None:
+        self._requesting.settle()
+        if self._state.phase is Phase.CLOSED and self._closed is None:
+            self._closed = self._state.now
+            self._state.forget_keys()
+
+    def create_child(self, name: str, now: float) -> None:
+        """Ask for a child SA of the peer's configuration."""
+        self._require_established()
+        self._command(CreateChild(self._state.config.child(name)), now)
+
+    def rekey_child(self, spi_in: int, now: float) -> None:
+        """Replace a child SA by a fresh one with the same selectors, then delete the old one."""
+        child = self._child(spi_in)
+        if child.phase is not ChildPhase.INSTALLED or child.successor is not None:
+            raise CommandError(f"child SA {spi_in:08x} is being replaced or deleted already")
+        self._command(CreateChild(child.config, child), now)
+
+    def delete_child(self, spi_in: int, now: float) -> None:
+        """Delete a child SA at both ends."""
+        self._require_established()
+        child = self._child(spi_in)
+        if child.phase is ChildPhase.DELETING:
+            raise CommandError(f"child SA {spi_in:08x} is being deleted already")
+        self._command(DeleteChild(child, DownReason.LOCAL_DELETE), now)
+
+    def check_liveness(self, now: float) -> None:
+        """Ask the peer for a sign of life: `PeerAlive`, or `IkeDown` in the end."""
+        self._command(CheckLiveness(report=True), now)
+
+    def delete(self, now: float) -> None:
+        """Delete the IKE SA, or stop making it; requests not yet sent are forgotten."""
+        if self._state.phase is Phase.NEGOTIATING:
+            self.abort(DownReason.LOCAL_DELETE, now)
+            return
+        self._require_established()
+        self._state.abandon_tasks()
+        self._state.phase = Phase.DELETING
+        self._state.now = now
+        self._start(DeleteIke())
+
+    def abort(self, reason: DownReason, now: float) -> None:
+        """End the IKE SA without telling the peer."""
+        self._state.now = now
+        give_up(self._state, reason, str(reason))
+        self._settle()
+
+    def note_inbound_traffic(self, now: float) -> None:
+        """A child SA received an authentic packet, so the peer lives (RFC 7296 2.4)."""
+        self._wire.last_heard = max(self._wire.last_heard, now)
+
+    def _child(self, spi_in: int) -> ChildSa:
+        child = self._state.children.by_inbound(spi_in)
+        if child is None:
+            raise CommandError(f"there is no child SA with inbound SPI {spi_in:08x}")
+        return child
+
+    def _command(self, task: InitiatorTask, now: float) -> None:
+        self._require_established()
+        self._state.now = now
+        self._start(task)
+
+    def _require_established(self) -> None:
+        if self._state.phase is not Phase.ESTABLISHED:
+            raise CommandError(f"the IKE SA is {self._state.phase.name}, must be ESTABLISHED")
+
+    def _start(self, task: InitiatorTask) -> None:
+        self._state.tasks.append(task)
+        self._settle()
+
+
+def _due(time: float | None, now: float) -> bool:
+    return time is not None and time <= now
+
+
+def _new_spi(random: RandomSource) -> bytes:
+    spi = random(SPI_SIZE)
+    while spi == NO_SPI:
+        spi = random(SPI_SIZE)
+    return spi

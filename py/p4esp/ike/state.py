@@ -1,0 +1,171 @@
+"""What is known about one IKE SA: the data that tasks and extensions read and change."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
+
+from p4esp.ike.children import ChildSa, ChildTable
+from p4esp.ike.codec.proposal import Proposal
+from p4esp.ike.config import PeerConfig, Settings
+from p4esp.ike.constants import NO_SPI
+from p4esp.ike.crypto.keyexchange import RandomSource
+from p4esp.ike.crypto.schedule import IkeKeys, Nonces
+from p4esp.ike.crypto.suite import IkeSuite
+from p4esp.ike.events import ChildDown, DownReason, Event, IkeSaInfo
+from p4esp.ike.nat import NatStatus
+from p4esp.ike.path import Path
+from p4esp.ike.protection import Protection
+from p4esp.ike.trace import TraceHook
+
+if TYPE_CHECKING:
+    from p4esp.ike.extensions.base import Extension
+    from p4esp.ike.tasks.base import InitiatorTask
+
+
+class SpiAllocator(Protocol):
+    """Gives out inbound ESP SPIs: 256..0xFFFFFFFF, never one that is in use."""
+
+    def allocate(self) -> int:
+        """A free SPI, from now on in use; `LookupError` when no more child SAs can be had."""
+
+    def release(self, spi: int) -> None:
+        """Take back an SPI that no ChildUp or ChildRekeyed event has named."""
+
+
+KeyExport = Callable[[bytes, bytes, IkeSuite, IkeKeys], None]
+"""Called with SPIi, SPIr, algorithms and keys of each new IKE SA; only for explicit key export."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What an IKE SA needs from outside, shared by all SAs of an endpoint."""
+
+    random: RandomSource
+    spis: SpiAllocator
+    settings: Settings
+    extensions: Sequence["Extension"] = ()
+    trace: TraceHook | None = None
+    export_keys: KeyExport | None = None
+
+    def fraction(self) -> float:
+        """A random number, 0 <= fraction < 1."""
+        return int.from_bytes(self.random(4), "big") / 2**32
+
+
+class Phase(Enum):
+    """Life of an IKE SA."""
+
+    NEGOTIATING = auto()
+    """Not authenticated; half-open when we are the responder."""
+    ESTABLISHED = auto()
+    DELETING = auto()
+    """We asked the peer to delete it."""
+    CLOSED = auto()
+    """Over, but retransmissions of the last request still get their answer for a while."""
+    DEAD = auto()
+
+
+class IkeSaState:
+    """One IKE SA's data. `initiator` and SPIs are those of the IKE SA, not of an exchange."""
+
+    def __init__(
+        self,
+        env: Environment,
+        path: Path,
+        now: float,
+        *,
+        spi_i: bytes,
+        spi_r: bytes = NO_SPI,
+        peer: PeerConfig | None = None,
+        candidates: Sequence[PeerConfig] = (),
+    ) -> None:
+        """With `peer` we are the initiator; a responder has `candidates` until IKE_AUTH."""
+        self.env = env
+        self.path = path
+        self.now = now
+        self.initiator = peer is not None
+        self.spi_i, self.spi_r = spi_i, spi_r
+        self.peer = peer
+        self.candidates = tuple(candidates)
+        self.phase = Phase.NEGOTIATING
+        self.authenticated = False
+        self.init_request = self.init_response = b""
+        self.nonces = Nonces(b"", b"")
+        self.proposal: Proposal | None = None
+        self.suite: IkeSuite | None = None
+        self.keys: IkeKeys | None = None
+        self.protection: Protection | None = None
+        self.nat: NatStatus | None = None
+        self.first_contact = False
+        """Initiator: we have no other IKE SA with the peer. Responder: the peer says so."""
+        self.children = ChildTable()
+        self.awaiting_child = False
+        """Whether the peer may already have a child SA whose answer has not reached us."""
+        self.early_deletes: set[int] = set()
+        """Peer's SPIs that it deleted while we were awaiting such an answer."""
+        self.events: deque[Event] = deque()
+        self.tasks: deque[InitiatorTask] = deque()
+        self.deferred: list[tuple[float, InitiatorTask]] = []
+
+    @property
+    def own_spi(self) -> bytes:
+        """The SPI by which messages reach us."""
+        return self.spi_i if self.initiator else self.spi_r
+
+    @property
+    def peer_spi(self) -> bytes:
+        """The peer's SPI; zero while unknown."""
+        return self.spi_r if self.initiator else self.spi_i
+
+    @property
+    def config(self) -> PeerConfig:
+        """The peer's configuration; known to the initiator, and to all once authenticated."""
+        if self.peer is None:
+            raise RuntimeError("the peer of this IKE SA is not known yet")
+        return self.peer
+
+    @property
+    def secrets(self) -> tuple[IkeSuite, IkeKeys]:
+        """Algorithms and keys; there are some once IKE_SA_INIT is done."""
+        if self.suite is None or self.keys is None:
+            raise RuntimeError("this IKE SA has no keys")
+        return self.suite, self.keys
+
+    def info(self) -> IkeSaInfo:
+        """A summary for events."""
+        peer = self.peer
+        return IkeSaInfo(
+            self.own_spi,
+            self.peer_spi,
+            peer.name if peer else "",
+            self.initiator,
+            self.path,
+            peer.local_id if peer else None,
+            peer.remote_id if peer else None,
+            str(self.suite) if self.suite else "",
+            self.nat,
+        )
+
+    def abandon_tasks(self) -> None:
+        """Forget everything that was to be asked."""
+        tasks = [*self.tasks, *(task for _, task in self.deferred)]
+        self.tasks.clear()
+        self.deferred.clear()
+        for task in tasks:
+            task.abandon(self)
+
+    def forget_keys(self) -> None:
+        """Drop all key material; nothing more is sent or understood."""
+        self.keys = self.protection = None
+
+    def drop_child(self, child: ChildSa, reason: DownReason) -> None:
+        """Forget a child SA and say so."""
+        self.children.remove(child)
+        self.events.append(ChildDown(child.params, reason))
+
+    def drop_children(self, reason: DownReason) -> None:
+        """Forget all child SAs and say so."""
+        for child in self.children:
+            self.drop_child(child, reason)

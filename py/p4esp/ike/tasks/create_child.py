@@ -1,0 +1,195 @@
+"""CREATE_CHILD_SA: new child SAs and rekeying of old ones (RFC 7296 1.3, 2.8, 2.25)."""
+
+from p4esp.ike.children import ChildPhase, ChildSa
+from p4esp.ike.codec.payload import AnyPayload
+from p4esp.ike.codec.payloads import Nonce, Notify
+from p4esp.ike.codec.proposal import SecurityAssociation
+from p4esp.ike.config import ChildConfig
+from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId, name_of
+from p4esp.ike.crypto.schedule import Nonces
+from p4esp.ike.errors import IkeError, ParseError, Refusal
+from p4esp.ike.events import ChildFailed, ChildRekeyed, ChildUp, DownReason
+from p4esp.ike.negotiation import ChildOffer, accept_answer, answer_offer, make_offer
+from p4esp.ike.state import IkeSaState, Phase
+from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
+from p4esp.ike.tasks.informational import DeleteChild, DeleteSpi
+
+NONCE_SIZE = 32
+RETRY_DELAY = (5.0, 15.0)
+"""Seconds, least and most, before trying again after TEMPORARY_FAILURE."""
+MAX_RETRIES = 10
+
+
+class CreateChild(InitiatorTask):
+    """Our half: ask for a new child SA, or for the successor of one we have."""
+
+    exchange = ExchangeType.CREATE_CHILD_SA
+
+    def __init__(self, config: ChildConfig, replaces: ChildSa | None = None) -> None:
+        self._config = config
+        self._old = replaces
+        self._retries = 0
+        self._nonce = b""
+        self._offer: ChildOffer | None = None
+
+    def prepare(self, sa: IkeSaState) -> bool:
+        """Rekey only while the old SA is there and nobody else replaces or deletes it."""
+        if self._old is not None and not _replaceable(sa, self._old):
+            return False
+        try:
+            self._offer = make_offer(sa, self._config, self._old)
+        except Refusal as refusal:
+            sa.events.append(ChildFailed(sa.info(), self._config.name, str(refusal)))
+        return self._offer is not None
+
+    def build(self, sa: IkeSaState) -> list[AnyPayload]:
+        """[N(REKEY_SA)] SA Ni TSi TSr."""
+        offer = self._made_offer()
+        sa.awaiting_child = True
+        self._nonce = sa.env.random(NONCE_SIZE)
+        return [*self._rekey(), offer.association(), Nonce(self._nonce), *offer.selectors()]
+
+    def _made_offer(self) -> ChildOffer:
+        if self._offer is None:
+            raise RuntimeError("CREATE_CHILD_SA was not prepared")
+        return self._offer
+
+    def _rekey(self) -> list[AnyPayload]:
+        if self._old is None:
+            return []
+        self._old.phase = ChildPhase.REKEYING
+        spi = self._old.params.spi_in.to_bytes(4, "big")
+        return [Notify(NotifyType.REKEY_SA, protocol=ProtocolId.ESP, spi=spi)]
+
+    def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
+        """Take the new SA up, or see what the refusal asks for."""
+        sa.awaiting_child = False
+        if self._old is not None and self._old.phase is ChildPhase.REKEYING:
+            self._old.phase = ChildPhase.INSTALLED
+        error = reply.payloads.error()
+        if error is None:
+            self._conclude(sa, reply)
+        else:
+            self.abandon(sa)
+            self._refused(sa, error.type)
+        sa.early_deletes.clear()
+        return Verdict.DONE
+
+    def abandon(self, sa: IkeSaState) -> None:
+        """Give back the SPI."""
+        if self._offer is not None:
+            sa.env.spis.release(self._offer.spi)
+            self._offer = None
+
+    def _conclude(self, sa: IkeSaState, reply: Inbound) -> None:
+        offer = self._made_offer()
+        nonces = Nonces(self._nonce, reply.payloads.one(Nonce).data)
+        try:
+            child = accept_answer(sa, offer, reply.payloads, nonces)
+        except IkeError as bad:
+            sa.tasks.append(DeleteSpi(offer.spi))
+            sa.events.append(ChildFailed(sa.info(), self._config.name, str(bad)))
+        else:
+            self._take_up(sa, child)
+
+    def _take_up(self, sa: IkeSaState, child: ChildSa) -> None:
+        old = self._old
+        if child.params.spi_out in sa.early_deletes:
+            self._drop_deleted(sa, child)
+        elif old is None:
+            sa.events.append(ChildUp(child.params))
+        elif old.successor is not None and child.lowest_nonce < old.successor.lowest_nonce:
+            self._lose(sa, child)
+        else:
+            self._replace(sa, old, child)
+
+    def _drop_deleted(self, sa: IkeSaState, child: ChildSa) -> None:
+        sa.children.remove(child)
+        self.abandon(sa)
+        reason = "the peer deleted it before its answer reached us"
+        sa.events.append(ChildFailed(sa.info(), self._config.name, reason))
+
+    @staticmethod
+    def _lose(sa: IkeSaState, child: ChildSa) -> None:
+        """Both ends rekeyed at once and ours has the lowest nonce: it goes (RFC 7296 2.8.1)."""
+        sa.events.append(ChildUp(child.params))
+        sa.tasks.append(DeleteChild(child, DownReason.COLLISION))
+
+    @staticmethod
+    def _replace(sa: IkeSaState, old: ChildSa, child: ChildSa) -> None:
+        sa.events.append(ChildRekeyed(old.params, child.params))
+        if old in sa.children:
+            sa.tasks.append(DeleteChild(old, DownReason.REKEYED))
+
+    def _refused(self, sa: IkeSaState, error: int) -> None:
+        if error == NotifyType.TEMPORARY_FAILURE and self._retries < MAX_RETRIES:
+            self._retries += 1
+            least, most = RETRY_DELAY
+            delay = least + (most - least) * sa.env.fraction()
+            sa.deferred.append((sa.now + delay, self))
+        elif error == NotifyType.CHILD_SA_NOT_FOUND and self._old is not None:
+            self._start_over(sa, self._old)
+        else:
+            reason = name_of(NotifyType, error)
+            sa.events.append(ChildFailed(sa.info(), self._config.name, reason))
+
+    def _start_over(self, sa: IkeSaState, old: ChildSa) -> None:
+        """The peer has lost the SA: drop it here too and make a new one (RFC 7296 2.25.1)."""
+        if old in sa.children and old.successor is None:
+            sa.drop_child(old, DownReason.PEER_DELETE)
+            sa.tasks.append(CreateChild(self._config))
+
+
+def _replaceable(sa: IkeSaState, old: ChildSa) -> bool:
+    return old in sa.children and old.phase is not ChildPhase.DELETING and old.successor is None
+
+
+class CreateChildResponder(ResponderTask):
+    """The peer's half, without a new key exchange."""
+
+    def __init__(self) -> None:
+        self._answer: list[AnyPayload] = []
+
+    def process(self, sa: IkeSaState, request: Inbound) -> None:
+        """Make the child SA, or refuse with the notify RFC 7296 2.25 names."""
+        payloads = request.payloads
+        self._check_possible(sa, payloads.one(SecurityAssociation))
+        rekey = payloads.notify(NotifyType.REKEY_SA)
+        old = None if rekey is None else _find_rekeyed(sa, rekey)
+        nonces = Nonces(payloads.one(Nonce).data, sa.env.random(NONCE_SIZE))
+        child, (association, *selectors) = answer_offer(sa, payloads, nonces)
+        self._answer = [association, Nonce(nonces.responder), *selectors]
+        if old is None:
+            sa.events.append(ChildUp(child.params))
+        else:
+            old.successor = child
+            sa.events.append(ChildRekeyed(old.params, child.params))
+
+    @staticmethod
+    def _check_possible(sa: IkeSaState, offer: SecurityAssociation) -> None:
+        if sa.phase is Phase.DELETING:
+            raise Refusal(NotifyType.TEMPORARY_FAILURE, "the IKE SA is being deleted")
+        if any(proposal.protocol == ProtocolId.IKE for proposal in offer.proposals):
+            raise Refusal(NotifyType.NO_ADDITIONAL_SAS, "rekeying an IKE SA is not supported")
+
+    def build(self, sa: IkeSaState) -> list[AnyPayload]:
+        """SA Nr TSi TSr."""
+        return self._answer
+
+
+def _find_rekeyed(sa: IkeSaState, rekey: Notify) -> ChildSa:
+    if rekey.protocol not in (ProtocolId.AH, ProtocolId.ESP) or len(rekey.spi) != 4:
+        raise ParseError("N(REKEY_SA) names no child SA")
+    child = sa.children.by_outbound(int.from_bytes(rekey.spi, "big"))
+    if child is None and sa.awaiting_child:
+        raise Refusal(NotifyType.TEMPORARY_FAILURE, "the child SA may be one not yet known here")
+    if child is None or rekey.protocol != ProtocolId.ESP:
+        raise Refusal(
+            NotifyType.CHILD_SA_NOT_FOUND,
+            f"there is no child SA with SPI {rekey.spi.hex()}",
+            protocol=rekey.protocol,
+            spi=rekey.spi,
+        )
+    if child.phase is ChildPhase.DELETING or child.successor in sa.children:
+        raise Refusal(NotifyType.TEMPORARY_FAILURE, "the child SA is being deleted or replaced")
+    return child

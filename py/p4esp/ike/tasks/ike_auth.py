@@ -1,0 +1,195 @@
+"""IKE_AUTH with pre-shared keys (RFC 7296 1.2, 2.15)."""
+
+from p4esp.ike.codec.payload import AnyPayload
+from p4esp.ike.codec.payloads import Authentication, IdInitiator, IdResponder, Notify
+from p4esp.ike.codec.proposal import SecurityAssociation
+from p4esp.ike.config import ChildConfig, PeerConfig
+from p4esp.ike.constants import AuthMethod, ExchangeType, NotifyType, name_of
+from p4esp.ike.crypto.auth import same_secret, shared_key_auth, signed_octets
+from p4esp.ike.errors import AuthenticationError, IkeError, Refusal
+from p4esp.ike.events import (
+    AuthenticationFailed,
+    ChildFailed,
+    ChildUp,
+    IkeEstablished,
+)
+from p4esp.ike.negotiation import ChildOffer, accept_answer, answer_offer, make_offer
+from p4esp.ike.proposals import select
+from p4esp.ike.state import IkeSaState, Phase
+from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
+from p4esp.ike.tasks.informational import DeleteIke, DeleteSpi
+
+
+class IkeAuth(InitiatorTask):
+    """Our half: prove who we are, check the answer, and ask for the first child SA."""
+
+    exchange = ExchangeType.IKE_AUTH
+
+    def __init__(self, child: ChildConfig | None) -> None:
+        self._child = child
+        self._offer: ChildOffer | None = None
+
+    def prepare(self, sa: IkeSaState) -> bool:
+        """Make the child SA's offer; without one the IKE SA comes up alone."""
+        if self._child is not None:
+            try:
+                self._offer = make_offer(sa, self._child)
+            except Refusal as refusal:
+                sa.events.append(ChildFailed(sa.info(), self._child.name, str(refusal)))
+        return True
+
+    def build(self, sa: IkeSaState) -> list[AnyPayload]:
+        """IDi, IDr, AUTH, and SA, TSi, TSr of the child SA."""
+        identity = IdInitiator(sa.config.local_id)
+        payloads: list[AnyPayload] = [
+            identity,
+            IdResponder(sa.config.remote_id),
+            _own_auth(sa, identity),
+        ]
+        if self._offer is None:
+            return payloads
+        return [*payloads, self._offer.association(), *self._offer.selectors()]
+
+    def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
+        """Authenticate the responder, then take its answer on the child SA."""
+        try:
+            self._authenticate(sa, reply)
+        except AuthenticationError as error:
+            self.abandon(sa)
+            _reject_peer(sa, error, told=not reply.payloads.has(Authentication))
+            return Verdict.DONE
+        _establish(sa)
+        if self._offer is not None:
+            self._conclude_child(sa, self._offer, reply)
+        return Verdict.DONE
+
+    def _authenticate(self, sa: IkeSaState, reply: Inbound) -> None:
+        error = reply.payloads.error()
+        if error is not None and not reply.payloads.has(Authentication):
+            name = name_of(NotifyType, error.type)
+            raise AuthenticationError(f"the peer refused us with {name}")
+        identity = reply.payloads.one(IdResponder)
+        if identity.identity != sa.config.remote_id:
+            raise AuthenticationError(
+                f"the peer is {identity.identity}, expected is {sa.config.remote_id}"
+            )
+        _verify_auth(sa, sa.config, identity, reply.payloads.one(Authentication))
+
+    def _conclude_child(self, sa: IkeSaState, offer: ChildOffer, reply: Inbound) -> None:
+        error = reply.payloads.error()
+        if error is not None:
+            self.abandon(sa)
+            self._fail_child(sa, offer, name_of(NotifyType, error.type))
+            return
+        try:
+            child = accept_answer(sa, offer, reply.payloads, sa.nonces)
+        except IkeError as bad:
+            sa.tasks.append(DeleteSpi(offer.spi))
+            self._fail_child(sa, offer, str(bad))
+        else:
+            sa.events.append(ChildUp(child.params))
+
+    @staticmethod
+    def _fail_child(sa: IkeSaState, offer: ChildOffer, reason: str) -> None:
+        sa.events.append(ChildFailed(sa.info(), offer.config.name, reason))
+
+    def abandon(self, sa: IkeSaState) -> None:
+        """Give back the SPI."""
+        if self._offer is not None:
+            sa.env.spis.release(self._offer.spi)
+            self._offer = None
+
+
+def _reject_peer(sa: IkeSaState, error: AuthenticationError, *, told: bool) -> None:
+    """End the IKE SA; of a fault that we found the peer is told (RFC 7296 2.21.2)."""
+    sa.events.append(AuthenticationFailed(sa.info(), error.reason))
+    if told:
+        sa.phase = Phase.DEAD
+    else:
+        sa.phase = Phase.DELETING
+        sa.tasks.append(DeleteIke(unauthenticated=True))
+
+
+class IkeAuthResponder(ResponderTask):
+    """The peer's half: find out who it is, check its proof, answer its child SA request."""
+
+    def __init__(self) -> None:
+        self._child: list[AnyPayload] = []
+
+    def process(self, sa: IkeSaState, request: Inbound) -> None:
+        """Authenticate before anything else; a child SA that fails does not fail the IKE SA."""
+        payloads = request.payloads
+        identity, hint = payloads.one(IdInitiator), payloads.optional(IdResponder)
+        peer = _find_peer(sa, identity, hint)
+        _verify_auth(sa, peer, identity, payloads.one(Authentication))
+        sa.peer = peer
+        _establish(sa)
+        if payloads.has(SecurityAssociation):
+            self._answer_child(sa, request)
+
+    def _answer_child(self, sa: IkeSaState, request: Inbound) -> None:
+        try:
+            child, self._child = answer_offer(sa, request.payloads, sa.nonces)
+        except Refusal as refusal:
+            self._child = [Notify(refusal.notify, refusal.data)]
+            sa.events.append(ChildFailed(sa.info(), "", str(refusal)))
+        else:
+            sa.events.append(ChildUp(child.params))
+
+    def build(self, sa: IkeSaState) -> list[AnyPayload]:
+        """IDr, AUTH, and the child SA's payloads or why there is none."""
+        identity = IdResponder(sa.config.local_id)
+        return [identity, _own_auth(sa, identity), *self._child]
+
+
+def _find_peer(sa: IkeSaState, identity: IdInitiator, hint: IdResponder | None) -> PeerConfig:
+    for peer in sa.candidates:
+        fits = peer.remote_id == identity.identity
+        if fits and hint is not None:
+            fits = peer.local_id == hint.identity
+        if fits and _accepts_suite(sa, peer):
+            return peer
+    asked = f" asking for {hint.identity}" if hint else ""
+    raise AuthenticationError(f"no configuration for peer {identity.identity}{asked}")
+
+
+def _accepts_suite(sa: IkeSaState, peer: PeerConfig) -> bool:
+    try:
+        return sa.proposal is not None and bool(select([sa.proposal], peer.proposals))
+    except Refusal:
+        return False
+
+
+def _own_auth(sa: IkeSaState, identity: IdInitiator | IdResponder) -> Authentication:
+    octets = _octets(sa, identity, initiator=sa.initiator)
+    data = shared_key_auth(sa.secrets[0].prf, sa.config.psk, octets)
+    return Authentication(AuthMethod.SHARED_KEY, data)
+
+
+def _verify_auth(
+    sa: IkeSaState,
+    peer: PeerConfig,
+    identity: IdInitiator | IdResponder,
+    auth: Authentication,
+) -> None:
+    if auth.method != AuthMethod.SHARED_KEY:
+        raise AuthenticationError(f"the peer uses AUTH method {auth.method}, accepted is 2 (PSK)")
+    octets = _octets(sa, identity, initiator=not sa.initiator)
+    expected = shared_key_auth(sa.secrets[0].prf, peer.psk, octets)
+    if not same_secret(expected, auth.data):
+        raise AuthenticationError(
+            f"AUTH of {identity.identity} does not verify: the pre-shared keys differ"
+        )
+
+
+def _octets(sa: IkeSaState, identity: IdInitiator | IdResponder, *, initiator: bool) -> bytes:
+    suite, keys = sa.secrets
+    body = identity.encode()
+    if initiator:
+        return signed_octets(suite.prf, sa.init_request, sa.nonces.responder, keys.pi, body)
+    return signed_octets(suite.prf, sa.init_response, sa.nonces.initiator, keys.pr, body)
+
+
+def _establish(sa: IkeSaState) -> None:
+    sa.phase, sa.authenticated = Phase.ESTABLISHED, True
+    sa.events.append(IkeEstablished(sa.info(), sa.first_contact))

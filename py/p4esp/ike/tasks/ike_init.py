@@ -1,0 +1,146 @@
+"""IKE_SA_INIT (RFC 7296 1.2, 2.6, 2.7)."""
+
+from p4esp.ike.codec.payload import AnyPayload
+from p4esp.ike.codec.payloads import KeyExchange, Nonce, Notify
+from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
+from p4esp.ike.config import ChildConfig
+from p4esp.ike.constants import (
+    NO_SPI,
+    ExchangeType,
+    NotifyType,
+    TransformType,
+    name_of,
+)
+from p4esp.ike.crypto.keyexchange import KEY_EXCHANGES, KeyExchangeMethod
+from p4esp.ike.crypto.schedule import Nonces
+from p4esp.ike.errors import ParseError, ProposalError, Refusal
+from p4esp.ike.establish import derive_keys
+from p4esp.ike.events import InitRefused
+from p4esp.ike.proposals import offers, select, verify_choice
+from p4esp.ike.state import IkeSaState
+from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
+from p4esp.ike.tasks.ike_auth import IkeAuth
+
+NONCE_SIZE = 32
+MAX_COOKIES = 3
+MAX_COOKIE_SIZE = 64
+
+
+class IkeInit(InitiatorTask):
+    """Our half: one attempt, with retries for a cookie or another key exchange method."""
+
+    exchange = ExchangeType.IKE_SA_INIT
+
+    def __init__(self, sa: IkeSaState, child: ChildConfig | None) -> None:
+        """`child` is asked for in the IKE_AUTH that follows; None: no child SA."""
+        self._child = child
+        self._offers = offers(sa.config.proposals)
+        self._nonce = sa.env.random(NONCE_SIZE)
+        self._cookie = b""
+        self._cookies = 0
+        self._tried: set[int] = set()
+        self._exchange = self._start(sa, _methods(self._offers)[0])
+
+    def _start(self, sa: IkeSaState, method: int) -> KeyExchangeMethod:
+        self._tried.add(method)
+        return KEY_EXCHANGES[method](sa.env.random)
+
+    def build(self, sa: IkeSaState) -> list[AnyPayload]:
+        """N(COOKIE) first when we were given one, then SA, KE, Ni."""
+        cookie = [Notify(NotifyType.COOKIE, self._cookie)] if self._cookie else []
+        ke = KeyExchange(self._exchange.transform_id, self._exchange.public)
+        return [*cookie, SecurityAssociation(self._offers), ke, Nonce(self._nonce)]
+
+    def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
+        """Conclude, retry, or wait on: nothing in this message is authenticated yet."""
+        payloads = reply.payloads
+        if payloads.has(SecurityAssociation):
+            self._conclude(sa, reply)
+            return Verdict.DONE
+        if (cookie := payloads.notify(NotifyType.COOKIE)) is not None:
+            return self._take_cookie(cookie.data)
+        if (wanted := payloads.notify(NotifyType.INVALID_KE_PAYLOAD)) is not None:
+            return self._change_method(sa, wanted.data)
+        if (error := payloads.error()) is not None:
+            self._report(sa, name_of(NotifyType, error.type))
+        return Verdict.IGNORE
+
+    def _take_cookie(self, data: bytes) -> Verdict:
+        new = data not in (b"", self._cookie) and len(data) <= MAX_COOKIE_SIZE
+        if not new or self._cookies == MAX_COOKIES:
+            return Verdict.IGNORE
+        self._cookie, self._cookies = data, self._cookies + 1
+        return Verdict.RETRY
+
+    def _change_method(self, sa: IkeSaState, data: bytes) -> Verdict:
+        method = int.from_bytes(data, "big")
+        if len(data) != 2 or method in self._tried or method not in _methods(self._offers):
+            self._report(sa, f"INVALID_KE_PAYLOAD wants method {data.hex()}, which is no choice")
+            return Verdict.IGNORE
+        self._exchange = self._start(sa, method)
+        return Verdict.RETRY
+
+    def _report(self, sa: IkeSaState, reason: str) -> None:
+        sa.events.append(InitRefused(sa.info(), reason))
+
+    def _conclude(self, sa: IkeSaState, reply: Inbound) -> None:
+        payloads = reply.payloads
+        chosen = verify_choice(payloads.one(SecurityAssociation).proposals, self._offers)
+        ke, nonce = payloads.one(KeyExchange), payloads.one(Nonce)
+        method = self._exchange.transform_id
+        if reply.header.spi_r == NO_SPI or not method == ke.method == _method(chosen):
+            raise ProposalError("the answer lacks an SPI or uses another key exchange method")
+        secret = self._exchange.shared_secret(ke.data)
+        sa.spi_r, sa.init_response = reply.header.spi_r, reply.raw
+        derive_keys(sa, chosen, Nonces(self._nonce, nonce.data), secret)
+        if sa.nat is not None and sa.nat.found:
+            sa.path = sa.env.settings.ports.float(sa.path)
+        sa.tasks.append(IkeAuth(self._child))
+
+
+class IkeInitResponder(ResponderTask):
+    """The peer's half; an error leaves no state behind."""
+
+    def __init__(self) -> None:
+        self._payloads: list[AnyPayload] = []
+
+    def process(self, sa: IkeSaState, request: Inbound) -> None:
+        """Choose algorithms, make our key pair and the IKE SA's keys."""
+        payloads = request.payloads
+        offered = payloads.one(SecurityAssociation).proposals
+        ke, nonce = payloads.one(KeyExchange), payloads.one(Nonce)
+        templates = [template for peer in sa.candidates for template in peer.proposals]
+        chosen = select(offered, templates)
+        self._check_method(ke.method, _method(chosen))
+        exchange = KEY_EXCHANGES[ke.method](sa.env.random)
+        secret = exchange.shared_secret(ke.data)
+        own_nonce = sa.env.random(NONCE_SIZE)
+        sa.init_request = request.raw
+        derive_keys(sa, chosen, Nonces(nonce.data, own_nonce), secret)
+        self._payloads = [
+            SecurityAssociation((chosen,)),
+            KeyExchange(ke.method, exchange.public),
+            Nonce(own_nonce),
+        ]
+
+    @staticmethod
+    def _check_method(got: int, chosen: int) -> None:
+        if got != chosen:
+            reason = f"KE payload uses method {got}, chosen is {chosen}"
+            data = chosen.to_bytes(2, "big")
+            raise Refusal(NotifyType.INVALID_KE_PAYLOAD, reason, data=data)
+
+    def build(self, sa: IkeSaState) -> list[AnyPayload]:
+        """SA, KE, Nr."""
+        return self._payloads
+
+
+def _methods(proposals: tuple[Proposal, ...]) -> list[int]:
+    return [t.id for proposal in proposals for t in proposal.of_type(TransformType.KE)]
+
+
+def _method(chosen: Proposal) -> int:
+    transforms = chosen.of_type(TransformType.KE)
+    if len(transforms) != 1:
+        raise ParseError("an IKE proposal was chosen without a key exchange method")
+    return transforms[0].id

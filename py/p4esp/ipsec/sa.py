@@ -1,0 +1,72 @@
+"""Child security associations: everything a data plane needs to carry one (RFC 4301 4.4.2.1)."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from p4esp.ipsec.algorithms import Suite
+from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.selectors import Address, TrafficSelector
+
+
+class Mode(StrEnum):
+    """How packets are encapsulated."""
+
+    TUNNEL = "tunnel"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionKeys:
+    """Key and salt of one direction. Neither is ever shown by `repr`."""
+
+    key: bytes = field(repr=False)
+    salt: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Keymat:
+    """The key material of a child SA, seen from this end. `repr` hides all of it."""
+
+    inbound: DirectionKeys
+    outbound: DirectionKeys
+
+
+@dataclass(frozen=True, slots=True)
+class UdpEncapsulation:
+    """ESP in UDP (RFC 3948): the outer ports at this end and at the peer's."""
+
+    local_port: int
+    remote_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSaParams:
+    """One negotiated pair of ESP SAs, inbound and outbound."""
+
+    peer: str
+    """Name of the peer's configuration."""
+    name: str
+    """Name of the child configuration the pair was made from."""
+    spi_in: int
+    """SPI of packets we receive; chosen by our allocator."""
+    spi_out: int
+    """SPI of packets we send; chosen by the peer."""
+    suite: Suite
+    esn: bool
+    """True: 64-bit extended sequence numbers, of which the low half is sent."""
+    mode: Mode
+    keymat: Keymat
+    local_ts: tuple[TrafficSelector, ...]
+    """What may be behind us: source of outbound, destination of inbound inner packets."""
+    remote_ts: tuple[TrafficSelector, ...]
+    local: Address
+    """Our outer address."""
+    remote: Address
+    encapsulation: UdpEncapsulation | None
+    """None: ESP directly over IP."""
+    initiator: bool
+    """Whether we initiated the exchange that made this pair."""
+    local_id: Identity
+    remote_id: Identity
+
+    def __str__(self) -> str:
+        return f"{self.name} in {self.spi_in:08x} out {self.spi_out:08x} {self.suite}"

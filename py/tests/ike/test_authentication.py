@@ -1,0 +1,159 @@
+"""Pre-shared key authentication: who is let in, and what both sides say if not (cases 54-59)."""
+
+import pytest
+from ike_lab import Lab, east_config, west_config
+
+from p4esp.ike.codec.payloads import Authentication, IdInitiator
+from p4esp.ike.errors import AuthenticationError
+from p4esp.ike.events import AuthenticationFailed, ChildUp, IkeDown, IkeEstablished
+from p4esp.ike.tasks import ike_auth
+from p4esp.ipsec.identity import Identity, IdType
+
+
+def assert_nothing_left(lab):
+    lab.run(60)
+    for node in (lab.west, lab.east):
+        assert node.of(IkeEstablished) == node.of(ChildUp) == node.of(IkeDown) == []
+        assert node.endpoint.ike_sas == []
+        assert node.endpoint.half_open == 0
+        assert node.spis.used == set()
+        assert node.endpoint.get_timer() is None
+
+
+def test_54_a_wrong_psk_leaves_no_sa_and_both_sides_say_why():
+    lab = Lab(west_config(psk=b"wrong"))
+    lab.connect()
+    assert lab.west.one(AuthenticationFailed).reason == (
+        "the peer refused us with AUTHENTICATION_FAILED"
+    )
+    assert lab.east.one(AuthenticationFailed).reason == (
+        "AUTH of west.example does not verify: the pre-shared keys differ"
+    )
+    assert_nothing_left(lab)
+
+
+@pytest.mark.parametrize(
+    "psk", [b"a", b"with\0nul", b"newline\n", b"k" * 64, b"k" * 300, b"\xff\x00\x80"]
+)
+def test_54_any_octets_make_a_psk(psk):
+    lab = Lab(west_config(psk=psk), east_config(psk=psk))
+    lab.connect()
+    assert lab.west.one(ChildUp)
+
+
+@pytest.mark.parametrize("psk", [b"correct horse\n", b" correct horse", b"correct hors"])
+def test_54_nothing_is_trimmed_or_added(psk):
+    lab = Lab(west_config(psk=psk))
+    lab.connect()
+    assert lab.west.one(AuthenticationFailed)
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        Identity.parse("stranger.example"),
+        Identity(IdType.KEY_ID, b"west.example"),
+        Identity(2, b""),
+    ],
+    ids=str,
+)
+def test_59_an_identity_that_is_not_configured_is_refused_like_a_wrong_psk(identity):
+    lab = Lab(west_config(local_id=identity))
+    lab.connect()
+    assert lab.west.one(AuthenticationFailed).reason == (
+        "the peer refused us with AUTHENTICATION_FAILED"
+    )
+    assert "no configuration for peer" in lab.east.one(AuthenticationFailed).reason
+    assert_nothing_left(lab)
+
+
+def test_59_a_responder_asked_for_another_identity_refuses():
+    lab = Lab(west_config(remote_id=Identity.parse("other.example")))
+    lab.connect()
+    assert "asking for other.example" in lab.east.one(AuthenticationFailed).reason
+    assert_nothing_left(lab)
+
+
+def test_59_a_responder_that_proves_another_identity_is_told_so_and_deleted(monkeypatch):
+    """West finds the fault after east is up: the only case of RFC 7296 2.21.2."""
+    real = ike_auth._verify_auth
+
+    def picky(sa, peer, identity, auth):
+        real(sa, peer, identity, auth)
+        if sa.initiator:
+            raise AuthenticationError("made up")
+
+    monkeypatch.setattr(ike_auth, "_verify_auth", picky)
+    lab = Lab()
+    lab.connect()
+    assert lab.west.one(AuthenticationFailed).reason == "made up"
+    assert lab.east.one(IkeDown).detail == "the peer did not accept our authentication"
+    assert lab.west.endpoint.ike_sas == lab.east.endpoint.ike_sas == []
+    assert lab.west.of(IkeEstablished) == []
+    assert lab.west.spis.used == set()
+
+
+def test_55_reserved_id_octets_count_as_received(monkeypatch):
+    """A peer may set them; AUTH covers them, so it must still verify (RFC 7296 2.15)."""
+    real = ike_auth.IkeAuth.build
+
+    def build(self, sa):
+        _, hint, _, *rest = real(self, sa)
+        identity = IdInitiator(sa.config.local_id, b"\x01\x02\x03")
+        return [identity, hint, ike_auth._own_auth(sa, identity), *rest]
+
+    monkeypatch.setattr(ike_auth.IkeAuth, "build", build)
+    lab = Lab()
+    lab.connect()
+    assert lab.east.one(IkeEstablished)
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"), [(1, "method 1, accepted is 2"), (14, "method 14, accepted is 2")]
+)
+def test_55_another_auth_method_is_refused_by_number(monkeypatch, method, reason):
+    monkeypatch.setattr(
+        ike_auth, "_own_auth", lambda sa, identity: Authentication(method, bytes(32))
+    )
+    lab = Lab()
+    lab.connect()
+    assert reason in lab.east.one(AuthenticationFailed).reason
+    assert_nothing_left(lab)
+
+
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_55_auth_data_of_wrong_length_does_not_verify(monkeypatch, size):
+    monkeypatch.setattr(ike_auth, "_own_auth", lambda sa, identity: Authentication(2, bytes(size)))
+    lab = Lab()
+    lab.connect()
+    assert "does not verify" in lab.east.one(AuthenticationFailed).reason
+    assert_nothing_left(lab)
+
+
+def test_a_lost_refusal_is_repeated_so_that_the_initiator_learns_why():
+    seen = []
+
+    def fate(datagram):
+        seen.append(datagram)
+        return [] if len(seen) == 4 else [0.01]
+
+    lab = Lab(west_config(psk=b"wrong"), fate=fate)
+    lab.connect()
+    assert lab.west.of(AuthenticationFailed) == []
+    lab.run(10)
+    assert lab.west.one(AuthenticationFailed)
+    assert lab.east.one(AuthenticationFailed)
+    assert_nothing_left(lab)
+
+
+def test_the_reason_never_travels():
+    """The refusal looks the same for a wrong key and for an unknown identity."""
+    sizes = set()
+    for config in (
+        west_config(psk=b"wrong"),
+        west_config(local_id=Identity.parse("wost.example")),
+    ):
+        lab = Lab(config)
+        lab.connect()
+        sizes.add(len(lab.wire[3][1].data))
+    assert len(sizes) == 1

@@ -1,0 +1,174 @@
+"""The key schedule against NIST CAVP vectors, RFC vectors and the digest's composite vectors."""
+
+from ipaddress import ip_address
+
+import pytest
+
+from p4esp.ike.codec.header import Header
+from p4esp.ike.codec.message import open_message, parse_message, seal_message
+from p4esp.ike.codec.payloads import Delete, IdInitiator
+from p4esp.ike.constants import ProtocolId
+from p4esp.ike.crypto.auth import shared_key_auth, signed_octets
+from p4esp.ike.crypto.ciphers import AeadCipher
+from p4esp.ike.crypto.keyexchange import X25519, Ecp256
+from p4esp.ike.crypto.prf import HMAC_SHA2_256, Prf
+from p4esp.ike.crypto.schedule import Nonces, child_keymat, child_keys, ike_keys, skeyseed
+from p4esp.ike.nat import nat_hash
+from p4esp.ike.path import UdpAddress
+from p4esp.ipsec.algorithms import AES128_GCM, AES256_GCM
+from p4esp.ipsec.identity import Identity
+
+h = bytes.fromhex
+
+CAVP_SHA1 = {
+    "ni": "32b50d5f4a3763f3",
+    "nr": "9206a04b26564cb1",
+    "spis": "34c9e7c1888687853ff77d760d2b2199",
+    "secret": "4b2c1f971981a8ad8d0abeafabf38cf75fc8349c148142465ed9c8b516b8be52",
+    "new_secret": "863f3c9d06efd39d2b907b97f8699e5dd5251ef64a2a176f36ee40c87d4f9330",
+    "skeyseed": "a9a7b222b59f8f48645f28a1db5b5f5d7479cba7",
+    "dkm": "a14293677cc80ff8f9cc0eee30d895da9d8f405666e30ef0dfcb63c634a46002a2a63080e514a062768b76"
+    "606f9fa5e992204fc5a670bde3f10d6b027113936a5c55b648a194ae587b0088d52204b702c979fa280870d2ed41ef"
+    "a9c549fd11198af1670b143d384bd275c5f594cf266b05ebadca855e4249520a441a81157435a7a56cc4",
+    "child": "8059e3ee8810e6c3a91bc8bcd2a7a41151b8d0e6ae239c7b38093ad85ef4c5811a8e7b5d1cdabd9560b2"
+    "d5e092d1f24e2d4b85eccdf0ad0dc9abd94b51ee71814ca6dbc8bb51b6309f5b9545c7eb35cf5580b1e521a8fe2075"
+    "4a2d883ba0c2cf285f524aea6545b33106bc03e614296d319d41d4b50b3f510b1c0a22f3e664994d234cb4",
+    "child_dh": "bb43244c1860ad65ee1e211ffe8bb3661750c8f89cb9f547df7f4fa61d37301628190e38c66232eab4"
+    "b3ab14c400a5197dd3730ed4820a8a10394d51e1c0400052f63ebd36b0e7ef53aaed31eba4a5080d7d4b5666023a8b"
+    "bb5ffb7857240f9a05884d1b7d2f933708450b7b3288f1fc863ab49fa901227cffc06e27899c7054d56fd74c",
+}
+CAVP_SHA2_256 = {
+    "nonces": "ed80dc79912c32a935fb6d1a3feac078",
+    "spis": "47c1858efc932ea4606fd05609624002",
+    "secret": "42968e5d0ccc3cfc5a3e4bc1bba370cea1fae0d54c49ccba34b2bee804beeb2e9e8c57a4e01bd45102cf"
+    "2433aacc6cfec06792f363e5170e6aa6650274e906648e449d27a8f00b5b44261982c9835c748a751ec5138eaacc5e"
+    "025661339538a61bf418e454699e19c32db8d9ce5dd86b220f1e89afc5872e68be36cb1a0c8866",
+    "skeyseed": "37fde90b81d63692620f67367b62092e3efdc6a03509137d731004767ff35010",
+    "dkm": "63d018a08f7a29daa7d1f92cb63f45fa39bbaf5e5f1a78139613bb891e3e6bf9d0448f7c74e05b4c1a25c0"
+    "b61e62c875e852f287e192d4ae536112db5197216400bd5e123470efc15f53161865fe8b19a1416518a157d651ecd2"
+    "caddab6a9eae6a27a55af088218d5156edaa9789f934d9836ed43edffda553822202ff9f7d4860ca72e0",
+}
+
+NI, NR, SECRET = bytes(range(32)), bytes(range(0x20, 0x40)), bytes(range(0x40, 0x60))
+SPI_I, SPI_R = b"\x11" * 8, b"\x22" * 8
+NONCES = Nonces(NI, NR)
+
+
+def test_cavp_hmac_sha1_initial_keys_and_both_kinds_of_child_keymat():
+    v, prf = CAVP_SHA1, Prf(2, "prfsha1", "sha1", 20)
+    nonces = Nonces(h(v["ni"]), h(v["nr"]))
+    seed = skeyseed(prf, nonces, h(v["secret"]))
+    assert seed == h(v["skeyseed"])
+    keys = ike_keys(prf, seed, nonces, h(v["spis"]), encryption_size=16, integrity_size=20)
+    parts = (keys.d, keys.ai, keys.ar, keys.ei, keys.er, keys.pi, keys.pr)
+    assert b"".join(parts) == h(v["dkm"])
+    assert child_keymat(prf, keys.d, nonces, 132) == h(v["child"])
+    assert child_keymat(prf, keys.d, nonces, 132, h(v["new_secret"])) == h(v["child_dh"])
+
+
+def test_cavp_hmac_sha2_256_initial_keys():
+    v = CAVP_SHA2_256
+    nonces = Nonces(h(v["nonces"])[:8], h(v["nonces"])[8:])
+    seed = skeyseed(HMAC_SHA2_256, nonces, h(v["secret"]))
+    assert seed == h(v["skeyseed"])
+    assert HMAC_SHA2_256.expand(seed, nonces.joined + h(v["spis"]), 132) == h(v["dkm"])
+
+
+def test_prf_plus_counter_never_leaves_its_octet():
+    assert len(HMAC_SHA2_256.expand(b"k", b"s", 255 * 32)) == 255 * 32
+    with pytest.raises(ValueError, match="at most 8160"):
+        HMAC_SHA2_256.expand(b"k", b"s", 255 * 32 + 1)
+
+
+@pytest.fixture
+def keys():
+    seed = skeyseed(HMAC_SHA2_256, NONCES, SECRET)
+    return ike_keys(HMAC_SHA2_256, seed, NONCES, SPI_I + SPI_R, encryption_size=36)
+
+
+def test_aead_keys_are_sliced_in_order_with_the_salt_last(keys):
+    assert keys.d == h("7b3a7b73648865c2ecc2cdfb6847b7384e99c313443b263ee761be733603d05c")
+    assert keys.ei == h("85a2f5bec230d3875e18ee8885c451c4c9571830e5d838550316a677e9ed9fda89abcdee")
+    assert keys.er == h("164a3875ab720e51010c45e3a59e9ecff6089b5ee69d9b12eb12514c3fbfb530efaf49f1")
+    assert keys.pi == h("0da8485f66ba42168b333e0538a439349277b02ffa53e9e862a2885d1a51194f")
+    assert keys.pr == h("6284c9a65a8dd3e707d1c39c2fc30212470026e0a258bf72555f61189a8714a1")
+    assert keys.ai == keys.ar == b""
+
+
+def test_integrity_keys_come_before_encryption_keys():
+    seed = skeyseed(HMAC_SHA2_256, NONCES, SECRET)
+    keys = ike_keys(
+        HMAC_SHA2_256, seed, NONCES, SPI_I + SPI_R, encryption_size=32, integrity_size=32
+    )
+    assert keys.ai == h("85a2f5bec230d3875e18ee8885c451c4c9571830e5d838550316a677e9ed9fda")
+    assert keys.er == h("62a2885d1a51194f6284c9a65a8dd3e707d1c39c2fc30212470026e0a258bf72")
+    assert keys.pr == h("9729e17a5c7cee562477c7b8f671f77985c767a56d279bf6d6e835df31060cde")
+
+
+def test_child_keys_initiator_to_responder_first_and_salt_last(keys):
+    forward, backward = child_keys(HMAC_SHA2_256, keys.d, NONCES, AES256_GCM)
+    assert forward.key + forward.salt == h(
+        "395831481751a7438560cf43256986250804bef2433b22bf4af313663e0092efa99534b2"
+    )
+    assert backward.key + backward.salt == h(
+        "53c807646f7e6f5072ed57f3bc8248e8dae1b3a73cb8fcb3a9270d3c4a60eba98e69ef3f"
+    )
+    short, _ = child_keys(HMAC_SHA2_256, keys.d, NONCES, AES128_GCM)
+    assert short.key + short.salt == (forward.key + forward.salt)[:20]
+
+
+def test_shared_key_auth_covers_message_peer_nonce_and_identity(keys):
+    identity = IdInitiator(Identity.parse("a.example")).encode()
+    octets = signed_octets(HMAC_SHA2_256, b"\xaa" * 64, NR, keys.pi, identity)
+    assert shared_key_auth(HMAC_SHA2_256, b"secret", octets) == h(
+        "d7ffb45a344d8346e3d867b3364ac2c81fe4323a09625ebc01eae61c99d91d5e"
+    )
+
+
+def test_sealed_messages_are_octet_for_octet_those_of_the_digest(keys):
+    cipher = AeadCipher(AES256_GCM, keys.ei)
+    liveness = h(
+        "111111111111111122222222222222222e20250800000002000000390000001d"
+        "000000000000000124c0f3a7beba9e8ab03fdd8856d9db095e"
+    )
+    delete = h(
+        "111111111111111122222222222222222e20250800000003000000412a000025"
+        "0000000000000002284aa174a29482c1617f2c1599615d20ed46b012dec6bef094"
+    )
+    head = Header(SPI_I, SPI_R, 37, True, False, 2)
+    assert seal_message(head, [], cipher, (1).to_bytes(8, "big")) == liveness
+    head = Header(SPI_I, SPI_R, 37, True, False, 3)
+    payload = Delete(ProtocolId.IKE)
+    assert seal_message(head, [payload], cipher, (2).to_bytes(8, "big")) == delete
+    message = parse_message(delete)
+    assert message.encrypted is not None
+    assert open_message(message.encrypted, cipher).payloads == (payload,)
+
+
+def test_nat_detection_hashes():
+    v4, v6 = UdpAddress(ip_address("192.0.2.1"), 500), UdpAddress(ip_address("2001:db8::1"), 4500)
+    assert nat_hash(SPI_I, bytes(8), v4) == h("f6e3c7e4ba2c49f4496f95b26b1dbaeb66d6d0f7")
+    assert nat_hash(SPI_I, SPI_R, v6) == h("e1de20e0b6effa428e056a7907cef82a0a00ae7a")
+
+
+def test_x25519_of_rfc_7748():
+    a = h("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")
+    b = h("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb")
+    alice, bob = X25519(lambda _: a), X25519(lambda _: b)
+    assert alice.public == h("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a")
+    shared = h("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742")
+    assert alice.shared_secret(bob.public) == bob.shared_secret(alice.public) == shared
+
+
+def test_ecp256_of_rfc_5114():
+    def fixed(scalar):
+        return lambda size: (int(scalar, 16) - 1).to_bytes(size, "big")
+
+    i = Ecp256(fixed("814264145f2f56f2e96a8e337a1284993faf432a5abce59e867b7291d507a3af"))
+    r = Ecp256(fixed("2ce1788ec197e096db95a200cc0ab26a19ce6bccad562b8eee1b593761cf7f41"))
+    assert i.public == h(
+        "2af502f3be8952f2c9b5a8d4160d09e97165be50bc42ae4a5e8d3b4ba83aeb15"
+        "eb0faf4ca986c4d38681a0f9872d79d56795bd4bff6e6de3c0f5015ece5efd85"
+    )
+    shared = h("dd0f5396219d1ea393310412d19a08f1f5811e9dc8ec8eea7f80d21c820c2788")
+    assert i.shared_secret(r.public) == r.shared_secret(i.public) == shared
