@@ -1,0 +1,162 @@
+"""The deparser: valid headers in order, then what is left of the packet.
+
+Headers that nothing in the program changes, that leave in the order they came and behind which
+only such headers follow, are not taken apart at all: they leave with the payload, in one slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from p4esp.switch import ir
+from p4esp.switch.codegen import values
+from p4esp.switch.codegen.context import Context
+from p4esp.switch.codegen.expressions import guarded, validity
+from p4esp.switch.codegen.layout import Cell, Layout, code_pieces
+from p4esp.switch.codegen.usage import Usage
+from p4esp.switch.codegen.values import Value
+
+_Piece = tuple[str, str, list[str]]
+"""Header, ``struct`` format and arguments of what must be packed; or ("", text, [])."""
+
+
+def find_tail(program: ir.Program, usage: Usage) -> tuple[str, ...]:
+    """The headers, last ones of the deparser, that always leave as they came with the payload."""
+    if usage.statements[ir.Advance]:
+        return ()
+    following = _extracted_behind(program.parser)
+    tail: list[str] = []
+    for header in reversed(program.deparser):
+        if header in usage.modified or header in usage.removed or header in tail:
+            break
+        if not following.get(header, set()) <= set(tail):
+            break
+        tail.insert(0, header)
+    return tuple(tail)
+
+
+def _extracted_behind(parser: ir.Graph) -> dict[str, set[str]]:
+    """For every header, those that some way through the parser extracts after it."""
+    reachable = {name: _reachable_extracts(parser, name) for name in parser.blocks}
+    behind: dict[str, set[str]] = {}
+    for block in parser.blocks.values():
+        later = set().union(*(reachable[t] for t in _targets(block.end)))
+        for statement in reversed(block.body):
+            if isinstance(statement, ir.Extract):
+                behind.setdefault(statement.header, set()).update(later)
+                later = later | {statement.header}
+    return behind
+
+
+def _reachable_extracts(parser: ir.Graph, start: str) -> set[str]:
+    seen: set[str] = set()
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            block = parser.blocks[name]
+            found |= {s.header for s in block.body if isinstance(s, ir.Extract)}
+            waiting += _targets(block.end)
+    return found
+
+
+def _targets(end: ir.End) -> list[str]:
+    match end:
+        case ir.Jump(target):
+            found = [target]
+        case ir.Select(_, cases, default):
+            found = [c.target for c in cases] + [default]
+        case _:
+            found = []
+    return [t for t in found if t is not None]
+
+
+def emit_deparser(ctx: Context) -> str:
+    """Returns the text of the outgoing packet's bytes."""
+    pieces = [p for h in ctx.program.deparser if h not in ctx.tail for p in _pieces(ctx, h)]
+    texts = [*_packed(ctx, pieces), "data[rest:]"]
+    if len(texts) <= 2:
+        return " + ".join(texts)
+    return f"join(({', '.join(texts)}))"
+
+
+def _pieces(ctx: Context, header: str) -> Iterator[_Piece]:
+    if validity(ctx, header).constant == 0:
+        return
+    layout = ctx.layouts[header]
+    if header not in ctx.usage.modified:
+        start = ctx.names.position(header)
+        size = f"{layout.fixed_bytes}" + (f" + len({layout.varbit})" if layout.varbit else "")
+        yield "", guarded(ctx, header, f"data[{start}:{start} + {size}]", "b''"), []
+        return
+    if validity(ctx, header).constant == 1:
+        yield from _certain_pieces(ctx, header, layout)
+    else:
+        yield "", guarded(ctx, header, _whole_text(ctx, header, layout), "b''"), []
+
+
+def _certain_pieces(ctx: Context, header: str, layout: Layout) -> Iterator[_Piece]:
+    if layout.front:
+        yield header, *_pack(layout.front)
+    if layout.varbit is not None:
+        yield "", layout.varbit, []
+    if layout.back:
+        yield header, *_pack(layout.back)
+
+
+def _whole_text(ctx: Context, header: str, layout: Layout) -> str:
+    return " + ".join(_packed(ctx, list(_certain_pieces(ctx, header, layout))))
+
+
+def _packed(ctx: Context, pieces: list[_Piece]) -> list[str]:
+    """Neighbouring pieces to be packed share one call."""
+    texts: list[str] = []
+    layout, args = "", list[str]()
+    for header, text, more in [*pieces, ("", "", [])]:
+        if header:
+            layout, args = layout + text, args + more
+            continue
+        if layout:
+            texts.append(f"{ctx.struct('pack', layout)}({', '.join(args)})")
+            layout, args = "", []
+        if text:
+            texts.append(text)
+    return texts
+
+
+def _pack(cells: tuple[Cell, ...]) -> tuple[str, list[str]]:
+    layout = ""
+    args: list[str] = []
+    for cell in cells:
+        if cell.raw:
+            layout, args = layout + f"{cell.size}s", [*args, cell.variable]
+            continue
+        pieces = code_pieces(cell.size)
+        layout += "".join(code for code, _ in pieces)
+        args += _cell_args(_cell_value(cell), pieces)
+    return layout, args
+
+
+def _cell_value(cell: Cell) -> Value:
+    if cell.holds_integer:
+        return Value(cell.variable, 0, (1 << 8 * cell.size) - 1, atom=True)
+    joined = values.constant(0)
+    for part in cell.parts:
+        held = values.variable(part.variable, part.field.width, part.field.signed)
+        unsigned = values.fitted(held, part.field.width, signed=False)
+        shifted = values.binary("<<", unsigned, values.constant(part.shift))
+        joined = values.binary("|", joined, shifted)
+    return joined
+
+
+def _cell_args(value: Value, pieces: list[tuple[str, int]]) -> list[str]:
+    if pieces[0][0].endswith("s"):
+        return [f"{value.operand}.to_bytes({pieces[0][1]})"]
+    args, shift = [], 8 * sum(size for _, size in pieces)
+    for _, size in pieces:
+        shift -= 8 * size
+        part = values.binary(">>", value, values.constant(shift))
+        args.append(values.fitted(part, 8 * size, signed=False).text)
+    return args

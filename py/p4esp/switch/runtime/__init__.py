@@ -1,0 +1,1 @@
+"""State of a running program: tables, profiles, counters, meters, registers; what code calls."""

@@ -1,0 +1,241 @@
+"""Two gateways under one controller, with real pipelines, engines and IKE."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from lab_helpers import PROGRAM, all_tables, drops, host_frame, passes, passes_soon, sa_tables
+
+from p4esp.controller.entries import Op, Update
+from p4esp.controller.errors import NotPrimaryError
+from p4esp.controller.journal import Kind
+from p4esp.controller.numbers import Drop
+from p4esp.controller.packets import Ethernet, Ipv4
+from p4esp.controller.target import SwitchAddress, open_session
+from p4esp.demo.lab import Change, Lab, running_lab
+
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
+
+@pytest.fixture
+async def lab():
+    async with running_lab(PROGRAM) as running, asyncio.timeout(15):
+        await running.tunnel_up()
+        yield running
+
+
+async def test_packets_pass_both_ways_unchanged_but_for_ttl_and_checksum(lab: Lab) -> None:
+    for source, target in (lab.sites, lab.sites[::-1]):
+        sent = host_frame(source, target, bytes(range(200)))
+        source.host.send(sent)
+        lab.wire.deliver()
+        (frame,) = target.host.receive()
+        before, after = (Ipv4.parse(Ethernet.parse(f).payload) for f in (sent, frame))
+        assert after == replace(before, ttl=before.ttl - 2)
+
+
+async def test_udp_encapsulated_sas_carry_packets_too() -> None:
+    async with running_lab(PROGRAM, Change(encapsulate=True)) as lab, asyncio.timeout(15):
+        await lab.tunnel_up()
+        for source, target in (lab.sites, lab.sites[::-1]):
+            assert await passes(lab, source, target)
+        (live,) = lab.gateway(lab.left).sas.live.values()
+        assert live.record.child.encapsulation is not None
+
+
+async def test_an_sa_of_32_bit_sequence_numbers_carries_packets() -> None:
+    change = Change(esp=("aes128gcm16-noesn",))
+    async with running_lab(PROGRAM, change) as lab, asyncio.timeout(15):
+        await lab.tunnel_up()
+        assert await passes(lab, lab.left, lab.right)
+        (live,) = lab.gateway(lab.left).sas.live.values()
+        assert not live.record.child.esn
+
+
+async def test_traffic_brings_up_a_child_that_nobody_started() -> None:
+    async with running_lab(PROGRAM, Change(starts=())) as lab, asyncio.timeout(15):
+        for site in lab.sites:
+            await lab.happened(site, Kind.READY)
+        lab.left.host.send(host_frame(lab.left, lab.right))
+        await lab.tunnel_up()
+        assert await passes(lab, lab.left, lab.right)
+        assert drops(lab.left)["ACQUIRE"] == 1
+
+
+async def test_wrong_psk_both_sides_say_why_and_no_sa_is_left() -> None:
+    change = Change(psk={"right": "another secret"})
+    async with running_lab(PROGRAM, change) as lab, asyncio.timeout(15):
+        reasons = [await lab.happened(site, Kind.IKE_FAILED) for site in lab.sites]
+        assert "AUTHENTICATION_FAILED" in str(reasons[0])
+        assert "AUTH" in str(reasons[1])
+        for site in lab.sites:
+            assert not lab.gateway(site).sas.live
+            assert await sa_tables(lab, site) == set()
+            assert not (await site.engine.stats()).keys
+            assert lab.store.sas(site.plan.name) == []
+
+
+async def test_a_rekey_by_hand_loses_no_packet_and_leaves_only_the_new_sa(lab: Lab) -> None:
+    (old,) = lab.gateway(lab.left).sas.live
+    lab.gateway(lab.left).rekey_child(old)
+    removed = [asyncio.create_task(lab.happened(site, Kind.SA_REMOVED)) for site in lab.sites]
+    while not all(task.done() for task in removed):
+        assert await passes(lab, lab.left, lab.right)
+        assert await passes(lab, lab.right, lab.left)
+        await asyncio.sleep(0.005)
+    for site in lab.sites:
+        (live,) = lab.gateway(site).sas.live.values()
+        assert live.record.child.spi_in != old
+        assert len(await sa_tables(lab, site)) == 4
+        assert len((await site.engine.stats()).keys) == 2
+
+
+async def test_the_soft_limit_rekeys_before_the_hard_one_stops_traffic() -> None:
+    change = Change(sa={"grace": 0.0, "soft_packets": 10, "hard_packets": 1000})
+    async with running_lab(PROGRAM, change) as lab, asyncio.timeout(15):
+        await lab.tunnel_up()
+        (old,) = lab.gateway(lab.left).sas.live
+        for _ in range(10):
+            assert await passes(lab, lab.left, lab.right)
+        await lab.happened(lab.left, Kind.SA_REMOVED, f"{old:08x}")
+        assert await passes(lab, lab.left, lab.right)
+
+
+async def test_a_restarted_switch_gets_new_keys_and_the_peer_forgets_the_old(lab: Lab) -> None:
+    used = {live.record.child.spi_in for live in lab.gateway(lab.left).sas.live.values()}
+    assert await passes(lab, lab.left, lab.right)
+    await lab.restart_switch(lab.left)
+    await lab.happened(lab.left, Kind.REGISTERS_LOST)
+    await passes_soon(lab, lab.left, lab.right)
+    await passes_soon(lab, lab.right, lab.left)
+    await lab.happened(lab.right, Kind.SA_REMOVED)
+    for site in lab.sites:
+        (live,) = lab.gateway(site).sas.live.values()
+        assert live.record.child.spi_in not in used
+
+
+async def test_a_restarted_controller_leaves_the_switch_alone(lab: Lab) -> None:
+    assert await passes(lab, lab.left, lab.right)
+    before = {site.plan.name: await all_tables(lab, site) for site in lab.sites}
+    space = next(iter(lab.gateway(lab.left).sas.live.values())).record.placement.space_out
+    await lab.stop_controller()
+    for _ in range(3):
+        assert await passes(lab, lab.left, lab.right), "traffic needs no controller"
+    lab.change = Change(starts=())
+    lab.start_controller()
+    for site in lab.sites:
+        assert "1 SAs stay" in str(await lab.happened(site, Kind.RECONCILED))
+        await lab.happened(site, Kind.READY)
+        ike = {entry for entry in before[site.plan.name] if entry.table == "ike_sa"}
+        assert await all_tables(lab, site) == before[site.plan.name] - ike
+    link = lab.gateway(lab.left).link
+    assert link is not None
+    assert await link.state.read_sequence(space) == 4
+    assert await passes(lab, lab.left, lab.right)
+
+
+async def test_after_a_controller_restart_new_sas_replace_the_orphans(lab: Lab) -> None:
+    (old,) = lab.gateway(lab.left).sas.live
+    await lab.stop_controller()
+    lab.start_controller()
+    await lab.happened(lab.left, Kind.SA_REMOVED, f"{old:08x}")
+    await lab.happened(lab.right, Kind.SA_REMOVED)
+    for site in lab.sites:
+        assert len(lab.gateway(site).sas.live) == 1
+    assert await passes(lab, lab.left, lab.right)
+
+
+async def test_without_an_engine_packets_are_counted_and_the_sa_stays(lab: Lab) -> None:
+    lab.left.engine.up = False
+    await lab.happened(lab.left, Kind.ENGINE_DOWN)
+    assert not await passes(lab, lab.left, lab.right)
+    assert drops(lab.left)["NO_ENGINE"] == 1
+    sas = dict(lab.gateway(lab.left).sas.live)
+    lab.left.engine.up = True
+    await lab.journal.next(lambda entry: entry.kind is Kind.ENGINE_UP)
+    assert await passes(lab, lab.left, lab.right)
+    assert lab.gateway(lab.left).sas.live == sas
+
+
+async def test_a_restarted_engine_gets_the_same_keys_under_fresh_handles(lab: Lab) -> None:
+    (live,) = lab.gateway(lab.left).sas.live.values()
+    old = live.handles
+    assert await passes(lab, lab.left, lab.right)
+    lab.left.engine.restart()
+    await passes_soon(lab, lab.left, lab.right)
+    await passes_soon(lab, lab.right, lab.left)
+    assert live.handles != old
+    assert len(lab.gateway(lab.left).sas.live) == 1
+    assert len(await sa_tables(lab, lab.left)) == 4
+
+
+async def test_a_second_controller_is_told_who_is_primary(lab: Lab) -> None:
+    address = SwitchAddress("left", lab.left.address, election_id=5)
+    with pytest.raises(NotPrimaryError, match="primary with election id 10; ours is 5"):
+        async with open_session(address, PROGRAM):
+            pass
+    assert await passes(lab, lab.left, lab.right)
+
+
+async def test_a_controller_that_is_outbid_says_so_and_stands_back(lab: Lab) -> None:
+    address = SwitchAddress("left", lab.left.address, election_id=20)
+    async with open_session(address, PROGRAM) as other:
+        await lab.happened(lab.left, Kind.DISCONNECTED, "election id 20")
+        assert not other.pushed
+        assert await passes(lab, lab.left, lab.right), "the data plane goes on"
+
+
+async def test_a_switch_with_another_program_is_refused_by_difference(lab: Lab, tmp_path) -> None:
+    text = PROGRAM.p4info.read_text()
+    other = tmp_path / "other.p4info.txtpb"
+    other.write_text(text.replace("size: 65536", "size: 1024", 1))
+    foreign = replace(PROGRAM, p4info=other)
+    await lab.stop_controller()
+    lab.start_controller(program=foreign)
+    refused = await lab.happened(lab.left, Kind.REFUSED)
+    assert "table" in str(refused)
+    assert "differs" in str(refused)
+    assert await passes(lab, lab.left, lab.right), "it is left as it was"
+
+
+async def test_a_failing_write_unwinds_the_sa_and_tells_the_peer(lab: Lab) -> None:
+    """An entry that stands in the way of the second SA's outbound entry."""
+    link = lab.gateway(lab.left).link
+    assert link is not None
+    (live,) = lab.gateway(lab.left).sas.live.values()
+    in_the_way = replace(live.entries.outbound, match=(("sa", 1),))
+    await link.writer.write([Update(Op.INSERT, in_the_way)])
+    lab.gateway(lab.left).rekey_child(live.record.child.spi_in)
+    failed = await lab.happened(lab.left, Kind.SA_FAILED)
+    assert "ALREADY_EXISTS" in str(failed)
+    await lab.happened(lab.right, Kind.SA_REMOVED)
+    assert len((await lab.left.engine.stats()).keys) <= 2
+
+
+async def test_a_stray_sa_entry_is_removed_by_the_next_controller(lab: Lab) -> None:
+    link = lab.gateway(lab.left).link
+    assert link is not None
+    (live,) = lab.gateway(lab.left).sas.live.values()
+    stray = replace(live.entries.inbound[0], match=(("sa", 77),))
+    await link.writer.write([Update(Op.INSERT, stray)])
+    await lab.stop_controller()
+    lab.change = Change(starts=())
+    lab.start_controller()
+    await lab.happened(lab.left, Kind.READY)
+    assert stray not in await sa_tables(lab, lab.left)
+    assert await passes(lab, lab.right, lab.left), "the stray's replay cells were another SA's"
+
+
+async def test_icmp_is_answered_in_clear_only_to_our_own_links(lab: Lab) -> None:
+    lab.left.host.send(host_frame(lab.left, lab.right, ttl=1))
+    async with asyncio.timeout(2):
+        while not (frames := lab.left.host.receive()):
+            await asyncio.sleep(0.005)
+    packet = Ipv4.parse(Ethernet.parse(frames[0]).payload)
+    assert (packet.protocol, packet.payload[0], str(packet.src)) == (1, 11, "10.1.0.1")
+    # TTL 2 runs out behind the tunnel: an answer would leave in clear, outside it.
+    lab.left.host.send(host_frame(lab.left, lab.right, ttl=2))
+    lab.wire.deliver()
+    await asyncio.sleep(0.05)
+    assert drops(lab.right) == {Drop.TTL.name: 1}
+    assert lab.left.host.receive() == []

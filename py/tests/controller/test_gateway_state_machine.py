@@ -1,0 +1,298 @@
+"""Whatever restarts, whenever: no invariant breaks, and traffic comes back.
+
+Rules install (by bringing children up), rekey by hand, delete, crash and restart switch, engine and
+controller, hold packets in the engine across all that, and replay what was on the wire. After each
+of them both gateways must agree on their SAs and carry packets; in the end every packet, nonce,
+window and counter is held against the invariants of design section 2.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from lab_helpers import PROGRAM, drops, passes, sa_tables
+
+from p4esp.controller.journal import Entry, Kind
+from p4esp.controller.numbers import CRYPTO_PORT
+from p4esp.demo.lab import OUTSIDE, Change, Lab, LabEngine, Site
+from p4esp.demo.traffic import is_esp
+from p4esp.demo.watch import Watch
+from p4esp.engine.datapath import SealEvent
+
+BUDGET = 40.0
+"""Seconds after which further steps are skipped."""
+PATIENCE = 20.0
+"""Seconds in which every step must settle, on a busy machine too."""
+STARTED = time.monotonic()
+
+sides = st.sampled_from([0, 1])
+
+
+def same_guard_secret(count: int) -> bytes:
+    """Random, but for the 32 octets that name keys: they stay the same over engine restarts."""
+    return bytes(32) if count == 32 else os.urandom(count)
+
+
+class GatewayMachine(RuleBasedStateMachine):
+    """Drives a lab; see the module's text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.nonces: Counter[tuple[bytes, int]] = Counter()
+        self.watches: list[Watch] = []
+        self.current: dict[str, Watch] = {}
+        self.held: list[tuple[Site, bytes]] = []
+        self.on_wire: list[bytes] = []
+        self.lab: Lab | None = None
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        if time.monotonic() - STARTED < BUDGET:
+            self._finish(work)
+        else:
+            work.close()
+
+    def _finish(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            self.loop.run_until_complete(asyncio.wait_for(work, PATIENCE))
+        except TimeoutError:
+            raise AssertionError(f"nothing settles:\n{self._story()}") from None
+
+    def _story(self) -> str:
+        """Which SAs each gateway has, what is dropped, and the end of the journal."""
+        lines = []
+        for site in self.lab.sites:
+            live = self.lab.gateway(site).sas.live.values()
+            pairs = [f"{sa.record.child.spi_in:08x}/{sa.record.child.spi_out:08x}" for sa in live]
+            lines.append(f"{site.plan.name}: {pairs} {drops(site)}")
+        return "\n".join([*lines, *map(str, self.lab.journal.entries[-40:])])
+
+    @initialize()
+    def start(self) -> None:
+        self.lab = Lab(PROGRAM, Change())
+        for site in self.lab.sites:
+            site.engine = LabEngine(same_guard_secret)
+        self.lab.listener = self.noted
+        self._finish(self._start(self.lab))
+
+    async def _start(self, lab: Lab) -> None:
+        await lab.start()
+        await self._settled(lab)
+
+    def noted(self, entry: Entry) -> None:
+        """Watch each switch from the moment its pipeline is there."""
+        if entry.kind is Kind.CONNECTED and "loaded" in entry.text:
+            site = next(site for site in self.lab.sites if site.plan.name == entry.gateway)
+            self.current[entry.gateway] = Watch(site)
+            self.watches.append(self.current[entry.gateway])
+            site.engine.sealed = self.sealed
+            self._tap()
+
+    def sealed(self, event: SealEvent) -> None:
+        self.nonces[event.key_id, event.iv] += 1
+
+    def _tap(self) -> None:
+        def tap(frame: bytes) -> bytes:
+            if is_esp(frame):
+                self.on_wire.append(frame)
+            return frame
+
+        self.lab.wire.on_wire = tap
+
+    async def _settled(self, lab: Lab) -> None:
+        """Both gateways agree on their SAs, no removal is under way, packets pass."""
+        while True:
+            gateways = [lab.gateway(site) for site in lab.sites]
+            for gateway in gateways:
+                await gateway.sas.settled()
+            left, right = ([sa.record.child for sa in g.sas.live.values()] for g in gateways)
+            pairs = {(child.spi_in, child.spi_out) for child in left}
+            agreed = pairs == {(child.spi_out, child.spi_in) for child in right}
+            if pairs and agreed and await self._traffic(lab):
+                break
+            await asyncio.sleep(0.01)
+        self._check_windows(lab)
+
+    async def _traffic(self, lab: Lab) -> bool:
+        there = await passes(lab, lab.left, lab.right)
+        return await passes(lab, lab.right, lab.left) and there
+
+    def _check_windows(self, lab: Lab) -> None:
+        for site in lab.sites:
+            for live in lab.gateway(site).sas.live.values():
+                self.current[site.plan.name].window_of(live)
+
+    @rule(side=sides, count=st.integers(1, 40))
+    def send(self, side: int, count: int) -> None:
+        async def work() -> None:
+            source, target = self.lab.sites[side], self.lab.sites[1 - side]
+            for _ in range(count):
+                assert await passes(self.lab, source, target)
+
+        self.run(work())
+
+    @rule(side=sides, pause=st.floats(0, 0.03))
+    def rekey(self, side: int, pause: float) -> None:
+        async def work() -> None:
+            gateway = self.lab.gateway(self.lab.sites[side])
+            old = next(iter(gateway.sas.live))
+            gateway.rekey_child(old)
+            while old in gateway.sas.live:
+                await asyncio.sleep(pause)
+            await self._settled(self.lab)
+
+        self.run(work())
+
+    @rule(side=sides)
+    def delete(self, side: int) -> None:
+        async def work() -> None:
+            gateway = self.lab.gateway(self.lab.sites[side])
+            old = next(iter(gateway.sas.live))
+            assert gateway.delete_child(old)
+            while old in gateway.sas.live:
+                await asyncio.sleep(0.001)
+            await self._settled(self.lab)
+
+        self.run(work())
+
+    @rule(side=sides)
+    def power_cycle_switch(self, side: int) -> None:
+        async def work() -> None:
+            site = self.lab.sites[side]
+            self.current[site.plan.name].count()
+            await self.lab.restart_switch(site)
+            self._tap()
+            await self.lab.journal.next(lambda entry: entry.kind is Kind.REGISTERS_LOST)
+            await self._settled(self.lab)
+
+        self.run(work())
+
+    @rule(side=sides, rekeying=st.booleans(), pause=st.floats(0, 0.03))
+    def crash_controller(self, side: int, rekeying: bool, pause: float) -> None:
+        """Perhaps in the middle of a rekey."""
+
+        async def work() -> None:
+            gateway = self.lab.gateway(self.lab.sites[side])
+            if rekeying:
+                gateway.rekey_child(next(iter(gateway.sas.live)))
+                await asyncio.sleep(pause)
+            await self.lab.stop_controller()
+            self.lab.start_controller()
+            for site in self.lab.sites:
+                await self.lab.happened(site, Kind.READY)
+            await self.lab.tunnel_up()
+            await self._settled(self.lab)
+
+        self.run(work())
+
+    @rule(side=sides)
+    def restart_engine(self, side: int) -> None:
+        async def work() -> None:
+            self.lab.sites[side].engine.restart()
+            await self._settled(self.lab)
+
+        self.run(work())
+
+    @rule(side=sides)
+    def unplug_engine(self, side: int) -> None:
+        async def work() -> None:
+            site = self.lab.sites[side]
+            site.engine.up = False
+            await self.lab.journal.next(lambda entry: entry.kind is Kind.ENGINE_DOWN)
+            before = drops(site).get("NO_ENGINE", 0)
+            assert not await passes(self.lab, site, self.lab.sites[1 - side])
+            assert drops(site)["NO_ENGINE"] > before
+            site.engine.up = True
+            await self.lab.journal.next(lambda entry: entry.kind is Kind.ENGINE_UP)
+            await self._settled(self.lab)
+
+        self.run(work())
+
+    @rule(side=sides)
+    def hold_a_packet_in_the_engine(self, side: int) -> None:
+        async def work() -> None:
+            site = self.lab.sites[side]
+            site.engine.tamper = lambda _, reply: self.held.append((site, reply))
+            assert not await passes(self.lab, site, self.lab.sites[1 - side])
+            site.engine.tamper = lambda _, reply: reply
+
+        self.run(work())
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def release_what_the_engine_holds(self) -> None:
+        """It passes if its SA still stands, and is refused as stale if not: never misdirected."""
+
+        async def work() -> None:
+            for site, reply in self.held:
+                if reply is not None:
+                    site.device.inject(CRYPTO_PORT, reply)
+            self.held.clear()
+            self.lab.wire.deliver()
+            await self._settled(self.lab)
+
+        self.run(work())
+
+    @precondition(lambda self: self.on_wire)
+    @rule(data=st.data())
+    def replay_from_the_wire(self, data: st.DataObject) -> None:
+        frame = data.draw(st.sampled_from(self.on_wire[-50:]))
+
+        async def work() -> None:
+            for site in self.lab.sites:
+                site.host.receive()
+                site.device.inject(OUTSIDE, frame)
+                assert site.host.receive() == []
+
+        self.run(work())
+
+    def teardown(self) -> None:
+        try:
+            if self.lab is not None:
+                self._finish(self._verify(self.lab))
+        finally:
+            self.loop.run_until_complete(self._stop())
+            self.loop.close()
+
+    async def _verify(self, lab: Lab) -> None:
+        await self._settled(lab)
+        for site in lab.sites:
+            await self._verify_site(lab, site)
+        repeated = {nonce: n for nonce, n in self.nonces.items() if n > 1}
+        assert not repeated
+        for watch in self.watches:
+            watch.recorder.assert_none()
+
+    async def _verify_site(self, lab: Lab, site: Site) -> None:
+        """Tables, engine, store and pools hold the live SAs and nothing else."""
+        live = lab.gateway(site).sas.live
+        places = [sa.record.placement for sa in live.values()]
+        assert len(await sa_tables(lab, site)) == 3 * len(live) + 1
+        handles = {h for sa in live.values() for h in (sa.handles.open, sa.handles.seal)}
+        assert {key.handle for key in (await site.engine.stats()).keys} == handles
+        assert {record.child.spi_in for record in lab.store.sas(site.plan.name)} == set(live)
+        cells = site.device.register_array("window_cell")
+        owned = {cell for p in places for cell in range(p.cell_base, p.cell_base + p.cells)}
+        assert not any(cells.read(cell) for cell in range(8192) if cell not in owned)
+        self.current[site.plan.name].count()
+
+    async def _stop(self) -> None:
+        if self.lab is not None:
+            await self.lab.stop()
+
+
+TestGatewayStateMachine = GatewayMachine.TestCase
+TestGatewayStateMachine.settings = settings(
+    max_examples=8,
+    stateful_step_count=10,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+    phases=(Phase.reuse, Phase.generate),
+)

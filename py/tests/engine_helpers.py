@@ -1,0 +1,41 @@
+"""Engines with one key, and what they answer."""
+
+from dataclasses import replace
+
+from p4esp.engine import CryptoFrame, Direction, Engine, KeySpec, Status
+from p4esp.engine.check.requests import vector_open
+from p4esp.engine.check.vectors import VECTORS, Vector
+
+GCM = "AES-GCM-16-128"
+KEY, SALT = bytes(range(16)), bytes.fromhex("a0a1a2a3")
+INNER = VECTORS["D1"].payload
+
+
+def engine_with(
+    direction: Direction, transform: str = GCM, key: bytes = KEY, salt: bytes = SALT, **spec: int
+) -> tuple[Engine, int]:
+    engine = Engine()
+    return engine, engine.install(KeySpec(direction, transform, key, salt, **spec))
+
+
+def answer(engine: Engine, request: CryptoFrame) -> CryptoFrame:
+    reply = engine.process(request.encode())
+    assert reply is not None
+    return CryptoFrame.decode(reply)
+
+
+def status_of(engine: Engine, request: CryptoFrame) -> Status:
+    return Status(answer(engine, request).descriptor.status)
+
+
+def for_vector(direction: Direction, vector: Vector) -> tuple[Engine, int]:
+    return engine_with(direction, vector.transform, vector.key, vector.salt)
+
+
+def changed(request: CryptoFrame, **fields: int) -> CryptoFrame:
+    return replace(request, descriptor=replace(request.descriptor, **fields))
+
+
+def opened(name: str, **fields: int) -> CryptoFrame:
+    engine, handle = for_vector(Direction.OPEN, VECTORS[name])
+    return answer(engine, changed(vector_open(handle, VECTORS[name]), **fields))

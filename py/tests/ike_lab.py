@@ -1,0 +1,210 @@
+"""Two IKE endpoints on a simulated network with a virtual clock: no sockets, no sleeping."""
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+
+from p4esp.ike.config import ChildConfig, PeerConfig, Retransmission, Settings
+from p4esp.ike.endpoint import IkeEndpoint, directory
+from p4esp.ike.extensions.standard import STANDARD
+from p4esp.ike.path import Datagram, Path, UdpAddress
+from p4esp.ike.state import Environment
+from p4esp.ike.trace import TraceRecord
+from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.selectors import TrafficSelector
+
+WEST, EAST = ip_address("192.0.2.1"), ip_address("192.0.2.2")
+WEST_NET, EAST_NET = "10.1.0.0/16", "10.2.0.0/16"
+LATENCY = 0.01
+STEADY = Retransmission(jitter=0.0)
+
+
+class Spis:
+    """An allocator that remembers what is in use."""
+
+    def __init__(self, first: int) -> None:
+        self._next = itertools.count(first)
+        self.used: set[int] = set()
+
+    def allocate(self) -> int:
+        spi = next(self._next)
+        self.used.add(spi)
+        return spi
+
+    def release(self, spi: int) -> None:
+        self.used.remove(spi)
+
+
+def net(text: str) -> tuple[TrafficSelector, ...]:
+    return (TrafficSelector.of_network(text),)
+
+
+def child(here: str, there: str, name: str = "net") -> ChildConfig:
+    return ChildConfig(name, net(here), net(there))
+
+
+def west_config(**changes: object) -> PeerConfig:
+    """West's view of east."""
+    config = PeerConfig(
+        name="east",
+        local_id=Identity.parse("west.example"),
+        remote_id=Identity.parse("east.example"),
+        psk=b"correct horse",
+        local=WEST,
+        remote=EAST,
+        children=(child(WEST_NET, EAST_NET),),
+    )
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
+def east_config(**changes: object) -> PeerConfig:
+    """East's view of west."""
+    config = PeerConfig(
+        name="west",
+        local_id=Identity.parse("east.example"),
+        remote_id=Identity.parse("west.example"),
+        psk=b"correct horse",
+        local=EAST,
+        children=(child(EAST_NET, WEST_NET),),
+    )
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
+@dataclass
+class Node:
+    """An endpoint, what it said, and what it allocated."""
+
+    endpoint: IkeEndpoint
+    spis: Spis
+    events: list[object] = field(default_factory=list)
+    traces: list[TraceRecord] = field(default_factory=list)
+    keys: list[tuple[object, ...]] = field(default_factory=list)
+
+    def of(self, kind: type) -> list:
+        """The events of a kind so far."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def one(self, kind: type):
+        """The only event of a kind."""
+        (event,) = self.of(kind)
+        return event
+
+
+def make_node(configs: Iterable[PeerConfig], seed: int, settings: Settings | None = None) -> Node:
+    source, spis = random.Random(seed), Spis(0xC0000000 + seed % 4096 * 0x10000)
+    node_traces: list[TraceRecord] = []
+    node_keys: list[tuple[object, ...]] = []
+    env = Environment(
+        random=source.randbytes,
+        spis=spis,
+        settings=settings or Settings(retransmission=STEADY),
+        extensions=STANDARD,
+        trace=node_traces.append,
+        export_keys=lambda *facts: node_keys.append(facts),
+    )
+    endpoint = IkeEndpoint(env, directory(configs), 0.0)
+    return Node(endpoint, spis, traces=node_traces, keys=node_keys)
+
+
+Fate = Callable[[Datagram], Iterable[float]]
+"""Delays after which copies of a datagram arrive; none: lost."""
+
+
+def reliable(_: Datagram) -> list[float]:
+    return [LATENCY]
+
+
+class Lab:
+    """A clock, two nodes, and a wire whose behaviour `fate` decides."""
+
+    def __init__(
+        self,
+        west: PeerConfig | None = None,
+        east: PeerConfig | None = None,
+        *,
+        fate: Fate = reliable,
+        settings: Settings | None = None,
+        seed: int = 1,
+    ) -> None:
+        self.west_config = west or west_config()
+        self.east_config = east or east_config()
+        self.west = make_node([self.west_config], seed, settings)
+        self.east = make_node([self.east_config], seed + 1, settings)
+        self.nodes = {WEST: self.west, EAST: self.east}
+        self.fate = fate
+        self.now = 0.0
+        self.wire: list[tuple[float, Datagram]] = []
+        """Everything sent, with the time."""
+        self._flight: list[tuple[float, int, Datagram]] = []
+        self._serial = itertools.count()
+
+    def connect(self, child: str | None = "net") -> bytes:
+        """West initiates; run until quiet."""
+        ike = self.west.endpoint.initiate(self.west_config, self.now, child=child)
+        self.settle()
+        return ike
+
+    def settle(self, limit: float = 1.0) -> None:
+        """Run until nothing is in flight, timers left alone, `limit` seconds at most."""
+        self._collect()
+        end = self.now + limit
+        while self._flight and self._flight[0][0] <= end:
+            self._deliver_next()
+
+    def run(self, seconds: float) -> None:
+        """Let time pass, timers and deliveries in order."""
+        end = self.now + seconds
+        self._collect()
+        while (time := self._next_time()) is not None and time <= end:
+            self._step(time)
+        self.now = end
+
+    def _next_time(self) -> float | None:
+        times = [node.endpoint.get_timer() for node in self.nodes.values()]
+        times += [flight[0] for flight in self._flight[:1]]
+        return min((time for time in times if time is not None), default=None)
+
+    def _step(self, time: float) -> None:
+        if self._flight and self._flight[0][0] <= time:
+            self._deliver_next()
+            return
+        self.now = max(self.now, time)
+        for node in self.nodes.values():
+            node.endpoint.handle_timer(self.now)
+        self._collect()
+
+    def _deliver_next(self) -> None:
+        time, _, datagram = heapq.heappop(self._flight)
+        self.now = max(self.now, time)
+        self.deliver(datagram)
+
+    def deliver(self, datagram: Datagram) -> None:
+        """Hand a datagram over at its destination now."""
+        node = self.nodes.get(datagram.path.remote.host)
+        if node is not None:
+            arrival = Path(datagram.path.remote, datagram.path.local)
+            node.endpoint.receive_datagram(datagram.data, arrival, self.now)
+        self._collect()
+
+    def _collect(self) -> None:
+        for node in self.nodes.values():
+            while (event := node.endpoint.next_event()) is not None:
+                node.events.append(event)
+            for datagram in node.endpoint.datagrams_to_send(self.now):
+                self._launch(datagram)
+
+    def _launch(self, datagram: Datagram) -> None:
+        self.wire.append((self.now, datagram))
+        for delay in self.fate(datagram):
+            heapq.heappush(self._flight, (self.now + delay, next(self._serial), datagram))
+
+
+def toward(host: object, datagram: Datagram) -> bool:
+    return datagram.path.remote.host == host
+
+
+def path_between(local: object, remote: object, port: int = 500) -> Path:
+    return Path(UdpAddress(local, port), UdpAddress(remote, port))  # type: ignore[arg-type]
