@@ -1,0 +1,134 @@
+"""Security associations as the pipeline knows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from finsy import P4TableAction, P4TableEntry, P4TableMatch
+
+from harness import tables
+from harness.ids import Df
+from harness.tables import Traffic
+from harness.topology import GATEWAY, PEER, REMOTE, SITE
+
+IV_LEN = 8
+ICV_LEN = 16
+ALIGN = 4
+SEQ32_MAX = 0xFFFF_FFFF
+SEQ_RANGE = 1 << 37
+NEVER = (1 << 64) - 1
+
+
+TUNNELLED = Traffic(src=REMOTE, dst=SITE)
+
+
+def cells_for(window: int) -> int:
+    """Replay cells of a window: the power of two that holds W/32 blocks and one to spare."""
+    blocks = window // 32 + 1
+    return 1 << (blocks - 1).bit_length()
+
+
+@dataclass(frozen=True, slots=True)
+class InboundSa:
+    """One inbound SA.  ``selectors`` of a multi-pair SA stand in ``in_policy`` instead."""
+
+    sa: int
+    generation: int
+    handle: int
+    space: int
+    cell_base: int
+    spi: int
+    window: int = 64
+    esn: bool = False
+    local_id: int = 1
+    selectors: Traffic = TUNNELLED
+    multi: bool = False
+
+    def sad_entry(self) -> P4TableEntry:
+        """The SAD entry that leads here."""
+        return tables.sad(self.local_id, self.spi, self.sa, self.generation)
+
+    def entry(self) -> P4TableEntry:
+        """The entry of ``sa_in``."""
+        params = {
+            "generation": self.generation,
+            "key": self.handle,
+            "space": self.space,
+            "esn": int(self.esn),
+            "window": self.window,
+            "cell_base": self.cell_base,
+            "cell_mask": cells_for(self.window) - 1,
+            "iv_len": IV_LEN,
+            "icv_len": ICV_LEN,
+            "align": ALIGN,
+            "sel_multi": int(self.multi),
+            **_selector_params(self.selectors),
+        }
+        return P4TableEntry(
+            "sa_in", match=P4TableMatch(sa=self.sa), action=P4TableAction("open_with", **params)
+        )
+
+
+def _selector_params(traffic: Traffic) -> dict[str, int]:
+    src = IPv4Network(traffic.src or "0.0.0.0/0")
+    dst = IPv4Network(traffic.dst or "0.0.0.0/0")
+    return {
+        "sel_src": int(src.network_address),
+        "sel_src_mask": int(src.netmask),
+        "sel_dst": int(dst.network_address),
+        "sel_dst_mask": int(dst.netmask),
+        "sel_protocol": traffic.protocol or 0,
+        "sel_sport_low": traffic.sport[0],
+        "sel_sport_high": traffic.sport[1],
+        "sel_dport_low": traffic.dport[0],
+        "sel_dport_high": traffic.dport[1],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundSa:
+    """One outbound SA."""
+
+    sa: int
+    generation: int
+    handle: int
+    space: int
+    spi: int
+    esn: bool = False
+    seq_soft: int = NEVER
+    seq_hard: int = SEQ32_MAX
+    src: str = GATEWAY
+    dst: str = PEER
+    ttl: int = 64
+    udp: tuple[int, int] | None = None
+    dscp: int | None = None
+    df: Df = Df.COPY
+
+    def entry(self) -> P4TableEntry:
+        """The entry of ``sa_out``; ``dscp`` None copies the inner code point."""
+        sport, dport = self.udp or (0, 0)
+        params = {
+            "generation": self.generation,
+            "key": self.handle,
+            "space": self.space,
+            "esn": int(self.esn),
+            "seq_soft": self.seq_soft,
+            "seq_hard": self.seq_hard,
+            "iv_len": IV_LEN,
+            "icv_len": ICV_LEN,
+            "align": ALIGN,
+            "spi": self.spi,
+            "tunnel_src": self.src,
+            "tunnel_dst": self.dst,
+            "tunnel_ttl": self.ttl,
+            "udp_encap": int(self.udp is not None),
+            "udp_sport": sport,
+            "udp_dport": dport,
+            "dscp_copy": int(self.dscp is None),
+            "dscp": self.dscp or 0,
+            "df_mode": int(self.df),
+        }
+        return P4TableEntry(
+            "sa_out", match=P4TableMatch(sa=self.sa), action=P4TableAction("seal_with", **params)
+        )

@@ -1,0 +1,86 @@
+"""Known answers of the ESP digest, section 3.9: one SA, one 33-octet inner packet, and the same
+packet with one defect after the other (N1..N10, all with a valid ICV)."""
+
+from __future__ import annotations
+
+from harness.esp import Key
+
+SPI = 0xC0FFEE01
+SALT = bytes.fromhex("a0a1a2a3")
+KEY = Key(bytes(range(16)), SALT)
+CHACHA_KEY = Key(bytes(range(32)), SALT, chacha=True)
+SEQ = 7
+ESN_SEQ = (1 << 32) | 7
+
+INNER = bytes.fromhex("4500002112344000401111930a0101010a02020213881389000dfb3c4553502d31")
+
+_HEAD = "c0ffee0100000007" + "0000000000000007"
+_BODY = "79b7e3d1cde4b7733168ec3ab7bc913bb69b714f7728e9e5e2ee44c8844526fc9214ffdb"
+
+
+def _esp(text: str) -> bytes:
+    return bytes.fromhex(text)
+
+
+D1 = _esp(_HEAD + _BODY + "08723723dc2f52fcebd55d71762876da")
+D2 = _esp(_HEAD + _BODY + "eec516c5a95c866adefb1b337eddbeb1")
+D5 = _esp(
+    _HEAD + "e99bbab6ad38d5d96fa9277ff7f1d238269af26fcd12515f6dadd76449a69d185657de71"
+    "22b6bcc60c2d4486637dd7da81290873"
+)
+D10 = _esp(_HEAD + "3cb7e3f0dfd0f7737179fda9bdbd903abc997376cb866a029a8f0629abb51c4e95234c14")
+D11 = _esp(
+    _HEAD + "79b7e3d1cde4b7733168ec3ab7bc913bb69b714f7728e9e5e2ee44c8844526fc9215fedf"
+    "9c2964bafccf07ddb56786900283f14f89e4137b4fd86b920b0b5bad4f84be7320cea075aaf704ef13faac61"
+    "9bbc21dd"
+)
+D12 = _esp(
+    "45000058beef400040328f4dc0000201c6336402" + _HEAD + _BODY + "08723723dc2f52fcebd55d71762876da"
+)
+D13 = _esp(
+    "45000060beef400040118f66c0000201c633640211941194004c0000"
+    + _HEAD
+    + _BODY
+    + "08723723dc2f52fcebd55d71762876da"
+)
+D16 = _esp(
+    "c0ffee01000000220000000000000022a27db69e43cef530757e2a90e142fe13aa958a47df323efb7e25df1b"
+    "d900fbc2ac1ed99e5ab31ae133cb90466072f7a3a00ef7f3d355e8ef"
+)
+N1 = _esp(
+    "c0ffee0100000031000000000000003190bf13ee853d7e977a58b3dc73d1edc8e8ac961bc5da0fcf47e957d1"
+    "769a69164e48eea1b53ac3c475e67cf01e41cb1ebfeac78f"
+)
+N2 = _esp(
+    "c0ffee010000003200000000000000320631db496044bd7927493bfea4ddf0d50d0675cd6f1fd1d05edd6040"
+    "4c393ecb4dece19303b472aca36e269649554508f0e03032"
+)
+N3 = _esp("c0ffee01000000330000000000000033d385529dfa840e5fbe0d476d25159cfdc6831414")
+N4 = _esp(
+    "c0ffee01000000340000000000000034cab12b5b3150dd336ceab8947fd578b65897f3c6da0952d89dba1e63"
+    "de8c8a52564cf97b1432ddd9f497634e294da85d9a6cacb5"
+)
+N5 = _esp(
+    "c0ffee01000000350000000000000035397cff171013bf7a731000b511310c834bbb31d16d0174c434e8d2eb"
+    "761fcda34edbc6bc9484620e084f079fbd684c37badf3daf"
+)
+N6 = _esp(
+    "c0ffee010000003600000000000000363737d8614cbb672a7665c84a49d9f1758f2dc2b1a7b1d141f6b3b1d6"
+    "22ab24fc0106d2da19f8d9f25a76e54301649af820cada0a"
+)
+N7 = _esp(
+    "c0ffee010000003700000000000000371c8816ca4a62c7d183300acf68fdc7d33e2d35472b3614d5c39cc6a8"
+    "45ac8e877a17794fbf92caed78f80a691bc41d1c06fd7695"
+)
+N8 = _esp(
+    "c0ffee010000003800000000000000380d85ade726289963d6f1a2e122a9c3adb1d70e56111b707cedfcba13"
+    "c00d44dfc3de5c480070147eaa3961e4f41504fdf1a9a81b"
+)
+N9 = _esp(
+    "c0ffee01000000390000000000000039f95b4ca0f831f7197e4d03411a9a03375d7fc796092f7ba8550e4720"
+    "137bac396577d49bdf1c2f5af5613abfba64d14e91136449"
+)
+N10 = _esp(
+    "c0ffee010000003a000000000000003a3a8d2a37485bd2381ee1f94020e7e529598d5382e1592ed8366eda57"
+    "5a9469280b663e5ec643f573c87a4780685a99663bbc3f"
+)

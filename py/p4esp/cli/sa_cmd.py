@@ -1,0 +1,137 @@
+"""``p4esp sa``: security associations, as a running switch holds them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Address
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from p4esp.cli.running_switch import (
+    DEFAULT_SWITCH,
+    DeviceOption,
+    JsonOption,
+    SwitchOption,
+    look,
+)
+from p4esp.controller.entries import Entry
+from p4esp.controller.reading import Reader
+
+app = typer.Typer(help="Security associations of a running switch.", no_args_is_help=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SaRow:
+    """One SA of one direction. Octets are those of the frames on the crypto port."""
+
+    direction: str
+    index: int
+    spi: str
+    generation: int
+    esn: bool
+    tunnel: str
+    packets: int
+    octets: int
+
+
+@app.command("list")
+def list_command(
+    switch: SwitchOption = DEFAULT_SWITCH,
+    device_id: DeviceOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """All SAs with their traffic."""
+    rows = look("sa list", switch, device_id, _rows)
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        return
+    table = Table("", "sa", "SPI", "gen", "ESN", "tunnel", "packets", "octets", box=None)
+    for row in rows:
+        numbers = (str(row.packets), str(row.octets))
+        esn = "yes" if row.esn else "no"
+        table.add_row(
+            row.direction, str(row.index), row.spi, str(row.generation), esn, row.tunnel, *numbers
+        )
+    Console().print(table)
+
+
+@app.command("show")
+def show_command(
+    spi: Annotated[str, typer.Argument(help="SPI in hexadecimal, of either direction.")],
+    switch: SwitchOption = DEFAULT_SWITCH,
+    device_id: DeviceOption = 1,
+) -> None:
+    """The table entries of one SA."""
+    entries = look("sa show", switch, device_id, _sa_entries)
+    wanted = _entries_of(entries, spi)
+    if not wanted:
+        known = ", ".join(_spis(entries)) or "none"
+        typer.echo(f"p4esp sa show: no SA has SPI {spi}; the switch has {known}", err=True)
+        raise typer.Exit(1)
+    for entry in wanted:
+        typer.echo(str(entry))
+
+
+async def _sa_entries(reader: Reader) -> list[Entry]:
+    return await reader.entries("sa_in", "sad", "sa_out", "sa_select")
+
+
+async def _rows(reader: Reader) -> list[SaRow]:
+    entries = await _sa_entries(reader)
+    sent, received = [await reader.counters(f"sa_{way}_traffic") for way in ("out", "in")]
+    outbound = [_out_row(entry, sent) for entry in entries if entry.table == "sa_out"]
+    inbound = {entry.field("sa"): entry for entry in entries if entry.table == "sa_in"}
+    sads = [entry for entry in entries if entry.table == "sad"]
+    return outbound + [_in_row(sad, inbound[sad.arg("sa")], received) for sad in sads]
+
+
+def _out_row(entry: Entry, traffic: dict[int, tuple[int, int]]) -> SaRow:
+    index = _exact(entry, "sa")
+    ends = [str(IPv4Address(entry.arg(name))) for name in ("tunnel_src", "tunnel_dst")]
+    names = ("out", index, f"{entry.arg('spi'):08x}", entry.arg("generation"))
+    return SaRow(*names, bool(entry.arg("esn")), " - ".join(ends), *traffic.get(index, (0, 0)))
+
+
+def _in_row(sad: Entry, sa_in: Entry, traffic: dict[int, tuple[int, int]]) -> SaRow:
+    index = sad.arg("sa")
+    names = ("in", index, f"{_exact(sad, 'spi'):08x}", sa_in.arg("generation"))
+    return SaRow(*names, bool(sa_in.arg("esn")), "", *traffic.get(index, (0, 0)))
+
+
+def _exact(entry: Entry, name: str) -> int:
+    value = entry.field(name)
+    assert isinstance(value, int)
+    return value
+
+
+def _entries_of(entries: list[Entry], spi: str) -> list[Entry]:
+    number = _parse_spi(spi)
+    inbound = {e.arg("sa") for e in entries if e.table == "sad" and e.field("spi") == number}
+    outbound = {e.field("sa") for e in entries if e.table == "sa_out" and e.arg("spi") == number}
+    return [
+        entry
+        for entry in entries
+        if (entry.table == "sad" and entry.field("spi") == number)
+        or (entry.table == "sa_in" and entry.field("sa") in inbound)
+        or (entry.table == "sa_out" and entry.field("sa") in outbound)
+        or (entry.table == "sa_select" and entry.arg("sa") in outbound)
+    ]
+
+
+def _parse_spi(text: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no SPI; accepted: up to 8 hexadecimal digits"
+        ) from None
+
+
+def _spis(entries: list[Entry]) -> list[str]:
+    inbound = [_exact(entry, "spi") for entry in entries if entry.table == "sad"]
+    outbound = [entry.arg("spi") for entry in entries if entry.table == "sa_out"]
+    return [f"{spi:08x}" for spi in inbound + outbound]

@@ -1,0 +1,81 @@
+"""``p4esp status`` and ``p4esp counters``."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from enum import IntEnum
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from p4esp.cli.running_switch import (
+    DEFAULT_SWITCH,
+    DeviceOption,
+    JsonOption,
+    SwitchOption,
+    look,
+)
+from p4esp.controller.numbers import Drop, Outcome, Punt
+from p4esp.controller.reading import Reader
+from p4esp.controller.reconcile import BASE_TABLES, SA_TABLES
+
+_TABLES = (*BASE_TABLES, "neighbour", "crypto_port", "ike_sa", "spd", *SA_TABLES, "boot_id")
+_ARRAYS: dict[str, type[IntEnum]] = {"outcomes": Outcome, "drops": Drop, "punts": Punt}
+
+
+def status_command(
+    switch: SwitchOption = DEFAULT_SWITCH,
+    device_id: DeviceOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Entries in each table, and whether engine and registers are in order."""
+    facts = look("status", switch, device_id, _status)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    typer.echo(f"boot id   {facts['boot_id'] or 'missing: the registers hold nothing'}")
+    typer.echo(f"engine    {'in use' if facts['engine'] else 'withdrawn'}")
+    table = Table("table", "entries", box=None)
+    for name, count in facts["entries"].items():
+        table.add_row(name, str(count))
+    Console().print(table)
+
+
+async def _status(reader: Reader) -> dict[str, Any]:
+    entries = await reader.entries(*_TABLES)
+    counts = Counter(entry.table for entry in entries)
+    boot = [f"{entry.arg('boot_id'):016x}" for entry in entries if entry.table == "boot_id"]
+    return {
+        "boot_id": boot[0] if boot else None,
+        "engine": counts["crypto_port"] > 0,
+        "entries": {name: counts[name] for name in _TABLES},
+    }
+
+
+def counters_command(
+    switch: SwitchOption = DEFAULT_SWITCH,
+    device_id: DeviceOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """What became of packets: outcomes, drop reasons and punts that were counted."""
+    facts = look("counters", switch, device_id, _counters)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    table = Table("kind", "name", "packets", box=None)
+    for kind, counts in facts.items():
+        for name, packets in counts.items():
+            table.add_row(kind, name, str(packets))
+    Console().print(table)
+
+
+async def _counters(reader: Reader) -> dict[str, dict[str, int]]:
+    return {kind: _named(names, await reader.counters(kind)) for kind, names in _ARRAYS.items()}
+
+
+def _named(names: type[IntEnum], cells: dict[int, tuple[int, int]]) -> dict[str, int]:
+    known = {item.value: item.name for item in names}
+    return {known.get(index, str(index)): packets for index, (packets, _) in cells.items()}

@@ -1,0 +1,33 @@
+"""``p4esp up``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from p4esp.cli.failures import one_line, quiet_finsy
+from p4esp.cli.gateway_program import gateway_program
+from p4esp.controller.config import load_config
+from p4esp.controller.controller import run_controller
+from p4esp.controller.journal import Entry
+
+
+def up_command(
+    config: Annotated[Path, typer.Argument(help="TOML file, see the operator guide.")],
+    check: Annotated[bool, typer.Option("--check", help="Only check the file.")] = False,
+) -> None:
+    """Run the controller of all gateways of a configuration until Ctrl-C."""
+    with one_line("up"):
+        loaded = load_config(config)
+        if check:
+            typer.echo(f"{config}: {len(loaded.gateways)} gateway(s), nothing to object to")
+            return
+        quiet_finsy()
+        asyncio.run(run_controller(loaded, gateway_program(), _print_entry))
+
+
+def _print_entry(entry: Entry) -> None:
+    typer.echo(str(entry))

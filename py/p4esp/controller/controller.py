@@ -1,0 +1,66 @@
+"""One controller, many gateways."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from p4esp.controller.config import ConfigError, ControllerConfig, GatewayConfig
+from p4esp.controller.gateway import Gateway, Surroundings
+from p4esp.controller.journal import Entry, Journal
+from p4esp.controller.program import Program
+from p4esp.engine.client import EngineClient
+from p4esp.engine.keyservice import KeyService
+from p4esp.store import Sealer, Store
+
+
+class Controller:
+    """The gateways of one configuration, each with its key service."""
+
+    def __init__(
+        self,
+        config: ControllerConfig,
+        services: Mapping[str, KeyService],
+        around: Surroundings,
+    ) -> None:
+        self.gateways = {
+            name: Gateway(name, section, services[name], around)
+            for name, section in config.gateways.items()
+        }
+        self.journal = around.journal
+
+    async def run(self) -> None:
+        """Serve all gateways until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for gateway in self.gateways.values():
+                tasks.create_task(gateway.run(), name=gateway.name)
+
+
+async def run_controller(
+    config: ControllerConfig, program: Program, listener: Callable[[Entry], None]
+) -> None:
+    """Run as a process does: store and key file on disk, engines behind their sockets."""
+    async with AsyncExitStack() as stack:
+        services = {
+            name: await stack.enter_async_context(EngineClient(_socket(name, section)))
+            for name, section in config.gateways.items()
+        }
+        store = Store(config.store, Sealer.from_file(config.key_file))
+        stack.callback(store.close)
+        around = Surroundings(
+            program,
+            store,
+            Journal(listener),
+            clock=time.monotonic,
+            random_bytes=os.urandom,
+            election_id=config.election_id,
+        )
+        await Controller(config, services, around).run()
+
+
+def _socket(name: str, section: GatewayConfig) -> Path:
+    if section.engine is None:
+        raise ConfigError(f"gateways.{name}.engine: is missing; accepted: a key service's socket")
+    return section.engine

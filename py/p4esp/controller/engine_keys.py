@@ -1,0 +1,79 @@
+"""Keys of SA pairs in the crypto engine."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from p4esp.controller.sa_entries import Handles
+from p4esp.engine.errors import EngineUnavailableError, KeyStoreError
+from p4esp.engine.keyservice import KeyService
+from p4esp.engine.keystore import Direction, KeySpec
+from p4esp.ipsec.sa import DirectionKeys
+from p4esp.store import SaRecord
+
+TRANSFORMS: Final = {
+    "aes128gcm16": "AES-GCM-16-128",
+    "aes256gcm16": "AES-GCM-16-256",
+    "chacha20poly1305": "CHACHA20-POLY1305",
+}
+"""Engine transform by suite name."""
+
+
+class PairKeys:
+    """Installs and discards both keys of an SA pair together."""
+
+    def __init__(self, service: KeyService) -> None:
+        self.service = service
+        self._installed: set[int] = set()
+
+    def holds(self, handles: Handles) -> bool:
+        """Whether both keys are still installed, as far as we know."""
+        return {handles.open, handles.seal} <= self._installed
+
+    async def install(self, record: SaRecord) -> Handles:
+        """Install both keys, or none."""
+        place, keymat = record.placement, record.child.keymat
+        opener = (Direction.OPEN, keymat.inbound, place.generation_in, place.sa_in)
+        sealer = (Direction.SEAL, keymat.outbound, place.generation_out, place.sa_out)
+        open_handle = await self._install(_spec(record, *opener))
+        try:
+            return Handles(open_handle, await self._install(_spec(record, *sealer)))
+        except BaseException:
+            await self._discard(open_handle)
+            raise
+
+    async def discard(self, handles: Handles) -> None:
+        """Overwrite both keys. Those of an engine that is gone, are gone."""
+        for handle in (handles.seal, handles.open):
+            await self._discard(handle)
+
+    def adopt(self, pairs: Iterable[Handles]) -> None:
+        """These keys are ours and no others; the next sweep removes the rest."""
+        self._installed = {handle for pair in pairs for handle in (pair.open, pair.seal)}
+
+    async def _install(self, spec: KeySpec) -> int:
+        handle = await self.service.install(spec)
+        self._installed.add(handle)
+        return handle
+
+    async def _discard(self, handle: int) -> None:
+        self._installed.discard(handle)
+        try:
+            await self.service.remove(handle)
+        except (KeyStoreError, EngineUnavailableError):
+            return  # unknown or unreachable: the sweep after the next contact removes what is left
+
+    async def sweep(self) -> frozenset[int]:
+        """Remove keys that are not ours; returns the handles of ours that the engine has lost."""
+        present = {key.handle for key in (await self.service.stats()).keys}
+        for stray in present - self._installed:
+            await self.service.remove(stray)
+        lost = self._installed - present
+        self._installed -= lost
+        return frozenset(lost)
+
+
+def _spec(
+    record: SaRecord, direction: Direction, keys: DirectionKeys, generation: int, sa: int
+) -> KeySpec:
+    transform = TRANSFORMS[record.child.suite.name]
+    return KeySpec(direction, transform, keys.key, keys.salt, generation, sa)

@@ -1,0 +1,292 @@
+"""One gateway: a switch, its engine, its peers.
+
+The IKE endpoint and the record of SAs live as long as the gateway; a `SwitchLink` lives as long as
+the switch's connection. Each connection starts by asking what the switch still knows:
+
+* its registers are those of our last boot id: nothing is reset, the SAs are reconciled;
+* they are not: no key that was in use is ever installed again. The peers are told, and new child
+  SAs are made under the IKE SAs.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from p4esp.controller.config import GatewayConfig
+from p4esp.controller.connections import Connections
+from p4esp.controller.engine_keys import PairKeys
+from p4esp.controller.errors import ControllerError, ForeignPipelineError
+from p4esp.controller.health import EngineHealth
+from p4esp.controller.ike_events import IkeEvents
+from p4esp.controller.ike_transport import IkeTransport, frame_of
+from p4esp.controller.interfaces import Interfaces
+from p4esp.controller.journal import Entry, Journal, Kind
+from p4esp.controller.link import (
+    Inventory,
+    SwitchLink,
+    registers_intact,
+    start_afresh,
+    take_over,
+)
+from p4esp.controller.neighbours import Neighbours
+from p4esp.controller.placement import Placements
+from p4esp.controller.policy import PolicyTable
+from p4esp.controller.program import Program
+from p4esp.controller.punts import PuntHandler
+from p4esp.controller.sa_events import SaEvents
+from p4esp.controller.sa_installer import Numbers, SaInstaller, SwitchPort
+from p4esp.controller.sa_manager import SaManager
+from p4esp.controller.selection import SaSelection
+from p4esp.controller.state_channel import StateChannel
+from p4esp.controller.target import Session, SwitchAddress, open_session
+from p4esp.controller.writer import TableWriter
+from p4esp.engine.keyservice import KeyService
+from p4esp.ike.config import Settings
+from p4esp.ike.endpoint import IkeEndpoint, directory
+from p4esp.ike.errors import CommandError
+from p4esp.ike.extensions.standard import STANDARD
+from p4esp.ike.path import Datagram
+from p4esp.ike.state import Environment, KeyExport
+from p4esp.ike.trace import TraceHook, TraceRecord
+from p4esp.ipsec.sa import ChildSaParams
+from p4esp.store import Store
+
+RECONNECT: Final = 1.0
+"""Seconds between two attempts to reach a switch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a gateway takes from outside. Times are seconds."""
+
+    program: Program
+    store: Store
+    journal: Journal
+    clock: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+    election_id: int = 10
+    ike_settings: Settings = field(default_factory=Settings)
+    trace: Callable[[str, TraceRecord], None] | None = None
+    """Called with the gateway's name and each IKE message."""
+    export_keys: KeyExport | None = None
+    reconnect: float = RECONNECT
+    retry: float = 5.0
+    health_interval: float = 1.0
+
+
+class Gateway:
+    """Runs one gateway until it is cancelled."""
+
+    def __init__(
+        self, name: str, config: GatewayConfig, keys: KeyService, around: Surroundings
+    ) -> None:
+        self.name = name
+        self._config = config
+        self._around = around
+        self._address = SwitchAddress(name, config.address, config.device_id, around.election_id)
+        self._rules = [policy.rule() for policy in config.policies]
+        self._interfaces = Interfaces(config)
+        self._placements = Placements(around.store, name, self._random_bits)
+        self.keys = PairKeys(keys)
+        self.sas = SaManager(
+            name, around.store, self.keys, self._placements, journal=around.journal
+        )
+        self.sas.set_rules(self._rules)
+        self._link: SwitchLink | None = None
+        self._setup_ike()
+
+    def _random_bits(self, bits: int) -> int:
+        return int.from_bytes(self._around.random_bytes(bits // 8), "big")
+
+    def _setup_ike(self) -> None:
+        peers = [peer.config() for peer in self._config.peers]
+        around = self._around
+        environment = Environment(
+            random=around.random_bytes,
+            spis=self._placements.spis,
+            settings=around.ike_settings,
+            extensions=STANDARD,
+            trace=self._trace_hook(),
+            export_keys=around.export_keys,
+        )
+        endpoint = IkeEndpoint(environment, directory(peers), around.clock())
+        events = IkeEvents(self.name, self.sas, around.journal, lambda: self._link)
+        self.ike = IkeTransport(endpoint, events.handle, self._send_datagram, around.clock)
+        self.connections = Connections(
+            self.name, peers, self.sas, self.ike, journal=around.journal, retry=around.retry
+        )
+        events.attach(self.ike, self.connections)
+
+    def _trace_hook(self) -> TraceHook | None:
+        trace = self._around.trace
+        return None if trace is None else lambda record: trace(self.name, record)
+
+    async def run(self) -> None:
+        """Serve for ever; a switch that cannot be used is tried again."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.ike.run(), name=f"{self.name}-ike")
+            tasks.create_task(self._keep_connected(), name=f"{self.name}-switch")
+
+    async def _keep_connected(self) -> None:
+        try:
+            while True:
+                await self._connect_once()
+                await asyncio.sleep(self._around.reconnect)
+        finally:
+            self.connections.stop()
+
+    async def _connect_once(self) -> None:
+        try:
+            lost_registers = await self._session(push=False)
+            if lost_registers:
+                await self._session(push=True)
+        except* ForeignPipelineError as group:
+            self._note(Kind.REFUSED, _first(group))
+        except* ControllerError as group:
+            self._note(Kind.DISCONNECTED, _first(group))
+
+    async def _session(self, *, push: bool) -> bool:
+        """Serve one connection until it ends; True at once when its registers are lost."""
+        around = self._around
+        async with open_session(self._address, around.program, push=push) as session:
+            expected = around.store.boot_id(self.name)
+            if not session.pushed and not await registers_intact(session, expected):
+                return True
+            await self._serve(session)
+        return False
+
+    async def _serve(self, session: Session) -> None:
+        link = self._new_link(session)
+        punts = PuntHandler(link, self._interfaces, self.ike, self.sas, self.connections)
+        self._note(Kind.CONNECTED, f"pipeline {'loaded' if session.pushed else 'kept'}")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(punts.run())
+                tasks.create_task(_until_lost(session))
+                await self._bring_up(link)
+                tasks.create_task(SaEvents(session, self.sas, self.ike, self._around.journal).run())
+                tasks.create_task(link.health.run(self._around.health_interval))
+        finally:
+            self._link = None
+            self.sas.disconnect()
+
+    async def _bring_up(self, link: SwitchLink) -> None:
+        if link.session.pushed:
+            lost = await self._start_afresh(link)
+        else:
+            await self._take_over(link)
+            lost = []
+        await link.session.subscribe_digests()
+        self._link = link
+        self._replace(lost)
+        self.connections.keep_up(self._kept_up())
+        self.connections.start()
+        self._note(Kind.READY, f"{len(self.sas.live)} SAs")
+
+    async def _start_afresh(self, link: SwitchLink) -> list[ChildSaParams]:
+        lost = await self.sas.registers_lost()
+        if lost:
+            self._note(Kind.REGISTERS_LOST, f"{len(lost)} SAs end")
+        self.sas.connect(link.installer, ())
+        boot_id = self._random_bits(64)
+        self._around.store.set_boot_id(self.name, boot_id)
+        await start_afresh(link, self._interfaces, self._rules, boot_id)
+        return lost
+
+    async def _take_over(self, link: SwitchLink) -> None:
+        store, established = self._around.store, self.connections.established
+        inventory = Inventory(self.name, store, self.keys, self._placements, lambda: established)
+        kept = await take_over(link, self._interfaces, self._rules, inventory)
+        self.sas.connect(link.installer, kept)
+        await link.health.check()
+        self._end_unknown_children()
+        self._note(Kind.RECONCILED, f"{len(kept)} SAs stay")
+
+    def _end_unknown_children(self) -> None:
+        """Children that IKE still has and the switch does not: the peer must know."""
+        for spi_in in self.sas.negotiated - self.sas.live.keys():
+            self.delete_child(spi_in)
+
+    def _replace(self, lost: list[ChildSaParams]) -> None:
+        for child in lost:
+            if self.delete_child(child.spi_in):
+                self.connections.bring_up(child.peer, child.name)
+
+    def delete_child(self, spi_in: int) -> bool:
+        """Delete a child SA here and at the peer; False when IKE does not know it."""
+        try:
+            self.ike.command(lambda endpoint, now: endpoint.delete_child(spi_in, now))
+        except CommandError:
+            return False
+        return True
+
+    def rekey_child(self, spi_in: int) -> None:
+        """Replace a child SA; CommandError when IKE does not know it."""
+        self.ike.command(lambda endpoint, now: endpoint.rekey_child(spi_in, now))
+
+    def _kept_up(self) -> list[tuple[str, str]]:
+        peers = self._config.peers
+        return [(peer.name, child.name) for peer in peers for child in peer.children if child.start]
+
+    def _new_link(self, session: Session) -> SwitchLink:
+        around, config = self._around, self._config
+        writer = TableWriter(session.write)
+        state = StateChannel(session.send_control)
+        selection = SaSelection(writer)
+        installer = SaInstaller(
+            SwitchPort(writer, state, selection),
+            self.keys,
+            Numbers(self._placements, self._interfaces.local_id),
+            around.store,
+            settings=config.sa.settings(),
+            grace=config.sa.grace,
+        )
+        return SwitchLink(
+            session=session,
+            writer=writer,
+            state=state,
+            selection=selection,
+            policy=PolicyTable(writer, self.sas.policy_ids),
+            neighbours=Neighbours(
+                self._interfaces,
+                writer,
+                session.send_frame,
+                session.send_routed,
+                clock=around.clock,
+            ),
+            health=EngineHealth(self.keys, writer, self.sas.restore_keys, self._engine_changed),
+            installer=installer,
+        )
+
+    async def _send_datagram(self, datagram: Datagram) -> None:
+        """UDP's promise: it arrives, or it does not."""
+        frame = frame_of(datagram)
+        if self._link is None or frame is None:
+            return
+        try:
+            await self._link.session.send_routed(frame)
+        except ControllerError as error:
+            self._note(Kind.DISCONNECTED, error)
+
+    def _engine_changed(self, up: bool, detail: str) -> None:
+        self._note(Kind.ENGINE_UP if up else Kind.ENGINE_DOWN, detail)
+
+    def _note(self, kind: Kind, text: object) -> None:
+        self._around.journal.add(Entry(self.name, kind, self._config.address, str(text)))
+
+    @property
+    def link(self) -> SwitchLink | None:
+        """The present connection, once it is brought up to date."""
+        return self._link
+
+
+async def _until_lost(session: Session) -> None:
+    raise await asyncio.shield(session.lost)
+
+
+def _first(group: BaseExceptionGroup[ControllerError]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

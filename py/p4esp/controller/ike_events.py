@@ -1,0 +1,115 @@
+"""What a gateway does about each event of its IKE endpoint."""
+
+from collections.abc import Callable
+
+from p4esp.controller import tables
+from p4esp.controller.connections import Connections
+from p4esp.controller.entries import Op, Update
+from p4esp.controller.errors import ControllerError
+from p4esp.controller.ike_transport import IkeTransport
+from p4esp.controller.journal import Entry, Journal, Kind
+from p4esp.controller.link import SwitchLink
+from p4esp.controller.sa_manager import SaManager
+from p4esp.ike.errors import CommandError
+from p4esp.ike.events import (
+    AuthenticationFailed,
+    ChildDown,
+    ChildFailed,
+    ChildRekeyed,
+    ChildUp,
+    DownReason,
+    Event,
+    IkeDown,
+    IkeEstablished,
+    IkeSaInfo,
+    InitRefused,
+    NegotiationFailed,
+)
+from p4esp.ipsec.sa import ChildSaParams
+
+
+class IkeEvents:
+    """The event handler of one gateway; `link` gives the switch while there is one."""
+
+    def __init__(
+        self,
+        gateway: str,
+        sas: SaManager,
+        journal: Journal,
+        link: Callable[[], SwitchLink | None],
+    ) -> None:
+        self._gateway = gateway
+        self._sas = sas
+        self._journal = journal
+        self._link = link
+
+    def attach(self, ike: IkeTransport, connections: Connections) -> None:
+        """Complete the circle: events lead to commands."""
+        self._ike = ike
+        self._connections = connections
+
+    async def handle(self, event: Event) -> None:
+        """Deal with one event. Nothing the switch does wrong is raised to the IKE task."""
+        match event:
+            case IkeEstablished(ike):
+                await self._ike_up(ike)
+            case IkeDown(ike, reason, detail):
+                await self._ike_down(ike, f"{reason}{': ' if detail else ''}{detail}")
+            case NegotiationFailed(ike, reason) | AuthenticationFailed(ike, reason):
+                self._failed(ike, reason)
+            case InitRefused(ike, reason):
+                self._note(Kind.IKE_FAILED, ike, reason)
+            case ChildUp(child):
+                await self._child_up(child)
+            case ChildRekeyed(new=new):
+                await self._child_up(new, send=new.initiator)
+            case ChildDown(child, reason):
+                self._child_down(child, reason)
+            case ChildFailed(ike, name, reason):
+                self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
+                self._connections.child_lost((ike.peer, name))
+            case _:
+                return
+
+    async def _ike_up(self, ike: IkeSaInfo) -> None:
+        self._connections.established[ike.spi] = ike
+        await self._mark(Op.INSERT, ike.spi)
+        self._note(Kind.IKE_UP, ike, f"{ike.suite}, {ike.path}")
+
+    async def _ike_down(self, ike: IkeSaInfo, reason: str) -> None:
+        if self._connections.established.pop(ike.spi, None) is not None:
+            await self._mark(Op.DELETE, ike.spi)
+        self._note(Kind.IKE_DOWN, ike, reason)
+
+    async def _mark(self, op: Op, spi: bytes) -> None:
+        """Tell the pipeline which IKE SPIs are live: their messages have a meter of their own."""
+        link = self._link()
+        if link is None:
+            return  # the next connection writes the table anew
+        try:
+            await link.writer.write([Update(op, tables.ike_sa(spi))])
+        except ControllerError as error:
+            self._journal.add(Entry(self._gateway, Kind.REFUSED, spi.hex(), str(error)))
+
+    def _failed(self, ike: IkeSaInfo, reason: str) -> None:
+        self._note(Kind.IKE_FAILED, ike, reason)
+        self._connections.peer_failed(ike.peer)
+
+    async def _child_up(self, child: ChildSaParams, *, send: bool = True) -> None:
+        if await self._sas.up(child, send=send):
+            self._connections.child_up((child.peer, child.name))
+            self._sas.retire_strangers(child.peer)
+            return
+        try:
+            self._ike.command(lambda endpoint, now: endpoint.delete_child(child.spi_in, now))
+        except CommandError:
+            return  # IKE has given it up meanwhile
+
+    def _child_down(self, child: ChildSaParams, reason: DownReason) -> None:
+        self._sas.down(child, reason)
+        if reason not in (DownReason.REKEYED, DownReason.COLLISION):
+            self._connections.child_lost((child.peer, child.name))
+
+    def _note(self, kind: Kind, ike: IkeSaInfo, text: str) -> None:
+        subject = f"{ike.peer or ike.path.remote.host} {ike.spi.hex()}"
+        self._journal.add(Entry(self._gateway, kind, subject, text))

@@ -1,0 +1,126 @@
+"""The switch's interfaces, addresses and routes as configured: entries, and who is where."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from p4esp.controller import tables
+from p4esp.controller.config import GatewayConfig, InterfaceConfig
+from p4esp.controller.entries import Entry
+from p4esp.controller.errors import ControllerError
+from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, Role
+from p4esp.ipsec.selectors import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One of our addresses and the interface it belongs to."""
+
+    address: IPv4Address
+    network: IPv4Network
+    interface: InterfaceConfig
+
+
+class Interfaces:
+    """What a gateway's configuration says about its ports."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        self.attachments = tuple(
+            Attachment(address.ip, address.network, interface)
+            for interface in config.interfaces
+            for address in interface.addresses
+        )
+        self._local_ids: dict[IPv4Address, int] = {}
+
+    def adopt(self, local_v4: Iterable[Entry]) -> None:
+        """Keep the ids by which a switch knows our addresses already."""
+        self._local_ids = {exact_address(entry, "dst"): entry.arg("local_id") for entry in local_v4}
+        self._number_addresses()
+
+    def _number_addresses(self) -> None:
+        ours = {attachment.address for attachment in self.attachments}
+        self._local_ids = {ip: number for ip, number in self._local_ids.items() if ip in ours}
+        for address in sorted(ours - self._local_ids.keys()):
+            used = set(self._local_ids.values())
+            self._local_ids[address] = next(n for n in range(1, 65536) if n not in used)
+
+    def local_id(self, address: Address) -> int:
+        """The SAD's number of one of our addresses."""
+        if not isinstance(address, IPv4Address) or address not in self._local_ids:
+            known = ", ".join(map(str, self._local_ids)) or "none"
+            raise ControllerError(f"{address} is not an address of this gateway; it has {known}")
+        return self._local_ids[address]
+
+    def is_ours(self, address: Address) -> bool:
+        """Whether an address is one of ours."""
+        return any(attachment.address == address for attachment in self.attachments)
+
+    def towards(self, next_hop: IPv4Address) -> Attachment | None:
+        """The interface on whose link a neighbour must be."""
+        return next((item for item in self.attachments if next_hop in item.network), None)
+
+    def at(self, port: int, vid: int) -> list[Attachment]:
+        """Our addresses on a port and VLAN."""
+        place = (port, vid)
+        return [
+            item for item in self.attachments if (item.interface.port, item.interface.vlan) == place
+        ]
+
+    def next_hop(self, destination: IPv4Address) -> IPv4Address | None:
+        """The neighbour a packet to a destination goes to; None without a route."""
+        routes = [(net, via) for net, via in self._routes() if destination in net]
+        if not routes:
+            return None
+        _, via = max(routes, key=lambda route: route[0].prefixlen)
+        return via or destination
+
+    def _routes(self) -> list[tuple[IPv4Network, IPv4Address | None]]:
+        connected = [(item.network, None) for item in self.attachments]
+        return [*connected, *((route.destination, route.via) for route in self._config.routes)]
+
+    def entries(self) -> list[Entry]:
+        """Port roles, egress interfaces, addresses and routes."""
+        return [
+            tables.port_role(CPU_PORT, 0, Role.CPU),
+            tables.port_role(CRYPTO_PORT, 0, Role.CRYPTO),
+            *(entry for item in self._config.interfaces for entry in _interface_entries(item)),
+            *(tables.local_v4(ip, number) for ip, number in self._local_ids.items()),
+            *(tables.route(net, via) for net, via in dict.fromkeys(self._routes())),
+        ]
+
+    def static_neighbours(self) -> list[Entry]:
+        """Neighbours that the configuration names; ControllerError for one on no link of ours."""
+        return [self.neighbour(item.address, item.mac) for item in self._config.neighbours]
+
+    def neighbour(self, address: IPv4Address, mac: bytes) -> Entry:
+        """The entry of a neighbour on one of our links."""
+        attachment = self.towards(address)
+        if attachment is None:
+            nets = ", ".join(str(item.network) for item in self.attachments) or "none"
+            raise ControllerError(f"neighbour {address} is on none of our links: {nets}")
+        interface = attachment.interface
+        number = int.from_bytes(mac, "big")
+        return tables.neighbour(address, interface.port, interface.vlan, number)
+
+    def has_link_of(self, neighbour: Entry) -> bool:
+        """Whether a neighbour entry points to one of our links."""
+        attachment = self.towards(exact_address(neighbour, "next_hop"))
+        if attachment is None:
+            return False
+        place = (neighbour.arg("port"), neighbour.arg("vid"))
+        return place == (attachment.interface.port, attachment.interface.vlan)
+
+
+def exact_address(entry: Entry, name: str) -> IPv4Address:
+    """The IPv4 address that an entry matches exactly."""
+    value = entry.field(name)
+    if not isinstance(value, int):
+        raise TypeError(f"{entry}: {name} is not an exact match")
+    return IPv4Address(value)
+
+
+def _interface_entries(interface: InterfaceConfig) -> Sequence[Entry]:
+    port, vid, role = interface.port, interface.vlan, interface.pipeline_role
+    mac = int.from_bytes(interface.mac, "big")
+    return tables.port_role(port, vid, role), tables.egress_if(port, vid, role, mac)

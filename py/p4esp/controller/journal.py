@@ -1,0 +1,82 @@
+"""What happens at a gateway, in words and as values, for logs, the CLI and tests."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+KEPT: Final = 1000
+"""Entries that are remembered."""
+
+
+class Kind(StrEnum):
+    """Sorts of entries."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    REGISTERS_LOST = "registers lost"
+    RECONCILED = "reconciled"
+    READY = "ready"
+    IKE_UP = "IKE SA up"
+    IKE_DOWN = "IKE SA down"
+    IKE_FAILED = "IKE failed"
+    SA_UP = "SA up"
+    SA_DOWN = "SA down"
+    SA_REMOVED = "SA removed"
+    SA_FAILED = "SA failed"
+    ENGINE_UP = "engine up"
+    ENGINE_DOWN = "engine down"
+    REFUSED = "refused"
+    LIMIT = "limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened; `subject` is a peer, a child or an SPI."""
+
+    gateway: str
+    kind: Kind
+    subject: str
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.gateway}: {self.kind} {self.subject}{': ' if self.text else ''}{self.text}"
+
+
+class Journal:
+    """The last entries, and a way to wait for the next one."""
+
+    def __init__(self, listener: Callable[[Entry], None] = lambda _: None) -> None:
+        self._entries: deque[Entry] = deque(maxlen=KEPT)
+        self._listener = listener
+        self._waiting: list[tuple[Callable[[Entry], bool], asyncio.Future[Entry]]] = []
+
+    def add(self, entry: Entry) -> None:
+        """Record an entry and wake those who wait for it."""
+        self._entries.append(entry)
+        self._listener(entry)
+        for wanted, future in self._waiting:
+            if not future.done() and wanted(entry):
+                future.set_result(entry)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All that is remembered, oldest first."""
+        return tuple(self._entries)
+
+    async def next(self, wanted: Callable[[Entry], bool]) -> Entry:
+        """The first entry from now on that is wanted."""
+        future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+        item = (wanted, future)
+        self._waiting.append(item)
+        try:
+            return await future
+        finally:
+            self._waiting.remove(item)
+
+    async def has(self, wanted: Callable[[Entry], bool]) -> Entry:
+        """The first wanted entry, past or future."""
+        past = next((entry for entry in self._entries if wanted(entry)), None)
+        return past or await self.next(wanted)

@@ -1,0 +1,152 @@
+"""What a gateway has while its switch is connected, and how it brings the switch up to date."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from p4esp.controller import tables
+from p4esp.controller.engine_keys import PairKeys
+from p4esp.controller.entries import Entry, deletes, difference, inserts
+from p4esp.controller.health import EngineHealth
+from p4esp.controller.interfaces import Interfaces
+from p4esp.controller.neighbours import Neighbours
+from p4esp.controller.numbers import Punt
+from p4esp.controller.placement import Placements
+from p4esp.controller.policy import PolicyTable
+from p4esp.controller.reconcile import (
+    BASE_TABLES,
+    SA_TABLES,
+    Findings,
+    adopt_selection,
+    examine,
+)
+from p4esp.controller.sa_installer import LiveSa, SaInstaller
+from p4esp.controller.selection import SaSelection
+from p4esp.controller.state_channel import StateChannel
+from p4esp.controller.target import Session
+from p4esp.controller.writer import TableWriter
+from p4esp.ipsec.policy import PolicyRule
+from p4esp.store import Store
+
+PUNT_RATES: Final = {
+    Punt.IKE_NEW: (500, 200),
+    Punt.IKE_KNOWN: (5000, 1000),
+    Punt.IKE_OTHER: (500, 200),
+    Punt.ARP: (200, 100),
+    Punt.LOCAL: (100, 50),
+    Punt.ACQUIRE: (100, 50),
+    Punt.TTL: (100, 50),
+    Punt.NO_NEIGHBOUR: (200, 100),
+}
+"""Packets a second and burst that each class may send us; one class never starves another."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchLink:
+    """One session and what works on it."""
+
+    session: Session
+    writer: TableWriter
+    state: StateChannel
+    selection: SaSelection
+    policy: PolicyTable
+    neighbours: Neighbours
+    health: EngineHealth
+    installer: SaInstaller
+
+
+async def registers_intact(session: Session, expected: int | None) -> bool:
+    """Whether the switch's registers are those of our last boot id."""
+    entries = await session.read("boot_id")
+    return expected is not None and [tables.boot_id(expected)] == entries
+
+
+async def start_afresh(
+    link: SwitchLink, interfaces: Interfaces, rules: Sequence[PolicyRule], boot_id: int
+) -> None:
+    """Fill an empty switch. The boot id comes last: without it, none of this counts."""
+    interfaces.adopt(())
+    neighbours = interfaces.static_neighbours()
+    await link.session.limit_punts(PUNT_RATES)
+    await link.writer.write(inserts([*interfaces.entries(), *neighbours]))
+    link.neighbours.adopt(neighbours)
+    await link.policy.install(rules)
+    await link.health.check()
+    await link.writer.write(inserts([tables.boot_id(boot_id)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a gateway knows of its SAs when it meets a switch that kept its registers."""
+
+    gateway: str
+    store: Store
+    keys: PairKeys
+    placements: Placements
+    live_ike: Callable[[], Iterable[bytes]]
+    """Our SPIs of the IKE SAs that are up."""
+
+
+async def take_over(
+    link: SwitchLink, interfaces: Interfaces, rules: Sequence[PolicyRule], known: Inventory
+) -> list[LiveSa]:
+    """Bring a switch that kept its state up to date; returns the SAs that stay.
+
+    What is right is not written again: packets notice nothing.
+    """
+    await _correct_base(link, interfaces)
+    findings = await _examine_sas(link, known)
+    await _clean_up(link, known, findings)
+    for live in findings.keep:
+        known.placements.reserve(live.record.placement)
+        known.placements.spis.reserve(live.record.child.spi_in)
+    known.keys.adopt(live.handles for live in findings.keep)
+    await _adopt_policy(link, rules)
+    link.health.adopt(await link.session.read("crypto_port"))
+    return findings.keep
+
+
+async def _correct_base(link: SwitchLink, interfaces: Interfaces) -> None:
+    have = await link.session.read(*BASE_TABLES)
+    interfaces.adopt(entry for entry in have if entry.table == "local_v4")
+    await link.writer.write(difference(have, interfaces.entries()))
+    present = await link.session.read("neighbour")
+    wanted = _wanted_neighbours(present, interfaces)
+    await link.writer.write(difference(present, wanted))
+    link.neighbours.adopt(wanted)
+
+
+def _wanted_neighbours(present: list[Entry], interfaces: Interfaces) -> list[Entry]:
+    """The configured ones, and those learned on links that are still ours."""
+    static = interfaces.static_neighbours()
+    keys = {entry.key for entry in static}
+    learned = [entry for entry in present if entry.key not in keys]
+    return [*static, *(entry for entry in learned if interfaces.has_link_of(entry))]
+
+
+async def _examine_sas(link: SwitchLink, known: Inventory) -> Findings:
+    entries = await link.session.read(*SA_TABLES)
+    findings = examine(known.store.sas(known.gateway), entries, link.installer.entries)
+    selected = [entry for entry in entries if entry.table == "sa_select"]
+    adopt_selection(link.selection, findings.keep, selected)
+    await link.writer.write(difference(selected, link.selection.entries()))
+    return findings
+
+
+async def _clean_up(link: SwitchLink, known: Inventory, findings: Findings) -> None:
+    """End every SA in doubt: entries, replay cells, record. The engine is swept later."""
+    await link.writer.write(deletes(findings.strays))
+    scrubs = (link.state.scrub_cells(base, count) for base, count in findings.dirty_cells)
+    await asyncio.gather(*scrubs)
+    for record in findings.discard:
+        known.store.remove_sa(known.gateway, record.child.spi_in)
+    known.placements.reset()
+    spis = [tables.ike_sa(spi) for spi in known.live_ike()]
+    await link.writer.write(difference(await link.session.read("ike_sa"), spis))
+
+
+async def _adopt_policy(link: SwitchLink, rules: Sequence[PolicyRule]) -> None:
+    version = await link.session.read_default("policy_version")
+    link.policy.adopt(version.arg("version"), await link.session.read("spd"))
+    await link.policy.install(rules)

@@ -1,0 +1,117 @@
+"""The SPD in the switch: rules of one version, and the flip that makes the version count.
+
+A rule covers both directions: clear packets from the protected side, and, mirrored, clear packets
+from outside, which the pipeline drops where a rule wants them protected (RFC 4301 5.2).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from p4esp.controller import tables
+from p4esp.controller.entries import Entry, Op, Update, deletes, inserts
+from p4esp.controller.errors import ControllerError
+from p4esp.controller.numbers import Role
+from p4esp.controller.selectors import packet_matches
+from p4esp.controller.tables import PacketMatch
+from p4esp.controller.writer import TableWriter
+from p4esp.ipsec.policy import Action, PolicyRule
+from p4esp.store import Store
+
+VERSIONS = 256
+MAX_POLICIES = 65536
+
+
+class PolicyIds:
+    """A number for each protect rule, kept for as long as a rule of that name exists."""
+
+    def __init__(self, store: Store, gateway: str) -> None:
+        self._store = store
+        self._gateway = gateway
+        self._ids = store.policy_ids(gateway)
+
+    def of(self, rule: str) -> int:
+        """The number of a rule, new if need be; policy 0 is never used."""
+        if rule not in self._ids:
+            self._ids[rule] = self._lowest_free()
+            self._store.add_policy_id(self._gateway, rule, self._ids[rule])
+        return self._ids[rule]
+
+    def rule(self, policy: int) -> str | None:
+        """The name of the rule with a number."""
+        return next((rule for rule, number in self._ids.items() if number == policy), None)
+
+    def _lowest_free(self) -> int:
+        used = set(self._ids.values())
+        free = next((number for number in range(1, MAX_POLICIES) if number not in used), None)
+        if free is None:
+            raise ControllerError(f"{self._gateway}: all {MAX_POLICIES - 1} policy ids are in use")
+        return free
+
+
+def spd_entries(
+    rules: Sequence[PolicyRule], policy_ids: Mapping[str, int], version: int
+) -> list[Entry]:
+    """The rules as entries of one version. Among rules of one priority the first one wins."""
+    ranked = sorted(rules, key=lambda rule: -rule.priority)
+    return [
+        _entry(rule, policy_ids, (version, role, match, len(ranked) - rank))
+        for rank, rule in enumerate(ranked)
+        for role, match in _matches(rule)
+    ]
+
+
+def _matches(rule: PolicyRule) -> list[tuple[Role, PacketMatch]]:
+    outbound = packet_matches(rule.local, rule.remote)
+    inbound = packet_matches(rule.remote, rule.local)
+    protected = [(Role.PROTECTED, match) for match in outbound]
+    return protected + [(Role.UNPROTECTED, match) for match in inbound]
+
+
+def _entry(
+    rule: PolicyRule,
+    policy_ids: Mapping[str, int],
+    place: tuple[int, Role, PacketMatch, int],
+) -> Entry:
+    if rule.action is Action.PROTECT:
+        return tables.spd_protect(*place, policy=policy_ids[rule.name])
+    make = tables.spd_bypass if rule.action is Action.BYPASS else tables.spd_discard
+    return make(*place)
+
+
+class PolicyTable:
+    """The SPD of one switch."""
+
+    def __init__(self, writer: TableWriter, ids: PolicyIds) -> None:
+        self._writer = writer
+        self._ids = ids
+        self._version = 0
+        self._entries: list[Entry] = []
+
+    def adopt(self, version: int, entries: Sequence[Entry]) -> None:
+        """Start from what a switch holds."""
+        self._version = version
+        self._entries = list(entries)
+
+    async def install(self, rules: Sequence[PolicyRule]) -> None:
+        """Replace all rules, atomically to packets: new entries, one flip, old entries go.
+
+        Nothing is written when the switch holds these rules already.
+        """
+        ids = self._numbers(rules)
+        if set(spd_entries(rules, ids, self._version)) == set(self._entries):
+            return
+        version = (self._version + 1) % VERSIONS
+        await self._switch_to(version, spd_entries(rules, ids, version))
+
+    async def _switch_to(self, version: int, entries: list[Entry]) -> None:
+        leftover = [entry for entry in self._entries if entry.field("version") == (version, 0xFF)]
+        await self._writer.write(deletes(leftover))
+        await self._writer.write(inserts(entries))
+        await self._writer.write([Update(Op.MODIFY, tables.policy_version(version))])
+        old = [entry for entry in self._entries if entry not in leftover]
+        self._version, self._entries = version, [*entries, *old]
+        await self._writer.write(deletes(old))
+        self._entries = entries
+
+    def _numbers(self, rules: Sequence[PolicyRule]) -> dict[str, int]:
+        protect = (rule.name for rule in rules if rule.action is Action.PROTECT)
+        return {name: self._ids.of(name) for name in protect}

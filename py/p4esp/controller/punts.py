@@ -1,0 +1,90 @@
+"""What becomes of each packet that the pipeline hands us."""
+
+from ipaddress import IPv4Address
+
+from p4esp.controller import icmp
+from p4esp.controller.connections import Connections
+from p4esp.controller.ike_transport import IkeTransport, payload_of
+from p4esp.controller.interfaces import Interfaces
+from p4esp.controller.link import SwitchLink
+from p4esp.controller.numbers import CPU_PORT, Control, Punt
+from p4esp.controller.packets import Ethernet, Ipv4, PacketError, routed_frame
+from p4esp.controller.sa_manager import SaManager
+from p4esp.controller.state_channel import ControlMessage
+from p4esp.controller.target import PacketIn
+
+_IKE = (Punt.IKE_NEW, Punt.IKE_KNOWN, Punt.IKE_OTHER)
+
+
+class PuntHandler:
+    """Answers the packets of one session."""
+
+    def __init__(
+        self,
+        link: SwitchLink,
+        interfaces: Interfaces,
+        ike: IkeTransport,
+        sas: SaManager,
+        connections: Connections,
+    ) -> None:
+        self._link = link
+        self._interfaces = interfaces
+        self._ike = ike
+        self._sas = sas
+        self._connections = connections
+        self.malformed = 0
+        """Packets that could not be read."""
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        async for packet in self._link.session.packets():
+            await self.handle(packet)
+
+    async def handle(self, packet: PacketIn) -> None:
+        """Deal with one packet; hostile ones are counted and forgotten."""
+        if packet.op >= min(Control):
+            answer = (packet.op, packet.token, packet.index, packet.value, packet.status)
+            self._link.state.answered(ControlMessage(*answer))
+            return
+        try:
+            await self._punted(packet, Ethernet.parse(packet.frame))
+        except PacketError:
+            self.malformed += 1
+
+    async def _punted(self, packet: PacketIn, frame: Ethernet) -> None:
+        if packet.op in _IKE:
+            self._ike.received(*payload_of(frame))
+        elif packet.op == Punt.ARP:
+            await self._link.neighbours.received(packet.port, frame)
+        elif packet.op == Punt.ACQUIRE:
+            self._acquire(packet.index)
+        elif packet.op == Punt.NO_NEIGHBOUR:
+            hold = packet.port == CPU_PORT  # others were not checked against the egress role
+            await self._link.neighbours.unresolved(Ipv4.parse(frame.payload), hold=hold)
+        else:
+            await self._answer(packet, frame)
+
+    def _acquire(self, policy: int) -> None:
+        child = self._sas.child_of_policy(policy)
+        if child is not None:
+            self._connections.bring_up(*child.split("/", 1))
+
+    async def _answer(self, packet: PacketIn, frame: Ethernet) -> None:
+        """ICMP, only to who asked in clear on one of our links.
+
+        What came out of a tunnel gets no answer: it would leave outside the tunnel.
+        """
+        source = self._source(packet.port, frame.vid)
+        if source is None:
+            return
+        offender = Ipv4.parse(frame.payload)
+        if packet.op == Punt.TTL:
+            reply = icmp.time_exceeded(offender, source)
+        else:
+            reply = icmp.echo_reply(offender)
+        if reply is not None:
+            await self._link.session.send_routed(routed_frame(reply))
+
+    def _source(self, port: int, vid: int) -> IPv4Address | None:
+        here = self._interfaces.at(port, vid)
+        return here[0].address if here else None

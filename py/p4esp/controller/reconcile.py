@@ -1,0 +1,102 @@
+"""What a switch holds against what the store says it should: which SAs stay, what must go.
+
+Nothing here installs an SA. A pair whose record says INSTALLED and whose entries all stand in the
+switch, word for word but for the key handles, stays untouched. Any doubt (a record that is not
+INSTALLED, an entry that is missing or differs) ends the pair: its key is discarded.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from p4esp.controller.entries import Entry, Key
+from p4esp.controller.sa_entries import Handles, PairEntries, destinations
+from p4esp.controller.sa_installer import LiveSa
+from p4esp.controller.selection import SaSelection
+from p4esp.store import SaRecord, SaState
+
+SA_TABLES = ("sa_in", "in_policy", "sad", "sa_out", "sa_select")
+BASE_TABLES = ("port_role", "egress_if", "local_v4", "route_v4")
+
+BuildEntries = Callable[[SaRecord, Handles], PairEntries]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The outcome. Cell ranges are (first cell, count)."""
+
+    keep: list[LiveSa] = field(default_factory=list)
+    discard: list[SaRecord] = field(default_factory=list)
+    strays: list[Entry] = field(default_factory=list)
+    """SA entries of nobody, those of discarded SAs included."""
+    dirty_cells: set[tuple[int, int]] = field(default_factory=set)
+    """Replay cells that a discarded SA or a stray entry may have used."""
+
+
+def examine(records: Iterable[SaRecord], entries: Sequence[Entry], build: BuildEntries) -> Findings:
+    """Compare the store's SAs with the SA entries of a switch (`sa_select` aside)."""
+    by_key = {entry.key: entry for entry in entries if entry.table != "sa_select"}
+    findings = Findings()
+    for record in records:
+        live = _survivor(record, by_key, build)
+        if live is None:
+            findings.discard.append(record)
+        else:
+            findings.keep.append(live)
+            for entry in live.entries.all:
+                del by_key[entry.key]
+    _account_for_strays(findings, list(by_key.values()))
+    return findings
+
+
+def _survivor(record: SaRecord, by_key: dict[Key, Entry], build: BuildEntries) -> LiveSa | None:
+    if record.state is not SaState.INSTALLED:
+        return None
+    expected = build(record, Handles(0, 0))
+    found = [by_key.get(entry.key) for entry in expected.all]
+    if not all(map(_same_but_key, expected.all, found)):
+        return None
+    handles = _handles(expected, by_key)
+    return LiveSa(record, handles, build(record, handles))
+
+
+def _same_but_key(expected: Entry, found: Entry | None) -> bool:
+    return found is not None and _without_key(found) == _without_key(expected)
+
+
+def _without_key(entry: Entry) -> Entry:
+    return replace(entry, args=tuple(arg for arg in entry.args if arg[0] != "key"))
+
+
+def _handles(expected: PairEntries, by_key: dict[Key, Entry]) -> Handles:
+    inbound, outbound = by_key[expected.inbound[0].key], by_key[expected.outbound.key]
+    return Handles(inbound.arg("key"), outbound.arg("key"))
+
+
+def _account_for_strays(findings: Findings, strays: list[Entry]) -> None:
+    findings.strays.extend(strays)
+    for record in findings.discard:
+        findings.dirty_cells.add((record.placement.cell_base, record.placement.cells))
+    for entry in strays:
+        if entry.table == "sa_in" and entry.arg("window"):
+            findings.dirty_cells.add((entry.arg("cell_base"), entry.arg("cell_mask") + 1))
+    in_use = {cells for cells in findings.dirty_cells if _in_use(cells, findings)}
+    findings.dirty_cells.difference_update(in_use)
+
+
+def _in_use(cells: tuple[int, int], findings: Findings) -> bool:
+    """Whether a range touches that of an SA that stays (which no other may ever have had)."""
+    base, count = cells
+    places = [live.record.placement for live in findings.keep]
+    return any(
+        place.cell_base < base + count and base < place.cell_base + place.cells for place in places
+    )
+
+
+def adopt_selection(
+    selection: SaSelection, keep: Iterable[LiveSa], entries: Iterable[Entry]
+) -> None:
+    """Fill the selection with the SAs that stay; who is in the table already, comes first."""
+    serving = {entry.arg("sa") for entry in entries if entry.table == "sa_select"}
+    ranked = sorted(keep, key=lambda live: live.record.placement.sa_out not in serving)
+    for live in ranked:
+        selection.adopt(destinations(live.record), live.record.placement.sa_out)

@@ -1,0 +1,182 @@
+"""Bringing SA pairs into a switch and out of it again.
+
+Installation: record, keys into the engine, fresh sequence numbers, inbound entry, SAD, outbound
+entry, selection. Each step is acknowledged before the next. A failure in the middle takes back
+what was done and discards the key; where even that fails, the record stays INSTALLING and the next
+reconciliation discards the SA. Removal is the reverse, after a grace period in which packets that
+are with the engine come home.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from p4esp.controller.engine_keys import PairKeys
+from p4esp.controller.entries import Entry, deletes, inserts, modifies
+from p4esp.controller.errors import ControllerError, TableWriteError
+from p4esp.controller.placement import Placements
+from p4esp.controller.sa_entries import (
+    Handles,
+    PairEntries,
+    SaSettings,
+    destinations,
+    pair_entries,
+)
+from p4esp.controller.selection import SaSelection
+from p4esp.controller.state_channel import StateChannel
+from p4esp.controller.writer import TableWriter
+from p4esp.ipsec.sa import ChildSaParams
+from p4esp.ipsec.selectors import Address
+from p4esp.store import SaRecord, SaState, Store
+
+GRACE: Final = 1.0
+"""Seconds between the end of an SA's use and its removal."""
+
+
+@dataclass(slots=True)
+class LiveSa:
+    """An SA pair that the switch carries."""
+
+    record: SaRecord
+    handles: Handles
+    entries: PairEntries
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchPort:
+    """What an installer needs of one connected switch."""
+
+    writer: TableWriter
+    state: StateChannel
+    selection: SaSelection
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What stands for what in one switch."""
+
+    placements: Placements
+    local_id: Callable[[Address], int]
+    """The SAD's number of one of our addresses; ControllerError when it is not ours."""
+
+
+class SaInstaller:
+    """Installs and removes the SA pairs of one gateway; `sleep` waits out the grace period."""
+
+    def __init__(
+        self,
+        switch: SwitchPort,
+        keys: PairKeys,
+        numbers: Numbers,
+        store: Store,
+        *,
+        settings: SaSettings,
+        grace: float = GRACE,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._switch = switch
+        self._keys = keys
+        self._placements = numbers.placements
+        self._local_id = numbers.local_id
+        self._store = store
+        self._settings = settings
+        self._grace = grace
+        self._sleep = sleep
+
+    async def install(
+        self, gateway: str, child: ChildSaParams, policy: int, *, send: bool = True
+    ) -> LiveSa:
+        """Install a pair; with `send` false it waits for its predecessor to go before it sends.
+
+        Raises ControllerError, PoolExhaustedError or the engine's errors; nothing is left then.
+        """
+        place = self._placements.acquire(self._settings.window)
+        record = SaRecord(gateway, SaState.INSTALLING, policy, child, place)
+        self._store.add_sa(record)
+        live: LiveSa | None = None
+        try:
+            live = await self._with_keys(record)
+            await self._write(live, send=send)
+        except BaseException:
+            await asyncio.shield(self._undo(record, live))
+            raise
+        live.record = self._moved(record, SaState.INSTALLED)
+        return live
+
+    async def _with_keys(self, record: SaRecord) -> LiveSa:
+        handles = await self._keys.install(record)
+        try:
+            entries = self.entries(record, handles)
+        except BaseException:
+            await self._keys.discard(handles)
+            raise
+        return LiveSa(record, handles, entries)
+
+    def entries(self, record: SaRecord, handles: Handles) -> PairEntries:
+        """The entries of a pair under certain handles."""
+        return pair_entries(record, handles, self._local_id(record.child.local), self._settings)
+
+    async def _write(self, live: LiveSa, *, send: bool) -> None:
+        place = live.record.placement
+        state, writer = self._switch.state, self._switch.writer
+        await asyncio.gather(state.scrub_sequence(place.space_out), state.scrub_top(place.space_in))
+        await writer.write(inserts(live.entries.inbound))
+        await writer.write(inserts((live.entries.sad,)))
+        await writer.write(inserts((live.entries.outbound,)))
+        served = destinations(live.record)
+        await self._switch.selection.add(served, place.sa_out, first=send)
+
+    async def _undo(self, record: SaRecord, live: LiveSa | None) -> None:
+        try:
+            if live is not None:
+                await self._keys.discard(live.handles)
+                await self._clear(live)
+        except ControllerError:
+            return  # the record stays INSTALLING: reconciliation finishes this
+        self._forget(record)
+
+    async def remove(self, live: LiveSa) -> None:
+        """Remove a pair. On ControllerError it stays DELETING, its numbers are not reused."""
+        live.record = self._moved(live.record, SaState.DELETING)
+        await self._switch.selection.withdraw(live.record.placement.sa_out)
+        await self._sleep(self._grace)
+        await self._clear(live)
+        await self._keys.discard(live.handles)
+        self._forget(live.record)
+
+    async def _clear(self, live: LiveSa) -> None:
+        """Take the entries out, in reverse order, and scrub the replay cells."""
+        place, entries = live.record.placement, live.entries
+        await self._switch.selection.withdraw(place.sa_out)
+        for group in ((entries.outbound,), (entries.sad,), entries.inbound):
+            await self._delete(group)
+        if place.cells:
+            await self._switch.state.scrub_cells(place.cell_base, place.cells)
+
+    async def _delete(self, entries: tuple[Entry, ...]) -> None:
+        try:
+            await self._switch.writer.write(deletes(entries))
+        except TableWriteError as error:
+            if error.codes != {"NOT_FOUND"}:
+                raise
+
+    async def rekeyed_engine(self, live: LiveSa) -> None:
+        """Give a restarted engine the same keys; the entries learn the fresh handles.
+
+        Sequence numbers and windows are in the switch and go on where they were.
+        """
+        handles = await self._keys.install(live.record)
+        entries = self.entries(live.record, handles)
+        changed = (entries.inbound[0], entries.outbound)
+        await self._switch.writer.write(modifies(changed))
+        live.handles, live.entries = handles, entries
+
+    def _moved(self, record: SaRecord, state: SaState) -> SaRecord:
+        self._store.set_state(record.gateway, record.child.spi_in, state)
+        return record.moved_to(state)
+
+    def _forget(self, record: SaRecord) -> None:
+        self._store.remove_sa(record.gateway, record.child.spi_in)
+        self._placements.release(record.placement)
+        self._placements.spis.release(record.child.spi_in)

@@ -1,0 +1,191 @@
+"""The child SAs of one gateway: from IKE's events to installed, replaced and removed SAs."""
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
+
+from p4esp.controller.engine_keys import PairKeys
+from p4esp.controller.errors import ControllerError, SwitchUnreachableError
+from p4esp.controller.journal import Entry, Journal, Kind
+from p4esp.controller.placement import Placements
+from p4esp.controller.policy import PolicyIds
+from p4esp.controller.pools import PoolExhaustedError
+from p4esp.controller.sa_installer import LiveSa, SaInstaller
+from p4esp.engine.errors import EngineUnavailableError, KeyStoreError
+from p4esp.ike.events import DownReason
+from p4esp.ipsec.policy import PolicyRule
+from p4esp.ipsec.sa import ChildSaParams
+from p4esp.ipsec.selectors import is_subset
+from p4esp.store import SaState, Store
+
+INSTALL_ERRORS = (ControllerError, PoolExhaustedError, KeyStoreError, EngineUnavailableError)
+
+
+class SaManager:
+    """What the gateway has and does about SAs. An installer is there while the switch is."""
+
+    def __init__(
+        self,
+        gateway: str,
+        store: Store,
+        keys: PairKeys,
+        placements: Placements,
+        *,
+        journal: Journal,
+    ) -> None:
+        self._gateway = gateway
+        self._store = store
+        self._keys = keys
+        self._placements = placements
+        self._journal = journal
+        self._rules: dict[str, PolicyRule] = {}
+        self._ids = PolicyIds(store, gateway)
+        self._installer: SaInstaller | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        self.live: dict[int, LiveSa] = {}
+        """Installed SAs by inbound SPI."""
+        self.negotiated: set[int] = set()
+        """Inbound SPIs of the children that IKE has, installed or not."""
+
+    @property
+    def policy_ids(self) -> PolicyIds:
+        """The numbers of the protect rules."""
+        return self._ids
+
+    def set_rules(self, rules: Sequence[PolicyRule]) -> None:
+        """The rules now in force, which say what each child is for."""
+        self._rules = {rule.child: rule for rule in rules if rule.child is not None}
+
+    def connect(self, installer: SaInstaller, live: Iterable[LiveSa]) -> None:
+        """The switch is there, with these SAs in it."""
+        self._installer = installer
+        self.live = {sa.record.child.spi_in: sa for sa in live}
+
+    def disconnect(self) -> None:
+        """The switch is away; removals that are under way are taken up by reconciliation."""
+        self._installer = None
+        for task in self._leaving:
+            task.cancel()
+
+    def child_of_policy(self, policy: int) -> str | None:
+        """`peer/child` of the rule with a number."""
+        name = self._ids.rule(policy)
+        return next((child for child, rule in self._rules.items() if rule.name == name), None)
+
+    def serves(self, peer: str, name: str) -> bool:
+        """Whether a child of this configuration is up."""
+        wanted = (peer, name)
+        return any((sa.record.child.peer, sa.record.child.name) == wanted for sa in self._present())
+
+    def by_outbound_index(self, sa_out: int) -> LiveSa | None:
+        """The SA that sends under an index."""
+        return next((sa for sa in self._present() if sa.record.placement.sa_out == sa_out), None)
+
+    def _present(self) -> list[LiveSa]:
+        return list(self.live.values())
+
+    async def up(self, child: ChildSaParams, *, send: bool = True) -> bool:
+        """Install a new pair; False, with the reason in the journal, when that failed."""
+        self.negotiated.add(child.spi_in)
+        try:
+            live = await self._install(child, send=send)
+        except INSTALL_ERRORS as error:
+            self._note(Kind.SA_FAILED, child, str(error))
+            return False
+        self.live[child.spi_in] = live
+        self._note(Kind.SA_UP, child, f"policy {live.record.policy}, {live.record.placement}")
+        return True
+
+    async def _install(self, child: ChildSaParams, *, send: bool) -> LiveSa:
+        installer = self._connected()
+        rule = self._rule_for(child)
+        live = await installer.install(self._gateway, child, self._ids.of(rule.name), send=send)
+        if not self._keys.holds(live.handles):  # the engine restarted meanwhile
+            await installer.rekeyed_engine(live)
+        return live
+
+    def _connected(self) -> SaInstaller:
+        if self._installer is None:
+            raise SwitchUnreachableError(f"{self._gateway}: the switch is not connected")
+        return self._installer
+
+    def _rule_for(self, child: ChildSaParams) -> PolicyRule:
+        rule = self._rules.get(f"{child.peer}/{child.name}")
+        if rule is None:
+            raise ControllerError(f"no policy protects with child {child.peer}/{child.name}")
+        _require_whole_rule(rule, child)
+        return rule
+
+    def down(self, child: ChildSaParams, reason: DownReason) -> None:
+        """A pair is no longer ours: remove it, in the background, after the grace period."""
+        self.negotiated.discard(child.spi_in)
+        live = self.live.pop(child.spi_in, None)
+        if live is None:
+            self._placements.spis.release(child.spi_in)
+            return
+        self._note(Kind.SA_DOWN, child, reason.value)
+        if self._installer is None:
+            self._store.set_state(self._gateway, child.spi_in, SaState.DELETING)
+        else:
+            self._start(self._remove(self._installer, live))
+
+    def retire_strangers(self, peer: str) -> None:
+        """Remove SAs of a peer that IKE does not know (they outlived a controller)."""
+        for live in self._present():
+            child = live.record.child
+            if child.peer == peer and child.spi_in not in self.negotiated:
+                self.down(child, DownReason.INITIAL_CONTACT)
+
+    async def _remove(self, installer: SaInstaller, live: LiveSa) -> None:
+        child = live.record.child
+        try:
+            await installer.remove(live)
+        except ControllerError as error:
+            self._note(Kind.SA_FAILED, child, f"removal is left to reconciliation: {error}")
+        else:
+            self._note(Kind.SA_REMOVED, child, "")
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def settled(self) -> None:
+        """Wait until no removal is under way."""
+        while self._leaving:
+            await asyncio.wait(self._leaving)
+
+    async def registers_lost(self) -> list[ChildSaParams]:
+        """The switch forgot everything: no key is ever used again. Returns the children lost."""
+        records = self._store.sas(self._gateway)
+        for live in self._present():
+            await self._keys.discard(live.handles)
+        self.live.clear()
+        self._store.remove_all_sas(self._gateway)
+        self._placements.reset()
+        return [record.child for record in records]
+
+    async def restore_keys(self, lost: Iterable[int]) -> None:
+        """Give a restarted engine the keys behind lost handles again."""
+        gone = set(lost)
+        for live in self._present():
+            if gone & {live.handles.open, live.handles.seal}:
+                await self._keys.discard(live.handles)
+                await self._connected().rekeyed_engine(live)
+
+    def _note(self, kind: Kind, child: ChildSaParams, text: str) -> None:
+        subject = f"{child.peer}/{child.name} {child.spi_in:08x}"
+        self._journal.add(Entry(self._gateway, kind, subject, text))
+
+
+def _require_whole_rule(rule: PolicyRule, child: ChildSaParams) -> None:
+    """The pipeline selects outbound SAs by policy and destination: a narrower SA would be sent
+    what its peer must drop (RFC 4301 4.4.1.2).
+    """
+    ports = {(remote.protocol, remote.ports) for remote in rule.remote}
+    narrowed = any((remote.protocol, remote.ports) not in ports for remote in child.remote_ts)
+    if narrowed or not is_subset(rule.local, child.local_ts):
+        local = ", ".join(map(str, child.local_ts))
+        raise ControllerError(
+            f"the peer narrowed rule {rule.name} to {local}; accepted: all of its local selectors"
+        )

@@ -1,0 +1,263 @@
+"""One P4Runtime connection: arbitration, pipeline, writes, reads, packets and digests.
+
+A `Session` lives as long as its stream. Whoever opens it brings the switch up to date and goes on
+until `lost` fires; there is no hidden reconnecting underneath, because after each loss somebody
+has to find out what the switch still knows.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import finsy as fy
+from finsy.proto import p4r
+
+from p4esp.controller.entries import Entry, Update
+from p4esp.controller.errors import ControllerError, NotPrimaryError, SwitchUnreachableError
+from p4esp.controller.numbers import OUT_ROUTE, OUT_SEND, Punt
+from p4esp.controller.program import Program
+from p4esp.controller.state_channel import ControlMessage
+
+QUEUE: Final = 4096
+"""Packets and digests that may wait for us; more are dropped, as on a wire."""
+DIGEST: Final = "sa_event_t"
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchAddress:
+    """How to reach a switch: a gRPC address, and the device there."""
+
+    name: str
+    address: str
+    device_id: int = 1
+    election_id: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PacketIn:
+    """A packet from the pipeline; `op` is a `Punt`, or a `Control` operation's answer."""
+
+    op: int
+    status: int
+    """Drop reason of a punted packet, `ControlStatus` of an answer."""
+    port: int
+    token: int
+    index: int
+    value: int
+    frame: bytes
+
+
+class Session:
+    """An open connection on which we are primary."""
+
+    def __init__(self, switch: fy.Switch, pushed: bool) -> None:
+        self._switch = switch
+        self._sending = asyncio.Lock()  # a gRPC stream takes one message at a time
+        self.pushed = pushed
+        """Whether this session loaded the pipeline: all tables and registers are empty then."""
+        self.lost: asyncio.Future[ControllerError] = asyncio.get_running_loop().create_future()
+        """Done, with the reason, when the session is over."""
+
+    async def write(self, updates: Sequence[Update]) -> dict[int, tuple[str, str]]:
+        """Send one batch; (code name, message) by index of each update that was refused."""
+        self._require_open()
+        try:
+            await self._switch.write([update.encode() for update in updates])
+        except fy.P4ClientError as error:
+            if not error.details:
+                raise translated(self._switch.name, error) from None
+            failed = error.details.items()
+            return {i: (detail.canonical_code.name, detail.message) for i, detail in failed}
+        return {}
+
+    async def read(self, *tables: str) -> list[Entry]:
+        """All entries of some tables; const entries are left out."""
+        wanted = [fy.P4TableEntry(table) for table in tables]
+        return [Entry.decode(item) for item in await self._read(wanted) if not item.is_const]
+
+    async def read_default(self, table: str) -> Entry:
+        """The default action of a table."""
+        (entry,) = await self._read([fy.P4TableEntry(table, is_default_action=True)])
+        return Entry.decode(entry)
+
+    async def read_counter(self, name: str, index: int | None = None) -> dict[int, tuple[int, int]]:
+        """(packets, octets) of one or all cells of an indexed counter."""
+        cells = await self._read([fy.P4CounterEntry(name, index=index)])
+        return {cell.index: (cell.packet_count, cell.byte_count) for cell in cells}
+
+    async def _read(self, wanted: Sequence[Any]) -> list[Any]:
+        self._require_open()
+        try:
+            return [item async for item in self._switch.read(wanted)]  # type: ignore[attr-defined]
+        except fy.P4ClientError as error:
+            raise translated(self._switch.name, error) from None
+
+    async def subscribe_digests(self) -> None:
+        """Ask for the events of SAs."""
+        digest = fy.P4DigestEntry(DIGEST, max_list_size=1)
+        try:
+            await self._switch.write([+digest])
+        except fy.P4ClientError as error:
+            if any(d.canonical_code.name != "ALREADY_EXISTS" for d in error.details.values()):
+                raise translated(self._switch.name, error) from None
+
+    async def packets(self) -> AsyncIterator[PacketIn]:
+        """Packets from the pipeline."""
+        async for packet in self._switch.read_packets(queue_size=QUEUE):
+            yield PacketIn(**packet.metadata, frame=packet.payload)
+
+    async def digests(self) -> AsyncIterator[dict[str, int]]:
+        """Events of SAs, acknowledged."""
+        async for digest in self._switch.read_digests(DIGEST, queue_size=QUEUE):
+            async with self._sending:
+                await self._switch.write([digest.ack()])
+            for item in digest:
+                yield item
+
+    async def send_frame(self, port: int, frame: bytes) -> None:
+        """Put a complete frame on a port."""
+        await self._packet_out(frame, op=OUT_SEND, port=port)
+
+    async def send_routed(self, frame: bytes) -> None:
+        """Have the pipeline route a packet."""
+        await self._packet_out(frame, op=OUT_ROUTE)
+
+    async def send_control(self, message: ControlMessage) -> None:
+        """Send a control message; its answer comes as a packet."""
+        fields = {"token": message.token, "index": message.index, "value": message.value}
+        await self._packet_out(b"", op=message.op, **fields)
+
+    async def _packet_out(self, frame: bytes, **fields: int) -> None:
+        self._require_open()
+        header = {"op": 0, "status": 0, "port": 0, "token": 0, "index": 0, "value": 0} | fields
+        try:
+            async with self._sending:
+                await self._switch.write([fy.P4PacketOut(frame, **header)])
+        except (fy.P4ClientError, asyncio.InvalidStateError) as error:
+            raise SwitchUnreachableError(f"{self._switch.name}: packet-out: {error}") from None
+
+    async def limit_punts(self, rates: Mapping[Punt, tuple[int, int]]) -> None:
+        """Set (packets a second, burst in packets) above which a class is dropped."""
+        entries = [_meter(reason, rate, burst) for reason, (rate, burst) in rates.items()]
+        try:
+            await self._switch.write(entries)
+        except fy.P4ClientError as error:
+            raise translated(self._switch.name, error) from None
+
+    def _require_open(self) -> None:
+        if self.lost.done():
+            raise SwitchUnreachableError(str(self.lost.result()))
+
+    def end(self, reason: ControllerError) -> None:
+        """Declare the session over."""
+        if not self.lost.done():
+            self.lost.set_result(reason)
+
+
+def _meter(reason: Punt, rate: int, burst: int) -> fy.P4MeterEntry:
+    config = fy.P4MeterConfig(cir=rate, cburst=burst, pir=rate, pburst=burst)
+    return ~fy.P4MeterEntry("punt_rate", index=reason, config=config)
+
+
+async def installed_pipeline(address: SwitchAddress) -> Any | None:
+    """The p4info of the program a switch runs (a `P4Info`); None when it runs none."""
+    request = p4r.GetForwardingPipelineConfigRequest(
+        device_id=address.device_id,
+        response_type=p4r.GetForwardingPipelineConfigRequest.P4INFO_AND_COOKIE,
+    )
+    async with fy.P4Client(address.address, wait_for_ready=False) as client:
+        try:
+            response = await client.request(request)
+        except fy.P4ClientError as error:
+            if error.is_pipeline_missing:
+                return None
+            raise translated(address.name, error) from None
+    return response.config.p4info if response.config.HasField("p4info") else None
+
+
+@asynccontextmanager
+async def open_session(
+    address: SwitchAddress, program: Program, *, push: bool = False
+) -> AsyncIterator[Session]:
+    """Connect as primary, and load the program where there is none (or `push` asks for it).
+
+    Raises SwitchUnreachableError, ForeignPipelineError for a switch that runs something else, and
+    NotPrimaryError where another controller has a higher election id.
+    """
+    found = await installed_pipeline(address)
+    if found is not None:
+        program.check(found)
+    push = push or found is None
+    switch = fy.Switch(address.name, address.address, _options(address, program, push))
+    await _enter(switch)
+    try:
+        session = Session(switch, push)
+        _watch(switch, session)
+        _require_primary(switch)
+        try:
+            yield session
+        finally:
+            session.end(SwitchUnreachableError(f"{address.name}: the session was closed"))
+    finally:
+        await switch.__aexit__(None, None, None)
+
+
+async def _enter(switch: fy.Switch) -> None:
+    """Connect; a failure inside finsy's own tasks reaches us as a cancellation that nobody asked
+    for, which must not end the task that is connecting.
+    """
+    try:
+        await switch.__aenter__()
+    except fy.P4ClientError as error:
+        raise translated(switch.name, error) from None
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        text = f"{switch.name}: the switch did not answer while connecting"
+        raise SwitchUnreachableError(text) from None
+
+
+def _options(address: SwitchAddress, program: Program, push: bool) -> fy.SwitchOptions:
+    return fy.SwitchOptions(
+        p4info=program.p4info,
+        p4blob=program.config if push else None,
+        p4force=push,
+        device_id=address.device_id,
+        initial_election_id=address.election_id,
+    )
+
+
+def _watch(switch: fy.Switch, session: Session) -> None:
+    def down(_: fy.Switch) -> None:
+        session.end(SwitchUnreachableError(f"{switch.name}: the P4Runtime stream ended"))
+
+    def backup(_: fy.Switch) -> None:
+        session.end(NotPrimaryError(_not_primary(switch)))
+
+    switch.ee.on(fy.SwitchEvent.CHANNEL_DOWN, down)
+    switch.ee.on(fy.SwitchEvent.BECOME_BACKUP, backup)
+
+
+def _require_primary(switch: fy.Switch) -> None:
+    if not switch.is_primary:
+        raise NotPrimaryError(_not_primary(switch))
+
+
+def _not_primary(switch: fy.Switch) -> str:
+    return (
+        f"{switch.name}: another controller is primary with election id {switch.primary_id}; "
+        f"ours is {switch.election_id}"
+    )
+
+
+def translated(name: str, error: fy.P4ClientError) -> ControllerError:
+    """A failed call of finsy as an error of ours."""
+    text = f"{name}: {error.code.name}: {error.message}"
+    if error.code is fy.GRPCStatusCode.UNAVAILABLE:
+        return SwitchUnreachableError(text)
+    if error.code is fy.GRPCStatusCode.PERMISSION_DENIED:
+        return NotPrimaryError(text)
+    return ControllerError(text)

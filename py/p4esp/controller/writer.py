@@ -1,0 +1,116 @@
+"""Table writes, gathered: updates that several tasks have ready at the same time share one RPC.
+
+A P4Runtime batch has no order and is not atomic, so a caller who needs an order awaits one
+`write` before the next, and updates of one entry never share a batch. Batches leave in the order
+of the calls. Each caller hears of its own refused updates only.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from p4esp.controller.entries import Key, Update
+from p4esp.controller.errors import ControllerError, TableWriteError, WriteFailure
+
+MAX_BATCH: Final = 4096
+"""Updates after which a batch is closed (an RPC message must stay below 4 MiB)."""
+
+Send = Callable[[Sequence[Update]], Awaitable[dict[int, tuple[str, str]]]]
+"""Sends one batch; returns (code name, message) of each update that was refused, by index."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    updates: tuple[Update, ...]
+    keys: frozenset[Key]
+    done: asyncio.Future[None]
+
+
+class TableWriter:
+    """Writes for one switch. `send` is called by one task at a time."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._waiting: deque[_Group] = deque()
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def write(self, updates: Sequence[Update]) -> None:
+        """Carry out all updates, in no certain order.
+
+        Raises TableWriteError for refused ones, SwitchUnreachableError when nobody knows.
+        """
+        if not updates:
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        keys = frozenset(update.entry.key for update in updates)
+        self._waiting.append(_Group(tuple(updates), keys, done))
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._flush(), name="table-writer")
+        await done
+
+    async def _flush(self) -> None:
+        try:
+            while self._waiting:
+                await asyncio.sleep(0)  # lets every task that is ready add its updates
+                await self._send_batch(self._take_batch())
+        finally:
+            self._flusher = None
+
+    def _take_batch(self) -> list[_Group]:
+        batch: list[_Group] = []
+        touched: set[Key] = set()
+        while self._waiting and self._fits(self._waiting[0], touched):
+            batch.append(self._waiting.popleft())
+            touched |= batch[-1].keys
+        return batch
+
+    @staticmethod
+    def _fits(group: _Group, touched: set[Key]) -> bool:
+        if not touched:
+            return True
+        return len(touched) + len(group.keys) <= MAX_BATCH and touched.isdisjoint(group.keys)
+
+    async def _send_batch(self, batch: list[_Group]) -> None:
+        try:
+            refused = await self._send([update for group in batch for update in group.updates])
+        except ControllerError as error:
+            _fail_all(batch, error)
+        except asyncio.CancelledError:
+            _cancel_all(batch)
+            raise
+        else:
+            _settle(batch, refused)
+
+
+def _fail_all(batch: list[_Group], error: ControllerError) -> None:
+    for group in batch:
+        if not group.done.done():
+            group.done.set_exception(type(error)(*error.args))
+
+
+def _cancel_all(batch: list[_Group]) -> None:
+    for group in batch:
+        group.done.cancel()
+
+
+def _settle(batch: list[_Group], refused: dict[int, tuple[str, str]]) -> None:
+    start = 0
+    for group in batch:
+        failures = [
+            WriteFailure(update, *refused[start + i])
+            for i, update in enumerate(group.updates)
+            if start + i in refused
+        ]
+        start += len(group.updates)
+        _finish(group, failures)
+
+
+def _finish(group: _Group, failures: list[WriteFailure]) -> None:
+    if group.done.done():
+        return
+    if failures:
+        group.done.set_exception(TableWriteError(failures))
+    else:
+        group.done.set_result(None)

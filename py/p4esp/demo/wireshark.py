@@ -1,0 +1,50 @@
+"""Files with which Wireshark and tshark decrypt the recorded wire.
+
+They hold every key of the demonstration: that is their purpose. A controller writes such files
+only when it is asked to export keys.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from p4esp.ike.crypto.schedule import IkeKeys
+from p4esp.ike.crypto.suite import IkeSuite
+from p4esp.ike.keylog import esp_lines, ike_line
+from p4esp.ipsec.sa import ChildSaParams
+
+
+class KeyLog:
+    """Collects the keys of IKE and child SAs, without duplicates: both ends report the same."""
+
+    def __init__(self) -> None:
+        self.ike: list[str] = []
+        self.esp: list[str] = []
+
+    def ike_keys(self, spi_i: bytes, spi_r: bytes, suite: IkeSuite, keys: IkeKeys) -> None:
+        """An IKE SA has its keys (a `KeyExport`)."""
+        self._add(self.ike, [ike_line(spi_i, spi_r, suite, keys)])
+
+    def child(self, child: ChildSaParams) -> None:
+        """A child SA is up."""
+        self._add(self.esp, esp_lines(child))
+
+    @staticmethod
+    def _add(lines: list[str], new: Iterable[str]) -> None:
+        lines.extend(line for line in new if line not in lines)
+
+    def write(self, directory: Path) -> list[Path]:
+        """Write `ikev2_decryption_table` and `esp_sa`, readable by the owner alone."""
+        directory.mkdir(parents=True, exist_ok=True)
+        files = {"ikev2_decryption_table": self.ike, "esp_sa": self.esp}
+        for name, lines in files.items():
+            (directory / name).touch(mode=0o600)
+            (directory / name).write_text("".join(f"{line}\n" for line in lines))
+        return [directory / name for name in files]
+
+
+def command(directory: Path) -> str:
+    """The command that shows the decrypted capture."""
+    return (
+        f"WIRESHARK_CONFIG_DIR={directory / 'wireshark'} tshark -r {directory / 'wire.pcap'} "
+        "-o esp.enable_encryption_decode:TRUE -o esp.enable_authentication_check:TRUE"
+    )

@@ -1,0 +1,136 @@
+"""One SA pair as the store keeps it, and its form in the database."""
+
+import ipaddress
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from p4esp.ipsec.algorithms import suite_named
+from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, Mode, UdpEncapsulation
+from p4esp.ipsec.selectors import TrafficSelector
+
+
+class SaState(StrEnum):
+    """How far an SA got. After a crash only INSTALLED is beyond doubt."""
+
+    INSTALLING = "installing"
+    """Numbers are taken; the switch may know nothing, part or all of it."""
+    INSTALLED = "installed"
+    """Every entry was written and acknowledged."""
+    DELETING = "deleting"
+    """Entries are being removed; the numbers are not free before all is scrubbed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where in the pipeline an SA pair lives: indexes, sequence spaces, replay cells."""
+
+    sa_out: int
+    sa_in: int
+    generation_out: int
+    generation_in: int
+    space_out: int
+    space_in: int
+    window: int
+    """Packets of the anti-replay window; 0: none."""
+    cell_base: int
+    cells: int
+    """Replay cells from `cell_base` on; 0 without a window."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaRecord:
+    """An SA pair of one gateway."""
+
+    gateway: str
+    state: SaState
+    policy: int
+    """Id of the policy whose traffic it carries."""
+    child: ChildSaParams
+    placement: Placement
+
+    @property
+    def identity(self) -> str:
+        """Unique name: the gateway and our inbound SPI."""
+        return f"{self.gateway}/{self.child.spi_in:08x}"
+
+    def moved_to(self, state: SaState) -> "SaRecord":
+        """The same SA in another state."""
+        return replace(self, state=state)
+
+
+def facts_of(record: SaRecord) -> dict[str, Any]:
+    """All but the keys, as JSON-ready values."""
+    child = record.child
+    return {
+        "placement": asdict(record.placement),
+        "peer": child.peer,
+        "name": child.name,
+        "spi_out": child.spi_out,
+        "suite": child.suite.name,
+        "esn": child.esn,
+        "mode": child.mode.value,
+        "local_ts": [_selector_facts(selector) for selector in child.local_ts],
+        "remote_ts": [_selector_facts(selector) for selector in child.remote_ts],
+        "local": str(child.local),
+        "remote": str(child.remote),
+        "encapsulation": asdict(child.encapsulation) if child.encapsulation else None,
+        "initiator": child.initiator,
+        "local_id": [child.local_id.type, child.local_id.data.hex()],
+        "remote_id": [child.remote_id.type, child.remote_id.data.hex()],
+    }
+
+
+def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaParams:
+    """The parameters that `facts_of` and `secret_of` took apart."""
+    encapsulation = facts["encapsulation"]
+    return ChildSaParams(
+        peer=facts["peer"],
+        name=facts["name"],
+        spi_in=spi_in,
+        spi_out=facts["spi_out"],
+        suite=suite_named(facts["suite"]),
+        esn=facts["esn"],
+        mode=Mode(facts["mode"]),
+        keymat=_keymat(secret, suite_named(facts["suite"]).key_size),
+        local_ts=tuple(_selector(item) for item in facts["local_ts"]),
+        remote_ts=tuple(_selector(item) for item in facts["remote_ts"]),
+        local=ipaddress.ip_address(facts["local"]),
+        remote=ipaddress.ip_address(facts["remote"]),
+        encapsulation=UdpEncapsulation(**encapsulation) if encapsulation else None,
+        initiator=facts["initiator"],
+        local_id=_identity(facts["local_id"]),
+        remote_id=_identity(facts["remote_id"]),
+    )
+
+
+def secret_of(child: ChildSaParams) -> bytes:
+    """Inbound key and salt, then outbound key and salt."""
+    keymat = child.keymat
+    directions = (keymat.inbound, keymat.outbound)
+    return b"".join(part for keys in directions for part in (keys.key, keys.salt))
+
+
+def _keymat(secret: bytes, key_size: int) -> Keymat:
+    half = len(secret) // 2
+    inbound, outbound = secret[:half], secret[half:]
+    return Keymat(
+        DirectionKeys(inbound[:key_size], inbound[key_size:]),
+        DirectionKeys(outbound[:key_size], outbound[key_size:]),
+    )
+
+
+def _selector_facts(selector: TrafficSelector) -> list[Any]:
+    first, last = str(selector.first), str(selector.last)
+    return [first, last, selector.protocol, selector.first_port, selector.last_port]
+
+
+def _selector(facts: list[Any]) -> TrafficSelector:
+    first, last, protocol, *ports = facts
+    addresses = (ipaddress.ip_address(first), ipaddress.ip_address(last))
+    return TrafficSelector(*addresses, protocol, *ports)
+
+
+def _identity(facts: list[Any]) -> Identity:
+    return Identity(facts[0], bytes.fromhex(facts[1]))
