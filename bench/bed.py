@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import count
-from time import sleep
+from time import monotonic, sleep
 
 import grpc
 
@@ -20,8 +20,10 @@ from bench.veth import VethPair, check_available, veth_pairs
 
 PORTS = (top.PROTECTED_PORT, top.UNPROTECTED_PORT, top.CRYPTO_PORT)
 TRIAL_SECONDS = 0.3
-DRAIN_STEP = 0.03
-DRAIN_STEPS = 40
+DRAIN_POLL = 0.004
+DRAIN_LIMIT = 2.0
+QUIET = 0.05
+"""Seconds without a frame after which all is through."""
 FIRST_RATE = 4000.0
 
 
@@ -45,7 +47,8 @@ class Lane:
             load = replace(recording, next_round=self.next_round)
             sent = sender.send(source, load, rate, TRIAL_SECONDS)
             self.next_round = sent.next_round
-            return Trial(sent.frames, _drained(sink) - before, sent.seconds)
+            received, late = _drained(sink)
+            return Trial(sent.frames, received - before, sent.seconds + late)
 
         # Near the rate of the last packet size: fewer steps.
         found = highest_lossless(step, self.known_rates.get(which, FIRST_RATE))
@@ -81,13 +84,16 @@ def _lane(session: Session, target: Target, first: int) -> Lane:
     return Lane(target.name, pairs)
 
 
-def _drained(sink: VethPair) -> int:
-    """What has come out once nothing more comes."""
+def _drained(sink: VethPair) -> tuple[int, float]:
+    """What has come out once nothing more comes, and how many seconds from now that took.
+
+    A switch with deep buffers still works when the sender has finished: that time counts.
+    """
+    start = changed = monotonic()
     last = sink.received()
-    for _ in range(DRAIN_STEPS):
-        sleep(DRAIN_STEP)
-        now = sink.received()
-        if now == last:
-            break
-        last = now
-    return last
+    while (now := monotonic()) < min(changed + QUIET, start + DRAIN_LIMIT):
+        sleep(DRAIN_POLL)
+        received = sink.received()
+        if received != last:
+            last, changed = received, now
+    return last, changed - start

@@ -12,13 +12,13 @@ LOSS_LIMIT = 0.001
 FACTOR = 1.3
 HALVINGS = 3
 LOWEST = 250.0
-SLOW_SENDER = 0.85
-"""Below this share of the wanted rate, the sender and not the switch is the limit."""
+KEPT_UP = 0.85
+"""Below this share of the rate asked for, the sender was too slow, or frames wait in buffers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One step: frames sent in `seconds`, and how many came out."""
+    """One step: frames sent, how many came out, and in how many seconds they did."""
 
     sent: int
     received: int
@@ -76,14 +76,14 @@ def _go_down(step: Step, start: float) -> tuple[_Good | None, float]:
 
 
 def _go_up(step: Step, good: _Good) -> tuple[_Good, float]:
-    """To the last loss-free rate, and the lossy one above it (0: the sender can't reach one)."""
+    """To the last loss-free rate, and the lossy one above it (0: none was reached)."""
     while True:
         rate = good.asked * FACTOR
         trial = _twice(step, rate)
         if not trial.lossless:
             return good, rate
         good = _Good(rate, max(good.rate, trial.rate))
-        if trial.sent < SLOW_SENDER * rate * trial.seconds:
+        if trial.rate < KEPT_UP * rate:
             return good, 0.0
 
 

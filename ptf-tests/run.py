@@ -53,7 +53,8 @@ def run_ptf(addresses: Addresses, results: Path, arguments: argparse.Namespace) 
     command += ["-P", "dpgrpc", "-a", f"dp={addresses.packets}"]
     command += ["-t", ";".join(f"{name}={value!r}" for name, value in params.items())]
     command += ["--test-case-timeout", str(TEST_TIMEOUT)]
-    command += ["--log-file", str(REPORTS / "ptf.log"), *arguments.tests]
+    command += ["--quiet", "--log-file", str(REPORTS / f"ptf-{arguments.target}.log")]
+    command += arguments.tests
     environment = {**os.environ, "PYTHONPATH": str(SUITE), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, env=environment, check=False).returncode
 

@@ -45,7 +45,7 @@ def measure(session: Session) -> Iterator[Row]:
     """x25519, AES-GCM-16, PRF-HMAC-SHA2-256, pre-shared keys, one child SA each."""
     session.step("ike.handshakes")
     (best,) = best_rates([partial(cpu_rate, HANDSHAKES, _handshakes)], ROUNDS)
-    yield Row("ike.handshakes", best, "handshakes/s", note="initiator and responder on one core")
+    yield Row("ike.handshakes", best, "handshakes/s")
 
 
 def _handshakes() -> None:

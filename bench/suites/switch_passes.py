@@ -38,9 +38,9 @@ def measure(session: Session, direction: str, size: int) -> Iterator[Row]:
     name = f"switch.{direction}.{size}"
     session.step(f"{name} in memory")
     rates = in_memory(session, PASSES[direction], size)
-    yield Row(name, 1 / sum(1 / value for value in rates), UNIT, note="in memory, both passes")
+    yield Row(name, 1 / sum(1 / value for value in rates), UNIT)
     for number, value in enumerate(rates, 1):
-        yield Row(f"{name}.pass{number}", value, UNIT, note="in memory")
+        yield Row(f"{name}.pass{number}", value, UNIT)
     for number, which in enumerate(PASSES[direction], 1):
         yield over_veth(session, f"{name}.pass{number}.veth", which, size)
 

@@ -22,6 +22,10 @@ control port_role_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
+        if (meta.ingress_port == CPU_PORT) {
+            // A tag there belongs to the frame inside a packet-out.
+            meta.vid = 0;
+        }
         port_role.apply();
     }
 }

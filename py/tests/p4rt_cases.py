@@ -171,7 +171,7 @@ COUNTS = fy.P4CounterData(byte_count=1, packet_count=2)
 RATES = fy.P4MeterConfig(cir=1, cburst=2, pir=3, pburst=4)
 METERED = fy.Action("metered", port=1)
 FULL_ACL = acl(src=(0x0A000000, 0xFF000000), protocol=6, total_length=(10, 20))
-LPM_FIELD, SRC, PROTOCOL, LENGTH = 1, 1, 2, 3
+SRC, PROTOCOL, LENGTH = 1, 2, 3
 
 ACCEPTED = [
     Case("exact entry", _ins(host())),

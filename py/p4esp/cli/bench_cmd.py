@@ -21,6 +21,8 @@ from rich.table import Table
 from p4esp.p4build.programs import BuildError, find_repository
 
 BENCH_DIR = "bench"
+FILE_WIDTH = 120
+"""Columns of a table that goes to a file or pipe."""
 
 
 class BenchUnavailableError(Exception):
@@ -163,6 +165,8 @@ def _print_table(rows: Sequence[Any], busy: str) -> None:
         figures = (_number(row.value), _number(row.peer_value), _ratio(row.ratio))
         table.add_row(row.name, *figures, row.unit, row.peer)
     console = Console()
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
     console.print(table)
     for row in rows:
         if row.note:

@@ -12,6 +12,10 @@ from p4esp.p4rt.errors import Code, P4RuntimeError, invalid
 from p4esp.p4rt.roles import RoleConfig, read_role_config
 
 MAX_CLIENTS = 16
+"""Clients of one role."""
+
+MAX_ROLES = 64
+"""Roles are never forgotten, because their highest election id must not be."""
 
 C = TypeVar("C")
 Notifications = list[tuple[C, p4r.MasterArbitrationUpdate]]
@@ -51,10 +55,7 @@ class Arbitration(Generic[C]):
         election_id = _election_id(request)
         role = self._roles.get(role_name, _Role())
         _check_election_id(role, client, election_id)
-        if client not in role.clients and len(role.clients) >= MAX_CLIENTS:
-            raise P4RuntimeError(
-                Code.RESOURCE_EXHAUSTED, f"role '{role_name}': {MAX_CLIENTS} clients at most"
-            )
+        self._check_room(role, role_name, client)
         self._roles[role_name] = role
         self._role_of[client] = role_name
         return self._elect(role, role_name, client, election_id, (config, request.role))
@@ -144,6 +145,13 @@ class Arbitration(Generic[C]):
             Code.FAILED_PRECONDITION if known else Code.NOT_FOUND,
             f"device id {device_id} is unknown; accepted: {self.device_id}",
         )
+
+    def _check_room(self, role: _Role[C], role_name: str, client: C) -> None:
+        exhausted = Code.RESOURCE_EXHAUSTED
+        if client not in role.clients and len(role.clients) >= MAX_CLIENTS:
+            raise P4RuntimeError(exhausted, f"role '{role_name}': {MAX_CLIENTS} clients at most")
+        if role_name not in self._roles and len(self._roles) >= MAX_ROLES:
+            raise P4RuntimeError(exhausted, f"role '{role_name}': {MAX_ROLES} roles at most")
 
     def _check_role(self, client: C, role_name: str) -> None:
         current = self._role_of.get(client, role_name)

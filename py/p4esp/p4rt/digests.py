@@ -151,7 +151,8 @@ class DigestHandler:
     def _expire(self, learning: _Learning) -> None:
         """Lists older than the acknowledgement time-out are forgotten, oldest first."""
         horizon = self._clock() - learning.config.ack_timeout_ns
-        for list_id, (sent_at, _) in list(learning.sent.items()):
+        while learning.sent:
+            list_id, (sent_at, _) = next(iter(learning.sent.items()))
             if sent_at > horizon:
                 break
             _forget(learning, list_id)

@@ -1,6 +1,6 @@
 """The p4info as the server uses it: P4 objects by id, with names, widths and sizes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from finsy.proto import p4i, p4t
@@ -107,12 +107,17 @@ class Schema:
 
     def describe(self, object_id: int) -> str:
         """A P4 object for an error text: its kind and name, or the bare id."""
-        for objects in (self.tables, self.actions, self.profiles, self.counters):
+        kinds: tuple[Mapping[int, object], ...] = (
+            self.tables,
+            self.profiles,
+            self.counters,
+            self.meters,
+            self.registers,
+            self.digests,
+        )
+        for objects in kinds:
             if object_id in objects:
                 return str(objects[object_id])
-        for arrays in (self.meters, self.registers, self.digests):
-            if object_id in arrays:
-                return str(arrays[object_id])
         return f"P4 object id {object_id:#x}"
 
 

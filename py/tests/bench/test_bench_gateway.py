@@ -33,7 +33,7 @@ def test_a_packet_that_goes_elsewhere_stops_the_benchmark() -> None:
 
 
 def test_what_the_seal_benchmark_seals_is_esp_that_scapy_opens() -> None:
-    gateway = gateway_path.outbound_and_inbound(SESSION)
+    gateway = gateway_path.gateway_and_engine(SESSION)
     clear = traffic(Pass.OUTBOUND_1, gateway_path.SIZE).frames[5]
     (sealed,) = gateway.carry(top.PROTECTED_PORT, [clear])
     sa = SecurityAssociation(
@@ -49,7 +49,7 @@ def test_what_the_seal_benchmark_seals_is_esp_that_scapy_opens() -> None:
 
 
 def test_what_the_open_benchmark_opens_leaves_in_clear() -> None:
-    gateway = gateway_path.outbound_and_inbound(SESSION)
+    gateway = gateway_path.gateway_and_engine(SESSION)
     opened = gateway.carry(top.UNPROTECTED_PORT, gateway_path.esp_frames(seq=1)[:3])
     assert [Ether(frame)[IP].src for frame in opened] == ["10.1.0.0", "10.1.0.1", "10.1.0.2"]
 

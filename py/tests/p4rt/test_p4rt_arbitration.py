@@ -112,6 +112,22 @@ def test_a_stream_keeps_its_device_and_role(
     assert refused.value.code.name == code
 
 
+@pytest.mark.parametrize(
+    ("bids", "tells"),
+    [
+        ([bid(n) for n in range(17)], "role '': 16 clients at most"),
+        ([bid(1, f"role{n}") for n in range(65)], "role 'role64': 64 roles at most"),
+    ],
+)
+def test_clients_and_roles_are_bounded(bids: list[p4r.MasterArbitrationUpdate], tells: str) -> None:
+    arbitration: Arbitration[str] = Arbitration(1)
+    for number, request in enumerate(bids[:-1]):
+        arbitration.update(f"client{number}", request)
+    with pytest.raises(P4RuntimeError, match=tells) as refused:
+        arbitration.update("one too many", bids[-1])
+    assert refused.value.code.name == "RESOURCE_EXHAUSTED"
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(-1, 5)), max_size=30))
 def test_primary_holds_the_highest_id_ever_seen(bids: list[tuple[str, int]]) -> None:
     """Against a model: live ids and the highest one; -1 disconnects."""

@@ -48,7 +48,7 @@ def _conditional(at: Cursor, nodes: _Nodes, scope: Scope, tables: dict[str, ir.T
 
 def _apply(at: Cursor, nodes: _Nodes, scope: Scope, tables: dict[str, ir.Table]) -> ir.Block:
     table = tables[at["name"].text()]
-    following = at["next_tables"]
+    following = at["next_tables"].expect(dict, "an object")
     otherwise = _node(at.get("base_default_next"), nodes)
     if {"__HIT__", "__MISS__"} & set(following.value):
         return ir.Block((), _hit_miss(table, following, otherwise, nodes))

@@ -1,0 +1,22 @@
+"""A skip is a failure unless its reason is on the list in this directory."""
+
+from pathlib import Path
+
+import pytest
+
+ALLOWED = {
+    line
+    for line in (Path(__file__).parent / "allowed_skips.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason not in ALLOWED:
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: skipped for a reason that is not listed: {reason}"
+    return report
