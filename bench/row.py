@@ -64,11 +64,11 @@ class Row:
         return cls(**{name: value for name, value in fields.items() if name != "ratio"})
 
 
-def compared(name: str, unit: str, values: Mapping[str, float]) -> Row:
+def compared(name: str, unit: str, values: Mapping[str, float], note: str) -> Row:
     """A row from what was measured by name: our own value first, then a peer's, if any."""
     (_, ours), *others = values.items()
     peer, peer_value = others[0] if others else ("", None)
-    return Row(name, ours, unit, peer, peer_value)
+    return Row(name, ours, unit, peer, peer_value, note)
 
 
 def failed(name: str, unit: str, error: Exception) -> Row:

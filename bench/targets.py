@@ -85,6 +85,13 @@ def targets(session: Session) -> list[Target]:
     return [Embedded(), Bmv2(binary)] if binary else [Embedded()]
 
 
+def absent_peer(session: Session) -> str:
+    """What to note in a row without a peer; empty when bmv2 is here or not wanted."""
+    if not session.peers or _bmv2_binary():
+        return ""
+    return f"no bmv2 beside it: neither ${BMV2_ENV} nor {BMV2_NAME} on PATH"
+
+
 def _bmv2_binary() -> str | None:
     return shutil.which(os.environ.get(BMV2_ENV) or BMV2_NAME)
 

@@ -18,9 +18,9 @@ from bench.entries import Entry, sa_entries
 from bench.p4runtime import Client, EntryEncoder, entities_in, write_requests
 from bench.processes import child, free_port
 from bench.registry import Benchmark
-from bench.row import Row
+from bench.row import Row, compared
 from bench.session import Session
-from bench.targets import child_path, running, targets
+from bench.targets import absent_peer, child_path, running, targets
 from bench.timing import Round, best_rates, rate
 
 TABLE = "sa_out"
@@ -30,6 +30,7 @@ READ = 4000
 ROUNDS = 4
 OURS = "embedded"
 NOOP = {"ignore": "no-op server", "visit": "no-op, visits fields"}
+SUFFIX = {"ignore": "noop", "visit": "visit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def measure_single(session: Session) -> Iterator[Row]:
     session.step(name)
     servers = session.share(start_servers)
     make = partial(_write_round, servers.encoder, _entries(SINGLES), 1)
-    yield from _rows(name, "writes/s", servers.rates(make))
+    yield from _rows(session, name, "writes/s", servers.rates(make))
 
 
 def measure_batched(session: Session) -> Iterator[Row]:
@@ -60,7 +61,7 @@ def measure_batched(session: Session) -> Iterator[Row]:
     session.step(name)
     servers = session.share(start_servers)
     make = partial(_write_round, servers.encoder, _entries(BATCHED), 1000)
-    yield from _rows(name, "writes/s", servers.rates(make))
+    yield from _rows(session, name, "writes/s", servers.rates(make))
 
 
 def measure_read(session: Session) -> Iterator[Row]:
@@ -70,7 +71,7 @@ def measure_read(session: Session) -> Iterator[Row]:
     with _filled(servers):
         rates = servers.rates(partial(_read_round, servers.encoder))
     rates.pop(NOOP["visit"], None)  # a read has no fields to visit
-    yield from _rows("p4rt.read", "entries/s", rates)
+    yield from _rows(session, "p4rt.read", "entries/s", rates)
 
 
 def start_servers(session: Session) -> Servers:
@@ -134,14 +135,13 @@ def _entries(count: int) -> list[Entry]:
     return [entry for entry in sa_entries(count) if entry.table == TABLE]
 
 
-def _rows(name: str, unit: str, rates: dict[str, float]) -> Iterator[Row]:
+def _rows(session: Session, name: str, unit: str, rates: dict[str, float]) -> Iterator[Row]:
     """One row beside each peer; the first has the benchmark's own name."""
-    ours = Row(name, rates.pop(OURS), unit)
-    places = {"bmv2": name, NOOP["ignore"]: f"{name}.noop", NOOP["visit"]: f"{name}.visit"}
-    if "bmv2" not in rates:
-        yield ours
-    for peer, value in rates.items():
-        yield Row(places[peer], ours.value, unit, peer, value)
+    switches = {peer: value for peer, value in rates.items() if peer not in NOOP.values()}
+    yield compared(name, unit, switches, absent_peer(session))
+    for mode, suffix in SUFFIX.items():
+        if NOOP[mode] in rates:
+            yield Row(f"{name}.{suffix}", rates[OURS], unit, NOOP[mode], rates[NOOP[mode]])
 
 
 BENCHMARKS = (

@@ -16,6 +16,7 @@ from bench.packets import Pass, Traffic, traffic
 from bench.registry import Benchmark
 from bench.row import Row, compared, missing
 from bench.session import MissingError, Session
+from bench.targets import absent_peer
 from bench.timing import Round, best_rates, cpu_rate
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def over_veth(session: Session, name: str, which: Pass, size: int) -> Row:
     for lane in bed.lanes:
         session.step(f"{name} ({lane.name})")
         rates[lane.name] = lane.highest_rate(bed.sender, which, size)
-    return compared(name, UNIT, rates)
+    return compared(name, UNIT, rates, absent_peer(session))
 
 
 BENCHMARKS = tuple(

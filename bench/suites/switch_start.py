@@ -14,7 +14,7 @@ from bench.processes import child, free_port
 from bench.registry import Benchmark
 from bench.row import Row, compared
 from bench.session import Session
-from bench.targets import Target, child_path, targets
+from bench.targets import Target, absent_peer, child_path, targets
 from bench.timing import cpu_rate
 
 ROUNDS = 3
@@ -25,7 +25,7 @@ def measure(session: Session) -> Iterator[Row]:
     from bench.device import new_device
 
     taken = {target.name: _best_start(session, target) for target in targets(session)}
-    yield compared("switch.start", "ms", taken)
+    yield compared("switch.start", "ms", taken, absent_peer(session))
     session.step("switch.start.load")
     yield Row("switch.start.load", _best(partial(new_device, session)), "ms")
 

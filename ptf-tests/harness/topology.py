@@ -75,7 +75,7 @@ NEIGHBOUR_ON = {port: address for address, port in NEIGHBOUR_PORT.items()}
 
 def gateway_mac(port: int) -> str:
     """Our own MAC address on a port."""
-    return f"02:00:00:00:01:{port:02x}"
+    return f"02:00:00:00:01:{port & 0xFF:02x}"
 
 
 def port_entries() -> list[P4TableEntry]:

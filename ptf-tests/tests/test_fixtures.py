@@ -222,7 +222,7 @@ class RecordedPolicy(RecordedTest):
             self.gw.send(UNPROTECTED, frames.ethernet(UNPROTECTED, packet))
         for port in (PROTECTED, UNPROTECTED, UNCONFIGURED):
             self.gw.send(port, frames.ethernet(port, frames.outgoing(dst=GATEWAY)))
-            self.gw.send(port, bytes(12) + b"\x08\x06" + bytes(28))
+            self.gw.send(port, b"\xff" * 6 + bytes(6) + b"\x08\x06" + bytes(28))
 
     def truncated(self) -> None:
         """One packet at every length."""

@@ -148,7 +148,7 @@ class RoleIsPartOfTheKey(PolicyTest):
     def runTest(self) -> None:
         self.rule(OUT, "bypass", role=Role.PROTECTED)
         self.passes(udp(1, 2))
-        spoofed = udp(1, 2)
+        spoofed = frames.ethernet(UNPROTECTED, udp(1, 2)[14:])
         self.refuse(Drop.POLICY_DISCARD, UNPROTECTED, spoofed)
 
 

@@ -4,16 +4,26 @@ Every error names the file, the key and what would be accepted.
 """
 
 import tomllib
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, Role
 from p4esp.controller.sa_entries import SaSettings
 from p4esp.ike.config import DEFAULT_ESP, DEFAULT_IKE, ChildConfig, PeerConfig
+from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.policy import Action, PolicyRule
@@ -34,9 +44,39 @@ def _mac(value: Any) -> Any:
     return address
 
 
+def _network(value: Any) -> Any:
+    try:
+        return IPv4Network(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; accepted: an IPv4 prefix such as 10.1.0.0/16") from None
+
+
+def _identity(value: str) -> str:
+    try:
+        Identity.parse(value)
+    except ValueError:
+        raise ValueError("accepted: an address, a@b, @# and hex digits, or a name") from None
+    return value
+
+
+def _proposal(parse: Callable[[str], Template]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        try:
+            parse(text)
+        except ProposalError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    return check
+
+
 Mac = Annotated[bytes, BeforeValidator(_mac)]
 Port = Annotated[int, Field(ge=0, le=0x1FF)]
 Vid = Annotated[int, Field(ge=0, le=4094)]
+Network = Annotated[IPv4Network, BeforeValidator(_network)]
+Id = Annotated[str, Field(min_length=1), AfterValidator(_identity)]
+IkeProposal = Annotated[str, AfterValidator(_proposal(Template.ike))]
+EspProposal = Annotated[str, AfterValidator(_proposal(Template.esp))]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
@@ -68,7 +108,7 @@ class InterfaceConfig(_Section):
 class RouteConfig(_Section):
     """A route by way of a next hop."""
 
-    destination: IPv4Network
+    destination: Network
     via: IPv4Address
 
 
@@ -83,21 +123,16 @@ class ChildSection(_Section):
     """A child SA: which addresses on our side, which on the peer's."""
 
     name: Name
-    local: tuple[IPv4Network, ...] = Field(min_length=1)
-    remote: tuple[IPv4Network, ...] = Field(min_length=1)
-    proposals: tuple[str, ...] = ()
+    local: tuple[Network, ...] = Field(min_length=1)
+    remote: tuple[Network, ...] = Field(min_length=1)
+    proposals: tuple[EspProposal, ...] = ()
     start: bool = False
     """Bring it up at start, and again whenever it is lost."""
 
     def config(self) -> ChildConfig:
-        """The form the IKE core takes; ProposalError for an unknown algorithm."""
+        """The form the IKE core takes."""
         proposals = tuple(Template.esp(text) for text in self.proposals) or DEFAULT_ESP
         return ChildConfig(self.name, _selectors(self.local), _selectors(self.remote), proposals)
-
-    @model_validator(mode="after")
-    def _proposals_are_known(self) -> Self:
-        self.config()
-        return self
 
 
 class PeerSection(_Section):
@@ -106,11 +141,11 @@ class PeerSection(_Section):
     name: Name
     local: IPv4Address
     remote: IPv4Address
-    local_id: str
-    remote_id: str
+    local_id: Id
+    remote_id: Id
     psk: str | None = Field(default=None, min_length=8, repr=False)
     psk_file: Path | None = None
-    proposals: tuple[str, ...] = ()
+    proposals: tuple[IkeProposal, ...] = ()
     dpd_delay: float | None = Field(default=None, gt=0)
     force_encapsulation: bool = False
     children: tuple[ChildSection, ...] = ()
@@ -120,7 +155,6 @@ class PeerSection(_Section):
         if (self.psk is None) == (self.psk_file is None):
             raise ValueError("accepted: exactly one of psk and psk_file")
         _unique("child", [child.name for child in self.children])
-        self._templates()
         return self
 
     def _templates(self) -> tuple[Template, ...]:
@@ -152,8 +186,8 @@ class PolicySection(_Section):
 
     name: Name
     action: Literal["protect", "bypass", "discard"]
-    local: tuple[IPv4Network, ...] = Field(min_length=1)
-    remote: tuple[IPv4Network, ...] = Field(min_length=1)
+    local: tuple[Network, ...] = Field(min_length=1)
+    remote: tuple[Network, ...] = Field(min_length=1)
     protocol: int = Field(default=0, ge=0, le=255)
     priority: int = Field(default=0, ge=0)
     child: str | None = None

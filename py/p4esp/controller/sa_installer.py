@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from p4esp.controller.engine_keys import PairKeys
-from p4esp.controller.entries import Entry, deletes, inserts, modifies
-from p4esp.controller.errors import ControllerError, TableWriteError
+from p4esp.controller.entries import deletes, inserts, modifies
+from p4esp.controller.errors import ControllerError
 from p4esp.controller.placement import Placements
 from p4esp.controller.sa_entries import (
     Handles,
@@ -150,16 +150,9 @@ class SaInstaller:
         place, entries = live.record.placement, live.entries
         await self._switch.selection.withdraw(place.sa_out)
         for group in ((entries.outbound,), (entries.sad,), entries.inbound):
-            await self._delete(group)
+            await self._switch.writer.clear(deletes(group))
         if place.cells:
             await self._switch.state.scrub_cells(place.cell_base, place.cells)
-
-    async def _delete(self, entries: tuple[Entry, ...]) -> None:
-        try:
-            await self._switch.writer.write(deletes(entries))
-        except TableWriteError as error:
-            if error.codes != {"NOT_FOUND"}:
-                raise
 
     async def rekeyed_engine(self, live: LiveSa) -> None:
         """Give a restarted engine the same keys; the entries learn the fresh handles.

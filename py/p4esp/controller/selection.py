@@ -39,7 +39,7 @@ class SaSelection:
         """Take an SA away from all its destinations; the next candidate takes over."""
         served = [place for place, candidates in self._candidates.items() if sa in candidates]
         updates = [update for place in served for update in self._withdrawn(place, sa)]
-        await self._writer.write(updates)
+        await self._writer.clear(updates)
 
     def _withdrawn(self, place: Destination, sa: int) -> list[Update]:
         candidates = self._candidates[place]

@@ -50,6 +50,14 @@ class TableWriter:
             self._flusher = asyncio.create_task(self._flush(), name="table-writer")
         await done
 
+    async def clear(self, updates: Sequence[Update]) -> None:
+        """Like `write`, but what is not there need not be taken away."""
+        try:
+            await self.write(updates)
+        except TableWriteError as error:
+            if error.codes != {"NOT_FOUND"}:
+                raise
+
     async def _flush(self) -> None:
         try:
             while self._waiting:

@@ -157,16 +157,17 @@ def test_search_finds_what_trying_every_entry_finds(changes, lookups):
     store = SearchStore(KEYS, [("default",)])
     model: dict[tuple, tuple] = {}
     for number, (kind, match, priority) in enumerate(changes):
-        key = store.key_of(match, priority)
-        if kind == "remove" and key in model:
+        key, entry = store.key_of(match, priority), (match, priority)
+        assert store.match_of(key) == entry
+        if kind == "remove" and entry in model:
             store.remove(key)
-            del model[key]
-        elif kind == "replace" and key in model:
+            del model[entry]
+        elif kind == "replace" and entry in model:
             store.replace(key, (number,))
-            model[key] = (number,)
-        elif kind == "add" and key not in model:
+            model[entry] = (number,)
+        elif kind == "add" and entry not in model:
             store.add(key, (number,))
-            model[key] = (number,)
+            model[entry] = (number,)
         for values in lookups:
             fitting = [
                 (-priority, place)

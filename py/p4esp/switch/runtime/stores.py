@@ -7,7 +7,7 @@ the values looked up: one integer for a table with one key, else a tuple.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -102,6 +102,7 @@ class SearchStore:
     def __init__(self, keys: tuple[KeySpec, ...], default: list[Row]) -> None:
         self._keys = keys
         self._single = len(keys) == 1
+        self._ranged = frozenset(i for i, k in enumerate(keys) if k.kind is MatchKind.RANGE)
         self._by_prefix = all(k.kind in (MatchKind.EXACT, MatchKind.LPM) for k in keys)
         self._default = default
         self._groups: dict[tuple[int, ...], _Group] = {}
@@ -112,13 +113,20 @@ class SearchStore:
         self.rows: dict[EntryKey, Row] = {}
 
     def key_of(self, match: Matches, priority: int) -> EntryKey:
-        """The identity of the entry with this match and priority."""
-        return match, priority
+        """The identity of the entry with this match and priority: plain numbers, quick to hash.
+
+        A range is (low, high), anything else (value, mask), what matches everything ``None``.
+        """
+        parts = zip(match, self._keys, strict=True)
+        return tuple([m if m is None else _PLAIN[k.kind, type(m)](m, k.width) for m, k in parts]), (
+            priority
+        )
 
     def match_of(self, key: EntryKey) -> tuple[Matches, int]:
         """The match and priority with this identity."""
-        match, priority = key
-        return match, priority
+        parts, priority = key
+        pairs = zip(parts, self._keys, strict=True)
+        return tuple(None if p is None else _match_of(p, k) for p, k in pairs), priority
 
     def search(self, key: Any) -> Row:
         """The row for a looked-up key, else the default; remembers the answer."""
@@ -159,7 +167,12 @@ class SearchStore:
             group = self._groups[masks] = _Group(picks)
         if rank > group.top:
             group.top, self._ordered = rank, None
-        insort(group.buckets.setdefault(masked, []), _Ranked(rank, ranges, row, key))
+        ranked = _Ranked(rank, ranges, row, key)
+        bucket = group.buckets.get(masked)
+        if bucket is None:
+            group.buckets[masked] = [ranked]
+        else:
+            insort(bucket, ranked)
         self.rows[key] = row
         self._cache.clear()
 
@@ -192,40 +205,70 @@ class SearchStore:
         return next(r for r in self._groups[masks].buckets[masked] if r.key == key)
 
     def _priority(self, key: EntryKey) -> int:
+        """What decides between entries: their priority, or the length of their prefix."""
         if not self._by_prefix:
             return int(key[1])
-        return sum(m.prefix_len for m in key[0] if isinstance(m, Lpm))
+        return sum(part[1].bit_count() for part in key[0] if part is not None)
 
     def _cut(
-        self, match: Matches
+        self, parts: tuple[tuple[int, int] | None, ...]
     ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, int, int], ...]]:
-        """Masks of all keys, the masked values of those that have one, the ranges."""
+        """Masks of all keys, the values of those that have one, the ranges."""
         masks, masked, ranges = [], [], []
-        for place, (part, key) in enumerate(zip(match, self._keys, strict=True)):
-            value, mask = _value_and_mask(part, (1 << key.width) - 1)
-            masks.append(mask)
-            if mask:
-                masked.append(value)
-            elif isinstance(part, Range):
-                ranges.append((place, part.low, part.high))
+        for place, part in enumerate(parts):
+            if part is None:
+                masks.append(0)
+            elif place not in self._ranged:
+                masks.append(part[1])
+                masked.append(part[0])
+            elif part[0] == part[1]:
+                masks.append((1 << self._keys[place].width) - 1)
+                masked.append(part[0])
+            else:
+                masks.append(0)
+                ranges.append((place, *part))
         return tuple(masks), tuple(masked), tuple(ranges)
 
 
-def _value_and_mask(part: Match | None, full: int) -> tuple[int, int]:
-    match part:
-        case Exact(value) | OptionalMatch(value):
-            return value, full
-        case Lpm(value, length):
-            shift = full.bit_length() - length
-            return value, full >> shift << shift
-        case Ternary(value, mask):
-            return value & mask, mask
-        case Range(low, high) if low == high:
-            return low, full
-        case _:
-            return 0, 0
+_Part = tuple[int, int] | None
 
 
-def entries_of(store: Store) -> Iterator[tuple[EntryKey, Row]]:
-    """A snapshot of all entries."""
-    return iter(list(store.rows.items()))
+def _plain_exact(match: Any, width: int) -> _Part:
+    return match.value, (1 << width) - 1
+
+
+def _plain_lpm(match: Any, width: int) -> _Part:
+    rest = width - match.prefix_len
+    return (match.value, (1 << width) - 1 >> rest << rest) if match.prefix_len else None
+
+
+def _plain_ternary(match: Any, width: int) -> _Part:
+    return (match.value & match.mask, match.mask) if match.mask else None
+
+
+def _plain_range(match: Any, width: int) -> _Part:
+    return match.low, match.high
+
+
+_PLAIN: dict[tuple[MatchKind, type], Callable[[Any, int], _Part]] = {
+    (MatchKind.EXACT, Exact): _plain_exact,
+    (MatchKind.OPTIONAL, OptionalMatch): _plain_exact,
+    (MatchKind.TERNARY, OptionalMatch): _plain_exact,
+    (MatchKind.TERNARY, Ternary): _plain_ternary,
+    (MatchKind.LPM, Lpm): _plain_lpm,
+    (MatchKind.RANGE, Range): _plain_range,
+}
+
+
+def _match_of(part: tuple[int, int], key: KeySpec) -> Match:
+    match key.kind:
+        case MatchKind.EXACT:
+            return Exact(part[0])
+        case MatchKind.OPTIONAL:
+            return OptionalMatch(part[0])
+        case MatchKind.LPM:
+            return Lpm(part[0], part[1].bit_count())
+        case MatchKind.RANGE:
+            return Range(part[0], part[1])
+        case MatchKind.TERNARY:
+            return Ternary(part[0], part[1])

@@ -235,8 +235,9 @@ class Table:
             raise self._error(ErrorCode.INVALID_ARGUMENT, text)
         try:
             return self.store.key_of(match, priority)
-        except AttributeError:
-            raise self._error(ErrorCode.INVALID_ARGUMENT, "needs exact matches") from None
+        except (AttributeError, KeyError):
+            kinds = ", ".join(key.kind.value for key in self.spec.keys)
+            raise self._error(ErrorCode.INVALID_ARGUMENT, f"needs matches {kinds}") from None
 
     def _existing(self, match: Matches, priority: int) -> EntryKey:
         key = self._key(match, priority)

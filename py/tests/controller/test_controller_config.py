@@ -1,0 +1,114 @@
+"""Bad configuration is refused with file, key and what would be accepted."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p4esp.controller.config import ConfigError, load_config, parse_config
+from p4esp.demo.lab import LEFT, Change, gateway_section
+from p4esp.ipsec.identity import IdType
+from p4esp.ipsec.policy import Action
+
+GOOD = {"gateways": {"left": gateway_section(LEFT, "127.0.0.1:9559", Change())}}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The good configuration with one key set; `None` removes it."""
+    data: Any = deepcopy(GOOD)
+    *way, last = path.split(".")
+    place = data
+    for step in way:
+        place = place[int(step)] if step.isdigit() else place[step]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return data
+
+
+def test_a_good_configuration_says_what_it_means() -> None:
+    gateway = parse_config(GOOD, "good.toml").gateways["left"]
+    peer = gateway.peers[0].config()
+    assert (peer.name, peer.remote_id.type) == ("right", IdType.FQDN)
+    assert peer.psk not in repr(peer).encode()
+    rule = gateway.policies[0].rule()
+    assert (rule.action, rule.child) == (Action.PROTECT, "right/net")
+
+
+LEFT_KEY = "gateways.left"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "where", "accepted"),
+    [
+        ("gateways.left.address", "nowhere", "gateways.left.address", "pattern"),
+        ("gateways.left.address", None, "gateways.left.address", "is missing"),
+        ("gateways.left.adress", "x:1", "gateways.left.adress", "unknown key; accepted: address,"),
+        ("gateways.left.interfaces.0.role", "safe", "interfaces.0.role", "'protected' or 'unpro"),
+        ("gateways.left.interfaces.0.mac", "02:00", "interfaces.0.mac", "such as 02:00:00:00"),
+        ("gateways.left.interfaces.0.mac", "03:00:00:00:00:01", "interfaces.0.mac", "even first"),
+        ("gateways.left.interfaces.0.port", 510, "interfaces.0", "accepted: 0..508"),
+        ("gateways.left.interfaces.1.port", 0, LEFT_KEY, "interface 0.0 occurs twice"),
+        (
+            "gateways.left.interfaces.0.vlan",
+            4095,
+            "interfaces.0.vlan",
+            "less than or equal to 4094",
+        ),
+        ("gateways.left.peers.0.psk", "short", "peers.0.psk", "at least 8 characters"),
+        ("gateways.left.peers.0.psk", None, "peers.0", "exactly one of psk and psk_file"),
+        ("gateways.left.peers.0.local", "9.9.9.9", LEFT_KEY, "accepted=10.1.0.1, 192.0.2.1"),
+        ("gateways.left.peers.0.proposals", ["rot13"], "proposals.0", "accepted: aes256gcm16"),
+        ("gateways.left.peers.0.children.0.proposals", ["aes"], "proposals.0", "accepted: aes256"),
+        ("gateways.left.peers.0.children.0.remote", ["10.2.0.1/16"], "remote.0", "host bits set"),
+        ("gateways.left.peers.0.remote_id", "@#xyz", "peers.0.remote_id", "@# and hex digits"),
+        ("gateways.left.policies.0.child", "right/other", LEFT_KEY, "accepted=right/net"),
+        ("gateways.left.policies.0.action", "encrypt", "policies.0.action", "'protect', 'bypass'"),
+        ("gateways.left.sa.window", 32, "sa", "accepted are 0 (none) and 64..4096"),
+        ("gateways.left.sa.window", 5000, "sa.window", "less than or equal to 4096"),
+        ("gateways", {}, "gateways", "at least 1"),
+    ],
+)
+def test_a_fault_names_file_key_and_what_is_accepted(
+    key: str, value: Any, where: str, accepted: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(changed(key, value), "bad.toml")
+    text = str(caught.value)
+    assert text.startswith("bad.toml: ")
+    assert f"{where}:" in text
+    assert accepted in text
+
+
+def test_no_fault_shows_a_pre_shared_key() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(changed("gateways.left.peers.0.psk", "hunter2"), "bad.toml")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    data = changed("gateways.left.device_id", 0)
+    data["gateways"]["left"]["sa"]["grace"] = -1
+    with pytest.raises(ConfigError) as caught:
+        parse_config(data, "bad.toml")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_missing_file_and_broken_toml_are_told_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read"):
+        load_config(tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("gateways = [")
+    with pytest.raises(ConfigError, match=r"broken\.toml: not TOML"):
+        load_config(broken)
+
+
+def test_a_key_file_of_a_peer_is_read_without_its_line_end(tmp_path: Path) -> None:
+    secret = tmp_path / "psk"
+    secret.write_text("from a file\n")
+    data = changed("gateways.left.peers.0.psk", None)
+    data["gateways"]["left"]["peers"][0]["psk_file"] = str(secret)
+    gateway = parse_config(data, "good.toml").gateways["left"]
+    assert gateway.peers[0].config().psk == b"from a file"

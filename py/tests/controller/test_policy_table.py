@@ -1,0 +1,166 @@
+"""SPD rules in the switch: mirrored, ranked, and flipped at once."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p4esp.controller import tables
+from p4esp.controller.entries import Entry, Op, Update
+from p4esp.controller.numbers import Role
+from p4esp.controller.policy import PolicyIds, PolicyTable, spd_entries
+from p4esp.controller.selectors import UnsupportedSelectorError
+from p4esp.controller.tables import PacketMatch
+from p4esp.controller.writer import TableWriter
+from p4esp.ipsec.policy import Action, PolicyRule
+from p4esp.ipsec.selectors import TrafficSelector
+from p4esp.store import Sealer, Store
+
+
+def rule(name: str, action: Action, remote: str, *, priority=0, protocol=0, ports=None):
+    selector = TrafficSelector.of_network(remote, protocol, ports or (0, 65535))
+    child = f"peer/{name}" if action is Action.PROTECT else None
+    local = (TrafficSelector.of_network("10.1.0.0/16"),)
+    return PolicyRule(name, action, local, (selector,), priority, child)
+
+
+PROTECT = rule("all", Action.PROTECT, "10.2.0.0/16")
+BYPASS = rule("dns", Action.BYPASS, "10.2.0.53/32", priority=10, protocol=17, ports=(53, 53))
+
+
+class Switch:
+    """Holds `spd` and the version; a packet sees one state between two batches."""
+
+    def __init__(self) -> None:
+        self.spd: dict[object, Entry] = {}
+        self.version = 0
+        self.seen: list[set[str]] = []
+        self.writer = TableWriter(self.send)
+
+    async def send(self, updates: Sequence[Update]) -> dict[int, tuple[str, str]]:
+        for update in updates:
+            self.apply(update)
+            self.seen.append({entry.action for entry in self.active()})
+        return {}
+
+    def apply(self, update: Update) -> None:
+        entry = update.entry
+        if entry.table == "policy_version":
+            self.version = entry.arg("version")
+        elif update.op is Op.INSERT:
+            assert entry.key not in self.spd
+            self.spd[entry.key] = entry
+        else:
+            del self.spd[entry.key]
+
+    def active(self) -> list[Entry]:
+        return [e for e in self.spd.values() if e.field("version") == (self.version, 0xFF)]
+
+
+def policy_table(switch: Switch) -> PolicyTable:
+    return PolicyTable(switch.writer, PolicyIds(Store(None, Sealer(bytes(32))), "left"))
+
+
+def test_a_rule_covers_both_directions() -> None:
+    out, back = spd_entries([PROTECT], {"all": 5}, version=3)
+    assert out == tables.spd_protect(
+        *(3, Role.PROTECTED, PacketMatch(IPv4Network("10.1.0.0/16"), IPv4Network("10.2.0.0/16"))),
+        *(1, 5),
+    )
+    mirrored = PacketMatch(IPv4Network("10.2.0.0/16"), IPv4Network("10.1.0.0/16"))
+    assert back == tables.spd_protect(3, Role.UNPROTECTED, mirrored, 1, 5)
+
+
+def test_the_higher_priority_wins_and_ports_do_not_match_later_fragments() -> None:
+    """RFC 4301 7.2: a later fragment has no ports to match."""
+    entries = spd_entries([PROTECT, BYPASS], {"all": 5}, version=1)
+    ranks = {entry.action: entry.priority for entry in entries}
+    assert ranks["bypass"] > ranks["protect"]
+    dns = next(e for e in entries if e.action == "bypass" and e.field("role") == (1, 0xFF))
+    assert (dns.field("dport"), dns.field("l4_known")) == ((53, 53), (1, 1))
+
+
+async def test_packets_see_the_old_rules_or_the_new_ones_never_a_mixture() -> None:
+    switch = Switch()
+    policy = policy_table(switch)
+    await policy.install([PROTECT])
+    switch.seen.clear()
+    await policy.install([BYPASS])
+    assert {frozenset(actions) for actions in switch.seen} == {
+        frozenset({"protect"}),
+        frozenset({"bypass"}),
+    }
+    assert {entry.action for entry in switch.spd.values()} == {"bypass"}
+
+
+async def test_the_same_rules_again_are_not_written_again() -> None:
+    switch = Switch()
+    policy = policy_table(switch)
+    await policy.install([PROTECT, BYPASS])
+    switch.seen.clear()
+    await policy.install([PROTECT, BYPASS])
+    assert switch.seen == []
+
+
+async def test_rules_found_in_a_switch_are_adopted() -> None:
+    switch = Switch()
+    await policy_table(switch).install([PROTECT])
+    switch.seen.clear()
+    successor = policy_table(switch)
+    successor.adopt(switch.version, list(switch.spd.values()))
+    await successor.install([PROTECT])
+    assert switch.seen == []
+    await successor.install([BYPASS])
+    assert {entry.action for entry in switch.spd.values()} == {"bypass"}
+
+
+async def test_versions_wrap_and_leftovers_of_a_version_go_first() -> None:
+    switch = Switch()
+    policy = policy_table(switch)
+    leftovers = spd_entries([BYPASS], {}, version=0)
+    switch.spd = {entry.key: entry for entry in leftovers}
+    switch.version = 255
+    policy.adopt(255, leftovers)
+    await policy.install([PROTECT])
+    assert switch.version == 0
+    assert {entry.action for entry in switch.spd.values()} == {"protect"}
+
+
+def test_policy_ids_stay_with_their_rules() -> None:
+    store = Store(None, Sealer(bytes(32)))
+    first = PolicyIds(store, "left")
+    assert [first.of("a"), first.of("b"), first.of("a")] == [1, 2, 1]
+    assert PolicyIds(store, "left").of("b") == 2
+    assert PolicyIds(store, "right").of("b") == 1
+    assert (first.rule(2), first.rule(9)) == ("b", None)
+
+
+def test_an_ipv6_rule_is_refused_by_name() -> None:
+    bad = PolicyRule(
+        *("six", Action.BYPASS, (TrafficSelector.of_network("2001:db8::/32"),)),
+        (TrafficSelector.of_network("2001:db8::/32"),),
+    )
+    with pytest.raises(UnsupportedSelectorError, match="carries IPv4 only"):
+        spd_entries([bad], {}, 1)
+
+
+addresses = st.integers(0, 2**32 - 1)
+
+
+@given(st.tuples(addresses, addresses).map(sorted), st.integers(0, 255), addresses)
+def test_ternary_entries_match_exactly_the_selectors_range(ends, protocol, probe) -> None:
+    first, last = (IPv4Address(end) for end in ends)
+    selector = TrafficSelector(first, last, protocol)
+    anywhere = TrafficSelector.of_network("0.0.0.0/0")
+    entries = spd_entries([PolicyRule("r", Action.BYPASS, (anywhere,), (selector,))], {}, 1)
+    outbound = [entry for entry in entries if entry.field("role") == (Role.PROTECTED, 0xFF)]
+
+    def matches(address: int) -> bool:
+        fields = [dict(entry.match).get("dst", (0, 0)) for entry in outbound]
+        return any(address & mask == value for value, mask in fields)
+
+    for address in (probe, int(first), int(last), max(int(first) - 1, 0), int(last) + 1):
+        if address < 2**32:
+            assert matches(address) == (int(first) <= address <= int(last))

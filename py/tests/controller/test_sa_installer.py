@@ -1,0 +1,209 @@
+"""Order of installation and removal, and what is left after a failure at each step."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from controller_samples import CHILD
+
+from p4esp.controller.engine_keys import PairKeys
+from p4esp.controller.entries import Entry, Op, Update
+from p4esp.controller.errors import SwitchUnreachableError, TableWriteError
+from p4esp.controller.numbers import Control
+from p4esp.controller.placement import Placements
+from p4esp.controller.sa_entries import SaSettings
+from p4esp.controller.sa_installer import LiveSa, Numbers, SaInstaller, SwitchPort
+from p4esp.controller.selection import SaSelection
+from p4esp.controller.state_channel import ControlMessage, StateChannel
+from p4esp.controller.writer import TableWriter
+from p4esp.engine.core import Engine
+from p4esp.engine.keyservice import LocalKeys
+from p4esp.engine.keystore import KeySpec
+from p4esp.ipsec.sa import ChildSaParams
+from p4esp.store import SaState, Sealer, Store
+
+
+class Bench:
+    """An installer on a switch of dictionaries that notes the order of events."""
+
+    def __init__(self, fail_at: str = "", unreachable: bool = False) -> None:
+        self.events: list[str] = []
+        self.entries: dict[object, Entry] = {}
+        self.cells: list[tuple[int, int]] = []
+        self.fail_at = fail_at
+        self.unreachable = unreachable
+        self.engine = Engine()
+        self.store = Store(None, Sealer(bytes(32)))
+        self.placements = Placements(self.store, "left", lambda bits: 0x12345678)
+        self.keys = PairKeys(self)
+        writer = TableWriter(self.send)
+        self.state = StateChannel(self.control, timeout=0.01, tries=1)
+        self.selection = SaSelection(writer)
+        self.installer = SaInstaller(
+            SwitchPort(writer, self.state, self.selection),
+            self.keys,
+            Numbers(self.placements, lambda _: 1),
+            self.store,
+            settings=SaSettings(),
+            grace=5.0,
+            sleep=self.sleep,
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        self.events.append(f"wait {seconds:g}")
+
+    async def install(self, spec: KeySpec) -> int:
+        self.step(f"key {spec.direction.name}")
+        return await LocalKeys(self.engine).install(spec)
+
+    async def remove(self, handle: int) -> None:
+        self.events.append("key removed")
+        await LocalKeys(self.engine).remove(handle)
+
+    async def send(self, updates: Sequence[Update]) -> dict[int, tuple[str, str]]:
+        for update in updates:
+            self.step(f"{update.op.value} {update.entry.table}")
+        for update in updates:
+            if update.op is Op.DELETE:
+                if update.entry.key not in self.entries:
+                    return {0: ("NOT_FOUND", "no such entry")}
+                del self.entries[update.entry.key]
+            else:
+                self.entries[update.entry.key] = update.entry
+        return {}
+
+    async def control(self, message: ControlMessage) -> None:
+        self.step(f"{Control(message.op).name.lower()}")
+        if message.op == Control.SCRUB_CELLS:
+            self.cells.append((message.index, message.value))
+        self.state.answered(message)
+
+    def step(self, name: str) -> None:
+        if name == self.fail_at:
+            self.events.append(f"{name} fails")
+            if not self.unreachable:
+                self.fail_at = ""
+            raise SwitchUnreachableError(name)
+        self.events.append(name)
+
+    async def installed(self) -> LiveSa:
+        return await self.installer.install("left", CHILD, 1)
+
+    @property
+    def states(self) -> list[SaState]:
+        return [record.state for record in self.store.sas("left")]
+
+
+INSTALLATION = [
+    "key OPEN",
+    "key SEAL",
+    "scrub_seq",
+    "scrub_top",
+    "insert sa_in",
+    "insert sad",
+    "insert sa_out",
+    "insert sa_select",
+]
+
+
+async def test_installation_keeps_the_order_of_the_design() -> None:
+    """Engine key, fresh sequence numbers, inbound, outbound, policy (design section 8)."""
+    bench = Bench()
+    await bench.installed()
+    assert bench.events == INSTALLATION
+    assert bench.states == [SaState.INSTALLED]
+
+
+async def test_removal_is_the_reverse_after_a_grace_period() -> None:
+    bench = Bench()
+    live = await bench.installed()
+    bench.events.clear()
+    await bench.installer.remove(live)
+    expected = ["delete sa_select", "wait 5", "delete sa_out", "delete sad", "delete sa_in"]
+    assert bench.events == [*expected, *["scrub_cells"] * 4, "key removed", "key removed"]
+    assert sum(count for _, count in bench.cells) == live.record.placement.cells
+    assert (bench.entries, bench.states, bench.engine.key_count) == ({}, [], 0)
+    assert bench.placements.cells_used == 0
+
+
+@pytest.mark.parametrize("step", INSTALLATION)
+async def test_a_failure_at_any_step_leaves_nothing(step: str) -> None:
+    bench = Bench(fail_at=step)
+    with pytest.raises(SwitchUnreachableError):
+        await bench.installed()
+    assert (bench.entries, bench.states, bench.engine.key_count) == ({}, [], 0)
+    assert bench.placements.cells_used == 0
+    assert bench.selection.entries() == []
+
+
+@pytest.mark.parametrize("step", ["insert sad", "insert sa_out"])
+async def test_where_taking_back_fails_too_the_key_is_discarded_and_the_doubt_recorded(
+    step: str,
+) -> None:
+    bench = Bench(fail_at=step)
+    taken_back = bench.step
+
+    def lost(name: str) -> None:
+        if name.startswith(("delete", "scrub_cells")):
+            raise SwitchUnreachableError("gone")
+        taken_back(name)
+
+    bench.step = lost  # type: ignore[method-assign]
+    with pytest.raises(SwitchUnreachableError):
+        await bench.installed()
+    assert bench.engine.key_count == 0
+    assert bench.states == [SaState.INSTALLING]
+    assert bench.placements.cells_used > 0, "its replay cells are not given to another SA"
+
+
+async def test_a_removal_that_fails_stays_recorded() -> None:
+    bench = Bench()
+    live = await bench.installed()
+    bench.fail_at, bench.unreachable = "delete sad", True
+    with pytest.raises(SwitchUnreachableError):
+        await bench.installer.remove(live)
+    assert bench.states == [SaState.DELETING]
+    assert bench.placements.cells_used == live.record.placement.cells
+
+
+async def test_an_entry_in_the_way_is_named() -> None:
+    bench = Bench()
+    live = await bench.installed()
+    bench.engine.remove_all()
+
+    async def refuse(updates: Sequence[Update]) -> dict[int, tuple[str, str]]:
+        return {0: ("ALREADY_EXISTS", "taken")} if updates[0].op is Op.INSERT else {}
+
+    bench.send = refuse  # type: ignore[method-assign]
+    bench.installer._switch.writer._send = refuse
+    with pytest.raises(TableWriteError, match=r"insert sa_in\[sa=0x1\].*ALREADY_EXISTS"):
+        await bench.installer.install("left", _other(), 1)
+    assert bench.states == [live.record.state]
+
+
+def _other() -> ChildSaParams:
+    return replace(CHILD, spi_in=0x33333333)
+
+
+async def test_a_successor_waits_until_its_predecessor_is_withdrawn() -> None:
+    """RFC 7296 2.8: the responder of a rekey goes on sending on the old SA."""
+    bench = Bench()
+    old = await bench.installed()
+    new = await bench.installer.install("left", _other(), 1, send=False)
+    (selected,) = bench.selection.entries()
+    assert selected.arg("sa") == old.record.placement.sa_out
+    await bench.installer.remove(old)
+    (selected,) = [entry for entry in bench.entries.values() if entry.table == "sa_select"]
+    assert selected.arg("sa") == new.record.placement.sa_out
+
+
+async def test_a_restarted_engine_changes_two_entries_in_place() -> None:
+    bench = Bench()
+    live = await bench.installed()
+    before = live.entries
+    bench.events.clear()
+    bench.engine = Engine()
+    await bench.installer.rekeyed_engine(live)
+    assert bench.events == ["key OPEN", "key SEAL", "modify sa_in", "modify sa_out"]
+    changed = set(before.outbound.args) - set(live.entries.outbound.args)
+    assert {name for name, _ in changed} == {"key"}

@@ -1,0 +1,158 @@
+"""The store keeps SAs over restarts, and gives no key away."""
+
+import os
+import sqlite3
+import stat
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+import pytest
+from controller_samples import CHILD, record
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p4esp.ipsec.algorithms import SUITES
+from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, UdpEncapsulation
+from p4esp.ipsec.selectors import OPAQUE_PORTS, TrafficSelector
+from p4esp.store import KeyFileError, SaRecord, SaState, Sealer, Store, StoreError
+
+KEY = bytes(range(32))
+
+
+@st.composite
+def selectors(draw: st.DrawFn) -> TrafficSelector:
+    address, top = draw(st.sampled_from([(IPv4Address, 2**32 - 1), (IPv6Address, 2**128 - 1)]))
+    first, last = sorted(draw(st.tuples(st.integers(0, top), st.integers(0, top))))
+    protocol = draw(st.integers(0, 255))
+    ports = draw(st.sampled_from([(0, 65535), OPAQUE_PORTS]))
+    if protocol:
+        ports = draw(st.sampled_from([ports, (80, 443)]))
+    return TrafficSelector(address(first), address(last), protocol, *ports)
+
+
+@st.composite
+def children(draw: st.DrawFn) -> ChildSaParams:
+    suite = draw(st.sampled_from(list(SUITES.values())))
+    sizes = (suite.key_size, suite.salt_size)
+    octets = st.tuples(*(st.binary(min_size=size, max_size=size) for size in sizes))
+    ports = st.builds(UdpEncapsulation, st.integers(1, 65535), st.integers(1, 65535))
+    some = st.lists(selectors(), min_size=1, max_size=3).map(tuple)
+    return replace(
+        CHILD,
+        suite=suite,
+        esn=draw(st.booleans()),
+        initiator=draw(st.booleans()),
+        spi_in=draw(st.integers(256, 2**32 - 1)),
+        keymat=Keymat(DirectionKeys(*draw(octets)), DirectionKeys(*draw(octets))),
+        encapsulation=draw(st.none() | ports),
+        local_ts=draw(some),
+        remote_ts=draw(some),
+        remote_id=draw(st.builds(Identity, st.integers(0, 255), st.binary(max_size=20))),
+    )
+
+
+@given(children(), st.sampled_from(SaState))
+def test_any_sa_comes_back_as_it_was(child: ChildSaParams, state: SaState) -> None:
+    store = Store(None, Sealer(KEY))
+    kept = SaRecord("left", state, 7, child, record().placement)
+    store.add_sa(kept)
+    assert store.sas("left") == [kept]
+    assert store.sas("right") == []
+
+
+def test_sas_survive_a_restart_of_the_controller(tmp_path: Path) -> None:
+    path = tmp_path / "p4esp.db"
+    before = Store(path, Sealer(KEY))
+    before.add_sa(record(0, SaState.INSTALLING))
+    before.add_sa(record(1))
+    before.set_state("left", record(0).child.spi_in, SaState.DELETING)
+    before.set_boot_id("left", 2**64 - 1)
+    before.add_policy_id("left", "rule", 9)
+    # No close: a crash.
+    after = Store(path, Sealer(KEY))
+    assert after.sas("left") == [record(0, SaState.DELETING), record(1)]
+    assert after.boot_id("left") == 2**64 - 1
+    assert after.boot_id("right") is None
+    assert after.policy_ids("left") == {"rule": 9}
+
+
+def test_a_generation_outlives_its_sa() -> None:
+    store = Store(None, Sealer(KEY))
+    store.add_sa(record())
+    store.remove_sa("left", record().child.spi_in)
+    assert store.sas("left") == []
+    assert store.generations("left", "in") == {4: 6}
+    assert store.generations("left", "out") == {3: 5}
+
+
+def test_no_key_and_no_salt_is_in_any_file_of_the_store(tmp_path: Path) -> None:
+    store = Store(tmp_path / "p4esp.db", Sealer(KEY))
+    store.add_sa(record())
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    for keys in (CHILD.keymat.inbound, CHILD.keymat.outbound):
+        for secret in (keys.key, keys.salt):
+            assert secret not in content
+            assert secret.hex().encode() not in content
+
+
+def test_sealed_keys_open_for_their_own_sa_only(tmp_path: Path) -> None:
+    path = tmp_path / "p4esp.db"
+    store = Store(path, Sealer(KEY))
+    store.add_sa(record(0))
+    store.add_sa(record(1))
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE sa SET sealed_keys = (SELECT sealed_keys FROM sa LIMIT 1)")
+    with pytest.raises(StoreError, match="left/11111112 do not open"):
+        store.sas("left")
+
+
+def test_another_key_file_opens_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "p4esp.db"
+    Store(path, Sealer(KEY)).add_sa(record())
+    with pytest.raises(StoreError, match="is the key file another one"):
+        Store(path, Sealer(bytes(32))).sas("left")
+
+
+def test_the_key_file_is_made_for_the_owner_alone_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "p4esp.key"
+    sealed = Sealer.from_file(path).seal(b"secret", b"id")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert Sealer.from_file(path).open(sealed, b"id") == b"secret"
+
+
+def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p4esp.key"
+    path.write_bytes(KEY)
+    path.chmod(0o640)
+    with pytest.raises(KeyFileError, match="mode 0640 lets others read the key; accepted: 0600"):
+        Sealer.from_file(path)
+
+
+def test_a_key_file_of_another_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p4esp.key"
+    path.touch(mode=0o600)
+    with pytest.raises(KeyFileError, match="0 octets; accepted: 32"):
+        Sealer.from_file(path)
+
+
+def test_a_newer_store_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p4esp.db"
+    Store(path, Sealer(KEY)).close()
+    with sqlite3.connect(path) as raw:
+        raw.execute("PRAGMA user_version=99")
+    with pytest.raises(StoreError, match="version 99; accepted: 1"):
+        Store(path, Sealer(KEY))
+
+
+def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "p4esp.db"
+    path.write_bytes(os.urandom(4096))
+    with pytest.raises(StoreError, match=r"p4esp\.db"):
+        Store(path, Sealer(KEY))
+
+
+def test_the_state_of_an_unknown_sa_cannot_be_set() -> None:
+    with pytest.raises(KeyError, match="left has no SA"):
+        Store(None, Sealer(KEY)).set_state("left", 1, SaState.INSTALLED)
