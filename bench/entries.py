@@ -59,7 +59,8 @@ def gateway_entries() -> list[Entry]:
 
 def _ports() -> Iterator[Entry]:
     for port, role in ROLES.items():
-        yield Entry("port_role", {"ingress_port": port, "vid": 0}, "set_role", {"role": role})
+        own = {"role": role, "mac": top.GATEWAY_MAC + port}
+        yield Entry("port_role", {"ingress_port": port, "vid": 0}, "set_role", own)
     for port in (top.PROTECTED_PORT, top.UNPROTECTED_PORT):
         interface = {"role": ROLES[port], "mac": top.GATEWAY_MAC + port}
         yield Entry("egress_if", {"port": port, "vid": 0}, "leave_by", interface)

@@ -119,7 +119,8 @@ enum bit<8> drop_t {
     NOT_IPV4         = 42,
     KEEPALIVE        = 43,
     PUNT_LIMITED     = 44,
-    BAD_PACKET_OUT   = 45
+    BAD_PACKET_OUT   = 45,
+    NOT_FOR_US       = 46    // destination MAC of somebody else
 }
 
 // Why a packet goes to the controller; also the index of its meter.

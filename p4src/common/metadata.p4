@@ -26,6 +26,7 @@ struct metadata_t {
 
     // Decisions.
     role_t      role;
+    bit<48>     own_mac;          // of the port
     path_t      path;
     drop_t      drop_reason;
     punt_t      punt;

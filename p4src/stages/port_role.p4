@@ -1,8 +1,10 @@
-// What is this port for? A port and VLAN that nobody configured carries nothing.
+// What is this port for, and what is our MAC address there? A port and VLAN that nobody
+// configured carries nothing.
 control port_role_stage(inout headers_t hdr, inout metadata_t meta) {
     @name(".set_role") @id(0x01000001)
-    action set_role(bit<8> role) {
+    action set_role(bit<8> role, bit<48> mac) {
         meta.role = (role_t)role;
+        meta.own_mac = mac;
     }
 
     @name(".no_role") @id(0x01000002)

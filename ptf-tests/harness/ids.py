@@ -79,6 +79,7 @@ class Drop(IntEnum):
     KEEPALIVE = 43
     PUNT_LIMITED = 44
     BAD_PACKET_OUT = 45
+    NOT_FOR_US = 46
 
 
 class Punt(IntEnum):

@@ -11,6 +11,7 @@ from finsy import P4TableAction, P4TableEntry, P4TableMatch
 from harness.ids import CRYPTO_PORT, Op, Path, Role
 
 ANY_PORT = (0, 0xFFFF)
+NO_MAC = "00:00:00:00:00:00"
 
 
 def _entry(
@@ -24,9 +25,10 @@ def _entry(
     )
 
 
-def port_role(port: int, role: Role, vid: int = 0) -> P4TableEntry:
-    """``vid`` 0: untagged frames."""
-    return _entry("port_role", {"ingress_port": port, "vid": vid}, "set_role", role=int(role))
+def port_role(port: int, role: Role, vid: int = 0, mac: str = NO_MAC) -> P4TableEntry:
+    """``vid`` 0: untagged frames. ``mac``: the only destination that is taken."""
+    key = {"ingress_port": port, "vid": vid}
+    return _entry("port_role", key, "set_role", role=int(role), mac=mac)
 
 
 def egress_if(port: int, role: Role, mac: str, vid: int = 0) -> P4TableEntry:

@@ -80,7 +80,10 @@ def gateway_mac(port: int) -> str:
 
 def port_entries() -> list[P4TableEntry]:
     """Roles of all ports and what stands behind the two kinds of wire."""
-    roles = [tables.port_role(port, role, VID.get(port, 0)) for port, role in ROLE.items()]
+    roles = [
+        tables.port_role(port, role, VID.get(port, 0), gateway_mac(port))
+        for port, role in ROLE.items()
+    ]
     interfaces = [
         tables.egress_if(port, role, gateway_mac(port), VID.get(port, 0))
         for port, role in ROLE.items()

@@ -26,6 +26,7 @@ from harness.topology import (
     UNPROTECTED_VLAN,
     UNRESOLVED_HOST,
     UNROUTED_HOST,
+    gateway_mac,
 )
 
 EVERYTHING = Traffic()
@@ -51,7 +52,7 @@ class PortRoleIsTakenAway(GatewayTest):
     def runTest(self) -> None:
         self.bypass(EVERYTHING)
         frame = frames.ethernet(PROTECTED, frames.outgoing())
-        entry = tables.port_role(PROTECTED, Role.PROTECTED)
+        entry = tables.port_role(PROTECTED, Role.PROTECTED, mac=gateway_mac(PROTECTED))
         self.gw.delete(entry)
         self.refuse(Drop.NO_ROLE, PROTECTED, frame)
         self.gw.insert(entry)
@@ -96,6 +97,29 @@ class NotIpv4(GatewayTest):
         for ether_type in (0x86DD, 0x88B5, 0x88CC, 0x9100, 0x0000, 0x05DC):
             frame = head + ether_type.to_bytes(2) + frames.outgoing()
             self.refuse(Drop.NOT_IPV4, PROTECTED, frame)
+
+
+class FramesOfOthersAreLeftAlone(GatewayTest):
+    """RFC 1812 5.3.4: what a bridge floods to us or a host broadcasts is not forwarded."""
+
+    def runTest(self) -> None:
+        self.bypass(EVERYTHING)
+        for port in (PROTECTED, UNPROTECTED, PROTECTED_VLAN):
+            frame = frames.ethernet(port, frames.outgoing())
+            for mac in ("02:00:00:00:77:77", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01"):
+                other = bytes.fromhex(mac.replace(":", "")) + frame[6:]
+                self.refuse(Drop.NOT_FOR_US, port, other)
+
+
+class ArpOfOthersIsLeftAlone(GatewayTest):
+    """ARP reaches the controller when it is broadcast or addressed to us."""
+
+    def runTest(self) -> None:
+        for mac in (gateway_mac(UNPROTECTED), "ff:ff:ff:ff:ff:ff"):
+            verdict = self.gw.send(UNPROTECTED, bytes(Ether(dst=mac) / ARP()))
+            self.assertEqual([item.op for item in verdict.packet_ins], [Punt.ARP])
+        other = bytes(Ether(dst="02:00:00:00:77:77") / ARP())
+        self.refuse(Drop.NOT_FOR_US, UNPROTECTED, other)
 
 
 class TwoTagsAreNotIpv4(GatewayTest):

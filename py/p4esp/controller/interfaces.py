@@ -123,4 +123,4 @@ def exact_address(entry: Entry, name: str) -> IPv4Address:
 def _interface_entries(interface: InterfaceConfig) -> Sequence[Entry]:
     port, vid, role = interface.port, interface.vlan, interface.pipeline_role
     mac = int.from_bytes(interface.mac, "big")
-    return tables.port_role(port, vid, role), tables.egress_if(port, vid, role, mac)
+    return tables.port_role(port, vid, role, mac), tables.egress_if(port, vid, role, mac)

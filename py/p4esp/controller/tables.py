@@ -162,9 +162,11 @@ def policy_version(version: int) -> Entry:
     )
 
 
-def port_role(port: int, vid: int, role: Role) -> Entry:
-    """What a port is for; `vid` 0 is untagged."""
-    return Entry.make("port_role", {"ingress_port": port, "vid": vid}, "set_role", {"role": role})
+def port_role(port: int, vid: int, role: Role, mac: int = 0) -> Entry:
+    """What a port is for, and the only MAC address that counts there; `vid` 0 is untagged."""
+    return Entry.make(
+        "port_role", {"ingress_port": port, "vid": vid}, "set_role", {"role": role, "mac": mac}
+    )
 
 
 def egress_if(port: int, vid: int, role: Role, mac: int) -> Entry:

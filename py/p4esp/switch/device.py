@@ -75,7 +75,7 @@ class Device:
             generated = generate(program)
             state = State(program, self._clock, self._rng)
             process = link(generated, state)
-        except RecursionError:
+        except (RecursionError, SyntaxError):
             raise LoadError("program", "program", "is nested too deeply") from None
         self._program, self._generated, self._state = program, generated, state
         self._traced, self._sessions = None, {}

@@ -108,3 +108,14 @@ def test_a_parser_with_a_loop_runs_as_a_state_machine():
     [(_, answer)] = looping.send(ethernet(0x1000, b"\x10\x01" * 5 + b"\x7f"))
     assert answer[3] == TOO_SHORT
     assert answer[8:] == ethernet(0x1000, b"\x10\x02\x7f")
+
+
+def test_a_parser_that_never_ends_is_stopped_and_counted():
+    document = program_json("parse")
+    states = document["parsers"][0]["parse_states"]
+    state = next(s for s in states if s["name"] == "parse_tag")
+    state["parser_ops"] = []
+    state["transitions"][0]["next_state"] = "parse_tag"
+    looping = lab(document)
+    assert looping.send(ethernet(0x1000, b"\x10\x01")) == []
+    assert looping.device.faults == {"loop ran too long": 1}

@@ -61,7 +61,9 @@ class _Unassigned:
                 return self._loop(statement, assigned)
             case ast.For():
                 self._reads(statement.iter, assigned)
+                self._breaks.append(None)
                 self.block(statement.body, assigned | _stores(statement.target))
+                self._breaks.pop()
                 return assigned
             case ast.Break():
                 self._breaks[-1] = _either(self._breaks[-1], assigned)

@@ -13,6 +13,9 @@ from p4esp.switch.codegen.structure import Plan, Region, plan
 from p4esp.switch.codegen.writer import Lines
 from p4esp.switch.errors import LoadError
 
+MAX_STEPS = 1 << 16
+"""How many blocks of a loop one packet may run before it is dropped."""
+
 END = "$end"
 """A block behind all others, for graphs whose end is not the end of the control."""
 
@@ -171,7 +174,7 @@ def assume(ctx: Context, condition: ir.Expr, holds: bool) -> None:
 
 
 def emit_state_machine(ctx: Context, graph: ir.Graph, step: Callable[[str], None]) -> None:
-    """Writes a graph with cycles as a loop over numbered blocks.
+    """Writes a graph with cycles as a loop over numbered blocks, bounded by ``MAX_STEPS``.
 
     ``step`` writes one block, ending in ``state = n`` assignments or ``break``.  Nothing is known
     at the start of a block.
@@ -179,11 +182,14 @@ def emit_state_machine(ctx: Context, graph: ir.Graph, step: Callable[[str], None
     if graph.entry is None:
         return
     ctx.writer.line(f"state = {state_number(graph, graph.entry)}")
-    with ctx.writer.block("while True:"):
+    with ctx.writer.block(f"for _ in range({MAX_STEPS}):"):
         for place, name in enumerate(graph.blocks):
             ctx.facts = Facts()
             with ctx.writer.block(f"{'el' if place else ''}if state == {place}:"):
                 step(name)
+    with ctx.writer.block("else:"):
+        ctx.writer.line("fault('loop ran too long')")
+        ctx.writer.line("return out")
     ctx.facts = Facts()
 
 

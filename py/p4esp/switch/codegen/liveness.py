@@ -44,7 +44,9 @@ class _Liveness:
             case ast.While():
                 return True, self._while(statement, live)
             case ast.For():
+                self._behind_loops.append(_EVERYTHING)
                 self.block(statement.body, _EVERYTHING)
+                self._behind_loops.pop()
                 return True, _EVERYTHING
             case ast.Break():
                 return True, self._behind_loops[-1]
