@@ -86,7 +86,7 @@ def _rule(role: int, src: IPv4Network, dst: IPv4Network) -> dict[str, Value]:
 
 def _crypto_port() -> Iterator[Entry]:
     for path in (SEAL_PATH, OPEN_PATH):
-        yield Entry("crypto_port", {"path": path}, "to_engine", {"port": top.CRYPTO_PORT})
+        yield Entry("crypto_port", {"path": path}, "to_engine")
 
 
 def _routes() -> Iterator[Entry]:

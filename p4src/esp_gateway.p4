@@ -22,6 +22,7 @@
 #include "stages/selectors.p4"
 #include "stages/time_to_live.p4"
 #include "stages/crypto_port.p4"
+#include "stages/room.p4"
 #include "stages/seal.p4"
 #include "stages/open.p4"
 #include "stages/decap.p4"
@@ -56,7 +57,8 @@ control classify(inout headers_t hdr, inout metadata_t meta) {
         if (GOING_ON && hdr.ip.isValid()) {
             local.apply(hdr, meta);
         }
-        if (GOING_ON && meta.path == path_t.PLAIN) {
+        if (GOING_ON && (meta.path == path_t.PLAIN
+                         || meta.path == path_t.HOST && meta.cleared == 0)) {
             policy.apply(hdr, meta);
         }
     }
@@ -127,6 +129,7 @@ control admit(inout headers_t hdr, inout metadata_t meta) {
 // To the engine: the sequence number is taken after every check that can drop.
 control request(inout headers_t hdr, inout metadata_t meta) {
     crypto_port_stage() crypto_port;
+    room_stage()        room;
     sequence_state()    sequence;
     seal_stage()        seal;
     open_stage()        open;
@@ -134,7 +137,10 @@ control request(inout headers_t hdr, inout metadata_t meta) {
     apply {
         crypto_port.apply(hdr, meta);
         if (GOING_ON && meta.path == path_t.SEAL) {
-            sequence.apply(hdr, meta);
+            room.apply(hdr, meta);
+            if (GOING_ON) {
+                sequence.apply(hdr, meta);
+            }
             if (GOING_ON) {
                 seal.apply(hdr, meta);
             }

@@ -6,6 +6,8 @@
 // Ports with a fixed meaning. The parser branches on them, never on an ethertype.
 const bit<9> CPU_PORT    = 510;
 const bit<9> CRYPTO_PORT = 509;
+// From here on no port is a wire: the two above, and the target's own drop port.
+const bit<9> FIRST_RESERVED_PORT = 509;
 
 const bit<16> ETHERTYPE_IPV4   = 0x0800;
 const bit<16> ETHERTYPE_ARP    = 0x0806;
@@ -81,7 +83,7 @@ enum bit<8> drop_t {
     BAD_SPI          = 4,
     NO_SA            = 5,
     SA_EXPIRED       = 6,
-    ENCAP_MISMATCH   = 7,
+    // 7 is kept for ENCAP_MISMATCH: plain and UDP-wrapped ESP never mismatch (RFC 7296 2.23).
     BAD_LENGTH       = 8,
     REPLAY_OLD       = 9,
     REPLAY_DUP       = 10,
@@ -120,7 +122,8 @@ enum bit<8> drop_t {
     KEEPALIVE        = 43,
     PUNT_LIMITED     = 44,
     BAD_PACKET_OUT   = 45,
-    NOT_FOR_US       = 46    // destination MAC of somebody else
+    NOT_FOR_US       = 46,   // destination MAC of somebody else
+    TOO_BIG          = 47    // sealed, it would not fit an IPv4 packet
 }
 
 // Why a packet goes to the controller; also the index of its meter.

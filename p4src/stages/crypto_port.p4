@@ -1,9 +1,9 @@
-// Where is the engine? The controller withdraws the entry of one that fails its health check,
+// Is there an engine? The controller withdraws the entry of one that fails its health check,
 // and packets are dropped and counted instead of queued.
 control crypto_port_stage(inout headers_t hdr, inout metadata_t meta) {
     @name(".to_engine") @id(0x01000013)
-    action to_engine(bit<9> port) {
-        meta.egress_port = port;
+    action to_engine() {
+        meta.egress_port = CRYPTO_PORT;
     }
 
     @name(".no_engine") @id(0x01000014)

@@ -39,7 +39,9 @@ control egress_guard_stage(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         egress_if.apply();
-        if (meta.egress_role == role_t.UNPROTECTED && meta.path == path_t.OPENED) {
+        if (meta.egress_port >= FIRST_RESERVED_PORT) {
+            meta.drop_reason = drop_t.NO_EGRESS;
+        } else if (meta.egress_role == role_t.UNPROTECTED && meta.path == path_t.OPENED) {
             meta.drop_reason = drop_t.HAIRPIN;
         } else if (meta.egress_role == role_t.UNPROTECTED && meta.cleared == 0) {
             meta.drop_reason = drop_t.CLEAR_OUT;

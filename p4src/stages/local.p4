@@ -71,9 +71,8 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
                 meta.drop_reason = drop_t.RUNT;
             } else if (meta.l4 == l4_t.ESP || meta.l4 == l4_t.ESP_UDP) {
                 accept_esp();
-            } else {
-                punt(punt_t.LOCAL);
             }
+            // Anything else goes the way of clear traffic: policy decides (RFC 4301 5.2).
         }
     }
 }

@@ -1,6 +1,8 @@
 // The SPD (RFC 4301 4.4.1): ordered rules over the clear packet, discard by default. A rule
 // belongs to one policy version; one write of the version's default action switches all.
 control policy_stage(inout headers_t hdr, inout metadata_t meta) {
+    bool from_host;
+
     @name(".set_policy_version") @id(0x01000007)
     action set_policy_version(bit<8> version) {
         meta.policy_version = version;
@@ -46,12 +48,29 @@ control policy_stage(inout headers_t hdr, inout metadata_t meta) {
         size = SIZE_SPD;
     }
 
+    // A packet of the controller may go to our site in any case, and to the unprotected side
+    // (egress_guard) only if policy bypasses it.
+    action stay_host() {
+        meta.path = path_t.HOST;
+        meta.drop_reason = drop_t.NONE;
+    }
+
+    action to_controller() {
+        meta.path = path_t.PUNT;
+        meta.punt = punt_t.LOCAL;
+    }
+
     apply {
+        from_host = meta.path == path_t.HOST;
         policy_version.apply();
         spd.apply();
-        if (meta.path == path_t.SEAL && meta.role != role_t.PROTECTED) {
+        if (from_host) {
+            stay_host();
+        } else if (meta.path == path_t.SEAL && meta.role != role_t.PROTECTED) {
             // RFC 4301 5.2: clear, though policy wants it protected.
             meta.drop_reason = drop_t.CLEAR_IN;
+        } else if (meta.path == path_t.FORWARD && meta.local == 1) {
+            to_controller();
         }
     }
 }

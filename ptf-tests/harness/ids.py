@@ -6,6 +6,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 CRYPTO_PORT = 509
+DROP_PORT = 511  # of v1model targets
 CPU_PORT = 510
 ETHERTYPE_CRYPTO = 0x88B5
 
@@ -40,7 +41,6 @@ class Drop(IntEnum):
     BAD_SPI = 4
     NO_SA = 5
     SA_EXPIRED = 6
-    ENCAP_MISMATCH = 7
     BAD_LENGTH = 8
     REPLAY_OLD = 9
     REPLAY_DUP = 10
@@ -80,6 +80,7 @@ class Drop(IntEnum):
     PUNT_LIMITED = 44
     BAD_PACKET_OUT = 45
     NOT_FOR_US = 46
+    TOO_BIG = 47
 
 
 class Punt(IntEnum):

@@ -8,7 +8,7 @@ from typing import Any
 
 from finsy import P4TableAction, P4TableEntry, P4TableMatch
 
-from harness.ids import CRYPTO_PORT, Op, Path, Role
+from harness.ids import Op, Path, Role
 
 ANY_PORT = (0, 0xFFFF)
 NO_MAC = "00:00:00:00:00:00"
@@ -57,9 +57,9 @@ def boot_id(value: int) -> P4TableEntry:
     return _entry("boot_id", {"op": int(Op.READ_BOOT)}, "boot", boot_id=value)
 
 
-def crypto_port(path: Path, port: int = CRYPTO_PORT) -> P4TableEntry:
-    """Where the engine is."""
-    return _entry("crypto_port", {"path": int(path)}, "to_engine", port=port)
+def crypto_port(path: Path) -> P4TableEntry:
+    """The engine is there for one direction."""
+    return _entry("crypto_port", {"path": int(path)}, "to_engine")
 
 
 def route_via(prefix: str, next_hop: str) -> P4TableEntry:

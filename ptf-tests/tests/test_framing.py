@@ -264,9 +264,11 @@ class Sal09IndexIsUsedAgain(GatewayTest):
 
 
 class Sal10AuthenticationHeader(FixtureTest):
-    """SAL-10: AH with the same SPI is not ESP; it is a packet for our host stack."""
+    """SAL-10: AH with the same SPI is not ESP; it is clear traffic, on which policy decides."""
 
     def runTest(self) -> None:
+        self.refuse(Drop.POLICY_DISCARD, UNPROTECTED, carrying(vec.D1, proto=51))
+        self.bypass(Traffic(protocol=51))
         verdict = self.gw.send(UNPROTECTED, carrying(vec.D1, proto=51))
         self.assertEqual(verdict.requests, [])
         self.assertEqual(verdict.outcomes[Outcome.PUNTED], 1)

@@ -11,7 +11,7 @@ from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from harness import frames, tables
-from harness.ids import Drop, Outcome, Punt
+from harness.ids import Drop, Outcome, Punt, Role
 from harness.tables import Traffic
 from harness.testcase import GatewayTest
 from harness.topology import (
@@ -21,6 +21,7 @@ from harness.topology import (
     HOST,
     PEER,
     PROTECTED,
+    REMOTE_HOST,
     UNPROTECTED,
     UNPROTECTED_VLAN,
     VID,
@@ -102,6 +103,7 @@ class IkeTooShort(LocalTest):
     """Less than an IKE header on port 500 is ordinary traffic for us."""
 
     def runTest(self) -> None:
+        self.bypass(Traffic(dst=f"{GATEWAY}/32"))
         for size in (0, 1, 27):
             self.reaches_controller(Punt.LOCAL, on_500(ike(1, 2)[:size]))
 
@@ -146,15 +148,28 @@ class IkeFragmentForUs(LocalTest):
 
 
 class LocalPackets(LocalTest):
-    """ICMP and whatever else is for one of our addresses, from both sides."""
+    """ICMP and whatever else is for one of our addresses: from outside if policy lets it."""
 
     def runTest(self) -> None:
+        self.bypass(Traffic(dst=f"{GATEWAY}/32"), Role.UNPROTECTED)
         echo = bytes(IP(src=PEER, dst=GATEWAY, id=1) / ICMP())
         too_big = bytes(IP(src=PEER, dst=GATEWAY, id=1) / ICMP(type=3, code=4))
         for packet in (echo, too_big, frames.tcp(PEER, GATEWAY, 1, 22)):
             self.reaches_controller(Punt.LOCAL, frames.ethernet(UNPROTECTED, packet))
         inside = frames.ethernet(PROTECTED, frames.outgoing(dst=GATEWAY_INSIDE))
         self.reaches_controller(Punt.LOCAL, inside, PROTECTED)
+
+
+class LocalPacketsAreSubjectToPolicy(LocalTest):
+    """RFC 4301 5.2: clear traffic to the gateway itself is nothing special, IKE apart."""
+
+    def runTest(self) -> None:
+        echo = bytes(IP(src=REMOTE_HOST, dst=GATEWAY_INSIDE, id=1) / ICMP())
+        frame = frames.ethernet(UNPROTECTED, echo)
+        self.refuse(Drop.POLICY_DISCARD, UNPROTECTED, frame)
+        covered = Traffic(src=f"{REMOTE_HOST}/32", dst=f"{GATEWAY_INSIDE}/32")
+        self.gw.insert(tables.spd(covered, "protect", policy=1, priority=100))
+        self.refuse(Drop.CLEAR_IN, UNPROTECTED, frame)
 
 
 class EspFromTheProtectedSide(LocalTest):

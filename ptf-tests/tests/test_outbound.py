@@ -48,6 +48,16 @@ class OutboundTest(GatewayTest):
         return IP(wire)
 
 
+class TooBigToSealTakesNoNumber(OutboundTest):
+    """SND-06: what would not fit an IPv4 packet once sealed is refused before it is numbered."""
+
+    def runTest(self) -> None:
+        tunnel = self.protected_outbound()
+        frame = frames.ethernet(PROTECTED, frames.outgoing(size=65100))
+        self.refuse(Drop.TOO_BIG, PROTECTED, frame)
+        self.assertEqual(self.seal(tunnel, frames.outgoing())[24:28], (1).to_bytes(4))
+
+
 class Snd01FirstNumberIsOne(OutboundTest):
     """SND-01: 1, 2, 3, with the number as IV."""
 

@@ -8,7 +8,7 @@ from scapy.layers.l2 import ARP, Ether
 
 from harness import frames, tables
 from harness.gateway import PacketOut, Verdict
-from harness.ids import CPU_PORT, CRYPTO_PORT, Drop, Op, Outcome, Punt, Role
+from harness.ids import CPU_PORT, CRYPTO_PORT, DROP_PORT, Drop, Op, Outcome, Punt, Role
 from harness.tables import Traffic
 from harness.testcase import GatewayTest
 from harness.topology import (
@@ -259,7 +259,7 @@ class SendRefused(PacketOutTest):
 
     def runTest(self) -> None:
         frame = frames.ethernet(PROTECTED, frames.outgoing())
-        for port in (CPU_PORT, CRYPTO_PORT, 512, 513, 0xFFFF):
+        for port in (CPU_PORT, CRYPTO_PORT, DROP_PORT, 512, 513, 0xFFFF):
             self.refused(Op.SEND, frame, port)
         for size in (0, 1, 13):
             self.refused(Op.SEND, frame[:size], PROTECTED)
@@ -269,6 +269,7 @@ class RouteFromTheController(PacketOutTest):
     """ROUTE: to both sides, TTL as it is, checksum made good."""
 
     def runTest(self) -> None:
+        self.bypass(Traffic(src=f"{HOST}/32"))
         for dst, port in ((HOST, PROTECTED), (PEER, UNPROTECTED), (PEER_VLAN, UNPROTECTED_VLAN)):
             packet = frames.outgoing(dst=dst, ttl=1)
             unfinished = packet[:10] + b"\0\0" + packet[12:]
@@ -281,6 +282,7 @@ class RouteWithOptions(PacketOutTest):
     """ROUTE: the checksum covers the options."""
 
     def runTest(self) -> None:
+        self.bypass(EVERYTHING)
         packet = frames.outgoing(dst=PEER, options=b"\x94\4\0\0")
         unfinished = packet[:10] + b"\xde\xad" + packet[12:]
         (out,) = self.packet_out(Op.ROUTE, frames.ethernet(PROTECTED, unfinished)).outputs
@@ -291,6 +293,7 @@ class RouteOfATaggedFrame(PacketOutTest):
     """ROUTE: the tag of a frame that the controller sends back does not matter."""
 
     def runTest(self) -> None:
+        self.bypass(EVERYTHING)
         packet = frames.outgoing(dst=PEER)
         (out,) = self.packet_out(Op.ROUTE, frames.ethernet(PROTECTED_VLAN, packet)).outputs
         self.assertEqual(out.data, frames.delivered(UNPROTECTED, packet))
@@ -330,8 +333,40 @@ class RouteWithOptionsCutOff(PacketOutTest):
         self.refused(Op.ROUTE, frames.ethernet(PROTECTED, packet))
 
 
+class RouteKeepsToPolicyOutside(PacketOutTest):
+    """ROUTE: clear packets of the controller leave to our site; outside only if bypassed."""
+
+    def runTest(self) -> None:
+        inward = frames.ethernet(PROTECTED, frames.outgoing(dst=HOST))
+        outward = frames.ethernet(PROTECTED, frames.outgoing(dst=PEER))
+        self.assertEqual(len(self.packet_out(Op.ROUTE, inward).outputs), 1)
+        self.assert_refused(self.packet_out(Op.ROUTE, outward), Drop.CLEAR_OUT)
+        self.gw.insert(tables.spd(EVERYTHING, "protect", policy=1, priority=10))
+        self.assert_refused(self.packet_out(Op.ROUTE, outward), Drop.CLEAR_OUT)
+        self.assertEqual(len(self.packet_out(Op.ROUTE, inward).outputs), 1)
+
+
+class ReservedPortsAreNoWires(GatewayTest):
+    """A neighbour can't be behind the engine, the controller or the target's drop port."""
+
+    def runTest(self) -> None:
+        self.bypass(EVERYTHING)
+        self.gw.insert(tables.route_via("172.16.0.0/12", "172.16.0.9"))
+        frame = frames.ethernet(PROTECTED, frames.outgoing(dst=UNROUTED_HOST))
+        for port in (CRYPTO_PORT, CPU_PORT, DROP_PORT):
+            entries = (
+                tables.neighbour("172.16.0.9", port, "02:00:00:00:02:09"),
+                tables.egress_if(port, Role.PROTECTED, "02:00:00:00:01:09"),
+            )
+            for entry in entries:
+                self.gw.insert(entry)
+            self.refuse(Drop.NO_EGRESS, PROTECTED, frame)
+            for entry in entries:
+                self.gw.delete(entry)
+
+
 class RouteIsNotPolicyTraffic(PacketOutTest):
-    """The controller's own packets pass no SPD: IKE leaves although nothing allows it."""
+    """IKE of the controller passes no SPD: it leaves although nothing allows it."""
 
     def runTest(self) -> None:
         self.gw.insert(tables.spd(EVERYTHING, "discard", priority=1000))

@@ -10,7 +10,9 @@ from p4esp.controller.numbers import Drop, Outcome, Role
 from p4esp.controller.packets import ETHERTYPE_IPV4, Ethernet, Ipv4, Udp
 from p4esp.controller.program import Program
 from p4esp.controller.reconcile import BASE_TABLES, SA_TABLES
-from p4esp.demo.lab import INSIDE, OUTSIDE, Lab, Site
+from p4esp.demo.lab import Lab
+from p4esp.demo.plan import INSIDE, OUTSIDE
+from p4esp.demo.site import Site
 
 CONFIGS = Path(__file__).parents[2] / "bmv2-configs"
 PROGRAM = Program(CONFIGS / "esp_gateway.p4info.txtpb", CONFIGS / "esp_gateway.json")

@@ -15,7 +15,8 @@ from rich.text import Text
 
 from p4esp.cli.failures import one_line, quiet_finsy
 from p4esp.cli.gateway_program import gateway_program
-from p4esp.demo.lab import Lab, Site, running_lab
+from p4esp.demo.lab import Lab, running_lab
+from p4esp.demo.site import Site
 from p4esp.demo.traffic import host_frame, host_packet
 from p4esp.switch.device import Device
 from p4esp.switch.errors import LoadError

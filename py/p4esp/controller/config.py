@@ -268,6 +268,8 @@ class ControllerConfig(_Section):
     store: Path = Path("p4esp.db")
     key_file: Path = Path("p4esp.key")
     election_id: int = Field(default=10, ge=1)
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """TCP port on loopback for Prometheus; None: no metrics."""
     gateways: dict[Name, GatewayConfig] = Field(min_length=1)
 
 

@@ -7,10 +7,14 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry, start_http_server
+
 from p4esp.controller.config import ConfigError, ControllerConfig, GatewayConfig
-from p4esp.controller.gateway import Gateway, Surroundings
+from p4esp.controller.gateway import Gateway
 from p4esp.controller.journal import Entry, Journal
+from p4esp.controller.metrics import ControllerCollector
 from p4esp.controller.program import Program
+from p4esp.controller.surroundings import Surroundings
 from p4esp.engine.client import EngineClient
 from p4esp.engine.keyservice import KeyService
 from p4esp.store import Sealer, Store
@@ -42,6 +46,7 @@ async def run_controller(
     config: ControllerConfig, program: Program, listener: Callable[[Entry], None]
 ) -> None:
     """Run as a process does: store and key file on disk, engines behind their sockets."""
+    collector = ControllerCollector()
     async with AsyncExitStack() as stack:
         services = {
             name: await stack.enter_async_context(EngineClient(_socket(name, section)))
@@ -49,15 +54,38 @@ async def run_controller(
         }
         store = Store(config.store, Sealer.from_file(config.key_file))
         stack.callback(store.close)
-        around = Surroundings(
-            program,
-            store,
-            Journal(listener),
-            clock=time.monotonic,
-            random_bytes=os.urandom,
-            election_id=config.election_id,
-        )
-        await Controller(config, services, around).run()
+        journal = Journal(collector.count, listener)
+        controller = Controller(config, services, _surroundings(config, program, store, journal))
+        collector.watch(controller.gateways)
+        if config.metrics_port is not None:
+            stack.callback(_serve_metrics(collector, config.metrics_port))
+        await controller.run()
+
+
+def _surroundings(
+    config: ControllerConfig, program: Program, store: Store, journal: Journal
+) -> Surroundings:
+    return Surroundings(
+        program,
+        store,
+        journal,
+        clock=time.monotonic,
+        random_bytes=os.urandom,
+        election_id=config.election_id,
+    )
+
+
+def _serve_metrics(collector: ControllerCollector, port: int) -> Callable[[], None]:
+    """Serve metrics on loopback; returns what ends it. OSError when the port is in use."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    server, thread = start_http_server(port, "127.0.0.1", registry)
+
+    def stop() -> None:
+        server.shutdown()
+        thread.join()
+
+    return stop
 
 
 def _socket(name: str, section: GatewayConfig) -> Path:

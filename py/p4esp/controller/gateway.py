@@ -9,70 +9,39 @@ the switch's connection. Each connection starts by asking what the switch still 
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
 
 from p4esp.controller.config import GatewayConfig
 from p4esp.controller.connections import Connections
 from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.errors import ControllerError, ForeignPipelineError
-from p4esp.controller.health import EngineHealth
 from p4esp.controller.ike_events import IkeEvents
 from p4esp.controller.ike_transport import IkeTransport, frame_of
 from p4esp.controller.interfaces import Interfaces
-from p4esp.controller.journal import Entry, Journal, Kind
+from p4esp.controller.journal import Entry, Kind
 from p4esp.controller.link import (
     Inventory,
+    LinkFixtures,
     SwitchLink,
+    new_link,
     registers_intact,
     start_afresh,
     take_over,
 )
-from p4esp.controller.neighbours import Neighbours
 from p4esp.controller.placement import Placements
-from p4esp.controller.policy import PolicyTable
-from p4esp.controller.program import Program
 from p4esp.controller.punts import PuntHandler
 from p4esp.controller.sa_events import SaEvents
-from p4esp.controller.sa_installer import Numbers, SaInstaller, SwitchPort
+from p4esp.controller.sa_installer import Numbers
 from p4esp.controller.sa_manager import SaManager
-from p4esp.controller.selection import SaSelection
-from p4esp.controller.state_channel import StateChannel
+from p4esp.controller.surroundings import Surroundings
 from p4esp.controller.target import Session, SwitchAddress, open_session
-from p4esp.controller.writer import TableWriter
 from p4esp.engine.keyservice import KeyService
-from p4esp.ike.config import Settings
 from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.errors import CommandError
 from p4esp.ike.extensions.standard import STANDARD
 from p4esp.ike.path import Datagram
-from p4esp.ike.state import Environment, KeyExport
-from p4esp.ike.trace import TraceHook, TraceRecord
+from p4esp.ike.state import Environment
+from p4esp.ike.trace import TraceHook
 from p4esp.ipsec.sa import ChildSaParams
-from p4esp.store import Store
-
-RECONNECT: Final = 1.0
-"""Seconds between two attempts to reach a switch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a gateway takes from outside. Times are seconds."""
-
-    program: Program
-    store: Store
-    journal: Journal
-    clock: Callable[[], float]
-    random_bytes: Callable[[int], bytes]
-    election_id: int = 10
-    ike_settings: Settings = field(default_factory=Settings)
-    trace: Callable[[str, TraceRecord], None] | None = None
-    """Called with the gateway's name and each IKE message."""
-    export_keys: KeyExport | None = None
-    reconnect: float = RECONNECT
-    retry: float = 5.0
-    health_interval: float = 1.0
 
 
 class Gateway:
@@ -94,6 +63,7 @@ class Gateway:
         )
         self.sas.set_rules(self._rules)
         self._link: SwitchLink | None = None
+        self._last_trouble = ""
         self._setup_ike()
 
     def _random_bits(self, bits: int) -> int:
@@ -142,9 +112,15 @@ class Gateway:
             if lost_registers:
                 await self._session(push=True)
         except* ForeignPipelineError as group:
-            self._note(Kind.REFUSED, _first(group))
+            self._trouble(Kind.REFUSED, _first(group))
         except* ControllerError as group:
-            self._note(Kind.DISCONNECTED, _first(group))
+            self._trouble(Kind.DISCONNECTED, _first(group))
+
+    def _trouble(self, kind: Kind, error: BaseException) -> None:
+        """Note why there is no connection, once for as long as the reason stays."""
+        if str(error) != self._last_trouble:
+            self._note(kind, error)
+        self._last_trouble = str(error)
 
     async def _session(self, *, push: bool) -> bool:
         """Serve one connection until it ends; True at once when its registers are lost."""
@@ -159,6 +135,7 @@ class Gateway:
     async def _serve(self, session: Session) -> None:
         link = self._new_link(session)
         punts = PuntHandler(link, self._interfaces, self.ike, self.sas, self.connections)
+        self._last_trouble = ""
         self._note(Kind.CONNECTED, f"pipeline {'loaded' if session.pushed else 'kept'}")
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -230,34 +207,15 @@ class Gateway:
         return [(peer.name, child.name) for peer in peers for child in peer.children if child.start]
 
     def _new_link(self, session: Session) -> SwitchLink:
-        around, config = self._around, self._config
-        writer = TableWriter(session.write)
-        state = StateChannel(session.send_control)
-        selection = SaSelection(writer)
-        installer = SaInstaller(
-            SwitchPort(writer, state, selection),
+        fixtures = LinkFixtures(
             self.keys,
             Numbers(self._placements, self._interfaces.local_id),
-            around.store,
-            settings=config.sa.settings(),
-            grace=config.sa.grace,
+            self._around.store,
+            self._interfaces,
+            self.sas.policy_ids,
         )
-        return SwitchLink(
-            session=session,
-            writer=writer,
-            state=state,
-            selection=selection,
-            policy=PolicyTable(writer, self.sas.policy_ids),
-            neighbours=Neighbours(
-                self._interfaces,
-                writer,
-                session.send_frame,
-                session.send_routed,
-                clock=around.clock,
-            ),
-            health=EngineHealth(self.keys, writer, self.sas.restore_keys, self._engine_changed),
-            installer=installer,
-        )
+        watch = (self.sas.restore_keys, self._engine_changed)
+        return new_link(session, self._config, fixtures, *watch, clock=self._around.clock)
 
     async def _send_datagram(self, datagram: Datagram) -> None:
         """UDP's promise: it arrives, or it does not."""

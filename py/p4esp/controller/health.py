@@ -12,7 +12,7 @@ from typing import Final
 from p4esp.controller import tables
 from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.entries import Entry, deletes, inserts
-from p4esp.controller.numbers import CRYPTO_PORT, CryptoPath
+from p4esp.controller.numbers import CryptoPath
 from p4esp.controller.writer import TableWriter
 from p4esp.engine.errors import EngineUnavailableError
 
@@ -26,7 +26,7 @@ Report = Callable[[bool, str], None]
 
 def crypto_ports() -> list[Entry]:
     """The entries of a healthy engine."""
-    return [tables.crypto_port(path, CRYPTO_PORT) for path in CryptoPath]
+    return [tables.crypto_port(path) for path in CryptoPath]
 
 
 class EngineHealth:

@@ -24,7 +24,9 @@ from p4esp.ike.events import (
     IkeSaInfo,
     InitRefused,
     NegotiationFailed,
+    PathChanged,
 )
+from p4esp.ike.path import Path
 from p4esp.ipsec.sa import ChildSaParams
 
 
@@ -68,6 +70,8 @@ class IkeEvents:
             case ChildFailed(ike, name, reason):
                 self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
                 self._connections.child_lost((ike.peer, name))
+            case PathChanged(ike, old, new):
+                await self._path_changed(ike, old, new)
             case _:
                 return
 
@@ -90,6 +94,12 @@ class IkeEvents:
             await link.writer.write([Update(op, tables.ike_sa(spi))])
         except ControllerError as error:
             self._journal.add(Entry(self._gateway, Kind.REFUSED, spi.hex(), str(error)))
+
+    async def _path_changed(self, ike: IkeSaInfo, old: Path, new: Path) -> None:
+        try:
+            await self._sas.readdress(ike.peer, old, new)
+        except ControllerError as error:
+            self._note(Kind.SA_FAILED, ike, f"cannot follow to {new}: {error}")
 
     def _failed(self, ike: IkeSaInfo, reason: str) -> None:
         self._note(Kind.IKE_FAILED, ike, reason)

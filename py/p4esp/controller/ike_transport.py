@@ -7,6 +7,7 @@ its datagrams go, so that no answer promises an SA that is not installed yet (RF
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -73,10 +74,10 @@ class IkeTransport:
     async def _wait(self) -> None:
         due = self.endpoint.get_timer()
         timeout = None if due is None else max(0.0, due - self._clock())
-        try:
-            await asyncio.wait_for(self._wake.wait(), timeout)
-        except TimeoutError:
-            return
+        # Not wait_for: before Python 3.12 it can swallow a cancellation (cpython issue 86296).
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
 
 
 def payload_of(frame: Ethernet) -> tuple[bytes, Path]:

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     IKE_DOWN = "IKE SA down"
     IKE_FAILED = "IKE failed"
     SA_UP = "SA up"
+    SA_MOVED = "SA moved"
     SA_DOWN = "SA down"
     SA_REMOVED = "SA removed"
     SA_FAILED = "SA failed"
@@ -48,15 +49,16 @@ class Entry:
 class Journal:
     """The last entries, and a way to wait for the next one."""
 
-    def __init__(self, listener: Callable[[Entry], None] = lambda _: None) -> None:
+    def __init__(self, *listeners: Callable[[Entry], None]) -> None:
         self._entries: deque[Entry] = deque(maxlen=KEPT)
-        self._listener = listener
+        self._listeners = listeners
         self._waiting: list[tuple[Callable[[Entry], bool], asyncio.Future[Entry]]] = []
 
     def add(self, entry: Entry) -> None:
         """Record an entry and wake those who wait for it."""
         self._entries.append(entry)
-        self._listener(entry)
+        for listener in self._listeners:
+            listener(entry)
         for wanted, future in self._waiting:
             if not future.done() and wanted(entry):
                 future.set_result(entry)

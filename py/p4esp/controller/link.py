@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from p4esp.controller import tables
+from p4esp.controller.config import GatewayConfig
 from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.entries import Entry, deletes, difference, inserts
-from p4esp.controller.health import EngineHealth
+from p4esp.controller.health import EngineHealth, Report, Restore
 from p4esp.controller.interfaces import Interfaces
 from p4esp.controller.neighbours import Neighbours
 from p4esp.controller.numbers import Punt
 from p4esp.controller.placement import Placements
-from p4esp.controller.policy import PolicyTable
+from p4esp.controller.policy import PolicyIds, PolicyTable
 from p4esp.controller.reconcile import (
     BASE_TABLES,
     SA_TABLES,
@@ -21,7 +22,7 @@ from p4esp.controller.reconcile import (
     adopt_selection,
     examine,
 )
-from p4esp.controller.sa_installer import LiveSa, SaInstaller
+from p4esp.controller.sa_installer import LiveSa, Numbers, SaInstaller, SwitchPort
 from p4esp.controller.selection import SaSelection
 from p4esp.controller.state_channel import StateChannel
 from p4esp.controller.target import Session
@@ -54,6 +55,47 @@ class SwitchLink:
     neighbours: Neighbours
     health: EngineHealth
     installer: SaInstaller
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFixtures:
+    """What a gateway keeps from one connection to the next."""
+
+    keys: PairKeys
+    numbers: Numbers
+    store: Store
+    interfaces: Interfaces
+    policy_ids: PolicyIds
+
+
+def new_link(
+    session: Session,
+    config: GatewayConfig,
+    fixtures: LinkFixtures,
+    restore: Restore,
+    report: Report,
+    *,
+    clock: Callable[[], float],
+) -> SwitchLink:
+    """Set everything up for a new session; nothing is sent yet."""
+    writer = TableWriter(session.write)
+    port = SwitchPort(writer, StateChannel(session.send_control), SaSelection(writer))
+    settings, grace = config.sa.settings(), config.sa.grace
+    send = (session.send_frame, session.send_routed)
+    return SwitchLink(
+        session=session,
+        writer=writer,
+        state=port.state,
+        selection=port.selection,
+        policy=PolicyTable(writer, fixtures.policy_ids),
+        neighbours=Neighbours(fixtures.interfaces, writer, *send, clock=clock),
+        health=EngineHealth(fixtures.keys, writer, restore, report),
+        installer=SaInstaller(
+            *(port, fixtures.keys, fixtures.numbers, fixtures.store),
+            settings=settings,
+            grace=grace,
+        ),
+    )
 
 
 async def registers_intact(session: Session, expected: int | None) -> bool:

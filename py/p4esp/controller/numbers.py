@@ -47,7 +47,6 @@ class Drop(IntEnum):
     BAD_SPI = 4
     NO_SA = 5
     SA_EXPIRED = 6
-    ENCAP_MISMATCH = 7
     BAD_LENGTH = 8
     REPLAY_OLD = 9
     REPLAY_DUP = 10
@@ -87,6 +86,7 @@ class Drop(IntEnum):
     PUNT_LIMITED = 44
     BAD_PACKET_OUT = 45
     NOT_FOR_US = 46
+    TOO_BIG = 47
 
 
 class Punt(IntEnum):

@@ -7,10 +7,11 @@ from typing import Any
 import finsy as fy
 from finsy.proto import p4r
 
+from p4esp.controller.client_errors import client_errors
 from p4esp.controller.entries import Entry
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.program import Program
-from p4esp.controller.target import SwitchAddress, installed_pipeline, translated
+from p4esp.controller.target import SwitchAddress, installed_pipeline
 
 
 class Reader:
@@ -38,14 +39,12 @@ class Reader:
             entities=[item.encode(self._schema) for item in wanted],
         )
         kind = type(wanted[0])
-        try:
+        with client_errors(self._address.name):
             return [
                 kind.decode(entity, self._schema)
                 async for response in self._client.request_iter(request)
                 for entity in response.entities
             ]
-        except fy.P4ClientError as error:
-            raise translated(self._address.name, error) from None
 
 
 @asynccontextmanager

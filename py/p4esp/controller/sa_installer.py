@@ -9,7 +9,7 @@ are with the engine come home.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from p4esp.controller.engine_keys import PairKeys
@@ -26,7 +26,8 @@ from p4esp.controller.sa_entries import (
 from p4esp.controller.selection import SaSelection
 from p4esp.controller.state_channel import StateChannel
 from p4esp.controller.writer import TableWriter
-from p4esp.ipsec.sa import ChildSaParams
+from p4esp.ike.path import Path
+from p4esp.ipsec.sa import ChildSaParams, UdpEncapsulation
 from p4esp.ipsec.selectors import Address
 from p4esp.store import SaRecord, SaState, Store
 
@@ -164,6 +165,16 @@ class SaInstaller:
         changed = (entries.inbound[0], entries.outbound)
         await self._switch.writer.write(modifies(changed))
         live.handles, live.entries = handles, entries
+
+    async def readdress(self, live: LiveSa, path: Path) -> None:
+        """Send a UDP-encapsulated SA to where its peer is now: one entry changes in place."""
+        encapsulation = UdpEncapsulation(path.local.port, path.remote.port)
+        child = replace(live.record.child, remote=path.remote.host, encapsulation=encapsulation)
+        record = replace(live.record, child=child)
+        entries = self.entries(record, live.handles)
+        self._store.change_sa(record)
+        await self._switch.writer.write(modifies((entries.outbound,)))
+        live.record, live.entries = record, entries
 
     def _moved(self, record: SaRecord, state: SaState) -> SaRecord:
         self._store.set_state(record.gateway, record.child.spi_in, state)

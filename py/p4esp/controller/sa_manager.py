@@ -13,6 +13,7 @@ from p4esp.controller.pools import PoolExhaustedError
 from p4esp.controller.sa_installer import LiveSa, SaInstaller
 from p4esp.engine.errors import EngineUnavailableError, KeyStoreError
 from p4esp.ike.events import DownReason
+from p4esp.ike.path import Path, UdpAddress
 from p4esp.ipsec.policy import PolicyRule
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.ipsec.selectors import is_subset
@@ -129,6 +130,14 @@ class SaManager:
         else:
             self._start(self._remove(self._installer, live))
 
+    async def readdress(self, peer: str, old: Path, new: Path) -> None:
+        """A peer behind a NAT is elsewhere now: its SAs follow (RFC 7296 2.23)."""
+        for live in self._present():
+            child = live.record.child
+            if child.peer == peer and _is_on(child, old) and child.local == new.local.host:
+                await self._connected().readdress(live, new)
+                self._note(Kind.SA_MOVED, child, f"to {new.remote}")
+
     def retire_strangers(self, peer: str) -> None:
         """Remove SAs of a peer that IKE does not know (they outlived a controller)."""
         for live in self._present():
@@ -168,14 +177,25 @@ class SaManager:
     async def restore_keys(self, lost: Iterable[int]) -> None:
         """Give a restarted engine the keys behind lost handles again."""
         gone = set(lost)
-        for live in self._present():
-            if gone & {live.handles.open, live.handles.seal}:
-                await self._keys.discard(live.handles)
-                await self._connected().rekeyed_engine(live)
+        affected = [sa for sa in self._present() if gone & {sa.handles.open, sa.handles.seal}]
+        await asyncio.gather(*(self._restore(live) for live in affected))
+
+    async def _restore(self, live: LiveSa) -> None:
+        await self._keys.discard(live.handles)
+        await self._connected().rekeyed_engine(live)
 
     def _note(self, kind: Kind, child: ChildSaParams, text: str) -> None:
         subject = f"{child.peer}/{child.name} {child.spi_in:08x}"
         self._journal.add(Entry(self._gateway, kind, subject, text))
+
+
+def _is_on(child: ChildSaParams, path: Path) -> bool:
+    """Whether a child's UDP encapsulation uses a path."""
+    udp = child.encapsulation
+    if udp is None:
+        return False
+    local = UdpAddress(child.local, udp.local_port)
+    return path == Path(local, UdpAddress(child.remote, udp.remote_port))
 
 
 def _require_whole_rule(rule: PolicyRule, child: ChildSaParams) -> None:

@@ -200,9 +200,9 @@ def neighbour(next_hop: IPv4Address, port: int, vid: int, mac: int) -> Entry:
     return Entry.make("neighbour", {"next_hop": int(next_hop)}, "deliver", args)
 
 
-def crypto_port(path: CryptoPath, port: int) -> Entry:
-    """The engine's port for one direction."""
-    return Entry.make("crypto_port", {"path": path}, "to_engine", {"port": port})
+def crypto_port(path: CryptoPath) -> Entry:
+    """The engine takes packets of one direction."""
+    return Entry.make("crypto_port", {"path": path}, "to_engine", {})
 
 
 def boot_id(value: int) -> Entry:

@@ -6,14 +6,15 @@ has to find out what the switch still knows.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import finsy as fy
-from finsy.proto import p4r
+from finsy.proto import U128, p4r
 
+from p4esp.controller.client_errors import client_errors
 from p4esp.controller.entries import Entry, Update
 from p4esp.controller.errors import ControllerError, NotPrimaryError, SwitchUnreachableError
 from p4esp.controller.numbers import OUT_ROUTE, OUT_SEND, Punt
@@ -62,12 +63,15 @@ class Session:
 
     async def write(self, updates: Sequence[Update]) -> dict[int, tuple[str, str]]:
         """Send one batch; (code name, message) by index of each update that was refused."""
-        self._require_open()
+        with self._calling():
+            return await self._write([update.encode() for update in updates])
+
+    async def _write(self, entities: Sequence[Any]) -> dict[int, tuple[str, str]]:
         try:
-            await self._switch.write([update.encode() for update in updates])
+            await self._switch.write(entities)
         except fy.P4ClientError as error:
             if not error.details:
-                raise translated(self._switch.name, error) from None
+                raise
             failed = error.details.items()
             return {i: (detail.canonical_code.name, detail.message) for i, detail in failed}
         return {}
@@ -88,20 +92,16 @@ class Session:
         return {cell.index: (cell.packet_count, cell.byte_count) for cell in cells}
 
     async def _read(self, wanted: Sequence[Any]) -> list[Any]:
-        self._require_open()
-        try:
+        with self._calling():
             return [item async for item in self._switch.read(wanted)]  # type: ignore[attr-defined]
-        except fy.P4ClientError as error:
-            raise translated(self._switch.name, error) from None
 
     async def subscribe_digests(self) -> None:
         """Ask for the events of SAs."""
-        digest = fy.P4DigestEntry(DIGEST, max_list_size=1)
-        try:
-            await self._switch.write([+digest])
-        except fy.P4ClientError as error:
-            if any(d.canonical_code.name != "ALREADY_EXISTS" for d in error.details.values()):
-                raise translated(self._switch.name, error) from None
+        with self._calling():
+            refused = await self._write([+fy.P4DigestEntry(DIGEST, max_list_size=1)])
+        for code, message in refused.values():
+            if code != "ALREADY_EXISTS":
+                raise ControllerError(f"{self._switch.name}: digest {DIGEST}: {code}: {message}")
 
     async def packets(self) -> AsyncIterator[PacketIn]:
         """Packets from the pipeline."""
@@ -111,8 +111,7 @@ class Session:
     async def digests(self) -> AsyncIterator[dict[str, int]]:
         """Events of SAs, acknowledged."""
         async for digest in self._switch.read_digests(DIGEST, queue_size=QUEUE):
-            async with self._sending:
-                await self._switch.write([digest.ack()])
+            await self._send(digest.ack())
             for item in digest:
                 yield item
 
@@ -130,25 +129,27 @@ class Session:
         await self._packet_out(b"", op=message.op, **fields)
 
     async def _packet_out(self, frame: bytes, **fields: int) -> None:
-        self._require_open()
         header = {"op": 0, "status": 0, "port": 0, "token": 0, "index": 0, "value": 0} | fields
-        try:
+        await self._send(fy.P4PacketOut(frame, **header))
+
+    async def _send(self, message: Any) -> None:
+        with self._calling():
             async with self._sending:
-                await self._switch.write([fy.P4PacketOut(frame, **header)])
-        except (fy.P4ClientError, asyncio.InvalidStateError) as error:
-            raise SwitchUnreachableError(f"{self._switch.name}: packet-out: {error}") from None
+                await self._switch.write([message])
 
     async def limit_punts(self, rates: Mapping[Punt, tuple[int, int]]) -> None:
         """Set (packets a second, burst in packets) above which a class is dropped."""
         entries = [_meter(reason, rate, burst) for reason, (rate, burst) in rates.items()]
-        try:
+        with self._calling():
             await self._switch.write(entries)
-        except fy.P4ClientError as error:
-            raise translated(self._switch.name, error) from None
 
-    def _require_open(self) -> None:
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Every way in which a call can fail, as errors of ours."""
         if self.lost.done():
             raise SwitchUnreachableError(str(self.lost.result()))
+        with client_errors(self._switch.name):
+            yield
 
     def end(self, reason: ControllerError) -> None:
         """Declare the session over."""
@@ -168,12 +169,13 @@ async def installed_pipeline(address: SwitchAddress) -> Any | None:
         response_type=p4r.GetForwardingPipelineConfigRequest.P4INFO_AND_COOKIE,
     )
     async with fy.P4Client(address.address, wait_for_ready=False) as client:
-        try:
-            response = await client.request(request)
-        except fy.P4ClientError as error:
-            if error.is_pipeline_missing:
-                return None
-            raise translated(address.name, error) from None
+        with client_errors(address.name):
+            try:
+                response = await client.request(request)
+            except fy.P4ClientError as error:
+                if error.is_pipeline_missing:
+                    return None
+                raise
     return response.config.p4info if response.config.HasField("p4info") else None
 
 
@@ -190,12 +192,15 @@ async def open_session(
     if found is not None:
         program.check(found)
     push = push or found is None
-    switch = fy.Switch(address.name, address.address, _options(address, program, push))
-    await _enter(switch)
+    switch = fy.Switch(address.name, address.address, _options(address, program))
+    with client_errors(address.name):
+        await switch.__aenter__()
     try:
         session = Session(switch, push)
         _watch(switch, session)
         _require_primary(switch)
+        if push:
+            await _push_pipeline(switch, program)
         try:
             yield session
         finally:
@@ -204,27 +209,22 @@ async def open_session(
         await switch.__aexit__(None, None, None)
 
 
-async def _enter(switch: fy.Switch) -> None:
-    """Connect; a failure inside finsy's own tasks reaches us as a cancellation that nobody asked
-    for, which must not end the task that is connecting.
-    """
-    try:
-        await switch.__aenter__()
-    except fy.P4ClientError as error:
-        raise translated(switch.name, error) from None
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        text = f"{switch.name}: the switch did not answer while connecting"
-        raise SwitchUnreachableError(text) from None
+async def _push_pipeline(switch: fy.Switch, program: Program) -> None:
+    """Load the program. finsy can do so while it connects, but keeps a refusal to itself."""
+    request = p4r.SetForwardingPipelineConfigRequest(
+        device_id=switch.device_id,
+        election_id=U128.encode(switch.election_id),
+        action=p4r.SetForwardingPipelineConfigRequest.VERIFY_AND_COMMIT,
+        config=fy.P4Schema(program.p4info, program.config).get_pipeline_config(),
+    )
+    with client_errors(switch.name):
+        async with fy.P4Client(switch.address, wait_for_ready=False) as client:
+            await client.request(request)
 
 
-def _options(address: SwitchAddress, program: Program, push: bool) -> fy.SwitchOptions:
+def _options(address: SwitchAddress, program: Program) -> fy.SwitchOptions:
     return fy.SwitchOptions(
         p4info=program.p4info,
-        p4blob=program.config if push else None,
-        p4force=push,
         device_id=address.device_id,
         initial_election_id=address.election_id,
     )
@@ -251,13 +251,3 @@ def _not_primary(switch: fy.Switch) -> str:
         f"{switch.name}: another controller is primary with election id {switch.primary_id}; "
         f"ours is {switch.election_id}"
     )
-
-
-def translated(name: str, error: fy.P4ClientError) -> ControllerError:
-    """A failed call of finsy as an error of ours."""
-    text = f"{name}: {error.code.name}: {error.message}"
-    if error.code is fy.GRPCStatusCode.UNAVAILABLE:
-        return SwitchUnreachableError(text)
-    if error.code is fy.GRPCStatusCode.PERMISSION_DENIED:
-        return NotPrimaryError(text)
-    return ControllerError(text)

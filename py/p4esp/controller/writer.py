@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from p4esp.controller.entries import Key, Update
-from p4esp.controller.errors import ControllerError, TableWriteError, WriteFailure
+from p4esp.controller.errors import (
+    ControllerError,
+    SwitchUnreachableError,
+    TableWriteError,
+    WriteFailure,
+)
 
 MAX_BATCH: Final = 4096
 """Updates after which a batch is closed (an RPC message must stay below 4 MiB)."""
@@ -85,22 +90,18 @@ class TableWriter:
             refused = await self._send([update for group in batch for update in group.updates])
         except ControllerError as error:
             _fail_all(batch, error)
-        except asyncio.CancelledError:
-            _cancel_all(batch)
+        except BaseException:
+            _fail_all([*batch, *self._waiting], SwitchUnreachableError("the write was cut off"))
+            self._waiting.clear()
             raise
         else:
             _settle(batch, refused)
 
 
-def _fail_all(batch: list[_Group], error: ControllerError) -> None:
+def _fail_all(batch: Sequence[_Group], error: ControllerError) -> None:
     for group in batch:
         if not group.done.done():
             group.done.set_exception(type(error)(*error.args))
-
-
-def _cancel_all(batch: list[_Group]) -> None:
-    for group in batch:
-        group.done.cancel()
 
 
 def _settle(batch: list[_Group], refused: dict[int, tuple[str, str]]) -> None:

@@ -9,7 +9,9 @@ from ipaddress import IPv4Address
 from p4esp.controller.numbers import CRYPTO_PORT, Drop
 from p4esp.controller.packets import ETHERTYPE_IPV4, Ethernet, Ipv4
 from p4esp.demo.facts import Attack
-from p4esp.demo.lab import OUTSIDE, Lab, Site
+from p4esp.demo.lab import Lab
+from p4esp.demo.plan import OUTSIDE
+from p4esp.demo.site import Site
 from p4esp.demo.traffic import host_frame, host_packet, is_esp
 from p4esp.demo.watch import changed, counters_of
 from p4esp.engine.descriptor import ETHERTYPE

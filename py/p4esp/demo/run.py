@@ -11,7 +11,9 @@ from p4esp.controller.program import Program
 from p4esp.controller.reconcile import SA_TABLES
 from p4esp.demo.attacks import SCENARIOS, carry_out, is_repelled
 from p4esp.demo.facts import Facts, IkeMessage
-from p4esp.demo.lab import Change, Lab, Site, running_lab
+from p4esp.demo.lab import Lab, running_lab
+from p4esp.demo.plan import Change
+from p4esp.demo.site import Site
 from p4esp.demo.traffic import exchange, host_frame, host_packet, mixed_packets
 from p4esp.demo.watch import Watch, changed, counters_of
 from p4esp.demo.wireshark import KeyLog

@@ -13,7 +13,9 @@ from typing import Final
 
 from p4esp.controller.packets import ETHERTYPE_IPV4, Ethernet, Ipv4, PacketError, Udp
 from p4esp.demo.facts import Traffic
-from p4esp.demo.lab import INSIDE, Lab, Site
+from p4esp.demo.lab import Lab
+from p4esp.demo.plan import INSIDE
+from p4esp.demo.site import Site
 
 HOPS: Final = 2
 BURST: Final = 50

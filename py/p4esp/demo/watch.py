@@ -7,7 +7,8 @@ from typing import Final
 
 from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, Control, Drop, Outcome, Punt
 from p4esp.controller.sa_installer import LiveSa
-from p4esp.demo.lab import INSIDE, OUTSIDE, Plan, Site
+from p4esp.demo.plan import INSIDE, OUTSIDE, Plan
+from p4esp.demo.site import Site
 from p4esp.invariants import Policy, Recorder, Role, Verdict, Violation
 from p4esp.invariants.recorder import marked_numbers
 

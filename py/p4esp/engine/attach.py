@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,12 +17,12 @@ Answer = Callable[[bytes], bytes | None]
 class PortDevice(Protocol):
     """A switch in this process."""
 
-    def attach(self, port: int, sink: Callable[[bytes], None]) -> None:
-        """Register who gets what leaves ``port``."""
+    def attach_burst(self, port: int, sink: Callable[[list[bytes]], None]) -> None:
+        """Register who gets what leaves ``port``, a burst at a time."""
         ...
 
-    def inject(self, port: int, packet: bytes) -> None:
-        """Let ``packet`` enter at ``port``."""
+    def inject_burst(self, port: int, packets: Sequence[bytes]) -> None:
+        """Let ``packets`` enter at ``port``, one after the other."""
         ...
 
 
@@ -38,15 +38,18 @@ Connect = Callable[[], AbstractAsyncContextManager[FrameTransport]]
 
 
 def attach_engine(device: PortDevice, port: int, answer: Answer) -> None:
-    """Put an engine (its ``process``) on a port of a switch in this process."""
-    inject = device.inject
+    """Put an engine (its ``process``) on a port of a switch in this process.
 
-    def sink(frame: bytes) -> None:
-        reply = answer(frame)
-        if reply is not None:
-            inject(port, reply)
+    The replies to a burst of requests go back as one burst, in the order of the requests.
+    """
+    inject_burst = device.inject_burst
 
-    device.attach(port, sink)
+    def sink(frames: list[bytes]) -> None:
+        replies = [reply for frame in frames if (reply := answer(frame)) is not None]
+        if replies:
+            inject_burst(port, replies)
+
+    device.attach_burst(port, sink)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from finsy.proto import p4r
 from p4esp.p4rt.actions import ActionEncoder
 from p4esp.p4rt.default_entry import DefaultEntry
 from p4esp.p4rt.direct import DirectResources
+from p4esp.p4rt.entry_images import EntryImages
 from p4esp.p4rt.errors import Code, P4RuntimeError, invalid
 from p4esp.p4rt.handler import AddEntity
 from p4esp.p4rt.match import MatchCodec
@@ -38,6 +39,7 @@ class TableHandler:
         self.direct = DirectResources(info, core)
         self.default = default
         self._core = core
+        self._images = EntryImages(core, self.fill)
         self._actions = actions
         self._encoder = encoder
         self._writers = {
@@ -108,6 +110,9 @@ class TableHandler:
         if query.is_default_action:
             if self.default.read(query, add):
                 yield
+            return
+        if query == p4r.TableEntry(table_id=query.table_id):
+            yield from self._images.read(add)
             return
         for entry in self._select(query):
             message = add().table_entry

@@ -115,6 +115,12 @@ class Store:
         if self._db.execute(query, (state.value, gateway, spi_in)).rowcount != 1:
             raise KeyError(f"{gateway} has no SA {spi_in:08x}")
 
+    def change_sa(self, record: SaRecord) -> None:
+        """Record that a known SA's parameters have changed."""
+        query = "UPDATE sa SET facts=? WHERE gateway=? AND spi_in=?"
+        facts = json.dumps(facts_of(record))
+        self._db.execute(query, (facts, record.gateway, record.child.spi_in))
+
     def remove_sa(self, gateway: str, spi_in: int) -> None:
         """Forget an SA, keys included; an unknown one is ignored."""
         self._db.execute("DELETE FROM sa WHERE gateway=? AND spi_in=?", (gateway, spi_in))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from p4esp.switch import ir
@@ -20,6 +20,9 @@ from p4esp.switch.runtime.state import DigestSink, State
 from p4esp.switch.runtime.tables import Table
 
 Packets = list[tuple[int, bytes]]
+BurstSink = Callable[[list[bytes]], None]
+"""Takes what left one port in one burst, oldest first."""
+
 _T = TypeVar("_T")
 
 
@@ -43,7 +46,7 @@ class Device:
         self._state: State | None = None
         self._generated: Generated | None = None
         self._traced: Generated | None = None
-        self._sinks: dict[int, Callable[[bytes], None]] = {}
+        self._sinks: dict[int, BurstSink] = {}
         self._digest_sink: DigestSink | None = None
         self._sessions: dict[int, tuple[tuple[tuple[int, int], ...], int]] = {}
         self.unattached: Counter[int] = Counter()
@@ -175,10 +178,19 @@ class Device:
 
     def attach(self, port: int, sink: Callable[[bytes], None]) -> None:
         """Calls ``sink`` with every packet that leaves through ``port``."""
+
+        def one_by_one(packets: list[bytes]) -> None:
+            for packet in packets:
+                sink(packet)
+
+        self._sinks[port] = one_by_one
+
+    def attach_burst(self, port: int, sink: BurstSink) -> None:
+        """Calls ``sink`` once for all that leaves through ``port`` in one burst."""
         self._sinks[port] = sink
 
     def detach(self, port: int) -> None:
-        """Undoes ``attach``."""
+        """Undoes ``attach`` and ``attach_burst``."""
         self._sinks.pop(port, None)
 
     def inject(self, port: int, packet: bytes) -> None:
@@ -186,12 +198,32 @@ class Device:
 
         What leaves through a port without a sink is dropped and counted in ``unattached``.
         """
-        for out_port, out_packet in self.process(port, packet):
-            sink = self._sinks.get(out_port)
+        self.inject_burst(port, (packet,))
+
+    def inject_burst(self, port: int, packets: Sequence[bytes]) -> None:
+        """Runs each packet to completion in turn, then hands every sink what left its port.
+
+        The order of packets that leave through the same port is kept.  As all packets run before
+        any sink is called, a sink that injects again (an engine) works on the burst as well: each
+        stage keeps its code and data in the processor's caches.
+        """
+        process = self.process
+        leaving: dict[int, list[bytes]] = {}
+        for packet in packets:
+            for out_port, out_packet in process(port, packet):
+                if out_port in leaving:
+                    leaving[out_port].append(out_packet)
+                else:
+                    leaving[out_port] = [out_packet]
+        self._hand_out(leaving)
+
+    def _hand_out(self, leaving: dict[int, list[bytes]]) -> None:
+        for port, packets in leaving.items():
+            sink = self._sinks.get(port)
             if sink is None:
-                self.unattached[out_port] += 1
+                self.unattached[port] += len(packets)
             else:
-                sink(out_packet)
+                sink(packets)
 
 
 def link(generated: Generated, state: State, more: Mapping[str, object] | None = None) -> Process:

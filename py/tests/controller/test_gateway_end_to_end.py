@@ -5,14 +5,18 @@ from dataclasses import replace
 
 import pytest
 from lab_helpers import PROGRAM, all_tables, drops, host_frame, passes, passes_soon, sa_tables
+from prometheus_client import CollectorRegistry, generate_latest
+from scapy.layers.inet import ICMP, IP
 
 from p4esp.controller.entries import Op, Update
 from p4esp.controller.errors import NotPrimaryError
 from p4esp.controller.journal import Kind
-from p4esp.controller.numbers import Drop
-from p4esp.controller.packets import Ethernet, Ipv4
+from p4esp.controller.metrics import ControllerCollector
+from p4esp.controller.numbers import CRYPTO_PORT, Drop
+from p4esp.controller.packets import ETHERTYPE_IPV4, Ethernet, Ipv4
 from p4esp.controller.target import SwitchAddress, open_session
-from p4esp.demo.lab import Change, Lab, running_lab
+from p4esp.demo.lab import Lab, running_lab
+from p4esp.demo.plan import INSIDE, Change
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
@@ -198,6 +202,33 @@ async def test_a_switch_with_another_program_is_refused_by_difference(lab: Lab, 
     assert await passes(lab, lab.left, lab.right), "it is left as it was"
 
 
+async def test_a_program_that_the_switch_refuses_is_told_with_its_reason(tmp_path) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text("{}")
+    async with asyncio.timeout(15), running_lab(replace(PROGRAM, config=broken)) as lab:
+        for site in lab.sites:
+            refused = await lab.happened(site, Kind.DISCONNECTED)
+            assert "INVALID_ARGUMENT" in refused.text
+
+
+async def test_a_packet_held_in_the_engine_never_meets_the_sa_that_came_after(lab: Lab) -> None:
+    """Design section 4: delete and re-add an SA while its packets are in the engine."""
+    held: list[bytes | None] = []
+    lab.left.engine.tamper = lambda _, reply: held.append(reply)
+    assert not await passes(lab, lab.left, lab.right)
+    lab.left.engine.tamper = lambda _, reply: reply
+    (old,) = lab.gateway(lab.left).sas.live
+    lab.gateway(lab.left).delete_child(old)
+    await lab.happened(lab.left, Kind.SA_REMOVED, f"{old:08x}")
+    await passes_soon(lab, lab.left, lab.right)
+    (sealed,) = held
+    assert sealed is not None
+    lab.left.device.inject(CRYPTO_PORT, sealed)
+    lab.wire.deliver()
+    assert drops(lab.left)["STALE_SA"] == 1
+    assert lab.right.host.receive() == []
+
+
 async def test_a_failing_write_unwinds_the_sa_and_tells_the_peer(lab: Lab) -> None:
     """An entry that stands in the way of the second SA's outbound entry."""
     link = lab.gateway(lab.left).link
@@ -239,3 +270,29 @@ async def test_icmp_is_answered_in_clear_only_to_our_own_links(lab: Lab) -> None
     await asyncio.sleep(0.05)
     assert drops(lab.right) == {Drop.TTL.name: 1}
     assert lab.left.host.receive() == []
+
+
+async def test_metrics_count_sas_and_what_happened(lab: Lab) -> None:
+    collector = ControllerCollector()
+    collector.watch(lab.controller.gateways)
+    for entry in lab.journal.entries:
+        collector.count(entry)
+    registry = CollectorRegistry()
+    registry.register(collector)
+    page = generate_latest(registry).decode()
+    assert 'p4esp_child_sas{gateway="left"} 1.0' in page
+    assert 'p4esp_ike_sas{gateway="right"} 1.0' in page
+    assert 'p4esp_switch_connected{gateway="left"} 1.0' in page
+    assert 'p4esp_events_total{gateway="right",kind="SA up"} 1.0' in page
+
+
+async def test_an_echo_request_to_the_gateway_is_answered(lab: Lab) -> None:
+    plan = lab.left.plan
+    request = IP(src=str(plan.host), dst="10.1.0.1") / ICMP(id=3, seq=4) / b"ping"
+    frame = Ethernet(plan.mac(INSIDE), plan.host_mac, ETHERTYPE_IPV4, bytes(request))
+    lab.left.host.send(frame.build())
+    async with asyncio.timeout(2):
+        while not (frames := lab.left.host.receive()):
+            await asyncio.sleep(0.005)
+    answer = IP(Ethernet.parse(frames[0]).payload)
+    assert (answer[ICMP].type, answer[ICMP].id, answer.dst) == (0, 3, str(plan.host))

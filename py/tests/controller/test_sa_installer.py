@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 import pytest
 from controller_samples import CHILD
@@ -19,7 +20,8 @@ from p4esp.controller.writer import TableWriter
 from p4esp.engine.core import Engine
 from p4esp.engine.keyservice import LocalKeys
 from p4esp.engine.keystore import KeySpec
-from p4esp.ipsec.sa import ChildSaParams
+from p4esp.ike.path import Path, UdpAddress
+from p4esp.ipsec.sa import ChildSaParams, UdpEncapsulation
 from p4esp.store import SaState, Sealer, Store
 
 
@@ -207,3 +209,17 @@ async def test_a_restarted_engine_changes_two_entries_in_place() -> None:
     assert bench.events == ["key OPEN", "key SEAL", "modify sa_in", "modify sa_out"]
     changed = set(before.outbound.args) - set(live.entries.outbound.args)
     assert {name for name, _ in changed} == {"key"}
+
+
+async def test_a_peer_that_moved_changes_one_entry_and_the_record() -> None:
+    bench = Bench()
+    child = replace(CHILD, encapsulation=UdpEncapsulation(4500, 4500))
+    live = await bench.installer.install("left", child, 1)
+    bench.events.clear()
+    remote = UdpAddress(IPv4Address("203.0.113.9"), 60000)
+    await bench.installer.readdress(live, Path(UdpAddress(child.local, 4500), remote))
+    assert bench.events == ["modify sa_out"]
+    outbound = live.entries.outbound
+    assert (outbound.arg("tunnel_dst"), outbound.arg("udp_dport")) == (int(remote.host), 60000)
+    (kept,) = bench.store.sas("left")
+    assert kept == live.record

@@ -14,8 +14,9 @@ from lab_helpers import PROGRAM
 
 from p4esp.demo.attacks import SCENARIOS, carry_out, is_repelled
 from p4esp.demo.facts import CLAIMS, Facts
-from p4esp.demo.lab import LabEngine, running_lab
+from p4esp.demo.lab import running_lab
 from p4esp.demo.run import PACKETS, demonstrate
+from p4esp.demo.site import LabEngine
 
 TSHARK = shutil.which("tshark")
 
@@ -92,8 +93,8 @@ def tshark(directory: Path, *arguments: str) -> list[str]:
 def test_tshark_decrypts_and_verifies_every_esp_packet_but_the_tampered_one(
     demo: tuple[Facts, Path],
 ) -> None:
-    fields = ("esp.icv_good", "esp.icv_bad", "udp.dstport")
-    lines = tshark(demo[1], "-Y", "esp.icv", "-T", "fields", *sum((["-e", f] for f in fields), []))
+    fields = ["-e", "esp.icv_good", "-e", "esp.icv_bad", "-e", "udp.dstport"]
+    lines = tshark(demo[1], "-Y", "esp.icv", "-T", "fields", *fields)
     verdicts = Counter(line.split("\t")[0] for line in lines)
     assert verdicts["0"] == 1, "the flipped bit"
     assert verdicts["1"] >= 2 * PACKETS

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -18,25 +18,35 @@ SPEC = KeySpec(Direction.SEAL, "AES-GCM-16-128", bytes(16), b"salt")
 
 class FakeDevice:
     def __init__(self) -> None:
-        self.sinks: dict[int, Callable[[bytes], None]] = {}
-        self.injected: list[tuple[int, bytes]] = []
+        self.sinks: dict[int, Callable[[list[bytes]], None]] = {}
+        self.injected: list[tuple[int, list[bytes]]] = []
 
-    def attach(self, port: int, sink: Callable[[bytes], None]) -> None:
+    def attach_burst(self, port: int, sink: Callable[[list[bytes]], None]) -> None:
         self.sinks[port] = sink
 
-    def inject(self, port: int, packet: bytes) -> None:
-        self.injected.append((port, packet))
+    def inject_burst(self, port: int, packets: Sequence[bytes]) -> None:
+        self.injected.append((port, list(packets)))
 
 
 def test_engine_on_a_device_answers_on_the_same_port_and_only_requests() -> None:
     device, engine = FakeDevice(), Engine()
     attach_engine(device, 509, engine.process)
     request = seal_request(engine.install(SPEC), 1, b"payload").encode()
-    device.sinks[509](request)
-    ((port, reply),) = device.injected
+    device.sinks[509]([request])
+    ((port, (reply,)),) = device.injected
     assert (port, reply[14], reply[16]) == (509, 0x81, 0)
-    device.sinks[509](reply)
+    device.sinks[509]([reply])
     assert len(device.injected) == 1
+
+
+def test_replies_to_a_burst_go_back_as_one_burst_in_the_order_of_the_requests() -> None:
+    device, engine = FakeDevice(), Engine()
+    attach_engine(device, 509, engine.process)
+    handle = engine.install(SPEC)
+    requests = [seal_request(handle, seq, b"payload").encode() for seq in (1, 2, 3)]
+    device.sinks[509]([requests[0], b"not a request", *requests[1:]])
+    ((_, replies),) = device.injected
+    assert [reply[22:30] for reply in replies] == [request[22:30] for request in requests]
 
 
 def test_pauses_double_up_to_the_limit() -> None:

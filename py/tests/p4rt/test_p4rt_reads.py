@@ -52,6 +52,23 @@ async def test_entries_are_read_back_as_they_were_written() -> None:
     assert {entity.table_entry.table_id for entity in const} == {P.table_id("classes")}
 
 
+async def test_a_second_read_shows_what_was_written_since_the_first() -> None:
+    first = [host(1), host(2), host(3, metadata=b"old"), acl(1, protocol=6)]
+    changed = [host(1, action=fy.Action("drop")), host(3, metadata=b"new")]
+    async with switch_and_primary() as (_, client):
+        await client.write([P.insert(entry) for entry in first])
+        await client.read(P.entity(fy.P4TableEntry("host")))
+        updates = [P.modify(entry) for entry in changed]
+        updates += [P.delete(host(2)), P.insert(host(4))]
+        updates += [P.delete(acl(1, protocol=6)), P.insert(acl(1, protocol=7))]
+        assert (await client.write(updates)).code == "OK"
+        found = await client.read(P.entity(fy.P4TableEntry("host")))
+        rules = await client.read(P.entity(fy.P4TableEntry("acl")))
+    expected = [P.entity(entry) for entry in (*changed, host(4))]
+    assert in_one_order(found) == in_one_order(expected)
+    assert in_one_order(rules) == in_one_order([P.entity(acl(1, protocol=7))])
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [

@@ -1,10 +1,13 @@
 """Each update is answered with the code of the specification and a text that says why."""
 
 from collections.abc import AsyncIterator
+from itertools import cycle, permutations
 
+import finsy as fy
 import pytest
 import pytest_asyncio
-from p4rt_cases import ACCEPTED, REFUSED, Case
+from p4rt_cases import ACCEPTED, REFUSED, Case, host
+from p4rt_harness import ENTITIES as P
 from p4rt_harness import Client, Outcome, switch_and_primary
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -35,6 +38,20 @@ async def test_update_is_carried_out(case: Case) -> None:
         for build in case.before:
             assert (await client.write([build()])).code == "OK"
         assert (await client.write([case.update()])).code == "OK"
+
+
+async def test_parameters_may_come_in_any_order() -> None:
+    written = [
+        host(dst, action=fy.Action("rewrite", port=1, dst=2, vlan=3)) for dst in range(1, 13)
+    ]
+    inserts = [P.insert(entry) for entry in written]
+    for update, order in zip(inserts, cycle(permutations(range(3)))):  # each order twice
+        params = update.entity.table_entry.action.action.params
+        params.sort(key=lambda param, order=order: order[param.param_id - 1])
+    async with switch_and_primary() as (_, client):
+        assert (await client.write(inserts)).code == "OK"
+        found = await client.read(P.entity(fy.P4TableEntry("host")))
+    assert found == [P.entity(entry) for entry in written]
 
 
 @pytest.mark.parametrize("case", [case for case in REFUSED if not case.before], ids=case_id)

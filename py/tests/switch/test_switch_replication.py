@@ -133,6 +133,32 @@ def test_inject_gives_packets_to_sinks_and_counts_the_rest():
     assert running.device.unattached == {1: 2, 5: 1}
 
 
+def test_a_burst_reaches_each_sink_once_in_order_after_all_its_packets_ran():
+    running = lab("replicate")
+    running.device.set_clone_session(7, [(5, 0)])
+    order = lambda packets: [packet[-1] for packet in packets]  # noqa: E731
+    got: list[tuple[int, list[int]]] = []
+    for port in (1, 5):
+        running.device.attach_burst(port, lambda packets, p=port: got.append((p, order(packets))))
+    burst = [bytes([op, 7, n]) for n, op in enumerate((PLAIN, I2E, DROP, PLAIN, I2E))]
+    running.device.inject_burst(0, burst)
+    assert sorted(got) == [(1, [0, 1, 3, 4]), (5, [1, 4])]
+
+
+def test_a_sink_may_inject_again_and_all_is_delivered_before_inject_returns():
+    running = lab("replicate")
+    answer, got = bytes([PLAIN, 0, 9]), []
+
+    def again(packets: list[bytes]) -> None:
+        got.extend(packet[-1] for packet in packets)
+        if len(got) < 4:
+            running.device.inject_burst(1, [answer] * len(packets))
+
+    running.device.attach_burst(1, again)
+    running.device.inject_burst(0, [bytes([PLAIN, 0, 1]), bytes([PLAIN, 0, 2])])
+    assert got == [1, 2, 9, 9]
+
+
 def test_a_packet_that_comes_back_for_ever_is_dropped_and_counted():
     document = program_json("replicate")
     for action in document["actions"]:

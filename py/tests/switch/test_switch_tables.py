@@ -69,6 +69,16 @@ def test_the_longest_prefix_wins_whatever_the_order_of_insertion():
     assert found == [4, 3, 2, 10]
 
 
+@pytest.mark.parametrize("before", [(), (Lpm(0x0A000000, 8),)], ids=["alone", "second"])
+def test_a_default_route_is_found_whenever_it_comes(before):
+    running = lab("tables")
+    for match in before:
+        running.add("ingress.lpm_t", (match, Exact(0)), "ingress.set_lpm", 1)
+        result(running, c=0x0B000000)
+    running.add("ingress.lpm_t", (None, Exact(0)), "ingress.set_lpm", 9)
+    assert result(running, c=0x0B000000)[LPM] == 10
+
+
 def test_hit_and_miss_take_their_own_branches():
     running = lab("tables")
     running.add("ingress.lpm_t", (Lpm(0, 1), Exact(0)), "NoAction")

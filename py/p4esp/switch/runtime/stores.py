@@ -71,7 +71,7 @@ class _Group:
     """Entries with the same masks, by masked key; ``top`` is no lower than any rank inside."""
 
     picks: tuple[tuple[int, int], ...]
-    top: int = -1
+    top: int
     buckets: dict[tuple[int, ...], list[_Ranked]] = field(default_factory=dict)
 
 
@@ -164,8 +164,9 @@ class SearchStore:
         group = self._groups.get(masks)
         if group is None:
             picks = tuple((i, m) for i, m in enumerate(masks) if m)
-            group = self._groups[masks] = _Group(picks)
-        if rank > group.top:
+            group = self._groups[masks] = _Group(picks, rank)
+            self._ordered = None
+        elif rank > group.top:
             group.top, self._ordered = rank, None
         ranked = _Ranked(rank, ranges, row, key)
         bucket = group.buckets.get(masked)

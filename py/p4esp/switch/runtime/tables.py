@@ -100,16 +100,27 @@ class Table:
     def get(self, match: Matches, priority: int = 0) -> TableEntry:
         """One entry; NOT_FOUND."""
         key = self._existing(match, priority)
-        return self._entry(key, self.store.rows[key])
+        return self.entry(key, self.store.rows[key])
 
     def entries(self) -> Iterator[TableEntry]:
         """All entries, const entries included; a snapshot of the moment of the call."""
-        return (self._entry(key, row) for key, row in list(self.store.rows.items()))
+        return (self.entry(key, row) for key, row in self.rows())
+
+    def rows(self) -> list[tuple[EntryKey, Row]]:
+        """All entries as they are kept; an entry that is written again gets a new row."""
+        return list(self.store.rows.items())
+
+    def entry(self, key: EntryKey, row: Row) -> TableEntry:
+        """What ``rows`` gave, in the control plane's form."""
+        match, priority = self.store.match_of(key)
+        metadata, timeout, cookie = self._notes.get(key, _NO_NOTE)
+        const = self.spec.const_entries
+        return TableEntry(match, self._action(row), priority, metadata, timeout, cookie, const)
 
     def entry_of_row(self, row: Row) -> TableEntry | None:
         """The entry whose row generated code found; ``None`` for the default action."""
         found = next((key for key, known in self.store.rows.items() if known is row), None)
-        return None if found is None else self._entry(found, row)
+        return None if found is None else self.entry(found, row)
 
     def __len__(self) -> int:
         return len(self.store.rows)
@@ -174,7 +185,7 @@ class Table:
         for key, (_, timeout, _) in list(self._notes.items()):
             row = self.store.rows.get(key)
             if row is not None and timeout and now_ns - row[1][_LAST_HIT] >= timeout:
-                yield self._entry(key, row)
+                yield self.entry(key, row)
 
     # ------------------------------------------------------------ rows
 
@@ -204,12 +215,6 @@ class Table:
         if self._profile is not None:
             return self._profile.reference(bare[1])
         return self._codec.call(bare)
-
-    def _entry(self, key: EntryKey, row: Row) -> TableEntry:
-        match, priority = self.store.match_of(key)
-        metadata, timeout, cookie = self._notes.get(key, _NO_NOTE)
-        const = self.spec.const_entries
-        return TableEntry(match, self._action(row), priority, metadata, timeout, cookie, const)
 
     def _note(self, key: EntryKey, entry: TableEntry) -> None:
         """Keeps what packets do not need apart, and only if there is any."""

@@ -1,0 +1,34 @@
+"""What all gateways of a controller take from outside."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from p4esp.controller.journal import Journal
+from p4esp.controller.program import Program
+from p4esp.ike.config import Settings
+from p4esp.ike.state import KeyExport
+from p4esp.ike.trace import TraceRecord
+from p4esp.store import Store
+
+RECONNECT: Final = 1.0
+"""Seconds between two attempts to reach a switch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a gateway takes from outside. Times are seconds."""
+
+    program: Program
+    store: Store
+    journal: Journal
+    clock: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+    election_id: int = 10
+    ike_settings: Settings = field(default_factory=Settings)
+    trace: Callable[[str, TraceRecord], None] | None = None
+    """Called with the gateway's name and each IKE message."""
+    export_keys: KeyExport | None = None
+    reconnect: float = RECONNECT
+    retry: float = 5.0
+    health_interval: float = 1.0

@@ -1,0 +1,151 @@
+"""The intermediate representation: a v1model program as typed data, free of JSON and Python code.
+
+Everything below it (the Python generator here, a native one later) reads only this module.  A
+program is a handful of control-flow graphs over basic blocks:
+
+* the parser: blocks end in ``Jump`` or ``Select``, statements include ``Extract``, ``Verify``...;
+* ingress and egress: blocks end in ``Jump``, ``Branch`` or ``Apply`` (a table);
+* every action: blocks end in ``Jump`` or ``Branch``.
+
+``None`` as a block name is the end of the graph (``accept`` for the parser).
+
+Values are mathematical integers.  An expression never overflows; what wraps is written out (p4c
+masks every result) and an assignment wraps to the field's width and sign.  Booleans are 0 and 1.
+Reading a field of an invalid header gives the field's last value in this packet, zero at first.
+"""
+
+from __future__ import annotations
+
+from p4esp.switch.ir.flow import (
+    Apply,
+    Block,
+    Branch,
+    Case,
+    End,
+    Graph,
+    Jump,
+    Select,
+)
+from p4esp.switch.ir.objects import (
+    Action,
+    Calculation,
+    Checksum,
+    ConstEntry,
+    Counter,
+    CounterUnit,
+    DefaultAction,
+    DirectMeter,
+    FieldList,
+    Key,
+    Meter,
+    Profile,
+    Program,
+    Register,
+    Table,
+)
+from p4esp.switch.ir.statements import (
+    Advance,
+    Assign,
+    AssignVarbit,
+    Check,
+    Clone,
+    CopyHeader,
+    Count,
+    Digest,
+    ExecuteMeter,
+    Exit,
+    Extract,
+    Hash,
+    Log,
+    MarkToDrop,
+    Random,
+    Recirculate,
+    RegisterRead,
+    RegisterWrite,
+    Resubmit,
+    SetInvalid,
+    SetValid,
+    Stmt,
+    Truncate,
+    Verify,
+)
+from p4esp.switch.ir.values import (
+    Binary,
+    Choose,
+    Const,
+    Expr,
+    Field,
+    Header,
+    Lookahead,
+    Param,
+    Read,
+    SameHeader,
+    Saturate,
+    Unary,
+    Valid,
+    Wrap,
+)
+
+__all__ = [
+    "Action",
+    "Advance",
+    "Apply",
+    "Assign",
+    "AssignVarbit",
+    "Binary",
+    "Block",
+    "Branch",
+    "Calculation",
+    "Case",
+    "Check",
+    "Checksum",
+    "Choose",
+    "Clone",
+    "Const",
+    "ConstEntry",
+    "CopyHeader",
+    "Count",
+    "Counter",
+    "CounterUnit",
+    "DefaultAction",
+    "Digest",
+    "DirectMeter",
+    "End",
+    "ExecuteMeter",
+    "Exit",
+    "Expr",
+    "Extract",
+    "Field",
+    "FieldList",
+    "Graph",
+    "Hash",
+    "Header",
+    "Jump",
+    "Key",
+    "Log",
+    "Lookahead",
+    "MarkToDrop",
+    "Meter",
+    "Param",
+    "Profile",
+    "Program",
+    "Random",
+    "Read",
+    "Recirculate",
+    "Register",
+    "RegisterRead",
+    "RegisterWrite",
+    "Resubmit",
+    "SameHeader",
+    "Saturate",
+    "Select",
+    "SetInvalid",
+    "SetValid",
+    "Stmt",
+    "Table",
+    "Truncate",
+    "Unary",
+    "Valid",
+    "Verify",
+    "Wrap",
+]
