@@ -4,9 +4,9 @@
 
 #include "ids.p4"
 
-// Never emitted: the deparser knows only packet_in. Fields of both have the same places. `port` is the egress port of SEND,
-// or the port on which a punted packet came in. index, token and value belong to control
-// messages; a punted packet carries the SA index or policy id in index.
+// A packet-out is read and never emitted; the deparser knows packet_in alone. `port` is the egress
+// port of SEND, or the port on which a punted packet came in. `token`, `index` and `value` belong
+// to control messages; a punted packet has its SA or policy in `index`.
 @controller_header("packet_out")
 header packet_out_t {
     bit<8>  op;

@@ -69,8 +69,17 @@ const bit<8> CX_OPENED       = 0x82;
 const bit<8> CX_FLAG_ESN     = 0x01;
 const bit<8> CX_FLAG_TRAILER = 0x02;
 const bit<8> CX_FLAG_TRIM    = 0x04;
-const bit<8> CX_DONE         = 0x00;
-const bit<8> CX_REQUEST      = 0xFF;
+const bit<8> CX_DONE           = 0x00;
+const bit<8> CX_BAD_ICV        = 0x01;
+const bit<8> CX_NO_KEY         = 0x02;
+const bit<8> CX_STALE_GEN      = 0x03;
+const bit<8> CX_NONCE_REFUSED  = 0x04;
+const bit<8> CX_BAD_DESCRIPTOR = 0x05;
+const bit<8> CX_OVERLOAD       = 0x06;
+const bit<8> CX_BAD_PADLEN     = 0x41;
+const bit<8> CX_BAD_PAD        = 0x42;
+const bit<8> CX_BAD_INNER      = 0x43;
+const bit<8> CX_REQUEST        = 0xFF;
 // Set in the status of a packet that was authentic and is refused all the same.
 const bit<8> CX_AUTHENTIC    = 0x40;
 
@@ -126,7 +135,8 @@ enum bit<8> drop_t {
     TOO_BIG          = 47    // sealed, it would not fit an IPv4 packet
 }
 
-// Why a packet goes to the controller; also the index of its meter.
+// Why a packet goes to the controller; also the index of its meter (of the second set, from
+// PUNT_REASONS on, unless it came in by an unprotected port).
 enum bit<8> punt_t {
     NONE         = 0,
     IKE_NEW      = 1,   // responder SPI zero

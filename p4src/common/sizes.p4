@@ -18,6 +18,8 @@
 #define REPLAY_CELLS       524288
 #define DROP_REASONS       64
 #define PUNT_REASONS       16
+// Meters: a set for the unprotected side, and one for all that can be trusted more.
+#define PUNT_METERS        32
 #define OUTCOMES           8
 // Cells that one SCRUB_CELLS message clears at most.
 #define SCRUB_CELLS_MAX    16

@@ -17,15 +17,15 @@ control engine_status_stage(inout headers_t hdr, inout metadata_t meta) {
         actions = { engine_refused; @defaultonly engine_error; }
         const default_action = engine_error;
         const entries = {
-            0x01 : engine_refused(12);   // BAD_ICV
-            0x02 : engine_refused(26);   // NO_KEY -> ENGINE_NO_KEY
-            0x03 : engine_refused(27);   // STALE_GEN -> ENGINE_STALE
-            0x04 : engine_refused(28);   // NONCE_REFUSED
-            0x05 : engine_refused(29);   // BAD_DESCRIPTOR
-            0x06 : engine_refused(30);   // OVERLOAD -> ENGINE_OVERLOAD
-            0x41 : engine_refused(14);   // BAD_PADLEN
-            0x42 : engine_refused(15);   // BAD_PAD
-            0x43 : engine_refused(18);   // BAD_INNER
+            CX_BAD_ICV        : engine_refused((bit<8>)drop_t.BAD_ICV);
+            CX_NO_KEY         : engine_refused((bit<8>)drop_t.ENGINE_NO_KEY);
+            CX_STALE_GEN      : engine_refused((bit<8>)drop_t.ENGINE_STALE);
+            CX_NONCE_REFUSED  : engine_refused((bit<8>)drop_t.NONCE_REFUSED);
+            CX_BAD_DESCRIPTOR : engine_refused((bit<8>)drop_t.BAD_DESCRIPTOR);
+            CX_OVERLOAD       : engine_refused((bit<8>)drop_t.ENGINE_OVERLOAD);
+            CX_BAD_PADLEN     : engine_refused((bit<8>)drop_t.BAD_PADLEN);
+            CX_BAD_PAD        : engine_refused((bit<8>)drop_t.BAD_PAD);
+            CX_BAD_INNER      : engine_refused((bit<8>)drop_t.BAD_INNER);
         }
     }
 

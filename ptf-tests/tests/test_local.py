@@ -201,16 +201,30 @@ class MeterTest(LocalTest):
 
     BURST = 4
 
-    def limit(self, reason: Punt) -> None:
+    TRUSTED = 16  # where the meters of the other ports begin
+
+    def limit(self, reason: Punt, first: int = 0) -> None:
         """One packet a second, after a burst."""
         config = P4MeterConfig(cir=1, cburst=self.BURST, pir=1, pburst=self.BURST)
-        self._configure(reason, config)
-        self.addCleanup(self._configure, reason, None)
+        self._configure(reason + first, config)
+        self.addCleanup(self._configure, reason + first, None)
 
-    def _configure(self, reason: Punt, config: P4MeterConfig | None) -> None:
+    def _configure(self, index: int, config: P4MeterConfig | None) -> None:
         schema = self.session.client.schema
-        entry = P4MeterEntry("punt_rate", index=int(reason), config=config)
+        entry = P4MeterEntry("punt_rate", index=index, config=config)
         self.session.client.write([p4r.Update(type=p4r.Update.MODIFY, entity=entry.encode(schema))])
+
+
+class PuntLimitOfTheOutsideIsItsOwn(MeterTest):
+    """A flood of ARP from the unprotected link leaves the meter of our own link untouched."""
+
+    def runTest(self) -> None:
+        self.limit(Punt.ARP)
+        arp = bytes(Ether(dst="ff:ff:ff:ff:ff:ff") / ARP(pdst=GATEWAY, psrc=PEER))
+        for _ in range(self.BURST):
+            self.reaches_controller(Punt.ARP, arp)
+        self.refuse(Drop.PUNT_LIMITED, UNPROTECTED, arp)
+        self.reaches_controller(Punt.ARP, arp, PROTECTED)
 
 
 class PuntLimited(MeterTest):
@@ -248,7 +262,7 @@ class LimitedDropKeepsItsReason(MeterTest):
     """A packet that is dropped anyway keeps its reason when the controller is spared."""
 
     def runTest(self) -> None:
-        self.limit(Punt.ACQUIRE)
+        self.limit(Punt.ACQUIRE, self.TRUSTED)
         self.gw.insert(tables.spd(Traffic(dst="10.1.1.0/24"), "protect", policy=1))
         frame = frames.ethernet(PROTECTED, frames.outgoing())
         verdict = self.gw.send(PROTECTED, *[frame] * 32)

@@ -26,10 +26,11 @@ control sa_accounting(inout headers_t hdr, inout metadata_t meta) {
     }
 }
 
-// Keeps a flood of one class from the controller and from the other classes.
+// Keeps a flood of one class from the controller, from the other classes, and from the same
+// class of our own side and of tunnels.
 control punt_limit(inout headers_t hdr, inout metadata_t meta) {
     @name(".punt_rate") @id(0x14000001)
-    meter(PUNT_REASONS, MeterType.packets) punt_rate;
+    meter(PUNT_METERS, MeterType.packets) punt_rate;
 
     action refuse() {
         meta.punt = punt_t.NONE;
@@ -40,7 +41,11 @@ control punt_limit(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         bit<2> colour = 0;
-        punt_rate.execute_meter((bit<32>)(bit<8>)meta.punt, colour);
+        bit<32> index = (bit<32>)(bit<8>)meta.punt;
+        if (meta.role != role_t.UNPROTECTED) {
+            index = index + PUNT_REASONS;
+        }
+        punt_rate.execute_meter(index, colour);
         if (colour == 2) {
             refuse();
         }

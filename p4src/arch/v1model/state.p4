@@ -95,7 +95,10 @@ control replay_state(inout headers_t hdr, inout metadata_t meta) {
     apply {
         if (meta.window != 0) {
             examine();
-            if (meta.replay_op == replay_op_t.COMMIT && meta.drop_reason != drop_t.NONE) {
+            if (meta.replay_op == replay_op_t.COMMIT
+                && (meta.drop_reason == drop_t.REPLAY_OLD
+                    || meta.drop_reason == drop_t.REPLAY_DUP)) {
+                // It was fresh before the engine had it.
                 meta.drop_reason = drop_t.REPLAY_LATE;
             }
         } else if (meta.replay_op == replay_op_t.CHECK) {

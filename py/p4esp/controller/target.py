@@ -17,7 +17,7 @@ from finsy.proto import U128, p4r
 from p4esp.controller.client_errors import client_errors
 from p4esp.controller.entries import Entry, Update
 from p4esp.controller.errors import ControllerError, NotPrimaryError, SwitchUnreachableError
-from p4esp.controller.numbers import OUT_ROUTE, OUT_SEND, Punt
+from p4esp.controller.numbers import OUT_ROUTE, OUT_SEND, PUNT_REASONS, Punt
 from p4esp.controller.program import Program
 from p4esp.controller.state_channel import ControlMessage
 
@@ -138,8 +138,15 @@ class Session:
                 await self._switch.write([message])
 
     async def limit_punts(self, rates: Mapping[Punt, tuple[int, int]]) -> None:
-        """Set (packets a second, burst in packets) above which a class is dropped."""
-        entries = [_meter(reason, rate, burst) for reason, (rate, burst) in rates.items()]
+        """Set (packets a second, burst in packets) above which a class is dropped.
+
+        The unprotected side has a set of meters of its own, so it can't use up the other's.
+        """
+        entries = [
+            _meter(reason + first, rate, burst)
+            for reason, (rate, burst) in rates.items()
+            for first in (0, PUNT_REASONS)
+        ]
         with self._calling():
             await self._switch.write(entries)
 
@@ -157,9 +164,9 @@ class Session:
             self.lost.set_result(reason)
 
 
-def _meter(reason: Punt, rate: int, burst: int) -> fy.P4MeterEntry:
+def _meter(index: int, rate: int, burst: int) -> fy.P4MeterEntry:
     config = fy.P4MeterConfig(cir=rate, cburst=burst, pir=rate, pburst=burst)
-    return ~fy.P4MeterEntry("punt_rate", index=reason, config=config)
+    return ~fy.P4MeterEntry("punt_rate", index=index, config=config)
 
 
 async def installed_pipeline(address: SwitchAddress) -> Any | None:

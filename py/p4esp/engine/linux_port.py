@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,12 +11,11 @@ from typing import Final
 from p4esp.engine.attach import Answer
 from p4esp.engine.descriptor import ETHERTYPE
 from p4esp.engine.errors import AttachmentError
+from p4esp.packet_socket import SEND_LOSSES
 
 #: Frames read before other tasks get their turn.
 BATCH: Final = 64
 _MAX_FRAME: Final = 65_600
-# A full transmit queue loses the frame, as a wire would.
-_LOSSES: Final = frozenset((errno.EAGAIN, errno.ENOBUFS))
 
 
 class LinuxPort:
@@ -59,7 +57,7 @@ class LinuxPort:
         try:
             self._packets.send(reply)
         except OSError as error:
-            if error.errno not in _LOSSES:
+            if error.errno not in SEND_LOSSES:
                 raise
             self.lost += 1
 

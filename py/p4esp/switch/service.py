@@ -22,7 +22,7 @@ from p4esp.switch.device import Device
 from p4esp.switch.errors import LoadError
 from p4esp.switch.ports.dataplane_rpc import add_dataplane_service
 from p4esp.switch.ports.dataplane_server import DataplaneServer
-from p4esp.switch.ports.linux import InterfaceSpec, LinuxPort
+from p4esp.switch.ports.linux import InterfaceError, InterfaceSpec, LinuxPort
 from p4esp.switch.ports.portset import MAX_PORT
 
 SYSTEM_CLOCKS = Clocks(time.monotonic_ns, time.time_ns)
@@ -80,6 +80,8 @@ class SwitchService:
         found |= {f"port {port.spec.port} not sent": port.lost for port in self._ports if port.lost}
         if self._dataplane is not None and self._dataplane.lost:
             found["packet stream not open or full"] = self._dataplane.lost
+        if self._dataplane is not None and self._dataplane.refused:
+            found["packet stream to a port that is not its own"] = self._dataplane.refused
         return found
 
     async def start(self) -> None:
@@ -87,6 +89,7 @@ class SwitchService:
 
         Raises ProgramError, InterfaceError or AddressInUseError; call `stop` even then.
         """
+        _check_ports(self.options)
         self._load(self.options.program)
         self._ports = []
         for spec in self.options.interfaces:
@@ -142,6 +145,19 @@ class SwitchService:
         server, port = new_grpc_server(address)
         self._servers.append(server)
         return server, f"{address.rpartition(':')[0]}:{port}"
+
+
+def _check_ports(options: SwitchOptions) -> None:
+    """Each interface has a port of its own, and none has the controller's."""
+    taken: set[int | None] = {options.cpu_port}
+    for spec in options.interfaces:
+        if spec.port in taken:
+            owner = "the CPU port" if spec.port == options.cpu_port else "another interface's"
+            raise InterfaceError(
+                f"interface '{spec.port}@{spec.interface}': port {spec.port} is {owner}; "
+                f"accepted: any other port below {MAX_PORT}"
+            )
+        taken.add(spec.port)
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,7 @@
 """Attachments: a switch in this process, and a transport that fails and comes back."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -115,6 +116,37 @@ async def test_linux_port_answers_frames_of_its_socket() -> None:
         reply = await asyncio.wait_for(loop.sock_recv(far, 4096), 5)
         assert (reply[14], reply[16]) == (0x81, 0)
         task.cancel()
+
+
+async def test_a_reply_too_long_for_the_interface_is_lost_and_the_next_one_is_not() -> None:
+    engine = Engine()
+    handle = engine.install(SPEC)
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    near.setblocking(False)
+    with near, far:
+        narrow = PacketSocket(near)
+        narrow.send = sends_at_most(200, near)
+        port = LinuxPort(narrow)
+        task = asyncio.create_task(port.serve(engine.process))
+        far.setblocking(False)
+        loop = asyncio.get_running_loop()
+        for seq, payload in ((1, bytes(200)), (2, b"short")):
+            await loop.sock_sendall(far, seal_request(handle, seq, payload).encode())
+        reply = await asyncio.wait_for(loop.sock_recv(far, 4096), 5)
+        assert int.from_bytes(reply[22:30]) == 2
+        assert port.lost == 1
+        task.cancel()
+
+
+def sends_at_most(mtu: int, inner: socket.socket) -> Callable[[bytes], int]:
+    """What an interface does with a frame that is longer than it carries."""
+
+    def send(frame: bytes) -> int:
+        if len(frame) > mtu:
+            raise OSError(errno.EMSGSIZE, "Message too long")
+        return inner.send(frame)
+
+    return send
 
 
 class PacketSocket:

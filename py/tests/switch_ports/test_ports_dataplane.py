@@ -7,11 +7,14 @@ import pytest
 from bmv2_process import SKIP_REASON, find_bmv2, running_bmv2
 from dataplane_harness import (
     DROPPED,
+    ENTRIES,
     TO_CPU,
     TO_PORT_2,
     TO_PORT_3,
+    P,
     forwarding_switch,
     frame,
+    switch_and_primary,
 )
 
 from p4esp.proto.dataplane_interface_pb2 import PacketStreamRequest
@@ -113,6 +116,19 @@ async def test_stream_before_the_first_pipeline_is_unavailable(target: str) -> N
         grpc.StatusCode.UNAVAILABLE,
         "not ready",
     )
+
+
+async def test_stream_cannot_speak_for_the_controller() -> None:
+    """Packet-outs and control messages come from the primary, not from whoever opens a stream."""
+    options = SwitchOptions(dataplane_address="127.0.0.1:0")
+    async with switch_and_primary(options) as (switch, client):
+        await client.write([P.insert(entry) for entry in ENTRIES])
+        async with dataplane_stream(switch.dataplane_address, 1) as stream:
+            await stream.send(510, bytes(2) + frame(TO_PORT_2))
+            await stream.send(1, frame(TO_PORT_3, b"sentinel"))
+            (response,) = await stream.finish()
+    assert response.packet == frame(TO_PORT_3, b"sentinel")
+    assert switch.drops() == {"packet stream to a port that is not its own": 1}
 
 
 async def test_port_that_is_down_neither_takes_nor_sends() -> None:

@@ -79,6 +79,8 @@ async def test_switch_without_a_program_waits_for_one() -> None:
     [
         (["-i", "x"], "interface 'x'; accepted: PORT@NAME"),
         (["-i", "0@nosuchif"], "interface 'nosuchif' does not exist"),
+        (["-i", "510@nosuchif"], "'510@nosuchif': port 510 is the CPU port; accepted: any other"),
+        (["-i", "0@lo", "-i", "0@x"], "'0@x': port 0 is another interface's; accepted: any other"),
         ([__file__], "document is not JSON"),
         (["/nonexistent.json"], "/nonexistent.json"),
         (["--p4info", str(JSON)], "--p4info needs the JSON"),

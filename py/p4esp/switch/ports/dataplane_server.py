@@ -3,6 +3,7 @@
 One stream at a time; UNAVAILABLE "not ready" until a pipeline is loaded; packets for another
 device id and empty packets are ignored; a non-zero request id comes back on the packets it
 caused; a stream that the client ends stays open until all its packets are processed and sent.
+Unlike bmv2's it takes packets only for the ports it was given.
 """
 
 import asyncio
@@ -21,7 +22,6 @@ from p4esp.proto.dataplane_interface_pb2 import (
 )
 from p4esp.switch.ports.memory import Ports
 from p4esp.switch.ports.outbox import Outbox
-from p4esp.switch.ports.portset import MAX_PORT
 
 PACKETS_PER_TURN = 32
 
@@ -30,20 +30,23 @@ class DataplaneServer:
     """`p4.bm.DataplaneInterface` for the given ports of one device.
 
     `is_ready` says whether a pipeline is loaded. `lost` counts packets that left a port while no
-    client listened or its stream was full.
+    client listened or its stream was full, `refused` packets for ports that are not given: the
+    CPU port belongs to the primary controller, an interface to its wire.
     """
 
     def __init__(
         self, device: Ports, device_id: int, ports: Iterable[int], is_ready: Callable[[], bool]
     ) -> None:
         self.lost = 0
+        self.refused = 0
+        self._ports = frozenset(ports)
         self._device = device
         self._device_id = device_id
         self._is_ready = is_ready
         self._down: set[int] = set()
         self._outbox: Outbox | None = None
         self._cause = 0
-        for port in ports:
+        for port in self._ports:
             device.attach(port, self._sink(port))
 
     async def packet_stream(
@@ -97,9 +100,10 @@ class DataplaneServer:
 
     def _process(self, request: PacketStreamRequest) -> None:
         port = request.port
-        if request.device_id != self._device_id or port > MAX_PORT or port in self._down:
+        if request.device_id != self._device_id or port in self._down or not request.packet:
             return
-        if not request.packet:
+        if port not in self._ports:
+            self.refused += 1
             return
         self._cause = request.id
         try:

@@ -13,6 +13,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from p4esp.packet_socket import SEND_LOSSES
 from p4esp.switch.ports.memory import Ports
 from p4esp.switch.ports.portset import MAX_PORT
 
@@ -106,15 +107,9 @@ class LinuxPort:
             try:
                 send(frame)
             except OSError as error:
-                if error.errno not in _LOSSES:
+                if error.errno not in SEND_LOSSES:
                     raise
                 self.lost += 1
-
-
-_LOSSES: Final = frozenset(
-    (errno.EAGAIN, errno.ENOBUFS, errno.ENETDOWN, errno.EMSGSIZE, errno.ENXIO, errno.EINVAL)
-)
-"""A full queue, an interface that is down or gone, a frame that it does not carry."""
 
 
 def _open(interface: str) -> socket.socket:

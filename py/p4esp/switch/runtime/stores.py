@@ -96,7 +96,8 @@ class SearchStore:
 
     Entries are grouped by their masks, so a search costs one dictionary lookup per distinct mask,
     not per entry.  Ranges are tried one by one among the entries whose other keys agree.  Among
-    equal priorities the older entry wins, as in bmv2.
+    equal priorities the older entry wins; P4Runtime leaves it open, and bmv2 decides by the slot
+    that an entry was given.
     """
 
     def __init__(self, keys: tuple[KeySpec, ...], default: list[Row]) -> None:
