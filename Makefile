@@ -39,6 +39,8 @@ lint: $(VENV)/.ready  ## ruff, strict typing, and p4-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --strict bench
+	cd ptf-tests && ../$(BIN)/mypy --config-file mypy.ini
 	$(BIN)/p4esp p4 check
 
 ptf: $(VENV)/.ready | $(REPORTS)  ## Packet tests; TARGET=embedded or bmv2
