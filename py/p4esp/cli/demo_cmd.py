@@ -18,7 +18,9 @@ from p4esp.demo.run import demonstrate
 
 
 def demo_command(
-    output: Annotated[Path, typer.Option(help="Where wire.pcap and the keys go.")] = Path("demo"),
+    output: Annotated[
+        Path, typer.Option(file_okay=False, help="Where wire.pcap and the keys go.")
+    ] = Path("demo"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")] = False,
     seed: Annotated[int, typer.Option(help="Of packet sizes and contents.")] = 1,
 ) -> None:
@@ -33,7 +35,8 @@ def demo_command(
 
 
 def _demonstrate(report: Report, output: Path, seed: int) -> Facts:
+    program = gateway_program()
     report.intro()
-    facts = asyncio.run(demonstrate(gateway_program(), output, seed, report.step))
+    facts = asyncio.run(demonstrate(program, output, seed, report.step))
     report.verdict(facts)
     return facts

@@ -18,10 +18,22 @@ def one_line(command: str) -> Iterator[None]:
     """Turn the errors a user can do something about into a message."""
     try:
         yield
-    except EXPECTED as error:
-        for line in str(error).splitlines():
+    except (*EXPECTED, ExceptionGroup) as error:
+        faults = list(_members(error))
+        if not all(isinstance(fault, EXPECTED) for fault in faults):
+            raise
+        for line in dict.fromkeys("\n".join(map(str, faults)).splitlines()):
             typer.echo(f"p4esp {command}: {line}", err=True)
         raise typer.Exit(1) from None
+
+
+def _members(error: Exception) -> Iterator[Exception]:
+    """The errors of a group of tasks, or the one error there is."""
+    if isinstance(error, ExceptionGroup):
+        for member in error.exceptions:
+            yield from _members(member)
+    else:
+        yield error
 
 
 def quiet_finsy() -> None:

@@ -60,9 +60,12 @@ class Connections:
             task.cancel()
 
     def bring_up(self, peer: str, child: str) -> None:
-        """Make a child, unless it is up or being made; with a new IKE SA if there is none."""
+        """Make a child, unless it is up or being made; with a new IKE SA if there is none.
+
+        One that outlived its IKE SA is replaced.
+        """
         wanted = (peer, child)
-        if wanted in self._under_way or self._is_up(wanted):
+        if wanted in self._under_way or self._sas.serves(*wanted):
             return
         self._under_way.add(wanted)
         try:
@@ -70,11 +73,6 @@ class Connections:
         except CommandError as error:
             self._under_way.discard(wanted)
             self._journal.add(Entry(self._gateway, Kind.REFUSED, f"{peer}/{child}", str(error)))
-
-    def _is_up(self, wanted: Wanted) -> bool:
-        """Whether a child is up under an IKE SA: one that outlived its IKE SA is replaced."""
-        has_ike = any(info.peer == wanted[0] for info in self.established.values())
-        return has_ike and self._sas.serves(*wanted)
 
     def _request(self, peer: str, child: str) -> None:
         ike = next((spi for spi, info in self.established.items() if info.peer == peer), None)
@@ -92,9 +90,13 @@ class Connections:
         """A child was made, by whomever."""
         self._under_way.discard(wanted)
 
-    def child_lost(self, wanted: Wanted) -> None:
-        """A child is gone or was not made: it is tried again where it is to be up."""
+    def attempt_failed(self, wanted: Wanted) -> None:
+        """A child was not made: it is tried again where it is to be up."""
         self._under_way.discard(wanted)
+        self.child_lost(wanted)
+
+    def child_lost(self, wanted: Wanted) -> None:
+        """A child is gone: there will be another where it is to be up, unless one is being made."""
         if wanted in self._kept_up:
             task = asyncio.create_task(self._again(wanted))
             self._retrying.add(task)
@@ -103,7 +105,7 @@ class Connections:
     def peer_failed(self, peer: str) -> None:
         """No IKE SA came of an attempt."""
         for wanted in [item for item in self._under_way if item[0] == peer]:
-            self.child_lost(wanted)
+            self.attempt_failed(wanted)
 
     async def _again(self, wanted: Wanted) -> None:
         await self._sleep(self._retry)

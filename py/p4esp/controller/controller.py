@@ -76,10 +76,15 @@ def _surroundings(
 
 
 def _serve_metrics(collector: ControllerCollector, port: int) -> Callable[[], None]:
-    """Serve metrics on loopback; returns what ends it. OSError when the port is in use."""
+    """Serve metrics on loopback; returns what ends it. ConfigError when the port is in use."""
     registry = CollectorRegistry()
     registry.register(collector)
-    server, thread = start_http_server(port, "127.0.0.1", registry)
+    try:
+        server, thread = start_http_server(port, "127.0.0.1", registry)
+    except OSError as error:
+        raise ConfigError(
+            f"metrics_port: {port}: {error.strerror}; accepted: a free TCP port"
+        ) from None
 
     def stop() -> None:
         server.shutdown()

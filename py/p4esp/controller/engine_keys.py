@@ -1,5 +1,6 @@
 """Keys of SA pairs in the crypto engine."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Final
 
@@ -17,6 +18,11 @@ TRANSFORMS: Final = {
 }
 """Engine transform by suite name."""
 
+MAX_INSTALLING: Final = 32
+"""Keys on their way to an engine at a time: a call's deadline includes its wait in line."""
+ENGINE_ERRORS: Final = (EngineUnavailableError, KeyStoreError)
+"""The engine is away, or refuses a key."""
+
 
 class PairKeys:
     """Installs and discards both keys of an SA pair together."""
@@ -24,9 +30,10 @@ class PairKeys:
     def __init__(self, service: KeyService) -> None:
         self.service = service
         self._installed: set[int] = set()
+        self._slots = asyncio.Semaphore(MAX_INSTALLING)
 
     def holds(self, handles: Handles) -> bool:
-        """Whether both keys are still installed, as far as we know."""
+        """Whether both keys are installed, as far as the last sweep knows."""
         return {handles.open, handles.seal} <= self._installed
 
     async def install(self, record: SaRecord) -> Handles:
@@ -51,7 +58,8 @@ class PairKeys:
         self._installed = {handle for pair in pairs for handle in (pair.open, pair.seal)}
 
     async def _install(self, spec: KeySpec) -> int:
-        handle = await self.service.install(spec)
+        async with self._slots:
+            handle = await self.service.install(spec)
         self._installed.add(handle)
         return handle
 
@@ -59,17 +67,16 @@ class PairKeys:
         self._installed.discard(handle)
         try:
             await self.service.remove(handle)
-        except (KeyStoreError, EngineUnavailableError):
+        except ENGINE_ERRORS:
             return  # unknown or unreachable: the sweep after the next contact removes what is left
 
-    async def sweep(self) -> frozenset[int]:
-        """Remove keys that are not ours; returns the handles of ours that the engine has lost."""
+    async def sweep(self) -> None:
+        """Remove keys that are not ours, and forget those of ours that the engine has lost."""
         present = {key.handle for key in (await self.service.stats()).keys}
-        for stray in present - self._installed:
-            await self.service.remove(stray)
-        lost = self._installed - present
-        self._installed -= lost
-        return frozenset(lost)
+        strays = present - self._installed
+        self._installed &= present  # at once: what is installed from now on is not in `present`
+        for stray in strays:
+            await self._discard(stray)
 
 
 def _spec(

@@ -9,13 +9,16 @@ the switch's connection. Each connection starts by asking what the switch still 
 """
 
 import asyncio
+from typing import Final
 
+from p4esp.controller.authorisation import Authorisation
 from p4esp.controller.config import GatewayConfig
 from p4esp.controller.connections import Connections
 from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.errors import ControllerError, ForeignPipelineError
 from p4esp.controller.ike_events import IkeEvents
 from p4esp.controller.ike_transport import IkeTransport, frame_of
+from p4esp.controller.inbound_traffic import InboundTraffic
 from p4esp.controller.interfaces import Interfaces
 from p4esp.controller.journal import Entry, Kind
 from p4esp.controller.link import (
@@ -39,9 +42,14 @@ from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.errors import CommandError
 from p4esp.ike.extensions.standard import STANDARD
 from p4esp.ike.path import Datagram
+from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.state import Environment
 from p4esp.ike.trace import TraceHook
 from p4esp.ipsec.sa import ChildSaParams
+from p4esp.store import StoreError
+
+REFUSALS: Final = 1.0
+"""Packets a second whose refusal by the switch is noted: hosts on a link decide how many come."""
 
 
 class Gateway:
@@ -63,7 +71,8 @@ class Gateway:
         )
         self.sas.set_rules(self._rules)
         self._link: SwitchLink | None = None
-        self._last_trouble = ""
+        self._told: dict[Kind, str] = {}
+        self._refusals = RateLimit(REFUSALS, around.clock())
         self._setup_ike()
 
     def _random_bits(self, bits: int) -> int:
@@ -72,6 +81,7 @@ class Gateway:
     def _setup_ike(self) -> None:
         peers = [peer.config() for peer in self._config.peers]
         around = self._around
+        self._authorisation = Authorisation(peers, self._rules, self.sas.policy_ids)
         environment = Environment(
             random=around.random_bytes,
             spis=self._placements.spis,
@@ -112,15 +122,17 @@ class Gateway:
             if lost_registers:
                 await self._session(push=True)
         except* ForeignPipelineError as group:
-            self._trouble(Kind.REFUSED, _first(group))
+            self._note_once(Kind.REFUSED, _first(group))
         except* ControllerError as group:
-            self._trouble(Kind.DISCONNECTED, _first(group))
+            self._note_once(Kind.DISCONNECTED, _first(group))
+        except* StoreError as group:
+            self._note_once(Kind.STORE_FAILED, _first(group))
 
-    def _trouble(self, kind: Kind, error: BaseException) -> None:
-        """Note why there is no connection, once for as long as the reason stays."""
-        if str(error) != self._last_trouble:
-            self._note(kind, error)
-        self._last_trouble = str(error)
+    def _note_once(self, kind: Kind, text: object) -> None:
+        """Note what became of an attempt to connect, once for as long as it stays the same."""
+        if self._told.get(kind) != str(text):
+            self._note(kind, text)
+        self._told[kind] = str(text)
 
     async def _session(self, *, push: bool) -> bool:
         """Serve one connection until it ends; True at once when its registers are lost."""
@@ -134,19 +146,33 @@ class Gateway:
 
     async def _serve(self, session: Session) -> None:
         link = self._new_link(session)
-        punts = PuntHandler(link, self._interfaces, self.ike, self.sas, self.connections)
-        self._last_trouble = ""
-        self._note(Kind.CONNECTED, f"pipeline {'loaded' if session.pushed else 'kept'}")
+        punts = self._punts(link)
+        self._note_once(Kind.CONNECTED, f"pipeline {'loaded' if session.pushed else 'kept'}")
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(punts.run())
                 tasks.create_task(_until_lost(session))
                 await self._bring_up(link)
-                tasks.create_task(SaEvents(session, self.sas, self.ike, self._around.journal).run())
+                events = self._sa_events(session)
+                tasks.create_task(events.run())
+                tasks.create_task(events.catch_up(link.state))
+                traffic = InboundTraffic(session, self.sas, self.ike)
+                tasks.create_task(traffic.run(self._around.traffic_interval))
                 tasks.create_task(link.health.run(self._around.health_interval))
         finally:
             self._link = None
             self.sas.disconnect()
+
+    def _punts(self, link: SwitchLink) -> PuntHandler:
+        parts = (self._interfaces, self.ike, self.sas, self.connections)
+        return PuntHandler(link, *parts, report=self._packet_refused)
+
+    def _packet_refused(self, error: ControllerError) -> None:
+        if self._refusals.allow(self._around.clock()):
+            self._note(Kind.REFUSED, error)
+
+    def _sa_events(self, session: Session) -> SaEvents:
+        return SaEvents(session, self.sas, self.ike, self.connections, self._around.journal)
 
     async def _bring_up(self, link: SwitchLink) -> None:
         if link.session.pushed:
@@ -159,10 +185,11 @@ class Gateway:
         self._replace(lost)
         self.connections.keep_up(self._kept_up())
         self.connections.start()
+        self._told.clear()
         self._note(Kind.READY, f"{len(self.sas.live)} SAs")
 
     async def _start_afresh(self, link: SwitchLink) -> list[ChildSaParams]:
-        lost = await self.sas.registers_lost()
+        lost = self.sas.registers_lost()
         if lost:
             self._note(Kind.REGISTERS_LOST, f"{len(lost)} SAs end")
         self.sas.connect(link.installer, ())
@@ -173,7 +200,11 @@ class Gateway:
 
     async def _take_over(self, link: SwitchLink) -> None:
         store, established = self._around.store, self.connections.established
-        inventory = Inventory(self.name, store, self.keys, self._placements, lambda: established)
+        inventory = Inventory(
+            *(self.name, store, self.keys, self._placements),
+            live_ike=lambda: established,
+            covers=self._authorisation.covers,
+        )
         kept = await take_over(link, self._interfaces, self._rules, inventory)
         self.sas.connect(link.installer, kept)
         await link.health.check()
@@ -243,7 +274,7 @@ async def _until_lost(session: Session) -> None:
     raise await asyncio.shield(session.lost)
 
 
-def _first(group: BaseExceptionGroup[ControllerError]) -> BaseException:
+def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

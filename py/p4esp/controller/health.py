@@ -2,7 +2,7 @@
 
 Without an engine the `crypto_port` entries are withdrawn: packets are dropped as NO_ENGINE and
 counted, SAs stay. An engine that comes back without its keys (another epoch) gets the same keys
-under fresh handles first.
+under fresh handles first: it is offered packets only when no live SA lacks a key there.
 """
 
 import asyncio
@@ -10,17 +10,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from p4esp.controller import tables
-from p4esp.controller.engine_keys import PairKeys
+from p4esp.controller.engine_keys import ENGINE_ERRORS, PairKeys
 from p4esp.controller.entries import Entry, deletes, inserts
 from p4esp.controller.numbers import CryptoPath
 from p4esp.controller.writer import TableWriter
-from p4esp.engine.errors import EngineUnavailableError
 
 INTERVAL: Final = 1.0
 """Seconds between two checks."""
 
-Restore = Callable[[Iterable[int]], Awaitable[None]]
-"""Gives the engine the keys of these lost handles again."""
+Restore = Callable[[], Awaitable[None]]
+"""Gives the engine each key that a live SA lacks there."""
 Report = Callable[[bool, str], None]
 
 
@@ -58,13 +57,17 @@ class EngineHealth:
             health = await self._keys.service.health()
             if not health.ready:
                 return await self._withdraw(health.detail)
-            if health.epoch != self._epoch:
-                await self._restore(await self._keys.sweep())
-            self._epoch = health.epoch
-        except EngineUnavailableError as error:
+            await self._update_keys(health.epoch)
+        except ENGINE_ERRORS as error:
             return await self._withdraw(str(error))
         await self._offer(health.detail)
         return True
+
+    async def _update_keys(self, epoch: str) -> None:
+        if epoch != self._epoch:
+            await self._keys.sweep()
+            self._epoch = epoch
+        await self._restore()
 
     async def _offer(self, detail: str) -> None:
         missing = [entry for entry in crypto_ports() if entry not in self._written]
@@ -74,6 +77,7 @@ class EngineHealth:
             self._report(True, detail)
 
     async def _withdraw(self, detail: str) -> bool:
+        self._epoch = None  # what could not be removed meanwhile, the next sweep removes
         if self._written:
             await self._writer.write(deletes(self._written))
             self._written = []

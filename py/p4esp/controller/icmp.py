@@ -1,4 +1,8 @@
-"""The ICMP that a router owes its neighbours (RFC 792, RFC 1812 4.3)."""
+"""The ICMP that a router owes its neighbours (RFC 792, RFC 1812 4.3).
+
+On an unprotected port question and answer are clear traffic like any other: the pipeline hands us
+the one and sends the other only where the SPD bypasses it (RFC 4301 5.1, 5.2).
+"""
 
 from dataclasses import replace
 from ipaddress import IPv4Address

@@ -28,6 +28,7 @@ from p4esp.ike.events import (
 )
 from p4esp.ike.path import Path
 from p4esp.ipsec.sa import ChildSaParams
+from p4esp.store import StoreError
 
 
 class IkeEvents:
@@ -51,7 +52,15 @@ class IkeEvents:
         self._connections = connections
 
     async def handle(self, event: Event) -> None:
-        """Deal with one event. Nothing the switch does wrong is raised to the IKE task."""
+        """Deal with one event. Nothing the switch or the store does wrong ends the IKE task."""
+        try:
+            await self._deal_with(event)
+        except StoreError as error:
+            self._journal.add(
+                Entry(self._gateway, Kind.STORE_FAILED, type(event).__name__, str(error))
+            )
+
+    async def _deal_with(self, event: Event) -> None:
         match event:
             case IkeEstablished(ike):
                 await self._ike_up(ike)
@@ -69,7 +78,7 @@ class IkeEvents:
                 self._child_down(child, reason)
             case ChildFailed(ike, name, reason):
                 self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
-                self._connections.child_lost((ike.peer, name))
+                self._connections.attempt_failed((ike.peer, name))
             case PathChanged(ike, old, new):
                 await self._path_changed(ike, old, new)
             case _:
@@ -83,6 +92,7 @@ class IkeEvents:
     async def _ike_down(self, ike: IkeSaInfo, reason: str) -> None:
         if self._connections.established.pop(ike.spi, None) is not None:
             await self._mark(Op.DELETE, ike.spi)
+            self._connections.peer_failed(ike.peer)  # what it was making will not come
         self._note(Kind.IKE_DOWN, ike, reason)
 
     async def _mark(self, op: Op, spi: bytes) -> None:
@@ -110,6 +120,7 @@ class IkeEvents:
             self._connections.child_up((child.peer, child.name))
             self._sas.retire_strangers(child.peer)
             return
+        self._connections.attempt_failed((child.peer, child.name))
         try:
             self._ike.command(lambda endpoint, now: endpoint.delete_child(child.spi_in, now))
         except CommandError:

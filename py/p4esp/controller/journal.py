@@ -29,6 +29,8 @@ class Kind(StrEnum):
     SA_FAILED = "SA failed"
     ENGINE_UP = "engine up"
     ENGINE_DOWN = "engine down"
+    KEYS_RESTORED = "keys restored"
+    STORE_FAILED = "store failed"
     REFUSED = "refused"
     LIMIT = "limit"
 

@@ -18,6 +18,7 @@ from p4esp.controller.policy import PolicyIds, PolicyTable
 from p4esp.controller.reconcile import (
     BASE_TABLES,
     SA_TABLES,
+    Covers,
     Findings,
     adopt_selection,
     examine,
@@ -128,6 +129,7 @@ class Inventory:
     placements: Placements
     live_ike: Callable[[], Iterable[bytes]]
     """Our SPIs of the IKE SAs that are up."""
+    covers: Covers
 
 
 async def take_over(
@@ -169,7 +171,8 @@ def _wanted_neighbours(present: list[Entry], interfaces: Interfaces) -> list[Ent
 
 async def _examine_sas(link: SwitchLink, known: Inventory) -> Findings:
     entries = await link.session.read(*SA_TABLES)
-    findings = examine(known.store.sas(known.gateway), entries, link.installer.entries)
+    records, build = known.store.sas(known.gateway), link.installer.entries
+    findings = examine(records, entries, build, known.covers)
     selected = [entry for entry in entries if entry.table == "sa_select"]
     adopt_selection(link.selection, findings.keep, selected)
     await link.writer.write(difference(selected, link.selection.entries()))

@@ -24,7 +24,8 @@ class Placements:
         self.reset()
 
     def reset(self) -> None:
-        """Everything is free: the switch has lost all its state."""
+        """Everything is free: the switch has lost all its state, or is about to be asked."""
+        self._held: set[Placement] = set()
         self._sa_in = IndexPool("inbound SA indexes", SIZE_SA)
         self._sa_out = IndexPool("outbound SA indexes", SIZE_SA)
         self._space_in = IndexPool("inbound sequence spaces", SPACES)
@@ -49,7 +50,7 @@ class Placements:
             self._sa_in.release(sa_in)
             raise
         sa_out = self._sa_out.acquire()
-        return Placement(
+        place = Placement(
             sa_in=sa_in,
             sa_out=sa_out,
             generation_in=self._generations_in.next(sa_in),
@@ -60,6 +61,8 @@ class Placements:
             cell_base=base,
             cells=cells,
         )
+        self._held.add(place)
+        return place
 
     def reserve(self, place: Placement) -> None:
         """Take a place that the switch holds already; ValueError when it is not free."""
@@ -69,9 +72,17 @@ class Placements:
         self._sa_out.reserve(place.sa_out)
         self._space_in.reserve(place.space_in)
         self._space_out.reserve(place.space_out)
+        self._held.add(place)
 
     def release(self, place: Placement) -> None:
-        """Give a place back, once its replay cells are scrubbed."""
+        """Give a place back, once its replay cells are scrubbed.
+
+        One of before the last reset is ignored: its numbers may be another SA's now. Generations
+        tell the two apart.
+        """
+        if place not in self._held:
+            return
+        self._held.remove(place)
         if place.cells:
             self._cells.release(place.cell_base)
         self._sa_in.release(place.sa_in)

@@ -17,9 +17,10 @@ class PoolExhaustedError(RuntimeError):
 
 
 class IndexPool:
-    """Numbers 0 .. size-1. The one that has been free for longest comes back last.
+    """Numbers 0 .. size-1: those never taken first, then whichever has been free for longest.
 
-    That keeps a number and its 8-bit generation apart for as long as possible.
+    That keeps a number and its 8-bit generation apart for as long as possible. Below `_next` every
+    number is either used or in `_free`; from there on, free ones are nowhere.
     """
 
     def __init__(self, name: str, size: int) -> None:
@@ -62,7 +63,8 @@ class IndexPool:
     def release(self, index: int) -> None:
         """Give a number back; KeyError when it was not taken."""
         self._used.remove(index)
-        self._free.append(index)
+        if index < self._next:
+            self._free.append(index)
 
 
 class Generations:

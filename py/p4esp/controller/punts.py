@@ -1,9 +1,11 @@
 """What becomes of each packet that the pipeline hands us."""
 
+from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from p4esp.controller import icmp
 from p4esp.controller.connections import Connections
+from p4esp.controller.errors import ControllerError
 from p4esp.controller.ike_transport import IkeTransport, payload_of
 from p4esp.controller.interfaces import Interfaces
 from p4esp.controller.link import SwitchLink
@@ -26,12 +28,16 @@ class PuntHandler:
         ike: IkeTransport,
         sas: SaManager,
         connections: Connections,
+        *,
+        report: Callable[[ControllerError], None],
     ) -> None:
+        """`report` is told why nothing could be done about a packet."""
         self._link = link
         self._interfaces = interfaces
         self._ike = ike
         self._sas = sas
         self._connections = connections
+        self._report = report
         self.malformed = 0
         """Packets that could not be read."""
 
@@ -41,7 +47,10 @@ class PuntHandler:
             await self.handle(packet)
 
     async def handle(self, packet: PacketIn) -> None:
-        """Deal with one packet; hostile ones are counted and forgotten."""
+        """Deal with one packet; hostile ones are counted and forgotten.
+
+        No single packet ends the session: when the stream is lost, others notice.
+        """
         if packet.op >= min(Control):
             answer = (packet.op, packet.token, packet.index, packet.value, packet.status)
             self._link.state.answered(ControlMessage(*answer))
@@ -50,6 +59,8 @@ class PuntHandler:
             await self._punted(packet, Ethernet.parse(packet.frame))
         except PacketError:
             self.malformed += 1
+        except ControllerError as error:
+            self._report(error)
 
     async def _punted(self, packet: PacketIn, frame: Ethernet) -> None:
         if packet.op in _IKE:

@@ -2,13 +2,15 @@
 
 Nothing here installs an SA. A pair whose record says INSTALLED and whose entries all stand in the
 switch, word for word but for the key handles, stays untouched. Any doubt (a record that is not
-INSTALLED, an entry that is missing or differs) ends the pair: its key is discarded.
+INSTALLED, an entry that is missing or differs, a configuration that no longer wants it) ends the
+pair: its key is discarded.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from p4esp.controller.entries import Entry, Key
+from p4esp.controller.errors import ControllerError
 from p4esp.controller.sa_entries import Handles, PairEntries, destinations
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.selection import SaSelection
@@ -18,6 +20,9 @@ SA_TABLES = ("sa_in", "in_policy", "sad", "sa_out", "sa_select")
 BASE_TABLES = ("port_role", "egress_if", "local_v4", "route_v4")
 
 BuildEntries = Callable[[SaRecord, Handles], PairEntries]
+"""The entries of a pair; ControllerError when it cannot be served any more."""
+Covers = Callable[[SaRecord], bool]
+"""Whether the configuration still agrees to an SA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,14 @@ class Findings:
     """Replay cells that a discarded SA or a stray entry may have used."""
 
 
-def examine(records: Iterable[SaRecord], entries: Sequence[Entry], build: BuildEntries) -> Findings:
+def examine(
+    records: Iterable[SaRecord], entries: Sequence[Entry], build: BuildEntries, covers: Covers
+) -> Findings:
     """Compare the store's SAs with the SA entries of a switch (`sa_select` aside)."""
     by_key = {entry.key: entry for entry in entries if entry.table != "sa_select"}
     findings = Findings()
     for record in records:
-        live = _survivor(record, by_key, build)
+        live = _survivor(record, by_key, build) if covers(record) else None
         if live is None:
             findings.discard.append(record)
         else:
@@ -51,7 +58,10 @@ def examine(records: Iterable[SaRecord], entries: Sequence[Entry], build: BuildE
 def _survivor(record: SaRecord, by_key: dict[Key, Entry], build: BuildEntries) -> LiveSa | None:
     if record.state is not SaState.INSTALLED:
         return None
-    expected = build(record, Handles(0, 0))
+    try:
+        expected = build(record, Handles(0, 0))
+    except ControllerError:
+        return None
     found = [by_key.get(entry.key) for entry in expected.all]
     if not all(map(_same_but_key, expected.all, found)):
         return None

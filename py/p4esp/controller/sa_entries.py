@@ -39,7 +39,9 @@ class SaSettings:
     window: int = 1024
     """Packets of the anti-replay window (RFC 4303 3.4.3); 0 switches the service off."""
     soft_packets: int | None = None
-    """Packets after which a rekey starts; None: three quarters of the hard limit."""
+    """Packets after which a rekey starts; None, or where an SA's numbers end before: three quarters
+    of the hard limit.
+    """
     hard_packets: int | None = None
     """Packets after which the SA sends nothing; None: where sequence numbers end."""
     tunnel_ttl: int = 64
@@ -48,7 +50,8 @@ class SaSettings:
         """Soft and hard limit of an SA's sequence numbers."""
         last = LAST_EXTENDED_SEQUENCE if esn else LAST_SEQUENCE
         hard = min(self.hard_packets or last, last)
-        return min(self.soft_packets or hard * 3 // 4, hard), hard
+        soft = self.soft_packets or hard
+        return (soft if soft < hard else hard * 3 // 4), hard
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,34 @@
 """Digests of the pipeline: an SA comes to the end of its sequence numbers."""
 
+import asyncio
+
+from p4esp.controller.connections import Connections
 from p4esp.controller.ike_transport import IkeTransport
 from p4esp.controller.journal import Entry, Journal, Kind
 from p4esp.controller.numbers import SaEvent
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
+from p4esp.controller.state_channel import StateChannel
 from p4esp.controller.target import Session
 from p4esp.ike.errors import CommandError
+from p4esp.ike.events import DownReason
 
 
 class SaEvents:
     """Acts on the digests of one session."""
 
     def __init__(
-        self, session: Session, sas: SaManager, ike: IkeTransport, journal: Journal
+        self,
+        session: Session,
+        sas: SaManager,
+        ike: IkeTransport,
+        connections: Connections,
+        journal: Journal,
     ) -> None:
         self._session = session
         self._sas = sas
         self._ike = ike
+        self._connections = connections
         self._journal = journal
 
     async def run(self) -> None:
@@ -27,20 +38,50 @@ class SaEvents:
             if live is not None and _is_of(live, digest["generation"]):
                 self._act(live, digest["kind"], digest["seq"])
 
+    async def catch_up(self, state: StateChannel) -> None:
+        """Act on limits that were reached while nobody took the digests."""
+        present = list(self._sas.live.values())
+        await asyncio.gather(*(self._examine(live, state) for live in present))
+
+    async def _examine(self, live: LiveSa, state: StateChannel) -> None:
+        seq = await state.read_sequence(live.record.placement.space_out)
+        reached = _limit_reached(live, seq)
+        is_live = self._sas.live.get(live.record.child.spi_in) is live
+        if is_live and reached is not SaEvent.NONE:
+            self._act(live, reached, seq)
+
     def _act(self, live: LiveSa, kind: int, seq: int) -> None:
-        """At the soft limit rekey; at the hard one there is nothing left to send with."""
+        """At the soft limit rekey; at the hard one there is nothing left to send with.
+
+        An SA that outlived its IKE SA is replaced by a new child instead.
+        """
         child = live.record.child
         name = SaEvent(kind).name
         self._journal.add(
             Entry(live.record.gateway, Kind.LIMIT, f"{child.spi_out:08x}", f"{name} at {seq}")
         )
+        if child.spi_in in self._sas.negotiated:
+            self._tell_ike(child.spi_in, kind)
+        elif kind == SaEvent.SOFT_LIMIT:
+            self._connections.bring_up(child.peer, child.name)
+        else:
+            self._sas.down(child, DownReason.IKE_SA_GONE)
+
+    def _tell_ike(self, spi_in: int, kind: int) -> None:
         try:
             if kind == SaEvent.SOFT_LIMIT:
-                self._ike.command(lambda endpoint, now: endpoint.rekey_child(child.spi_in, now))
+                self._ike.command(lambda endpoint, now: endpoint.rekey_child(spi_in, now))
             else:
-                self._ike.command(lambda endpoint, now: endpoint.delete_child(child.spi_in, now))
+                self._ike.command(lambda endpoint, now: endpoint.delete_child(spi_in, now))
         except CommandError:
             return  # it is being replaced or deleted already
+
+
+def _limit_reached(live: LiveSa, seq: int) -> SaEvent:
+    outbound = live.entries.outbound
+    if seq >= outbound.arg("seq_hard"):
+        return SaEvent.HARD_LIMIT
+    return SaEvent.SOFT_LIMIT if seq >= outbound.arg("seq_soft") else SaEvent.NONE
 
 
 def _is_of(live: LiveSa, generation: int) -> bool:

@@ -9,7 +9,7 @@ are with the engine come home.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from p4esp.controller.engine_keys import PairKeys
@@ -29,7 +29,7 @@ from p4esp.controller.writer import TableWriter
 from p4esp.ike.path import Path
 from p4esp.ipsec.sa import ChildSaParams, UdpEncapsulation
 from p4esp.ipsec.selectors import Address
-from p4esp.store import SaRecord, SaState, Store
+from p4esp.store import SaRecord, SaState, Store, StoreError
 
 GRACE: Final = 1.0
 """Seconds between the end of an SA's use and its removal."""
@@ -42,6 +42,13 @@ class LiveSa:
     record: SaRecord
     handles: Handles
     entries: PairEntries
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock, compare=False)
+    """Held by whoever changes its entries."""
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether its removal has begun: nothing else may change then."""
+        return self.record.state is SaState.DELETING
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +99,26 @@ class SaInstaller:
 
         Raises ControllerError, PoolExhaustedError or the engine's errors; nothing is left then.
         """
-        place = self._placements.acquire(self._settings.window)
-        record = SaRecord(gateway, SaState.INSTALLING, policy, child, place)
-        self._store.add_sa(record)
+        record = self._recorded(gateway, child, policy)
         live: LiveSa | None = None
         try:
             live = await self._with_keys(record)
             await self._write(live, send=send)
+            live.record = self._moved(record, SaState.INSTALLED)
         except BaseException:
             await asyncio.shield(self._undo(record, live))
             raise
-        live.record = self._moved(record, SaState.INSTALLED)
         return live
+
+    def _recorded(self, gateway: str, child: ChildSaParams, policy: int) -> SaRecord:
+        place = self._placements.acquire(self._settings.window)
+        record = SaRecord(gateway, SaState.INSTALLING, policy, child, place)
+        try:
+            self._store.add_sa(record)
+        except StoreError:
+            self._placements.release(place)
+            raise
+        return record
 
     async def _with_keys(self, record: SaRecord) -> LiveSa:
         handles = await self._keys.install(record)
@@ -139,7 +154,8 @@ class SaInstaller:
 
     async def remove(self, live: LiveSa) -> None:
         """Remove a pair. On ControllerError it stays DELETING, its numbers are not reused."""
-        live.record = self._moved(live.record, SaState.DELETING)
+        async with live.changing:
+            live.record = self._moved(live.record, SaState.DELETING)
         await self._switch.selection.withdraw(live.record.placement.sa_out)
         await self._sleep(self._grace)
         await self._clear(live)
@@ -160,14 +176,28 @@ class SaInstaller:
 
         Sequence numbers and windows are in the switch and go on where they were.
         """
-        handles = await self._keys.install(live.record)
-        entries = self.entries(live.record, handles)
-        changed = (entries.inbound[0], entries.outbound)
-        await self._switch.writer.write(modifies(changed))
-        live.handles, live.entries = handles, entries
+        async with live.changing:
+            if not live.is_leaving:
+                await self._renew_keys(live)
+
+    async def _renew_keys(self, live: LiveSa) -> None:
+        fresh = await self._with_keys(live.record)
+        changed = (fresh.entries.inbound[0], fresh.entries.outbound)
+        try:
+            await self._switch.writer.write(modifies(changed))
+        except BaseException:
+            await self._keys.discard(fresh.handles)
+            raise
+        stale, live.handles, live.entries = live.handles, fresh.handles, fresh.entries
+        await self._keys.discard(stale)
 
     async def readdress(self, live: LiveSa, path: Path) -> None:
         """Send a UDP-encapsulated SA to where its peer is now: one entry changes in place."""
+        async with live.changing:
+            if not live.is_leaving:
+                await self._redirect(live, path)
+
+    async def _redirect(self, live: LiveSa, path: Path) -> None:
         encapsulation = UdpEncapsulation(path.local.port, path.remote.port)
         child = replace(live.record.child, remote=path.remote.host, encapsulation=encapsulation)
         record = replace(live.record, child=child)

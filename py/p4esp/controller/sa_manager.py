@@ -4,22 +4,21 @@ import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
-from p4esp.controller.engine_keys import PairKeys
+from p4esp.controller.engine_keys import ENGINE_ERRORS, PairKeys
 from p4esp.controller.errors import ControllerError, SwitchUnreachableError
 from p4esp.controller.journal import Entry, Journal, Kind
 from p4esp.controller.placement import Placements
 from p4esp.controller.policy import PolicyIds
 from p4esp.controller.pools import PoolExhaustedError
 from p4esp.controller.sa_installer import LiveSa, SaInstaller
-from p4esp.engine.errors import EngineUnavailableError, KeyStoreError
 from p4esp.ike.events import DownReason
 from p4esp.ike.path import Path, UdpAddress
 from p4esp.ipsec.policy import PolicyRule
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.ipsec.selectors import is_subset
-from p4esp.store import SaState, Store
+from p4esp.store import SaRecord, SaState, Store, StoreError
 
-INSTALL_ERRORS = (ControllerError, PoolExhaustedError, KeyStoreError, EngineUnavailableError)
+INSTALL_ERRORS = (ControllerError, PoolExhaustedError, StoreError, *ENGINE_ERRORS)
 
 
 class SaManager:
@@ -58,9 +57,12 @@ class SaManager:
         self._rules = {rule.child: rule for rule in rules if rule.child is not None}
 
     def connect(self, installer: SaInstaller, live: Iterable[LiveSa]) -> None:
-        """The switch is there, with these SAs in it."""
+        """The switch is there, with these SAs in it. Those that ended meanwhile go."""
+        ended = {record.child.spi_in for record in self._records() if _is_ended(record)}
         self._installer = installer
         self.live = {sa.record.child.spi_in: sa for sa in live}
+        for spi_in in ended & self.live.keys():
+            self._start(self._remove(installer, self.live.pop(spi_in)))
 
     def disconnect(self) -> None:
         """The switch is away; removals that are under way are taken up by reconciliation."""
@@ -74,9 +76,9 @@ class SaManager:
         return next((child for child, rule in self._rules.items() if rule.name == name), None)
 
     def serves(self, peer: str, name: str) -> bool:
-        """Whether a child of this configuration is up."""
-        wanted = (peer, name)
-        return any((sa.record.child.peer, sa.record.child.name) == wanted for sa in self._present())
+        """Whether a child of this configuration is up, under an IKE SA that still is."""
+        children = (self.live[spi].record.child for spi in self.negotiated & self.live.keys())
+        return any((child.peer, child.name) == (peer, name) for child in children)
 
     def by_outbound_index(self, sa_out: int) -> LiveSa | None:
         """The SA that sends under an index."""
@@ -98,12 +100,8 @@ class SaManager:
         return True
 
     async def _install(self, child: ChildSaParams, *, send: bool) -> LiveSa:
-        installer = self._connected()
-        rule = self._rule_for(child)
-        live = await installer.install(self._gateway, child, self._ids.of(rule.name), send=send)
-        if not self._keys.holds(live.handles):  # the engine restarted meanwhile
-            await installer.rekeyed_engine(live)
-        return live
+        installer, rule = self._connected(), self._rule_for(child)
+        return await installer.install(self._gateway, child, self._ids.of(rule.name), send=send)
 
     def _connected(self) -> SaInstaller:
         if self._installer is None:
@@ -149,7 +147,7 @@ class SaManager:
         child = live.record.child
         try:
             await installer.remove(live)
-        except ControllerError as error:
+        except (ControllerError, StoreError) as error:
             self._note(Kind.SA_FAILED, child, f"removal is left to reconciliation: {error}")
         else:
             self._note(Kind.SA_REMOVED, child, "")
@@ -164,29 +162,39 @@ class SaManager:
         while self._leaving:
             await asyncio.wait(self._leaving)
 
-    async def registers_lost(self) -> list[ChildSaParams]:
-        """The switch forgot everything: no key is ever used again. Returns the children lost."""
-        records = self._store.sas(self._gateway)
-        for live in self._present():
-            await self._keys.discard(live.handles)
+    def registers_lost(self) -> list[ChildSaParams]:
+        """The switch forgot everything: no key is ever used again, the next sweep removes them.
+
+        Returns the children lost.
+        """
+        records = self._records()
+        self._keys.adopt(())
         self.live.clear()
         self._store.remove_all_sas(self._gateway)
         self._placements.reset()
         return [record.child for record in records]
 
-    async def restore_keys(self, lost: Iterable[int]) -> None:
-        """Give a restarted engine the keys behind lost handles again."""
-        gone = set(lost)
-        affected = [sa for sa in self._present() if gone & {sa.handles.open, sa.handles.seal}]
-        await asyncio.gather(*(self._restore(live) for live in affected))
+    def _records(self) -> list[SaRecord]:
+        return self._store.sas(self._gateway)
+
+    async def restore_keys(self) -> None:
+        """Give the engine each key that a live SA lacks there; raises the first failure, if any."""
+        lacking = [live for live in self._present() if not self._keys.holds(live.handles)]
+        outcomes = await asyncio.gather(*map(self._restore, lacking), return_exceptions=True)
+        for error in filter(None, outcomes):
+            raise error
 
     async def _restore(self, live: LiveSa) -> None:
-        await self._keys.discard(live.handles)
         await self._connected().rekeyed_engine(live)
+        self._note(Kind.KEYS_RESTORED, live.record.child, f"now {live.handles}")
 
     def _note(self, kind: Kind, child: ChildSaParams, text: str) -> None:
         subject = f"{child.peer}/{child.name} {child.spi_in:08x}"
         self._journal.add(Entry(self._gateway, kind, subject, text))
+
+
+def _is_ended(record: SaRecord) -> bool:
+    return record.state is SaState.DELETING
 
 
 def _is_on(child: ChildSaParams, path: Path) -> bool:

@@ -32,3 +32,5 @@ class Surroundings:
     reconnect: float = RECONNECT
     retry: float = 5.0
     health_interval: float = 1.0
+    traffic_interval: float = 10.0
+    """How often IKE is told of inbound traffic, which spares peers liveness checks."""

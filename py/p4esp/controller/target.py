@@ -6,7 +6,7 @@ has to find out what the switch still knows.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -86,9 +86,9 @@ class Session:
         (entry,) = await self._read([fy.P4TableEntry(table, is_default_action=True)])
         return Entry.decode(entry)
 
-    async def read_counter(self, name: str, index: int | None = None) -> dict[int, tuple[int, int]]:
-        """(packets, octets) of one or all cells of an indexed counter."""
-        cells = await self._read([fy.P4CounterEntry(name, index=index)])
+    async def read_counter(self, name: str, indexes: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """(packets, octets) of some cells of an indexed counter."""
+        cells = await self._read([fy.P4CounterEntry(name, index=index) for index in indexes])
         return {cell.index: (cell.packet_count, cell.byte_count) for cell in cells}
 
     async def _read(self, wanted: Sequence[Any]) -> list[Any]:

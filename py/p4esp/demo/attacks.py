@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from p4esp.controller.errors import ControllerError
 from p4esp.controller.numbers import CRYPTO_PORT, Drop
 from p4esp.controller.packets import ETHERTYPE_IPV4, Ethernet, Ipv4
 from p4esp.demo.facts import Attack
@@ -41,8 +42,8 @@ def _send(lab: Lab, payload: bytes = b"attack at dawn") -> None:
     lab.wire.deliver()
 
 
-def _captured(lab: Lab) -> bytes:
-    """An ESP frame of a packet that is delivered as usual."""
+def _captured(lab: Lab) -> bytes | None:
+    """An ESP frame of a packet that is delivered as usual; None when there is none."""
     seen: list[bytes] = []
 
     def tap(frame: bytes) -> bytes:
@@ -53,11 +54,13 @@ def _captured(lab: Lab) -> bytes:
     _send(lab)
     lab.wire.on_wire = lambda frame: frame
     lab.right.host.receive()
-    return next(frame for frame in seen if is_esp(frame))
+    return next((frame for frame in seen if is_esp(frame)), None)
 
 
 def _replay(lab: Lab) -> None:
-    lab.right.device.inject(OUTSIDE, _captured(lab))
+    frame = _captured(lab)
+    if frame is not None:
+        lab.right.device.inject(OUTSIDE, frame)
 
 
 def _flip_bit(lab: Lab) -> None:
@@ -159,7 +162,13 @@ SCENARIOS = (
 
 
 async def carry_out(lab: Lab, scenario: Scenario) -> Attack:
-    """Do it, and say which drop counters moved and what got through."""
+    """Do it, and say which drop counters moved and what got through.
+
+    ControllerError when there is no SA left to attack.
+    """
+    for site in lab.sites:
+        if not lab.gateway(site).sas.live:
+            raise ControllerError(f"{site.plan.name} has no SA any more")
     lab.left.host.receive()
     lab.right.host.receive()
     before = {site.plan.name: counters_of(site, "drops", Drop) for site in lab.sites}

@@ -69,6 +69,13 @@ class Facts:
         """Record whether a claim held."""
         self.checks.append(Check(name, held, detail))
 
+    def give_up(self, reason: str) -> None:
+        """Record that the claims which were not made yet will not be."""
+        made = {check.name for check in self.checks}
+        missing = [name for name in CLAIMS if name not in made]
+        for name in missing:
+            self.check(name, False, reason if name == missing[0] else "not tried")
+
     @property
     def all_held(self) -> bool:
         """Whether every claim that the demonstration must make was made, and held."""

@@ -9,10 +9,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from p4esp.controller.config import ControllerConfig, parse_config
 from p4esp.controller.controller import Controller
+from p4esp.controller.errors import ControllerError
 from p4esp.controller.gateway import Gateway
 from p4esp.controller.journal import Entry, Journal, Kind
 from p4esp.controller.program import Program
@@ -27,6 +28,14 @@ from p4esp.switch.ports.memory import Link
 from p4esp.switch.ports.pcap import PcapWriter
 
 _T = TypeVar("_T")
+TUNNEL_SECONDS: Final = 30.0
+"""How long two gateways may take to agree, on a machine that has much else to do."""
+_LAST_WORDS: Final = 4
+"""Journal entries that tell why they did not."""
+
+
+class LabError(ControllerError):
+    """The lab does not come to where it should; the text ends with the journal's last entries."""
 
 
 class Lab:
@@ -144,17 +153,26 @@ class Lab:
         tasks: set[asyncio.Task[Any]] = {waiting}
         if self._running is not None:
             tasks.add(self._running)
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():
-            return waiting.result()
-        waiting.cancel()
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                return waiting.result()
+        finally:
+            waiting.cancel()
         await self.stop_controller()
-        raise RuntimeError("the controller ended")
+        raise LabError(f"the controller ended; {self._last_words()}")
 
-    async def tunnel_up(self) -> None:
-        """Wait until both sites have a child SA."""
-        for site in self.sites:
-            await self.happened(site, Kind.SA_UP)
+    async def tunnel_up(self, seconds: float = TUNNEL_SECONDS) -> None:
+        """Wait until both sites have a child SA; LabError when that takes too long."""
+        try:
+            async with asyncio.timeout(seconds):
+                for site in self.sites:
+                    await self.happened(site, Kind.SA_UP)
+        except TimeoutError:
+            raise LabError(f"no tunnel after {seconds:g} s; {self._last_words()}") from None
+
+    def _last_words(self) -> str:
+        return "; ".join(str(entry) for entry in self.journal.entries[-_LAST_WORDS:])
 
 
 @asynccontextmanager

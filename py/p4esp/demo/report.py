@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from p4esp.demo.facts import Facts
@@ -100,7 +101,8 @@ class Report:
     def _print_checks(self, facts: Facts) -> None:
         for check in facts.checks[self._checks :]:
             mark = "[green]ok[/]" if check.held else "[red]FAILED[/]"
-            self._console.print(f"{mark}  {check.name}: {check.detail}", highlight=False)
+            text = f"{check.name}: {escape(check.detail)}"
+            self._console.print(f"{mark}  {text}", highlight=False)
         self._checks = len(facts.checks)
         self._console.print()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from p4esp.controller.errors import ControllerError
 from p4esp.controller.numbers import Drop
 from p4esp.controller.program import Program
 from p4esp.controller.reconcile import SA_TABLES
@@ -22,6 +23,8 @@ from p4esp.switch.ports.pcap import PcapWriter
 from p4esp.switch.trace import Recorder, TableApplied
 
 PACKETS: Final = 1000
+PATIENCE: Final = 8.0
+"""Seconds to wait for the tunnel; the whole demonstration takes ten at most."""
 CHANGE: Final = Change(esp=("aes256gcm16-noesn",))
 """Without ESN, because Wireshark 4.0 does not know the high half that the ICV covers then."""
 _MESSAGES: Final = (TraceKind.SENT, TraceKind.RECEIVED)
@@ -30,7 +33,9 @@ Step = Callable[[str, Facts], None]
 """Told after each step: its name, and the facts so far."""
 
 
-async def demonstrate(program: Program, directory: Path, seed: int, step: Step) -> Facts:
+async def demonstrate(
+    program: Program, directory: Path, seed: int, step: Step, change: Change = CHANGE
+) -> Facts:
     """Run everything once; the wire and its keys are left in `directory`."""
     started = time.perf_counter()
     facts = Facts()
@@ -38,12 +43,23 @@ async def demonstrate(program: Program, directory: Path, seed: int, step: Step) 
     keys = KeyLog()
     with (directory / "wire.pcap").open("wb") as capture:
         pcap = PcapWriter(capture, time.time_ns)
-        async with running_lab(program, CHANGE, pcap=pcap, export_keys=keys.ike_keys) as lab:
-            await _Demonstration(lab, facts, step, random.Random(seed)).run(keys)
+        async with running_lab(program, change, pcap=pcap, export_keys=keys.ike_keys) as lab:
+            trouble = await _trouble_of(_Demonstration(lab, facts, step, random.Random(seed)), keys)
     _leave_files(facts, directory, keys)
+    if trouble:
+        facts.give_up(trouble)
     facts.seconds = round(time.perf_counter() - started, 2)
     step("files", facts)
     return facts
+
+
+async def _trouble_of(demonstration: "_Demonstration", keys: KeyLog) -> str:
+    """Run all steps; why they could not all be done, or nothing."""
+    try:
+        await demonstration.run(keys)
+    except ControllerError as error:
+        return str(error)
+    return ""
 
 
 def _leave_files(facts: Facts, directory: Path, keys: KeyLog) -> None:
@@ -74,7 +90,7 @@ class _Demonstration:
 
     async def _tunnel(self, keys: KeyLog) -> None:
         started = time.monotonic()
-        await self._lab.tunnel_up()
+        await self._lab.tunnel_up(PATIENCE)
         for site in self._lab.sites:
             for live in self._lab.gateway(site).sas.live.values():
                 keys.child(live.record.child)

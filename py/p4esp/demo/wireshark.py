@@ -37,7 +37,8 @@ class KeyLog:
         directory.mkdir(parents=True, exist_ok=True)
         files = {"ikev2_decryption_table": self.ike, "esp_sa": self.esp}
         for name, lines in files.items():
-            (directory / name).touch(mode=0o600)
+            (directory / name).unlink(missing_ok=True)  # a file that exists keeps its mode
+            (directory / name).touch(mode=0o600, exist_ok=False)
             (directory / name).write_text("".join(f"{line}\n" for line in lines))
         return [directory / name for name in files]
 

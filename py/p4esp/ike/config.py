@@ -91,6 +91,10 @@ class Settings:
     """A responder forgets an IKE SA that is not authenticated by then."""
     linger: float = 10.0
     """A closed IKE SA still answers retransmissions of the last request for so long."""
+    cookie_threshold: int = 16
+    """Half-open IKE SAs from which on initiators must show a cookie (RFC 7296 2.6). Lower than the
+    limits below, so that nobody fills them under another's address.
+    """
     max_half_open: int = 1000
     max_half_open_per_source: int = 32
     max_init_size: int = 4096

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from p4esp.ike.codec.header import Header, parse_header
-from p4esp.ike.codec.message import encode_clear
+from p4esp.ike.codec.message import encode_clear, parse_message
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.config import PeerConfig, PeerLookup
 from p4esp.ike.constants import NO_SPI, VERSION, ExchangeType, NotifyType
+from p4esp.ike.cookies import Cookies
 from p4esp.ike.errors import CommandError, ParseError
 from p4esp.ike.events import (
     ChildDown,
@@ -41,6 +42,7 @@ class Drop(StrEnum):
     UNKNOWN_SPI = "no IKE SA has this SPI"
     NOT_AN_OPENING = "responder SPI is zero, but this is no IKE_SA_INIT request"
     TOO_LARGE = "IKE_SA_INIT request exceeds the size limit"
+    NO_COOKIE = "many IKE SAs are half-open, and it has no cookie of ours"
     HALF_OPEN_LIMIT = "too many half-open IKE SAs"
     SOURCE_LIMIT = "too many half-open IKE SAs from this source"
     NO_PEER = "no peer is configured for these addresses"
@@ -74,6 +76,7 @@ class IkeEndpoint:
         self._children: dict[int, bytes] = {}
         self._by_peer: defaultdict[_IdPair, set[bytes]] = defaultdict(set)
         self._half_open = HalfOpen(env.settings)
+        self._cookies = Cookies(env.random)
         self._replies = RateLimit(env.settings.unprotected_replies, now)
         self._timers: list[tuple[float, bytes]] = []
         self._outbox: list[Datagram] = []
@@ -149,24 +152,34 @@ class IkeEndpoint:
 
     def _admit(self, key: InitKey, message: bytes, path: Path, now: float) -> _Entry | None:
         """A new IKE SA for an IKE_SA_INIT request, unless a limit or the lookup says no."""
-        refusal = self._admission_refusal(message, path)
+        candidates = self._peers(path)
+        refusal = self._admission_refusal(message, path, now) if candidates else Drop.NO_PEER
         if refusal is not None:
             self._drop(refusal, path, now)
-            return None
-        candidates = self._peers(path)
-        if not candidates:
-            self._drop(Drop.NO_PEER, path, now)
             return None
         sa = IkeSa.respond(self._env, candidates, path, now, key.spi_i)
         self._half_open.add(key, sa.own_spi)
         return self._enter(sa, key)
 
-    def _admission_refusal(self, message: bytes, path: Path) -> Drop | None:
+    def _admission_refusal(self, message: bytes, path: Path, now: float) -> Drop | None:
         if len(message) > self._env.settings.max_init_size:
             return Drop.TOO_LARGE
+        if self._half_open.needs_cookie and (refusal := self._cookie_refusal(message, path, now)):
+            return refusal
         if self._half_open.full:
             return Drop.HALF_OPEN_LIMIT
         return Drop.SOURCE_LIMIT if self._half_open.source_full(path) else None
+
+    def _cookie_refusal(self, message: bytes, path: Path, now: float) -> Drop | None:
+        """No state is kept and nothing is computed for who only claims an address."""
+        try:
+            opening = parse_message(message)
+            if self._cookies.is_shown(opening, path, now):
+                return None
+            self._send(self._cookies.demand(opening, path, now), path)
+        except ParseError:
+            return Drop.MALFORMED
+        return Drop.NO_COOKIE
 
     def _enter(self, sa: IkeSa, key: InitKey | None = None) -> _Entry:
         entry = _Entry(sa, init_key=key)

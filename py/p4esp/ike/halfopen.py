@@ -37,6 +37,11 @@ class HalfOpen:
         return len(self._waiting)
 
     @property
+    def needs_cookie(self) -> bool:
+        """Whether a request without a cookie leaves no state any more."""
+        return len(self._waiting) >= self._settings.cookie_threshold
+
+    @property
     def full(self) -> bool:
         """Whether the limit over all sources is reached."""
         return len(self._waiting) >= self._settings.max_half_open

@@ -1,7 +1,8 @@
 """The store: SQLite in WAL mode, one file, one writer.
 
 Every method commits before it returns, with `synchronous=FULL`, so that what the caller does
-next (write to a switch, say) never happens without its record.
+next (write to a switch, say) never happens without its record. StoreError is all that any of them
+raises for a file that cannot be read or written.
 """
 
 import json
@@ -9,11 +10,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from p4esp.store.records import Placement, SaRecord, SaState, child_from, facts_of, secret_of
 from p4esp.store.sealing import Sealer, StoreError
 
+PATIENCE: Final = 2.0
+"""Seconds to wait for the file of a controller that is ending."""
 SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
 CREATE TABLE boot (gateway TEXT PRIMARY KEY, boot_id TEXT NOT NULL);
@@ -34,17 +37,31 @@ CREATE TABLE sa (
 class Store:
     """Records of all gateways of one controller. `path` None keeps them in memory."""
 
-    def __init__(self, path: Path | None, sealer: Sealer) -> None:
+    def __init__(self, path: Path | None, sealer: Sealer, patience: float = PATIENCE) -> None:
+        """StoreError for a file that is no store of this version, or stays another controller's
+        for `patience` seconds.
+        """
         self._sealer = sealer
-        try:
-            self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._open_schema()
-        except sqlite3.Error as error:
-            raise StoreError(f"{path}: {error}") from None
+        self._name = str(path or "the store in memory")
+        with self._faults():
+            if path is not None:
+                path.touch(mode=0o600)
+                path.chmod(0o600)  # a file that was there keeps its mode otherwise
+            self._db = sqlite3.connect(path or ":memory:", patience, isolation_level=None)
+            self._open()
 
-    def _open_schema(self) -> None:
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{self._name}: {error}") from None
+
+    def _open(self) -> None:
+        """Lock the file for as long as it is open: generations and policy ids have one owner."""
+        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version == 0:
             script = f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
@@ -59,42 +76,45 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._faults(), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
             yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with self._faults():
+            return self._db.execute(query, values).fetchall()
+
+    def _change(self, query: str, *values: object) -> None:
+        with self._faults():
+            self._db.execute(query, values)
 
     # The boot id that was written to a switch after its pipeline.
 
     def boot_id(self, gateway: str) -> int | None:
         """The boot id this controller gave a gateway's switch last; None: never any."""
-        row = self._db.execute("SELECT boot_id FROM boot WHERE gateway=?", (gateway,)).fetchone()
-        return int(row[0], 16) if row else None
+        rows = self._rows("SELECT boot_id FROM boot WHERE gateway=?", gateway)
+        return int(rows[0][0], 16) if rows else None
 
     def set_boot_id(self, gateway: str, boot_id: int) -> None:
         """Record a boot id, before it is written to the switch."""
-        self._db.execute("INSERT OR REPLACE INTO boot VALUES (?, ?)", (gateway, f"{boot_id:016x}"))
+        self._change("INSERT OR REPLACE INTO boot VALUES (?, ?)", gateway, f"{boot_id:016x}")
 
     # Policy ids: the same rule keeps its number across policy versions.
 
     def policy_ids(self, gateway: str) -> dict[str, int]:
         """Policy id by rule name."""
-        rows = self._db.execute("SELECT rule, id FROM policy WHERE gateway=?", (gateway,))
-        return dict(rows.fetchall())
+        return dict(self._rows("SELECT rule, id FROM policy WHERE gateway=?", gateway))
 
     def add_policy_id(self, gateway: str, rule: str, policy_id: int) -> None:
         """Record the id of a rule."""
-        self._db.execute("INSERT INTO policy VALUES (?, ?, ?)", (gateway, rule, policy_id))
+        self._change("INSERT INTO policy VALUES (?, ?, ?)", gateway, rule, policy_id)
 
     # Generations outlive the SAs that had them.
 
     def generations(self, gateway: str, direction: str) -> dict[int, int]:
         """The last generation of each SA index; `direction` is "in" or "out"."""
         query = "SELECT sa, generation FROM generation WHERE gateway=? AND direction=?"
-        return dict(self._db.execute(query, (gateway, direction)).fetchall())
+        return dict(self._rows(query, gateway, direction))
 
     # Security associations.
 
@@ -110,29 +130,28 @@ class Store:
             db.executemany("INSERT OR REPLACE INTO generation VALUES (?, ?, ?, ?)", rows)
 
     def set_state(self, gateway: str, spi_in: int, state: SaState) -> None:
-        """Record how far an SA is; KeyError for an unknown one."""
+        """Record how far an SA is; an unknown one is ignored."""
         query = "UPDATE sa SET state=? WHERE gateway=? AND spi_in=?"
-        if self._db.execute(query, (state.value, gateway, spi_in)).rowcount != 1:
-            raise KeyError(f"{gateway} has no SA {spi_in:08x}")
+        self._change(query, state.value, gateway, spi_in)
 
     def change_sa(self, record: SaRecord) -> None:
         """Record that a known SA's parameters have changed."""
         query = "UPDATE sa SET facts=? WHERE gateway=? AND spi_in=?"
         facts = json.dumps(facts_of(record))
-        self._db.execute(query, (facts, record.gateway, record.child.spi_in))
+        self._change(query, facts, record.gateway, record.child.spi_in)
 
     def remove_sa(self, gateway: str, spi_in: int) -> None:
         """Forget an SA, keys included; an unknown one is ignored."""
-        self._db.execute("DELETE FROM sa WHERE gateway=? AND spi_in=?", (gateway, spi_in))
+        self._change("DELETE FROM sa WHERE gateway=? AND spi_in=?", gateway, spi_in)
 
     def remove_all_sas(self, gateway: str) -> None:
         """Forget all SAs of a gateway: its registers are gone."""
-        self._db.execute("DELETE FROM sa WHERE gateway=?", (gateway,))
+        self._change("DELETE FROM sa WHERE gateway=?", gateway)
 
     def sas(self, gateway: str) -> list[SaRecord]:
         """All SAs of a gateway; StoreError when their keys do not open."""
         query = "SELECT spi_in, state, policy, facts, sealed_keys FROM sa WHERE gateway=?"
-        return [self._record(gateway, row) for row in self._db.execute(query, (gateway,))]
+        return [self._record(gateway, row) for row in self._rows(query, gateway)]
 
     def _row(self, record: SaRecord) -> tuple[object, ...]:
         sealed = self._sealer.seal(secret_of(record.child), record.identity.encode())

@@ -8,6 +8,7 @@ is moved to another SA does not open.
 
 import os
 import stat
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
@@ -37,9 +38,12 @@ class Sealer:
     @classmethod
     def from_file(cls, path: Path) -> Self:
         """Use the key in a file; a missing file is made, with mode 0600."""
-        if not path.exists():
-            _create(path, os.urandom(KEY_SIZE))
-        return cls(_read(path))
+        try:
+            if not path.exists():
+                _create(path, os.urandom(KEY_SIZE))
+            return cls(_read(path))
+        except OSError as error:
+            raise KeyFileError(f"key file {path}: {error.strerror}") from None
 
     def seal(self, secret: bytes, identity: bytes) -> bytes:
         """Encrypt a secret that belongs to `identity`."""
@@ -58,11 +62,16 @@ class Sealer:
 
 
 def _create(path: Path, key: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
+    """Complete or not at all: a crash leaves no file of the final name that is cut short."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    finally:
+        os.unlink(draft)
 
 
 def _read(path: Path) -> bytes:

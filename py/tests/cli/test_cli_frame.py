@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 from lab_helpers import PROGRAM, passes
 
+from p4esp.cli.failures import one_line
 from p4esp.cli.main import COMMANDS
 from p4esp.demo.lab import running_lab
+from p4esp.store import StoreError
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -72,7 +76,8 @@ def test_a_bad_configuration_is_told_line_by_line(tmp_path: Path) -> None:
 def test_a_good_configuration_passes_the_check(tmp_path: Path) -> None:
     good = tmp_path / "good.toml"
     good.write_text(
-        '[gateways.left]\naddress = "127.0.0.1:9559"\n[[gateways.left.interfaces]]\n'
+        '[gateways.left]\naddress = "127.0.0.1:9559"\nengine = "engine.sock"\n'
+        "[[gateways.left.interfaces]]\n"
         'port = 0\nrole = "protected"\nmac = "02:00:00:00:00:01"\n'
     )
     done = p4esp("up", "--check", str(good))
@@ -90,6 +95,44 @@ def test_outside_the_repository_the_missing_artefacts_are_named(tmp_path: Path) 
     done = p4esp("demo", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("p4esp demo: no p4src/")
+    assert done.stdout == "", "nothing is announced that cannot be done"
+
+
+def test_the_demo_wants_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "afile").touch()
+    done = p4esp("demo", "--output", "afile", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "'--output': dir 'afile' is a file" in done.stderr
+
+
+def test_a_metrics_port_in_use_is_told_with_its_key(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = tmp_path / "a.toml"
+        config.write_text(
+            f"metrics_port = {port}\n[gateways.left]\n"
+            'address = "127.0.0.1:1"\nengine = "engine.sock"\n'
+            '[[gateways.left.interfaces]]\nport = 0\nrole = "protected"\n'
+            'mac = "02:00:00:00:00:01"\n'
+        )
+        done = p4esp("up", str(config))
+    assert done.returncode == 1
+    expected = f"p4esp up: metrics_port: {port}: Address already in use; accepted: a free TCP port"
+    assert done.stderr.splitlines() == [expected]
+
+
+def test_what_fails_in_one_task_of_many_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    inner = ExceptionGroup("tasks", [StoreError("p4esp.db: disk full")])
+    with pytest.raises(typer.Exit), one_line("up"):
+        raise ExceptionGroup("tasks", [inner, StoreError("p4esp.db: disk full")])
+    assert capsys.readouterr().err == "p4esp up: p4esp.db: disk full\n"
+
+
+def test_what_nobody_foresaw_is_not_made_to_look_foreseen() -> None:
+    with pytest.raises(ExceptionGroup), one_line("up"):
+        raise ExceptionGroup("tasks", [StoreError("disk full"), KeyError(64)])
 
 
 async def test_a_running_switch_can_be_looked_at_without_disturbing_its_controller() -> None:

@@ -43,11 +43,16 @@ LEFT_KEY = "gateways.left"
 @pytest.mark.parametrize(
     ("key", "value", "where", "accepted"),
     [
-        ("gateways.left.address", "nowhere", "gateways.left.address", "pattern"),
+        ("gateways.left.address", "nowhere", "gateways.left.address", "such as 127.0.0.1:9559"),
+        ("gateways.left.address", "127.0.0.1:99999", "gateways.left.address", "port of 1..65535"),
         ("gateways.left.address", None, "gateways.left.address", "is missing"),
         ("gateways.left.adress", "x:1", "gateways.left.adress", "unknown key; accepted: address,"),
         ("gateways.left.interfaces.0.role", "safe", "interfaces.0.role", "'protected' or 'unpro"),
         ("gateways.left.interfaces.0.mac", "02:00", "interfaces.0.mac", "such as 02:00:00:00"),
+        ("gateways.left.interfaces.0.mac", "zz:00:00:00:00:01", "interfaces.0.mac", "such as 02:0"),
+        ("gateways.left.interfaces.0.addresses", ["10.1"], "addresses.0", "such as 10.1.0.1/16"),
+        ("gateways.left.peers.0.local_id", None, "peers.0.local_id", "missing; accepted: Our iden"),
+        ("gateways.left.peers.0.remote", "right", "peers.0.remote", "such as 192.0.2.1"),
         ("gateways.left.interfaces.0.mac", "03:00:00:00:00:01", "interfaces.0.mac", "even first"),
         ("gateways.left.interfaces.0.port", 510, "interfaces.0", "accepted: 0..508"),
         ("gateways.left.interfaces.1.port", 0, LEFT_KEY, "interface 0.0 occurs twice"),
@@ -108,7 +113,93 @@ def test_a_missing_file_and_broken_toml_are_told_by_name(tmp_path: Path) -> None
 def test_a_key_file_of_a_peer_is_read_without_its_line_end(tmp_path: Path) -> None:
     secret = tmp_path / "psk"
     secret.write_text("from a file\n")
+    secret.chmod(0o600)
     data = changed("gateways.left.peers.0.psk", None)
-    data["gateways"]["left"]["peers"][0]["psk_file"] = str(secret)
-    gateway = parse_config(data, "good.toml").gateways["left"]
+    data["gateways"]["left"]["peers"][0]["psk_file"] = "psk"
+    gateway = parse_config(data, "good.toml", tmp_path).gateways["left"]
     assert gateway.peers[0].config().psk == b"from a file"
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "accepted"),
+    [
+        (None, 0, "No such file or directory; accepted: a readable file"),
+        (b"", 0o600, "0 octets; accepted: at least 8"),
+        (b"short\n\n\n\n", 0o600, "5 octets; accepted: at least 8"),
+        (b"long enough", 0o644, "mode 0644 lets others read the key; accepted: 0600"),
+        (bytes(5000), 0o600, "accepted: a file of at most 4096 octets"),
+    ],
+)
+def test_a_key_file_that_is_no_secret_is_refused(
+    tmp_path: Path, content: bytes | None, mode: int, accepted: str
+) -> None:
+    secret = tmp_path / "psk"
+    if content is not None:
+        secret.write_bytes(content)
+        secret.chmod(mode)
+    data = changed("gateways.left.peers.0.psk", None)
+    data["gateways"]["left"]["peers"][0]["psk_file"] = "psk"
+    with pytest.raises(ConfigError) as caught:
+        parse_config(data, "bad.toml", tmp_path)
+    where = "bad.toml: gateways.left.peers.0.psk_file: "
+    assert str(caught.value) == f"{where}{secret}: {accepted}"
+
+
+def test_a_file_must_name_an_engine_for_each_gateway(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(
+        '[gateways.left]\naddress = "127.0.0.1:9559"\n[[gateways.left.interfaces]]\n'
+        'port = 0\nrole = "protected"\nmac = "02:00:00:00:00:01"\n'
+    )
+    with pytest.raises(ConfigError, match=r"a\.toml: gateways\.left\.engine: is missing; accepted"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [("engine", "/run/engine.sock", "engine"), ("address", "127.0.0.1:9559", "switch")],
+)
+def test_gateways_share_neither_switch_nor_engine(key: str, value: str, what: str) -> None:
+    data = deepcopy(GOOD)
+    data["gateways"]["other"] = deepcopy(data["gateways"]["left"])
+    data["gateways"]["other"]["address"] = "127.0.0.1:9560"
+    for gateway in data["gateways"].values():
+        gateway[key] = value
+    with pytest.raises(ConfigError, match=f"{what} .*occurs twice"):
+        parse_config(data, "bad.toml")
+
+
+def test_a_child_carries_the_traffic_of_one_rule() -> None:
+    data: Any = deepcopy(GOOD)
+    policies = data["gateways"]["left"]["policies"]
+    policies.append(policies[0] | {"name": "again"})
+    with pytest.raises(ConfigError, match="protect policy of child right/net occurs twice"):
+        parse_config(data, "bad.toml")
+
+
+def test_a_rule_asks_no_more_of_its_child_than_it_carries() -> None:
+    data = changed("gateways.left.policies.0.remote", ["10.0.0.0/8"])
+    expected = r"remote 10\.0\.0\.0/8 is more than child .* accepted: within 10\.2\.0\.0/16"
+    with pytest.raises(ConfigError, match=expected):
+        parse_config(data, "bad.toml")
+
+
+def test_a_refused_item_is_not_told_again_as_a_list_that_is_too_short() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(changed("gateways.left.interfaces", [{"port": 1}]), "bad.toml")
+    assert "at least 1" not in str(caught.value)
+
+
+def test_the_name_of_a_gateway_is_told_what_it_may_be() -> None:
+    data = {"gateways": {"no good": GOOD["gateways"]["left"]}}
+    expected = "gateways.no good: 'no good': accepted: 1 to 64 letters"
+    with pytest.raises(ConfigError, match=expected):
+        parse_config(data, "bad.toml")
+
+
+def test_liveness_is_checked_unless_it_is_switched_off() -> None:
+    (asked,) = parse_config(GOOD, "good.toml").gateways["left"].peers
+    (silent,) = (
+        parse_config(changed("gateways.left.peers.0.dpd_delay", 0), "x").gateways["left"].peers
+    )
+    assert (asked.config().dpd_delay, silent.config().dpd_delay) == (30, None)

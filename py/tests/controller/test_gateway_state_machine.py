@@ -1,16 +1,19 @@
 """Whatever restarts, whenever: no invariant breaks, and traffic comes back.
 
 Rules install (by bringing children up), rekey by hand, delete, crash and restart switch, engine and
-controller, hold packets in the engine across all that, and replay what was on the wire. After each
-of them both gateways must agree on their SAs and carry packets; in the end every packet, nonce,
-window and counter is held against the invariants of design section 2.
+controller, break the P4Runtime stream, hold packets in the engine across all that, and replay what
+was on the wire. The controller dies at a certain call in the middle of a rekey, the engine at a
+certain one while it gets its keys back. After each of them both gateways must agree on their SAs
+and carry packets; in the end every packet, nonce, window and counter is held against the invariants
+of design section 2.
 """
 
 import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -19,6 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from lab_helpers import PROGRAM, delivered, drops, host_frame, sa_tables
 
 from p4esp.controller.entries import Entry
+from p4esp.controller.errors import SwitchUnreachableError
 from p4esp.controller.journal import Entry as Note
 from p4esp.controller.journal import Kind
 from p4esp.controller.numbers import CRYPTO_PORT
@@ -28,12 +32,17 @@ from p4esp.demo.site import LabEngine, Site
 from p4esp.demo.traffic import is_esp
 from p4esp.demo.watch import Watch
 from p4esp.engine.datapath import SealEvent
+from p4esp.engine.errors import EngineUnavailableError
 
 BUDGET = 20.0
-"""Seconds after which further steps are skipped."""
+"""Seconds, from the first example on, after which further steps are skipped."""
+LEAST = 12
+"""Steps that the budget must suffice for."""
 PATIENCE = 20.0
 """Seconds in which every step must settle, on a busy machine too."""
-STARTED = time.monotonic()
+
+Call = Callable[..., Coroutine[Any, Any, Any]]
+Act = Callable[..., Coroutine[Any, Any, None]]
 
 sides = st.sampled_from([0, 1])
 
@@ -43,8 +52,68 @@ def same_guard_secret(count: int) -> bytes:
     return bytes(32) if count == 32 else os.urandom(count)
 
 
+class CallPoint:
+    """One call of many, counted from 0, at which something else happens."""
+
+    def __init__(self, number: int) -> None:
+        self._left = number
+        self.reached = False
+
+    @contextmanager
+    def watching(self, *methods: tuple[Any, str], act: Act) -> Iterator[None]:
+        """Count the calls of some objects' methods."""
+        for owner, name in methods:
+            setattr(owner, name, self._counted(getattr(owner, name), act))
+        try:
+            yield
+        finally:
+            for owner, name in methods:
+                setattr(owner, name, getattr(owner, name).original)
+
+    def _counted(self, call: Call, act: Act) -> Call:
+        async def counted(*arguments: Any) -> Any:
+            self._left -= 1
+            self.reached = self.reached or self._left < 0
+            return await (act(call, *arguments) if self._left == -1 else call(*arguments))
+
+        counted.original = call  # type: ignore[attr-defined]
+        return counted
+
+    @staticmethod
+    async def stop(call: Call, *arguments: Any) -> None:
+        """The caller never gets any further."""
+        await asyncio.Event().wait()
+
+    @staticmethod
+    async def stop_after(call: Call, *arguments: Any) -> None:
+        """The call is carried out, but the caller does not live to hear of it."""
+        await call(*arguments)
+        await asyncio.Event().wait()
+
+    @staticmethod
+    async def refuse(call: Call, *arguments: Any) -> None:
+        raise EngineUnavailableError("it fails once")
+
+
+class Budget:
+    """What all examples of the test may take together, and what they have done."""
+
+    def __init__(self) -> None:
+        self.end: float | None = None
+        self.steps: Counter[str] = Counter()
+
+    def start(self) -> None:
+        self.end = self.end or time.monotonic() + BUDGET
+
+    @property
+    def is_left(self) -> bool:
+        return time.monotonic() < (self.end or 0.0)
+
+
 class GatewayMachine(RuleBasedStateMachine):
     """Drives a lab; see the module's text."""
+
+    budget = Budget()
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,8 +128,9 @@ class GatewayMachine(RuleBasedStateMachine):
         self.lab: Lab | None = None
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        if time.monotonic() - STARTED < BUDGET:
+        if self.budget.is_left:
             self._finish(work)
+            self.budget.steps[work.__qualname__] += 1
         else:
             work.close()
 
@@ -81,6 +151,7 @@ class GatewayMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
+        self.budget.start()
         self.lab = Lab(PROGRAM, Change())
         for site in self.lab.sites:
             site.engine = LabEngine(same_guard_secret)
@@ -195,28 +266,61 @@ class GatewayMachine(RuleBasedStateMachine):
 
         self.run(work())
 
-    @rule(side=sides, rekeying=st.booleans(), pause=st.floats(0, 0.03))
-    def crash_controller(self, side: int, rekeying: bool, pause: float) -> None:
-        """Perhaps in the middle of a rekey."""
+    @rule(side=sides, call=st.integers(0, 20), done=st.booleans())
+    def crash_controller_in_a_rekey(self, side: int, call: int, done: bool) -> None:
+        """Before or after a certain call to the switch or the engine; after the last: at rest."""
 
         async def work() -> None:
-            gateway = self.lab.gateway(self.lab.sites[side])
-            if rekeying:
-                gateway.rekey_child(next(iter(gateway.sas.live)))
-                await asyncio.sleep(pause)
-            await self.lab.stop_controller()
-            self.lab.start_controller()
-            for site in self.lab.sites:
-                await self.lab.happened(site, Kind.READY)
-            await self.lab.tunnel_up()
+            site = self.lab.sites[side]
+            point = CallPoint(call)
+            gateway = self.lab.gateway(site)
+            channels = ((gateway.link.writer, "_send"), (gateway.link.state, "_send"))
+            engine = ((site.engine, "install"), (site.engine, "remove"))
+            with point.watching(*channels, *engine, act=point.stop_after if done else point.stop):
+                old = next(iter(gateway.sas.live))
+                gateway.rekey_child(old)
+                while old in gateway.sas.live and not point.reached:
+                    await asyncio.sleep(0)
+                await self.lab.stop_controller()
+            await self._controller_again(self.lab)
+
+        self.run(work())
+
+    async def _controller_again(self, lab: Lab) -> None:
+        lab.start_controller()
+        for site in lab.sites:
+            await lab.happened(site, Kind.READY)
+        await lab.tunnel_up()
+        await self._settled(lab)
+
+    @rule(side=sides, deleting=st.booleans())
+    def lose_the_stream(self, side: int, deleting: bool) -> None:
+        """Perhaps while the peer deletes the SA."""
+
+        async def work() -> None:
+            here, there = (self.lab.gateway(self.lab.sites[i]) for i in (side, 1 - side))
+            if deleting:
+                there.delete_child(next(iter(there.sas.live)))
+            here.link.session.end(SwitchUnreachableError("the stream ended"))
+            await self.lab.journal.next(
+                lambda entry: entry.gateway == here.name and entry.kind is Kind.READY
+            )
             await self._settled(self.lab)
 
         self.run(work())
 
-    @rule(side=sides)
-    def restart_engine(self, side: int) -> None:
+    @rule(side=sides, failing=st.integers(0, 3))
+    def restart_engine(self, side: int, failing: int) -> None:
+        """It may fail once while it gets its keys back."""
+
         async def work() -> None:
-            self.lab.sites[side].engine.restart()
+            engine = self.lab.sites[side].engine
+            point = CallPoint(failing)
+            with point.watching((engine, "install"), (engine, "health"), act=point.refuse):
+                engine.restart()
+                await self._settled(self.lab)
+                while not point.reached:
+                    await asyncio.sleep(0.01)
             await self._settled(self.lab)
 
         self.run(work())
@@ -315,7 +419,14 @@ class GatewayMachine(RuleBasedStateMachine):
             await self.lab.stop()
 
 
-TestGatewayStateMachine = GatewayMachine.TestCase
+class TestGatewayStateMachine(GatewayMachine.TestCase):
+    """The machine, and that it was not idle."""
+
+    def tearDown(self) -> None:
+        steps = GatewayMachine.budget.steps
+        assert sum(steps.values()) >= LEAST, f"{BUDGET:g} s were enough for {dict(steps)} only"
+
+
 TestGatewayStateMachine.settings = settings(
     max_examples=6,
     stateful_step_count=10,

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from p4esp.controller.placement import Placements
 from p4esp.controller.pools import (
     CellPool,
     Generations,
@@ -13,6 +14,7 @@ from p4esp.controller.pools import (
     SpiPool,
     cells_for,
 )
+from p4esp.store import Sealer, Store
 
 SIZE = 64
 
@@ -88,6 +90,59 @@ TestCellPool = CellPoolMachine.TestCase
 TestCellPool.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 
+class IndexPoolMachine(RuleBasedStateMachine):
+    """No index is handed out twice, and a pool is exhausted only when all of them are in use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = IndexPool("indexes", 8)
+        self.held: set[int] = set()
+
+    @rule()
+    def acquire(self) -> None:
+        if len(self.held) == 8:
+            with pytest.raises(PoolExhaustedError):
+                self.pool.acquire()
+        else:
+            index = self.pool.acquire()
+            assert index in set(range(8)) - self.held
+            self.held.add(index)
+
+    @rule(index=st.integers(0, 7))
+    def reserve(self, index: int) -> None:
+        if index in self.held:
+            with pytest.raises(ValueError, match="in use"):
+                self.pool.reserve(index)
+        else:
+            self.pool.reserve(index)
+            self.held.add(index)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        index = data.draw(st.sampled_from(sorted(self.held)))
+        self.held.remove(index)
+        self.pool.release(index)
+
+    @invariant()
+    def counts(self) -> None:
+        assert len(self.pool) == len(self.held)
+
+
+TestIndexPool = IndexPoolMachine.TestCase
+TestIndexPool.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_an_index_reserved_ahead_and_released_is_handed_out_once() -> None:
+    """A controller that took over has reserved indexes it never handed out itself."""
+    pool = IndexPool("indexes", 4)
+    pool.reserve(2)
+    pool.release(2)
+    assert sorted(pool.acquire() for _ in range(4)) == [0, 1, 2, 3]
+    with pytest.raises(PoolExhaustedError):
+        pool.acquire()
+
+
 def test_an_index_comes_back_as_late_as_possible() -> None:
     pool = IndexPool("indexes", 4)
     taken = [pool.acquire() for _ in range(2)]
@@ -111,6 +166,17 @@ def test_a_recycled_index_can_be_reserved() -> None:
     pool.release(pool.acquire())
     pool.reserve(0)
     assert pool.acquire() == 1
+
+
+def test_a_place_of_before_a_reset_frees_nothing_of_those_that_came_after() -> None:
+    placements = Placements(Store(None, Sealer(bytes(32))), "left", lambda _: 256)
+    old = placements.acquire(64)
+    placements.reset()
+    new = placements.acquire(64)
+    placements.release(old)
+    assert (new.sa_in, new.cell_base) == (old.sa_in, old.cell_base)
+    assert placements.cells_used == new.cells
+    assert placements.acquire(64).space_out != new.space_out
 
 
 def test_generations_repeat_only_after_256_lives() -> None:

@@ -206,7 +206,9 @@ async def test_a_restarted_engine_changes_two_entries_in_place() -> None:
     bench.events.clear()
     bench.engine = Engine()
     await bench.installer.rekeyed_engine(live)
-    assert bench.events == ["key OPEN", "key SEAL", "modify sa_in", "modify sa_out"]
+    written = ["key OPEN", "key SEAL", "modify sa_in", "modify sa_out"]
+    assert bench.events == [*written, "key removed", "key removed"]
+    assert bench.engine.key_count == 2
     changed = set(before.outbound.args) - set(live.entries.outbound.args)
     assert {name for name, _ in changed} == {"key"}
 

@@ -1,6 +1,7 @@
 """The demonstration keeps its promises, and would notice if one were broken."""
 
 import asyncio
+import io
 import json
 import os
 import shutil
@@ -11,12 +12,17 @@ from pathlib import Path
 
 import pytest
 from lab_helpers import PROGRAM
+from rich.console import Console
 
+from p4esp.demo import run
 from p4esp.demo.attacks import SCENARIOS, carry_out, is_repelled
 from p4esp.demo.facts import CLAIMS, Facts
 from p4esp.demo.lab import running_lab
+from p4esp.demo.plan import Change
+from p4esp.demo.report import Report
 from p4esp.demo.run import PACKETS, demonstrate
 from p4esp.demo.site import LabEngine
+from p4esp.demo.wireshark import KeyLog
 
 TSHARK = shutil.which("tshark")
 
@@ -89,7 +95,7 @@ def tshark(directory: Path, *arguments: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-@pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")
+@pytest.mark.skipif(TSHARK is None, reason="tshark missing")
 def test_tshark_decrypts_and_verifies_every_esp_packet_but_the_tampered_one(
     demo: tuple[Facts, Path],
 ) -> None:
@@ -102,7 +108,7 @@ def test_tshark_decrypts_and_verifies_every_esp_packet_but_the_tampered_one(
     assert {port for _, _, port in good} == {"40001"}, "what is inside is shown"
 
 
-@pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")
+@pytest.mark.skipif(TSHARK is None, reason="tshark missing")
 def test_tshark_decrypts_the_ike_exchange(demo: tuple[Facts, Path]) -> None:
     text = "\n".join(tshark(demo[1], "-Y", "isakmp.exchangetype == 35", "-V"))
     for identity in ("left.example", "right.example"):
@@ -114,3 +120,44 @@ def test_an_unplugged_lab_engine_answers_nothing() -> None:
     engine = LabEngine()
     engine.up = False
     assert engine.process(bytes(64)) is None
+
+
+def test_keys_never_go_into_a_file_that_others_may_read(tmp_path: Path) -> None:
+    left = tmp_path / "esp_sa"
+    left.write_text("of a demonstration long ago")
+    left.chmod(0o644)
+    for path in KeyLog().write(tmp_path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert left.read_text() == ""
+
+
+async def test_gateways_that_do_not_agree_are_a_failed_claim_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "PATIENCE", 1.0)
+    change = Change(psk={"right": "another key altogether"})
+    facts = await demonstrate(PROGRAM, tmp_path, 1, lambda _, __: None, change)
+    assert {check.name for check in facts.checks} == set(CLAIMS)
+    assert not any(check.held for check in facts.checks)
+    (tunnel,) = [check for check in facts.checks if check.name == "tunnel up"]
+    assert "no tunnel after 1 s" in tunnel.detail
+    assert "AUTHENTICATION_FAILED" in tunnel.detail
+
+
+async def test_an_engine_that_answers_nothing_breaks_claims_and_not_the_demonstration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LabEngine, "process", lambda self, frame: None)
+    facts = await demonstrate(PROGRAM, tmp_path, 1, lambda _, __: None)
+    assert {check.name for check in facts.checks} == set(CLAIMS)
+    held = {check.name for check in facts.checks if check.held}
+    assert not held & {"one packet's trace", "traffic left to right", "replayed packet"}
+
+
+def test_a_reason_is_printed_as_it_is(tmp_path: Path) -> None:
+    """Selectors have brackets, which are markup to the terminal."""
+    console = Console(record=True, width=200, file=io.StringIO())
+    facts = Facts()
+    facts.check("tunnel up", False, "10.1.0.0/16[udp/any] refused")
+    Report(console, tmp_path).step("aftermath", facts)
+    assert "10.1.0.0/16[udp/any] refused" in console.export_text()

@@ -1,6 +1,7 @@
 """The store keeps SAs over restarts, and gives no key away."""
 
 import os
+import shutil
 import sqlite3
 import stat
 from dataclasses import replace
@@ -62,6 +63,15 @@ def test_any_sa_comes_back_as_it_was(child: ChildSaParams, state: SaState) -> No
     assert store.sas("right") == []
 
 
+def crashed(path: Path) -> Path:
+    """What a crash leaves of a store that was never closed: its files, without their lock."""
+    left = path.parent / "after"
+    left.mkdir()
+    for file in path.parent.glob(f"{path.name}*"):
+        shutil.copy(file, left)
+    return left / path.name
+
+
 def test_sas_survive_a_restart_of_the_controller(tmp_path: Path) -> None:
     path = tmp_path / "p4esp.db"
     before = Store(path, Sealer(KEY))
@@ -70,8 +80,7 @@ def test_sas_survive_a_restart_of_the_controller(tmp_path: Path) -> None:
     before.set_state("left", record(0).child.spi_in, SaState.DELETING)
     before.set_boot_id("left", 2**64 - 1)
     before.add_policy_id("left", "rule", 9)
-    # No close: a crash.
-    after = Store(path, Sealer(KEY))
+    after = Store(crashed(path), Sealer(KEY))
     assert after.sas("left") == [record(0, SaState.DELETING), record(1)]
     assert after.boot_id("left") == 2**64 - 1
     assert after.boot_id("right") is None
@@ -102,15 +111,19 @@ def test_sealed_keys_open_for_their_own_sa_only(tmp_path: Path) -> None:
     store = Store(path, Sealer(KEY))
     store.add_sa(record(0))
     store.add_sa(record(1))
+    store.close()
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE sa SET sealed_keys = (SELECT sealed_keys FROM sa LIMIT 1)")
+    raw.close()
     with pytest.raises(StoreError, match="left/11111112 do not open"):
-        store.sas("left")
+        Store(path, Sealer(KEY)).sas("left")
 
 
 def test_another_key_file_opens_nothing(tmp_path: Path) -> None:
     path = tmp_path / "p4esp.db"
-    Store(path, Sealer(KEY)).add_sa(record())
+    store = Store(path, Sealer(KEY))
+    store.add_sa(record())
+    store.close()
     with pytest.raises(StoreError, match="is the key file another one"):
         Store(path, Sealer(bytes(32))).sas("left")
 
@@ -142,6 +155,7 @@ def test_a_newer_store_is_refused(tmp_path: Path) -> None:
     Store(path, Sealer(KEY)).close()
     with sqlite3.connect(path) as raw:
         raw.execute("PRAGMA user_version=99")
+    raw.close()
     with pytest.raises(StoreError, match="version 99; accepted: 1"):
         Store(path, Sealer(KEY))
 
@@ -153,6 +167,59 @@ def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
         Store(path, Sealer(KEY))
 
 
-def test_the_state_of_an_unknown_sa_cannot_be_set() -> None:
-    with pytest.raises(KeyError, match="left has no SA"):
-        Store(None, Sealer(KEY)).set_state("left", 1, SaState.INSTALLED)
+def test_the_state_of_an_unknown_sa_is_not_kept() -> None:
+    store = Store(None, Sealer(KEY))
+    store.set_state("left", 1, SaState.DELETING)
+    assert store.sas("left") == []
+
+
+def test_a_store_has_one_owner(tmp_path: Path) -> None:
+    """Generations and policy ids are remembered by the controller that reads them."""
+    path = tmp_path / "p4esp.db"
+    owner = Store(path, Sealer(KEY))
+    with pytest.raises(StoreError, match=r"p4esp\.db: database is locked"):
+        Store(path, Sealer(KEY), patience=0)
+    owner.close()
+    Store(path, Sealer(KEY)).close()
+
+
+def test_the_files_of_a_store_are_the_owners_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path / "p4esp.db", Sealer(KEY))
+    store.add_sa(record())
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert set(modes.values()) == {0o600}, modes
+
+
+def test_a_store_that_cannot_be_written_says_so_and_stays_whole(tmp_path: Path) -> None:
+    store = Store(tmp_path / "p4esp.db", Sealer(KEY))
+    store.add_sa(record(0))
+    store._db.execute("PRAGMA query_only=ON")
+    for write in (
+        lambda: store.add_sa(record(1)),
+        lambda: store.set_state("left", record(0).child.spi_in, SaState.DELETING),
+        lambda: store.remove_all_sas("left"),
+        lambda: store.set_boot_id("left", 1),
+    ):
+        with pytest.raises(StoreError, match=r"p4esp\.db: .*readonly"):
+            write()
+    assert store.sas("left") == [record(0)]
+
+
+def test_a_key_file_is_there_complete_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(KeyFileError, match=r"p4esp\.key: No space left"):
+        Sealer.from_file(tmp_path / "p4esp.key")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "p4esp.db"
+    path.touch()
+    path.chmod(0o644)
+    Store(path, Sealer(KEY)).add_sa(record())
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}

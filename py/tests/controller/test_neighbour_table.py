@@ -1,0 +1,163 @@
+"""Whoever speaks ARP on a link, the neighbour table has room and the session goes on."""
+
+import asyncio
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lab_helpers import PROGRAM, passes
+
+from p4esp.controller import arp
+from p4esp.controller.config import parse_config
+from p4esp.controller.entries import Entry, Op, Update
+from p4esp.controller.errors import SwitchUnreachableError, TableWriteError
+from p4esp.controller.interfaces import Interfaces, exact_address
+from p4esp.controller.journal import Kind
+from p4esp.controller.neighbours import MAX_LEARNED, Neighbours
+from p4esp.controller.numbers import SIZE_NEIGHBOUR
+from p4esp.controller.packets import Ethernet, Udp
+from p4esp.controller.target import Session
+from p4esp.controller.writer import TableWriter
+from p4esp.demo.lab import running_lab
+from p4esp.demo.plan import LEFT, OUTSIDE, Change, gateway_section
+
+GATEWAY = IPv4Address("192.0.2.1")
+MAC = bytes.fromhex("020000009900")
+LIMIT = 4
+
+
+def asks(host: int, mac: bytes = MAC) -> Ethernet:
+    """A host of the outer link wants to know where we are."""
+    sender = IPv4Address("192.0.2.0") + host
+    return Ethernet.parse(arp.request(mac, sender, GATEWAY).frame(0))
+
+
+class Switch:
+    """The `neighbour` table of a switch that refuses what real ones refuse."""
+
+    def __init__(self) -> None:
+        section = gateway_section(LEFT, "127.0.0.1:9559", Change())
+        config = parse_config({"gateways": {"left": section}}, "test").gateways["left"]
+        self.full = False
+        self.table: dict[IPv4Address, Entry] = {}
+        self.frames: list[bytes] = []
+        self.neighbours = Neighbours(
+            Interfaces(config),
+            TableWriter(self._write),
+            self._send_frame,
+            self._send_routed,
+            clock=lambda: 0.0,
+            max_learned=LIMIT,
+        )
+        static = Interfaces(config).static_neighbours()
+        self.table = {exact_address(entry, "next_hop"): entry for entry in static}
+        self.neighbours.adopt(static)
+
+    async def _write(self, updates: Sequence[Update]) -> dict[int, tuple[str, str]]:
+        codes = enumerate(map(self._apply, updates))
+        return {i: (code, "refused") for i, code in codes if code}
+
+    def _apply(self, update: Update) -> str:
+        address = exact_address(update.entry, "next_hop")
+        if self.full and update.op is not Op.DELETE:
+            return "RESOURCE_EXHAUSTED"
+        if (update.op is Op.INSERT) == (address in self.table):
+            return "ALREADY_EXISTS" if update.op is Op.INSERT else "NOT_FOUND"
+        self.table[address] = update.entry
+        if update.op is Op.DELETE:
+            del self.table[address]
+        return ""
+
+    async def _send_frame(self, port: int, frame: bytes) -> None:
+        self.frames.append(frame)
+
+    async def _send_routed(self, frame: bytes) -> None:
+        self.frames.append(frame)
+
+    def hosts(self) -> set[int]:
+        """The last octets of the neighbours on the outer link."""
+        base = int(IPv4Address("192.0.2.0"))
+        return {int(address) - base for address in self.table if int(address) - base in range(256)}
+
+    def hears(self, *hosts: int, mac: bytes = MAC) -> None:
+        async def receive() -> None:
+            for host in hosts:
+                await self.neighbours.received(OUTSIDE, asks(host, mac))
+
+        asyncio.run(receive())
+
+
+@given(st.lists(st.integers(2, 12), max_size=40))
+def test_those_last_heard_of_are_known_and_no_more_than_the_limit(hosts: list[int]) -> None:
+    switch = Switch()
+    switch.hears(*hosts)
+    assert switch.hosts() == set(list(dict.fromkeys(reversed(hosts)))[:LIMIT])
+    assert LEFT.host in switch.table
+
+
+def test_the_limit_leaves_room_in_the_table_for_configured_neighbours() -> None:
+    assert 0 < MAX_LEARNED < SIZE_NEIGHBOUR
+
+
+def test_a_neighbour_that_made_room_is_asked_for_when_a_packet_needs_it() -> None:
+    switch = Switch()
+    switch.hears(*range(2, 2 + LIMIT + 1))
+    assert 2 not in switch.hosts()
+    switch.frames.clear()
+    packet = Udp(1, 2, b"x").over(GATEWAY, IPv4Address("192.0.2.2"))
+    asyncio.run(switch.neighbours.unresolved(packet, hold=True))
+    (frame,) = switch.frames
+    assert arp.Arp.parse(Ethernet.parse(frame).payload).target == IPv4Address("192.0.2.2")
+    switch.hears(2)
+    assert 2 in switch.hosts()
+    assert any(frame.endswith(packet.payload) for frame in switch.frames)
+
+
+def test_what_a_switch_refused_is_not_taken_for_known() -> None:
+    switch = Switch()
+    switch.full = True
+    with pytest.raises(TableWriteError, match="RESOURCE_EXHAUSTED"):
+        switch.hears(2)
+    switch.full = False
+    switch.hears(2)
+    assert switch.hosts() == {2}
+
+
+def test_a_station_that_moved_is_followed_and_a_configured_one_is_not() -> None:
+    switch = Switch()
+    switch.hears(2)
+    switch.hears(2, mac=b"\x02" * 6)
+    assert switch.table[IPv4Address("192.0.2.2")].arg("mac") == int.from_bytes(b"\x02" * 6)
+    claim = arp.request(b"\x02" * 6, LEFT.host, IPv4Address("10.1.0.1")).frame(0)
+    before = switch.table[LEFT.host]
+    asyncio.run(switch.neighbours.received(0, Ethernet.parse(claim)))
+    assert switch.table[LEFT.host] == before
+
+
+async def test_a_refused_neighbour_is_noted_once_and_the_session_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write = Session.write
+
+    async def refuse(session: Session, updates: Sequence[Update]) -> dict[int, tuple[str, str]]:
+        if any(update.entry.table == "neighbour" for update in updates):
+            return dict.fromkeys(range(len(updates)), ("RESOURCE_EXHAUSTED", "it is full"))
+        return await write(session, updates)
+
+    async with running_lab(PROGRAM) as lab, asyncio.timeout(15):
+        await lab.tunnel_up()
+        monkeypatch.setattr(Session, "write", refuse)
+        lab.gateway(lab.left).link.session.end(SwitchUnreachableError("the stream ended"))
+        await lab.journal.next(lambda entry: entry.kind is Kind.READY)
+        link = lab.gateway(lab.left).link
+        for host in range(50, 70):
+            lab.left.device.inject(OUTSIDE, asks(host).build())
+        await lab.happened(lab.left, Kind.REFUSED, "RESOURCE_EXHAUSTED")
+        lab.gateway(lab.left).rekey_child(next(iter(lab.gateway(lab.left).sas.live)))
+        await lab.happened(lab.left, Kind.SA_REMOVED)
+        assert await passes(lab, lab.left, lab.right)
+        assert lab.gateway(lab.left).link is link
+        kinds = [entry.kind for entry in lab.journal.entries if entry.gateway == "left"]
+        assert kinds.count(Kind.REFUSED) == 1
