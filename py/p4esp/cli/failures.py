@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import typer
 
-from p4esp.controller.config import ConfigError
+from p4esp.configuration.sections import ConfigError
 from p4esp.controller.errors import ControllerError
 from p4esp.p4build.programs import BuildError
 from p4esp.store import StoreError

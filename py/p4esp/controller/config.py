@@ -3,57 +3,39 @@
 Every error names the file, the key and what would be accepted.
 """
 
-import tomllib
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import ErrorDetails
+from pydantic import Field, model_validator
 
-from p4esp.controller.config_fields import (
-    PSK_MIN,
-    Address,
-    EspProposal,
+from p4esp.configuration.fields import (
+    Address4,
     FilePath,
-    Id,
-    IkeProposal,
-    Interface,
+    Interface4,
     Mac,
     Name,
-    Network,
+    Network4,
     Port,
-    PskFile,
     Server,
     Vid,
-    read_psk,
+)
+from p4esp.configuration.peers import ChildSection, PeerSection, selectors
+from p4esp.configuration.sections import (
+    ConfigError,
+    Section,
+    load_file,
+    missing,
+    parse_file,
+    require_unique,
 )
 from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, Role
 from p4esp.controller.sa_entries import LAST_EXTENDED_SEQUENCE, SaSettings
-from p4esp.ike.config import DEFAULT_ESP, DEFAULT_IKE, ChildConfig, PeerConfig
-from p4esp.ike.proposals import Template
-from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.policy import Action, PolicyRule
-from p4esp.ipsec.selectors import TrafficSelector, is_subset
+from p4esp.ipsec.selectors import is_subset
 
 
-class ConfigError(ValueError):
-    """The configuration is not usable; one line for each fault."""
-
-
-class _Section(BaseModel):
-    """A table of the file. The text under a field is what the operator guide says of the key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class InterfaceConfig(_Section):
+class InterfaceConfig(Section):
     """A port (and VLAN) of the switch, with our addresses there."""
 
     port: Port
@@ -64,7 +46,7 @@ class InterfaceConfig(_Section):
     """`protected` for clear traffic of our site, `unprotected` for the network outside."""
     mac: Mac
     """Our MAC address there, such as `02:00:00:00:00:01`."""
-    addresses: tuple[Interface, ...] = ()
+    addresses: tuple[Interface4, ...] = ()
     """Our addresses there with prefix length, such as `10.1.0.1/16`."""
 
     @model_validator(mode="after")
@@ -79,111 +61,54 @@ class InterfaceConfig(_Section):
         return Role.PROTECTED if self.role == "protected" else Role.UNPROTECTED
 
 
-class RouteConfig(_Section):
+class RouteConfig(Section):
     """A route by way of a next hop."""
 
-    destination: Network
+    destination: Network4
     """Prefix, such as `10.2.0.0/16`."""
-    via: Address
+    via: Address4
     """Next hop, on the network of an interface."""
 
 
-class NeighbourConfig(_Section):
+class NeighbourConfig(Section):
     """A neighbour that is not asked for by ARP."""
 
-    address: Address
+    address: Address4
     """Its IPv4 address."""
     mac: Mac
     """Its MAC address."""
 
 
-class ChildSection(_Section):
-    """A child SA: which addresses on our side, which on the peer's."""
+class GatewayChild(ChildSection):
+    """A child SA of a gateway: the pipeline carries IPv4."""
 
-    name: Name
-    """Policies name it as `peer/name`."""
-    local: tuple[Network, ...] = Field(min_length=1)
+    local: tuple[Network4, ...] = Field(min_length=1)
     """Prefixes on our side; at least one."""
-    remote: tuple[Network, ...] = Field(min_length=1)
+    remote: tuple[Network4, ...] = Field(min_length=1)
     """Prefixes on the peer's side; at least one."""
-    proposals: tuple[EspProposal, ...] = ()
-    """ESP proposals, best first, such as `aes256gcm16-esn`; empty: the built-in ones."""
-    start: bool = False
-    """Bring it up at start, and again whenever it is lost."""
-
-    def config(self) -> ChildConfig:
-        """The form the IKE core takes."""
-        proposals = tuple(Template.esp(text) for text in self.proposals) or DEFAULT_ESP
-        return ChildConfig(self.name, _selectors(self.local), _selectors(self.remote), proposals)
 
 
-class PeerSection(_Section):
-    """An IKE peer with a pre-shared key, either in place or in a file."""
+class GatewayPeer(PeerSection):
+    """A peer of a gateway, with fixed addresses."""
 
-    name: Name
-    """Its name in policies, output and metrics."""
-    local: Address
+    local: Address4
     """Our address towards it; one of an interface."""
-    remote: Address
+    remote: Address4
     """Its address."""
-    local_id: Id
-    """Our identity: an address, `a@b`, `@#` and hex digits, or a domain name."""
-    remote_id: Id
-    """Its identity, in the same forms."""
-    psk: str | None = Field(default=None, min_length=PSK_MIN, repr=False)
-    """Pre-shared key, at least 8 octets. Give either this or `psk_file`."""
-    psk_file: PskFile | None = None
-    """File with the pre-shared key, mode 0600; a line end behind the key does not count."""
-    proposals: tuple[IkeProposal, ...] = ()
-    """IKE proposals, best first: `aes256gcm16-prfsha256-x25519`; empty: the built-in ones."""
-    dpd_delay: float = Field(default=30, ge=0)
-    """Seconds of silence before the peer is asked whether it is alive; 0: never."""
-    force_encapsulation: bool = False
-    """Put ESP into UDP even when there is no NAT."""
-    children: tuple[ChildSection, ...] = ()
+    children: tuple[GatewayChild, ...] = ()
     """The child SAs of this peer."""
 
-    @model_validator(mode="after")
-    def _is_usable(self) -> Self:
-        if (self.psk is None) == (self.psk_file is None):
-            raise ValueError("accepted: exactly one of psk and psk_file")
-        _unique("child", [child.name for child in self.children])
-        return self
 
-    def _templates(self) -> tuple[Template, ...]:
-        return tuple(Template.ike(text) for text in self.proposals) or DEFAULT_IKE
-
-    def config(self) -> PeerConfig:
-        """The form the IKE core takes; ValueError when the key's file can no longer be used."""
-        return PeerConfig(
-            name=self.name,
-            local_id=Identity.parse(self.local_id),
-            remote_id=Identity.parse(self.remote_id),
-            psk=self._psk(),
-            local=self.local,
-            remote=self.remote,
-            proposals=self._templates(),
-            children=tuple(child.config() for child in self.children),
-            dpd_delay=self.dpd_delay or None,
-            force_encapsulation=self.force_encapsulation,
-        )
-
-    def _psk(self) -> bytes:
-        if self.psk_file is not None:
-            return read_psk(self.psk_file)
-        return (self.psk or "").encode()
-
-
-class PolicySection(_Section):
+class PolicySection(Section):
     """A rule of the SPD. `child` is written `peer/child` and goes with protect."""
 
     name: Name
     """Its name; the store keeps a number for it."""
     action: Literal["protect", "bypass", "discard"]
     """`protect` with ESP, `bypass` in clear, or `discard`."""
-    local: tuple[Network, ...] = Field(min_length=1)
+    local: tuple[Network4, ...] = Field(min_length=1)
     """Prefixes on our side; at least one."""
-    remote: tuple[Network, ...] = Field(min_length=1)
+    remote: tuple[Network4, ...] = Field(min_length=1)
     """Prefixes on the other side; at least one."""
     protocol: int = Field(default=0, ge=0, le=255)
     """IP protocol number; 0: any."""
@@ -199,11 +124,11 @@ class PolicySection(_Section):
 
     def rule(self) -> PolicyRule:
         """The rule in IPsec's vocabulary; PolicyError when it contradicts itself."""
-        local, remote = (_selectors(nets, self.protocol) for nets in (self.local, self.remote))
+        local, remote = (selectors(nets, self.protocol) for nets in (self.local, self.remote))
         return PolicyRule(self.name, Action(self.action), local, remote, self.priority, self.child)
 
 
-class SaSection(_Section):
+class SaSection(Section):
     """Limits of every SA of a gateway. Packets and seconds."""
 
     window: int = Field(default=1024, ge=0, le=4096)
@@ -236,7 +161,7 @@ class SaSection(_Section):
         return SaSettings(self.window, self.soft_packets, self.hard_packets, self.tunnel_ttl)
 
 
-class GatewayConfig(_Section):
+class GatewayConfig(Section):
     """One switch and all it does."""
 
     address: Server
@@ -251,7 +176,7 @@ class GatewayConfig(_Section):
     """Routes; networks of interfaces need none."""
     neighbours: tuple[NeighbourConfig, ...] = ()
     """Neighbours that are not asked for by ARP."""
-    peers: tuple[PeerSection, ...] = ()
+    peers: tuple[GatewayPeer, ...] = ()
     """IKE peers."""
     policies: tuple[PolicySection, ...] = ()
     """Rules of the SPD; what no rule names is discarded."""
@@ -260,10 +185,12 @@ class GatewayConfig(_Section):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
-        _unique("interface", [f"{item.port}.{item.vlan}" for item in self.interfaces])
-        _unique("peer", [peer.name for peer in self.peers])
-        _unique("policy", [policy.name for policy in self.policies])
-        _unique("protect policy of child", [rule.child for rule in self.policies if rule.child])
+        require_unique("interface", [f"{item.port}.{item.vlan}" for item in self.interfaces])
+        require_unique("peer", [peer.name for peer in self.peers])
+        require_unique("policy", [policy.name for policy in self.policies])
+        require_unique(
+            "protect policy of child", [rule.child for rule in self.policies if rule.child]
+        )
         self._check_children()
         self._check_addresses()
         return self
@@ -287,7 +214,7 @@ class GatewayConfig(_Section):
                 raise ValueError(f"peer {peer.name}: local {peer.local}; {accepted=!s}")
 
 
-class ControllerConfig(_Section):
+class ControllerConfig(Section):
     """The whole file."""
 
     store: FilePath = Field(default=Path("p4esp.db"), validate_default=True)
@@ -304,8 +231,8 @@ class ControllerConfig(_Section):
     @model_validator(mode="after")
     def _share_nothing(self) -> Self:
         gateways = self.gateways.values()
-        _unique("switch", [f"{item.address} device {item.device_id}" for item in gateways])
-        _unique("engine", [str(item.engine) for item in gateways if item.engine])
+        require_unique("switch", [f"{item.address} device {item.device_id}" for item in gateways])
+        require_unique("engine", [str(item.engine) for item in gateways if item.engine])
         return self
 
 
@@ -314,21 +241,12 @@ def parse_config(data: dict[str, Any], source: str, directory: Path = Path()) ->
 
     Relative paths in it start at `directory`.
     """
-    try:
-        return ControllerConfig.model_validate(data, context={"directory": directory})
-    except ValidationError as error:
-        lines = [_explain(source, detail) for detail in _causes(error.errors())]
-        raise ConfigError("\n".join(lines)) from None
+    return parse_file(ControllerConfig, data, source, directory)
 
 
 def load_config(path: Path) -> ControllerConfig:
     """Read a TOML file; ConfigError for whatever is wrong with it."""
-    try:
-        config = parse_config(tomllib.loads(path.read_text()), str(path), path.parent)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from None
+    config = load_file(ControllerConfig, path)
     _require_engines(path, config)
     return config
 
@@ -336,7 +254,7 @@ def load_config(path: Path) -> ControllerConfig:
 def _require_engines(path: Path, config: ControllerConfig) -> None:
     """A program that embeds the controller brings engines of its own; a file has to name them."""
     lines = [
-        f"{path}: gateways.{name}.engine: {_missing(GatewayConfig, 'engine')}"
+        f"{path}: gateways.{name}.engine: {missing(GatewayConfig, 'engine')}"
         for name, gateway in config.gateways.items()
         if gateway.engine is None
     ]
@@ -344,61 +262,11 @@ def _require_engines(path: Path, config: ControllerConfig) -> None:
         raise ConfigError("\n".join(lines))
 
 
-def _causes(details: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Without lists that are only too short because their items were refused."""
-    places = [detail["loc"] for detail in details]
-    return [
-        detail
-        for detail in details
-        if detail["type"] != "too_short"
-        or not any(_is_inside(place, detail["loc"]) for place in places)
-    ]
-
-
-def _is_inside(place: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
-    return len(place) > len(outer) and place[: len(outer)] == outer
-
-
-def _explain(source: str, detail: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in detail["loc"] if part != "[key]") or "(top level)"
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "extra_forbidden":
-        accepted = ", ".join(_section(detail["loc"]).model_fields)
-        message = f"unknown key; accepted: {accepted}"
-    elif detail["type"] == "missing":
-        message = _missing(_section(detail["loc"]), str(detail["loc"][-1]))
-    elif isinstance(detail["input"], str | int | float) and "psk" not in key:
-        message = f"{detail['input']!r}: {message}"
-    return f"{source}: {key}: {message}"
-
-
-def _missing(section: type[_Section], key: str) -> str:
-    accepted = section.model_fields[key].description or ""
-    return f"is missing; accepted: {accepted.rstrip('.')}"
-
-
-_SECTIONS: dict[str, type[_Section]] = {
-    "interfaces": InterfaceConfig,
-    "routes": RouteConfig,
-    "neighbours": NeighbourConfig,
-    "peers": PeerSection,
-    "policies": PolicySection,
-    "children": ChildSection,
-    "sa": SaSection,
-    "gateways": GatewayConfig,
-}
-
-
-def _section(location: tuple[int | str, ...]) -> type[_Section]:
-    sections = [_SECTIONS[part] for part in location[:-1] if part in _SECTIONS]
-    return sections[-1] if sections else ControllerConfig
-
-
-def _check_carries(child: ChildSection, policy: PolicySection) -> None:
+def _check_carries(child: GatewayChild, policy: PolicySection) -> None:
     """The child must be able to carry whatever the rule sends to it."""
     for side in ("local", "remote"):
         nets, accepted = getattr(policy, side), getattr(child, side)
-        if not is_subset(_selectors(nets), _selectors(accepted)):
+        if not is_subset(selectors(nets), selectors(accepted)):
             raise ValueError(
                 f"policy {policy.name}: {side} {_join(nets)} is more than child {policy.child} "
                 f"carries; accepted: within {_join(accepted)}"
@@ -407,13 +275,3 @@ def _check_carries(child: ChildSection, policy: PolicySection) -> None:
 
 def _join(items: tuple[IPv4Network, ...]) -> str:
     return ", ".join(map(str, items))
-
-
-def _selectors(nets: tuple[IPv4Network, ...], protocol: int = 0) -> tuple[TrafficSelector, ...]:
-    return tuple(TrafficSelector.of_network(net, protocol) for net in nets)
-
-
-def _unique(what: str, names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{what} {name} occurs twice; accepted: each name once")

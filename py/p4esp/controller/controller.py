@@ -9,7 +9,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from p4esp.controller.config import ConfigError, ControllerConfig, GatewayConfig
+from p4esp.configuration.sections import ConfigError
+from p4esp.controller.config import ControllerConfig, GatewayConfig
 from p4esp.controller.gateway import Gateway
 from p4esp.controller.journal import Entry, Journal
 from p4esp.controller.metrics import ControllerCollector

@@ -78,8 +78,8 @@ SECTIONS = {
     "### `[[gateways.NAME.interfaces]]`": SCHEMA["$defs"]["InterfaceConfig"],
     "### `[[gateways.NAME.routes]]`": SCHEMA["$defs"]["RouteConfig"],
     "### `[[gateways.NAME.neighbours]]`": SCHEMA["$defs"]["NeighbourConfig"],
-    "### `[[gateways.NAME.peers]]`": SCHEMA["$defs"]["PeerSection"],
-    "### `[[gateways.NAME.peers.children]]`": SCHEMA["$defs"]["ChildSection"],
+    "### `[[gateways.NAME.peers]]`": SCHEMA["$defs"]["GatewayPeer"],
+    "### `[[gateways.NAME.peers.children]]`": SCHEMA["$defs"]["GatewayChild"],
     "### `[[gateways.NAME.policies]]`": SCHEMA["$defs"]["PolicySection"],
     "### `[gateways.NAME.sa]`": SCHEMA["$defs"]["SaSection"],
 }

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from p4esp.controller.config import ConfigError, load_config, parse_config
+from p4esp.configuration.sections import ConfigError
+from p4esp.controller.config import load_config, parse_config
 from p4esp.demo.plan import LEFT, Change, gateway_section
 from p4esp.ipsec.identity import IdType
 from p4esp.ipsec.policy import Action

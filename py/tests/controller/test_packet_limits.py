@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p4esp.controller.config import ConfigError, parse_config
+from p4esp.configuration.sections import ConfigError
+from p4esp.controller.config import parse_config
 from p4esp.controller.sa_entries import LAST_SEQUENCE, SaSettings
 from p4esp.demo.plan import LEFT, Change, gateway_section
 

@@ -1,21 +1,26 @@
 """Types of single configuration values. Each refusal says what would be accepted."""
 
 import re
-import stat
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
+from p4esp.configuration.secret_files import read_psk
 from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity
 
-PSK_MIN: Final = 8
-"""Octets a pre-shared key has at least."""
-PSK_MAX: Final = 4096
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 
@@ -29,7 +34,7 @@ def _mac(value: Any) -> Any:
     return address
 
 
-def _ipv4(kind: Callable[[Any], Any], accepted: str) -> BeforeValidator:
+def _parsed(kind: Callable[[Any], Any], accepted: str) -> BeforeValidator:
     def check(value: Any) -> Any:
         try:
             return kind(value if isinstance(value, str) else "")
@@ -76,23 +81,6 @@ def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     return Path((info.context or {}).get("directory", "")) / path
 
 
-def read_psk(path: Path) -> bytes:
-    """A pre-shared key from its file, without the line end; ValueError when it cannot be used."""
-    try:
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > PSK_MAX:
-            raise ValueError(f"{path}: accepted: a file of at most {PSK_MAX} octets")
-        key = path.read_bytes().rstrip(b"\r\n")
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}; accepted: a readable file") from None
-    if stat.S_IMODE(facts.st_mode) & 0o077:
-        mode = stat.S_IMODE(facts.st_mode)
-        raise ValueError(f"{path}: mode {mode:04o} lets others read the key; accepted: 0600")
-    if len(key) < PSK_MIN:
-        raise ValueError(f"{path}: {len(key)} octets; accepted: at least {PSK_MIN}")
-    return key
-
-
 def _psk_file(path: Path) -> Path:
     read_psk(path)
     return path
@@ -102,9 +90,15 @@ Mac = Annotated[bytes, BeforeValidator(_mac)]
 Port = Annotated[int, Field(ge=0, le=0x1FF)]
 Vid = Annotated[int, Field(ge=0, le=4094)]
 Server = Annotated[str, AfterValidator(_server)]
-Address = Annotated[IPv4Address, _ipv4(IPv4Address, "an IPv4 address such as 192.0.2.1")]
-Interface = Annotated[IPv4Interface, _ipv4(IPv4Interface, "address/length such as 10.1.0.1/16")]
-Network = Annotated[IPv4Network, _ipv4(IPv4Network, "an IPv4 prefix such as 10.1.0.0/16")]
+Address = Annotated[
+    IPv4Address | IPv6Address, _parsed(ip_address, "an address such as 192.0.2.1 or 2001:db8::1")
+]
+Address4 = Annotated[IPv4Address, _parsed(IPv4Address, "an IPv4 address such as 192.0.2.1")]
+Interface4 = Annotated[IPv4Interface, _parsed(IPv4Interface, "address/length such as 10.1.0.1/16")]
+Network = Annotated[
+    IPv4Network | IPv6Network, _parsed(ip_network, "a prefix such as 10.1.0.0/16 or 2001:db8::/64")
+]
+Network4 = Annotated[IPv4Network, _parsed(IPv4Network, "an IPv4 prefix such as 10.1.0.0/16")]
 Id = Annotated[str, Field(min_length=1), AfterValidator(_identity)]
 IkeProposal = Annotated[str, AfterValidator(_proposal(Template.ike))]
 EspProposal = Annotated[str, AfterValidator(_proposal(Template.esp))]
