@@ -21,10 +21,11 @@ from p4esp.engine.check.runner import Result, run_cases
 from p4esp.engine.client import EngineClient
 from p4esp.engine.core import Engine
 from p4esp.engine.dataplane_port import dataplane_port
-from p4esp.engine.errors import AttachmentError, EngineUnavailableError, SocketPathError
+from p4esp.engine.errors import AttachmentError, EngineUnavailableError
 from p4esp.engine.keyservice import KeyService, LocalKeys
 from p4esp.engine.linux_port import linux_port
 from p4esp.engine.process import run_engine
+from p4esp.unix_socket import SocketPathError
 
 CRYPTO_PORT = 509
 

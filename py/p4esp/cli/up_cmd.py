@@ -12,7 +12,7 @@ from p4esp.cli.failures import one_line, quiet_finsy
 from p4esp.cli.gateway_program import gateway_program
 from p4esp.controller.config import load_config
 from p4esp.controller.controller import run_controller
-from p4esp.controller.journal import Entry
+from p4esp.service.journal import Entry
 
 
 def up_command(

@@ -12,12 +12,12 @@ from prometheus_client import CollectorRegistry, start_http_server
 from p4esp.configuration.sections import ConfigError
 from p4esp.controller.config import ControllerConfig, GatewayConfig
 from p4esp.controller.gateway import Gateway
-from p4esp.controller.journal import Entry, Journal
 from p4esp.controller.metrics import ControllerCollector
 from p4esp.controller.program import Program
 from p4esp.controller.surroundings import Surroundings
 from p4esp.engine.client import EngineClient
 from p4esp.engine.keyservice import KeyService
+from p4esp.service.journal import Entry, Journal
 from p4esp.store import Sealer, Store
 
 

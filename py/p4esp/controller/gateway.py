@@ -13,14 +13,12 @@ from typing import Final
 
 from p4esp.controller.authorisation import Authorisation
 from p4esp.controller.config import GatewayConfig
-from p4esp.controller.connections import Connections
 from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.errors import ControllerError, ForeignPipelineError
 from p4esp.controller.ike_events import IkeEvents
-from p4esp.controller.ike_transport import IkeTransport, frame_of
+from p4esp.controller.ike_transport import frame_of
 from p4esp.controller.inbound_traffic import InboundTraffic
 from p4esp.controller.interfaces import Interfaces
-from p4esp.controller.journal import Entry, Kind
 from p4esp.controller.link import (
     Inventory,
     LinkFixtures,
@@ -46,6 +44,9 @@ from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.state import Environment
 from p4esp.ike.trace import TraceHook
 from p4esp.ipsec.sa import ChildSaParams
+from p4esp.service.connections import Connections
+from p4esp.service.driver import Driver
+from p4esp.service.journal import Entry, Kind
 from p4esp.store import StoreError
 
 REFUSALS: Final = 1.0
@@ -92,7 +93,7 @@ class Gateway:
         )
         endpoint = IkeEndpoint(environment, directory(peers), around.clock())
         events = IkeEvents(self.name, self.sas, around.journal, lambda: self._link)
-        self.ike = IkeTransport(endpoint, events.handle, self._send_datagram, around.clock)
+        self.ike = Driver(endpoint, events.handle, self._send_datagram, around.clock)
         self.connections = Connections(
             self.name, peers, self.sas, self.ike, journal=around.journal, retry=around.retry
         )

@@ -3,11 +3,8 @@
 from collections.abc import Callable
 
 from p4esp.controller import tables
-from p4esp.controller.connections import Connections
 from p4esp.controller.entries import Op, Update
 from p4esp.controller.errors import ControllerError
-from p4esp.controller.ike_transport import IkeTransport
-from p4esp.controller.journal import Entry, Journal, Kind
 from p4esp.controller.link import SwitchLink
 from p4esp.controller.sa_manager import SaManager
 from p4esp.ike.errors import CommandError
@@ -28,6 +25,9 @@ from p4esp.ike.events import (
 )
 from p4esp.ike.path import Path
 from p4esp.ipsec.sa import ChildSaParams
+from p4esp.service.connections import Connections
+from p4esp.service.driver import Driver
+from p4esp.service.journal import Entry, Journal, Kind
 from p4esp.store import StoreError
 
 
@@ -46,7 +46,7 @@ class IkeEvents:
         self._journal = journal
         self._link = link
 
-    def attach(self, ike: IkeTransport, connections: Connections) -> None:
+    def attach(self, ike: Driver, connections: Connections) -> None:
         """Complete the circle: events lead to commands."""
         self._ike = ike
         self._connections = connections

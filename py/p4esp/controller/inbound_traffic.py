@@ -4,10 +4,10 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
-from p4esp.controller.ike_transport import IkeTransport
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.target import Session
 from p4esp.ike.errors import CommandError
+from p4esp.service.driver import Driver
 
 COUNTER: Final = "sa_in_traffic"
 """Counts packets that were authentic and new, by inbound SA index."""
@@ -16,7 +16,7 @@ COUNTER: Final = "sa_in_traffic"
 class InboundTraffic:
     """Watches the inbound counters of one session: one read for all SAs."""
 
-    def __init__(self, session: Session, sas: SaManager, ike: IkeTransport) -> None:
+    def __init__(self, session: Session, sas: SaManager, ike: Driver) -> None:
         self._session = session
         self._sas = sas
         self._ike = ike

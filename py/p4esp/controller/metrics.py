@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from p4esp.controller.gateway import Gateway
-from p4esp.controller.journal import Entry
+from p4esp.service.journal import Entry
 
 
 class ControllerCollector(Collector):

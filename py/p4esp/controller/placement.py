@@ -8,9 +8,9 @@ from p4esp.controller.pools import (
     Generations,
     IndexPool,
     PoolExhaustedError,
-    SpiPool,
     cells_for,
 )
+from p4esp.service.spi_pool import SpiPool
 from p4esp.store import Placement, Store
 
 

@@ -1,15 +1,13 @@
-"""Allocators for what the pipeline addresses by number: indexes, replay cells, SPIs."""
+"""Allocators for what the pipeline addresses by number: indexes and replay cells."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from p4esp.controller.numbers import REPLAY_CELLS
 
 BLOCK: Final = 32
 """Sequence numbers in one replay cell."""
-MIN_SPI: Final = 256
-"""SPIs 1..255 are reserved (RFC 4303 2.1)."""
 
 
 class PoolExhaustedError(RuntimeError):
@@ -147,26 +145,3 @@ class CellPool:
             base &= ~size
             size *= 2
         self._free.setdefault(size, set()).add(base)
-
-
-class SpiPool:
-    """Inbound SPIs of one gateway: random, unique while in use (RFC 4301 4.1)."""
-
-    def __init__(self, random_bits: Callable[[int], int]) -> None:
-        self._random_bits = random_bits
-        self._used: set[int] = set()
-
-    def allocate(self) -> int:
-        """A fresh SPI of 256 or more."""
-        while (spi := self._random_bits(32)) < MIN_SPI or spi in self._used:
-            pass
-        self._used.add(spi)
-        return spi
-
-    def reserve(self, spi: int) -> None:
-        """Mark an SPI as used."""
-        self._used.add(spi)
-
-    def release(self, spi: int) -> None:
-        """Give an SPI back; unknown ones are ignored."""
-        self._used.discard(spi)

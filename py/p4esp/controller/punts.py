@@ -4,9 +4,8 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from p4esp.controller import icmp
-from p4esp.controller.connections import Connections
 from p4esp.controller.errors import ControllerError
-from p4esp.controller.ike_transport import IkeTransport, payload_of
+from p4esp.controller.ike_transport import payload_of
 from p4esp.controller.interfaces import Interfaces
 from p4esp.controller.link import SwitchLink
 from p4esp.controller.numbers import CPU_PORT, Control, Punt
@@ -14,6 +13,8 @@ from p4esp.controller.packets import Ethernet, Ipv4, PacketError, routed_frame
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.state_channel import ControlMessage
 from p4esp.controller.target import PacketIn
+from p4esp.service.connections import Connections
+from p4esp.service.driver import Driver
 
 _IKE = (Punt.IKE_NEW, Punt.IKE_KNOWN, Punt.IKE_OTHER)
 
@@ -25,7 +26,7 @@ class PuntHandler:
         self,
         link: SwitchLink,
         interfaces: Interfaces,
-        ike: IkeTransport,
+        ike: Driver,
         sas: SaManager,
         connections: Connections,
         *,

@@ -2,9 +2,6 @@
 
 import asyncio
 
-from p4esp.controller.connections import Connections
-from p4esp.controller.ike_transport import IkeTransport
-from p4esp.controller.journal import Entry, Journal, Kind
 from p4esp.controller.numbers import SaEvent
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
@@ -12,6 +9,9 @@ from p4esp.controller.state_channel import StateChannel
 from p4esp.controller.target import Session
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import DownReason
+from p4esp.service.connections import Connections
+from p4esp.service.driver import Driver
+from p4esp.service.journal import Entry, Journal, Kind
 
 
 class SaEvents:
@@ -21,7 +21,7 @@ class SaEvents:
         self,
         session: Session,
         sas: SaManager,
-        ike: IkeTransport,
+        ike: Driver,
         connections: Connections,
         journal: Journal,
     ) -> None:

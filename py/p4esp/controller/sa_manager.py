@@ -6,7 +6,6 @@ from typing import Any
 
 from p4esp.controller.engine_keys import ENGINE_ERRORS, PairKeys
 from p4esp.controller.errors import ControllerError, SwitchUnreachableError
-from p4esp.controller.journal import Entry, Journal, Kind
 from p4esp.controller.placement import Placements
 from p4esp.controller.policy import PolicyIds
 from p4esp.controller.pools import PoolExhaustedError
@@ -16,6 +15,7 @@ from p4esp.ike.path import Path, UdpAddress
 from p4esp.ipsec.policy import PolicyRule
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.ipsec.selectors import is_subset
+from p4esp.service.journal import Entry, Journal, Kind
 from p4esp.store import SaRecord, SaState, Store, StoreError
 
 INSTALL_ERRORS = (ControllerError, PoolExhaustedError, StoreError, *ENGINE_ERRORS)

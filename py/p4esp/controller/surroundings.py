@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from p4esp.controller.journal import Journal
 from p4esp.controller.program import Program
 from p4esp.ike.config import Settings
 from p4esp.ike.state import KeyExport
 from p4esp.ike.trace import TraceRecord
+from p4esp.service.journal import Journal
 from p4esp.store import Store
 
 RECONNECT: Final = 1.0

@@ -15,7 +15,6 @@ from p4esp.controller.config import ControllerConfig, parse_config
 from p4esp.controller.controller import Controller
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.gateway import Gateway
-from p4esp.controller.journal import Entry, Journal, Kind
 from p4esp.controller.program import Program
 from p4esp.controller.surroundings import Surroundings
 from p4esp.demo.plan import LEFT, OUTSIDE, RIGHT, Change, gateway_section
@@ -23,6 +22,7 @@ from p4esp.demo.site import Site
 from p4esp.ike.config import Retransmission, Settings
 from p4esp.ike.state import KeyExport
 from p4esp.ike.trace import TraceRecord
+from p4esp.service.journal import Entry, Journal, Kind
 from p4esp.store import Sealer, Store
 from p4esp.switch.ports.memory import Link
 from p4esp.switch.ports.pcap import PcapWriter

@@ -19,9 +19,5 @@ class EngineUnavailableError(ConnectionError):
     """The engine did not answer: it is gone, or its key service is."""
 
 
-class SocketPathError(OSError):
-    """A socket path that is not safe to serve keys on."""
-
-
 class AttachmentError(ConnectionError):
     """The way to the crypto port is not there, or it ended."""

@@ -111,7 +111,7 @@ class IkeEndpoint:
     def _drop(self, reason: Drop, path: Path, now: float) -> None:
         self.drops[reason] += 1
         if self._env.trace is not None:
-            self._env.trace(TraceRecord(now, TraceKind.DROPPED, path, "", reason=reason.value))
+            self._env.trace(TraceRecord(now, TraceKind.DROPPED, path, reason=reason.value))
 
     def _dispatch(self, header: Header, message: bytes, path: Path, now: float) -> None:
         if header.major != VERSION >> 4:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from p4esp.ike.codec.header import Header
+from p4esp.ike.constants import ExchangeType, name_of
 from p4esp.ike.path import Path
 
 
@@ -25,26 +27,44 @@ class TraceRecord:
     """Seconds on the caller's clock."""
     kind: TraceKind
     path: Path
-    message: str
-    """Exchange, direction and message ID; empty when the header could not be read."""
-    spi_i: str = ""
-    spi_r: str = ""
+    header: Header | None = None
+    """None: it could not be read."""
+    peer: str = ""
+    """Name of the peer's configuration; empty while it is not known."""
+    size: int = 0
+    """Octets of the IKE message."""
     payloads: tuple[str, ...] = ()
     reason: str = ""
     """Why it was dropped."""
+
+    @property
+    def message(self) -> str:
+        """Exchange, direction and message ID; empty when the header could not be read."""
+        return "" if self.header is None else str(self.header)
 
     def as_json(self) -> dict[str, object]:
         """The record as JSON-ready values."""
         return {
             "time": self.time,
             "kind": self.kind.value,
-            "path": str(self.path),
-            "message": self.message,
-            "spi_i": self.spi_i,
-            "spi_r": self.spi_r,
+            "peer": self.peer,
+            "local": str(self.path.local),
+            "remote": str(self.path.remote),
+            **({} if self.header is None else _header_as_json(self.header)),
+            "size": self.size,
             "payloads": list(self.payloads),
             "reason": self.reason,
         }
+
+
+def _header_as_json(header: Header) -> dict[str, object]:
+    return {
+        "exchange": name_of(ExchangeType, header.exchange),
+        "direction": "response" if header.response else "request",
+        "message_id": header.message_id,
+        "spi_i": header.spi_i.hex(),
+        "spi_r": header.spi_r.hex(),
+    }
 
 
 TraceHook = Callable[[TraceRecord], None]

@@ -38,12 +38,16 @@ class Wire:
         """A message of this IKE SA, protected unless it is IKE_SA_INIT."""
         sa = self._state
         header = Header(sa.spi_i, sa.spi_r, exchange, sa.initiator, response, message_id)
-        self._trace(TraceKind.SENT, sa.path, header, payloads)
-        if exchange == ExchangeType.IKE_SA_INIT:
+        data = self._seal(header, payloads)
+        self._trace(TraceKind.SENT, sa.path, header, payloads, size=len(data))
+        return data
+
+    def _seal(self, header: Header, payloads: Sequence[AnyPayload]) -> bytes:
+        if header.exchange == ExchangeType.IKE_SA_INIT:
             return encode_clear(header, payloads)
-        if sa.protection is None:
+        if self._state.protection is None:
             raise RuntimeError("a protected message was built before there are keys")
-        return sa.protection.seal(header, payloads)
+        return self._state.protection.seal(header, payloads)
 
     def additions(self, exchange: ExchangeType, *, response: bool) -> list[AnyPayload]:
         """What extensions append to a message."""
@@ -60,13 +64,15 @@ class Wire:
 
     def resend(self, kind: TraceKind, data: bytes, path: Path) -> None:
         """Put a message into the outbox that went out before."""
-        self._trace(kind, path, parse_header(data))
+        self._trace(kind, path, parse_header(data), size=len(data))
         self.send(data, path)
 
     def open(self, message: Message, path: Path) -> Inbound:
         """The message's payloads, shown to extensions. `IntegrityError`: not authentic."""
         payloads = self._payloads(message)
-        self._trace(TraceKind.RECEIVED, path, message.header, payloads.payloads)
+        self._trace(
+            TraceKind.RECEIVED, path, message.header, payloads.payloads, size=len(message.raw)
+        )
         if message.header.exchange != ExchangeType.IKE_SA_INIT:
             self.last_heard = self._state.now
             self._follow(path)
@@ -108,14 +114,13 @@ class Wire:
         path: Path,
         header: Header | None,
         payloads: Sequence[AnyPayload] = (),
+        *,
         reason: str = "",
+        size: int = 0,
     ) -> None:
-        hook = self._state.env.trace
-        if hook is None:
+        sa = self._state
+        if sa.env.trace is None:
             return
-        if header is None:
-            hook(TraceRecord(self._state.now, kind, path, "", reason=reason))
-            return
-        spis = header.spi_i.hex(), header.spi_r.hex()
         names = tuple(map(str, payloads))
-        hook(TraceRecord(self._state.now, kind, path, str(header), *spis, names, reason))
+        peer = sa.peer.name if sa.peer else ""
+        sa.env.trace(TraceRecord(sa.now, kind, path, header, peer, size, names, reason))

@@ -14,7 +14,6 @@ from p4esp.controller import gateway
 from p4esp.controller.config import parse_config
 from p4esp.controller.entries import Op, Update
 from p4esp.controller.errors import NotPrimaryError, SwitchUnreachableError
-from p4esp.controller.journal import Kind
 from p4esp.controller.link import take_over
 from p4esp.controller.metrics import ControllerCollector
 from p4esp.controller.numbers import CRYPTO_PORT, Drop
@@ -25,6 +24,7 @@ from p4esp.demo.lab import Lab, running_lab
 from p4esp.demo.plan import INSIDE, LEFT, OUTSIDE, Change, gateway_section
 from p4esp.engine.errors import EngineUnavailableError, HandlesExhaustedError
 from p4esp.engine.keystore import KeySpec
+from p4esp.service.journal import Kind
 from p4esp.store import StoreError
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")

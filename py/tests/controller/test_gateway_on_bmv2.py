@@ -12,12 +12,12 @@ from lab_helpers import PROGRAM
 
 from p4esp.controller.config import parse_config
 from p4esp.controller.gateway import Gateway
-from p4esp.controller.journal import Journal, Kind
 from p4esp.controller.reconcile import SA_TABLES
 from p4esp.controller.surroundings import Surroundings
 from p4esp.demo.plan import LEFT, Change, gateway_section
 from p4esp.demo.site import LabEngine
 from p4esp.ike.events import DownReason
+from p4esp.service.journal import Journal, Kind
 from p4esp.store import Sealer, Store
 
 pytestmark = pytest.mark.skipif(find_bmv2() is None, reason=SKIP_REASON)

@@ -23,8 +23,6 @@ from lab_helpers import PROGRAM, delivered, drops, host_frame, sa_tables
 
 from p4esp.controller.entries import Entry
 from p4esp.controller.errors import SwitchUnreachableError
-from p4esp.controller.journal import Entry as Note
-from p4esp.controller.journal import Kind
 from p4esp.controller.numbers import CRYPTO_PORT
 from p4esp.demo.lab import Lab
 from p4esp.demo.plan import OUTSIDE, Change
@@ -33,6 +31,8 @@ from p4esp.demo.traffic import is_esp
 from p4esp.demo.watch import Watch
 from p4esp.engine.datapath import SealEvent
 from p4esp.engine.errors import EngineUnavailableError
+from p4esp.service.journal import Entry as Note
+from p4esp.service.journal import Kind
 
 BUDGET = 40.0
 """Seconds, from the first example on, after which further steps are skipped."""

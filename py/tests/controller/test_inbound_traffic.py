@@ -7,9 +7,9 @@ import pytest
 from lab_helpers import PROGRAM, passes
 
 from p4esp.controller.config import parse_config
-from p4esp.controller.journal import Kind
 from p4esp.demo.lab import Lab, running_lab
 from p4esp.demo.plan import Change, gateway_section
+from p4esp.service.journal import Kind
 
 DELAY = 0.5
 

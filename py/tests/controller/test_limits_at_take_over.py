@@ -8,10 +8,10 @@ from lab_helpers import PROGRAM, drops, passes, passes_soon
 
 from p4esp.controller import gateway
 from p4esp.controller.errors import ControllerError, SwitchUnreachableError
-from p4esp.controller.journal import Kind
 from p4esp.controller.sa_events import SaEvents
 from p4esp.demo.lab import running_lab
 from p4esp.demo.plan import Change
+from p4esp.service.journal import Kind
 
 LIMITED = Change(sa={"grace": 0.0, "soft_packets": 10, "hard_packets": 20})
 

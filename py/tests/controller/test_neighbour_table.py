@@ -14,7 +14,6 @@ from p4esp.controller.config import parse_config
 from p4esp.controller.entries import Entry, Op, Update
 from p4esp.controller.errors import SwitchUnreachableError, TableWriteError
 from p4esp.controller.interfaces import Interfaces, exact_address
-from p4esp.controller.journal import Kind
 from p4esp.controller.neighbours import MAX_LEARNED, Neighbours
 from p4esp.controller.numbers import SIZE_NEIGHBOUR
 from p4esp.controller.packets import Ethernet, Udp
@@ -22,6 +21,7 @@ from p4esp.controller.target import Session
 from p4esp.controller.writer import TableWriter
 from p4esp.demo.lab import running_lab
 from p4esp.demo.plan import LEFT, OUTSIDE, Change, gateway_section
+from p4esp.service.journal import Kind
 
 GATEWAY = IPv4Address("192.0.2.1")
 MAC = bytes.fromhex("020000009900")

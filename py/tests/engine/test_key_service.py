@@ -21,8 +21,8 @@ from p4esp.engine import (
 )
 from p4esp.engine.check.requests import seal_request
 from p4esp.engine.client import EngineClient
-from p4esp.engine.errors import SocketPathError
-from p4esp.engine.keyserver import KeyServer, prepare_socket_path
+from p4esp.engine.keyserver import KeyServer
+from p4esp.unix_socket import SocketPathError, prepare_socket_path
 
 SPEC = KeySpec(Direction.SEAL, "AES-GCM-16-128", bytes(range(16)), b"salt", 3, 99)
 
@@ -130,7 +130,7 @@ async def test_umask_is_restored(engine: Engine, path: Path) -> None:
 async def test_second_engine_does_not_take_a_served_socket(engine: Engine, path: Path) -> None:
     server = KeyServer(LocalKeys(engine), path)
     await server.start()
-    with pytest.raises(SocketPathError, match="running engine"):
+    with pytest.raises(SocketPathError, match="running process"):
         await KeyServer(LocalKeys(Engine()), path).start()
     async with EngineClient(path) as client:
         assert (await client.health()).epoch == engine.epoch

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from typing import Final, Protocol
 
-from p4esp.controller.ike_transport import IkeTransport
-from p4esp.controller.journal import Entry, Journal, Kind
-from p4esp.controller.sa_manager import SaManager
 from p4esp.ike.config import PeerConfig
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import IkeSaInfo
+from p4esp.service.driver import Driver
+from p4esp.service.journal import Entry, Journal, Kind
 
 RETRY: Final = 5.0
 """Seconds before a child that was lost or not made is tried again."""
@@ -18,15 +17,22 @@ Wanted = tuple[str, str]
 """A peer's name and a child's."""
 
 
+class ChildRecord(Protocol):
+    """Who knows which children are up."""
+
+    def serves(self, peer: str, name: str) -> bool:
+        """Whether there is such a child and IKE can still speak of it."""
+
+
 class Connections:
-    """The children of one gateway, as the operator wants them."""
+    """The children of one endpoint, as the operator wants them."""
 
     def __init__(
         self,
         gateway: str,
         peers: Iterable[PeerConfig],
-        sas: SaManager,
-        ike: IkeTransport,
+        sas: ChildRecord,
+        ike: Driver,
         *,
         journal: Journal,
         retry: float = RETRY,
@@ -80,9 +86,7 @@ class Connections:
             self._ike.command(lambda endpoint, now: endpoint.create_child(ike, child, now))
         elif peer in self._peers:
             config = self._peers[peer]
-            self._ike.command(
-                lambda endpoint, now: _discard(endpoint.initiate(config, now, child=child))
-            )
+            self._ike.command(lambda endpoint, now: endpoint.initiate(config, now, child=child))
         else:
             raise CommandError(f"there is no peer {peer!r}; accepted: {', '.join(self._peers)}")
 
@@ -110,7 +114,3 @@ class Connections:
     async def _again(self, wanted: Wanted) -> None:
         await self._sleep(self._retry)
         self.bring_up(*wanted)
-
-
-def _discard(_: bytes) -> None:
-    return

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from p4esp.controller.connections import Connections
-from p4esp.controller.journal import Journal
 from p4esp.ike.config import PeerConfig
 from p4esp.ipsec.identity import Identity
+from p4esp.service.connections import Connections
+from p4esp.service.journal import Journal
 
 NET = ("right", "net")
 PEER = PeerConfig(
