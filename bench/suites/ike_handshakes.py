@@ -100,6 +100,7 @@ def _configs() -> tuple[PeerConfig, PeerConfig]:
 
 
 def _config(here: tuple[str, str, str], there: tuple[str, str, str]) -> PeerConfig:
+    from p4esp.ike.auth.credentials import preshared
     from p4esp.ike.config import ChildConfig, PeerConfig
     from p4esp.ipsec.identity import Identity
     from p4esp.ipsec.selectors import TrafficSelector
@@ -110,7 +111,7 @@ def _config(here: tuple[str, str, str], there: tuple[str, str, str]) -> PeerConf
         name=peer_name,
         local_id=Identity.parse(f"{name}.example"),
         remote_id=Identity.parse(f"{peer_name}.example"),
-        psk=PSK,
+        auth=preshared(PSK),
         local=ip_address(address),
         remote=ip_address(peer),
         children=(ChildConfig("net", (local,), (remote,)),),

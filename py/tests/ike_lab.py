@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
+from p4esp.ike.auth.credentials import preshared
 from p4esp.ike.config import ChildConfig, PeerConfig, Retransmission, Settings
 from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.extensions.standard import STANDARD
@@ -46,18 +47,25 @@ def child(here: str, there: str, name: str = "net") -> ChildConfig:
     return ChildConfig(name, net(here), net(there))
 
 
+def changed(config: PeerConfig, changes: dict[str, object]) -> PeerConfig:
+    """A configuration with some fields changed; `psk` is short for that key in both directions."""
+    if "psk" in changes:
+        changes["auth"] = preshared(changes.pop("psk"))  # type: ignore[arg-type]
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
 def west_config(**changes: object) -> PeerConfig:
     """West's view of east."""
     config = PeerConfig(
         name="east",
         local_id=Identity.parse("west.example"),
         remote_id=Identity.parse("east.example"),
-        psk=b"correct horse",
+        auth=preshared(b"correct horse"),
         local=WEST,
         remote=EAST,
         children=(child(WEST_NET, EAST_NET),),
     )
-    return replace(config, **changes)  # type: ignore[arg-type]
+    return changed(config, changes)
 
 
 def east_config(**changes: object) -> PeerConfig:
@@ -66,11 +74,11 @@ def east_config(**changes: object) -> PeerConfig:
         name="west",
         local_id=Identity.parse("east.example"),
         remote_id=Identity.parse("west.example"),
-        psk=b"correct horse",
+        auth=preshared(b"correct horse"),
         local=EAST,
         children=(child(EAST_NET, WEST_NET),),
     )
-    return replace(config, **changes)  # type: ignore[arg-type]
+    return changed(config, changes)
 
 
 @dataclass

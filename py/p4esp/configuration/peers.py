@@ -15,6 +15,7 @@ from p4esp.configuration.fields import (
 )
 from p4esp.configuration.secret_files import PSK_MIN, read_psk
 from p4esp.configuration.sections import Section, require_unique
+from p4esp.ike.auth.credentials import preshared
 from p4esp.ike.config import DEFAULT_ESP, DEFAULT_IKE, ChildConfig, PeerConfig
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity
@@ -83,7 +84,7 @@ class PeerSection(Section):
             name=self.name,
             local_id=Identity.parse(self.local_id),
             remote_id=Identity.parse(self.remote_id),
-            psk=self._psk(),
+            auth=preshared(self._psk()),
             local=self.local,
             remote=self.remote,
             proposals=self._templates(),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from p4esp.ike.auth.credentials import PeerAuth
 from p4esp.ike.errors import CommandError
 from p4esp.ike.path import Path
 from p4esp.ike.proposals import Template
@@ -31,8 +32,8 @@ class PeerConfig:
     name: str
     local_id: Identity
     remote_id: Identity
-    psk: bytes = field(repr=False)
-    """Pre-shared key, raw octets."""
+    auth: PeerAuth
+    """How we prove who we are, and how the peer must."""
     local: Address | None = None
     """Our address towards this peer; None: any."""
     remote: Address | None = None

@@ -71,9 +71,15 @@ class AttributeType(IntEnum):
 
 
 class AuthMethod(IntEnum):
-    """Authentication methods (RFC 7296 3.8)."""
+    """Authentication methods (RFC 7296 3.8, RFC 4754, RFC 7427, RFC 7619)."""
 
+    RSA = 1
     SHARED_KEY = 2
+    ECDSA_SHA256_P256 = 9
+    ECDSA_SHA384_P384 = 10
+    ECDSA_SHA512_P521 = 11
+    NULL = 13
+    SIGNATURE = 14
 
 
 class TsType(IntEnum):

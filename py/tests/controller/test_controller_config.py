@@ -8,7 +8,8 @@ import pytest
 
 from p4esp.configuration.sections import ConfigError
 from p4esp.controller.config import load_config, parse_config
-from p4esp.demo.plan import LEFT, Change, gateway_section
+from p4esp.demo.plan import LEFT, PSK, Change, gateway_section
+from p4esp.ike.auth.credentials import preshared
 from p4esp.ipsec.identity import IdType
 from p4esp.ipsec.policy import Action
 
@@ -33,7 +34,7 @@ def test_a_good_configuration_says_what_it_means() -> None:
     gateway = parse_config(GOOD, "good.toml").gateways["left"]
     peer = gateway.peers[0].config()
     assert (peer.name, peer.remote_id.type) == ("right", IdType.FQDN)
-    assert peer.psk not in repr(peer).encode()
+    assert PSK not in repr(peer)
     rule = gateway.policies[0].rule()
     assert (rule.action, rule.child) == (Action.PROTECT, "right/net")
 
@@ -118,7 +119,7 @@ def test_a_key_file_of_a_peer_is_read_without_its_line_end(tmp_path: Path) -> No
     data = changed("gateways.left.peers.0.psk", None)
     data["gateways"]["left"]["peers"][0]["psk_file"] = "psk"
     gateway = parse_config(data, "good.toml", tmp_path).gateways["left"]
-    assert gateway.peers[0].config().psk == b"from a file"
+    assert gateway.peers[0].config().auth == preshared(b"from a file")
 
 
 @pytest.mark.parametrize(

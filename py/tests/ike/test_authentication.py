@@ -1,8 +1,10 @@
-"""Pre-shared key authentication: who is let in, and what both sides say if not (cases 54-59)."""
+"""Authentication by key, or by nothing: who is let in, and what both sides say if not (54-59)."""
 
 import pytest
-from ike_lab import Lab, east_config, west_config
+from ike_lab import EAST, WEST, Lab, east_config, make_node, west_config
 
+from p4esp.ike.auth import proof
+from p4esp.ike.auth.credentials import Anonymous, PeerAuth, PresharedKey
 from p4esp.ike.codec.payloads import Authentication, IdInitiator
 from p4esp.ike.errors import AuthenticationError
 from p4esp.ike.events import AuthenticationFailed, ChildUp, IkeDown, IkeEstablished
@@ -27,7 +29,7 @@ def test_54_a_wrong_psk_leaves_no_sa_and_both_sides_say_why():
         "the peer refused us with AUTHENTICATION_FAILED"
     )
     assert lab.east.one(AuthenticationFailed).reason == (
-        "AUTH of west.example does not verify: the pre-shared keys differ"
+        "AUTH does not verify for west.example: the keys differ"
     )
     assert_nothing_left(lab)
 
@@ -76,14 +78,14 @@ def test_59_a_responder_asked_for_another_identity_refuses():
 
 def test_59_a_responder_that_proves_another_identity_is_told_so_and_deleted(monkeypatch):
     """West finds the fault after east is up: the only case of RFC 7296 2.21.2."""
-    real = ike_auth._verify_auth
+    real = ike_auth.check_proof
 
-    def picky(sa, peer, identity, auth):
-        real(sa, peer, identity, auth)
+    def picky(sa, peer, identity, payloads):
+        real(sa, peer, identity, payloads)
         if sa.initiator:
             raise AuthenticationError("made up")
 
-    monkeypatch.setattr(ike_auth, "_verify_auth", picky)
+    monkeypatch.setattr(ike_auth, "check_proof", picky)
     lab = Lab()
     lab.connect()
     assert lab.west.one(AuthenticationFailed).reason == "made up"
@@ -100,7 +102,7 @@ def test_55_reserved_id_octets_count_as_received(monkeypatch):
     def build(self, sa):
         _, hint, _, *rest = real(self, sa)
         identity = IdInitiator(sa.config.local_id, b"\x01\x02\x03")
-        return [identity, hint, ike_auth._own_auth(sa, identity), *rest]
+        return [identity, hint, *ike_auth.own_proof(sa, identity), *rest]
 
     monkeypatch.setattr(ike_auth.IkeAuth, "build", build)
     lab = Lab()
@@ -113,7 +115,7 @@ def test_55_reserved_id_octets_count_as_received(monkeypatch):
 )
 def test_55_another_auth_method_is_refused_by_number(monkeypatch, method, reason):
     monkeypatch.setattr(
-        ike_auth, "_own_auth", lambda sa, identity: Authentication(method, bytes(32))
+        ike_auth, "own_proof", lambda sa, identity: [Authentication(method, bytes(32))]
     )
     lab = Lab()
     lab.connect()
@@ -123,7 +125,9 @@ def test_55_another_auth_method_is_refused_by_number(monkeypatch, method, reason
 
 @pytest.mark.parametrize("size", [0, 31, 33])
 def test_55_auth_data_of_wrong_length_does_not_verify(monkeypatch, size):
-    monkeypatch.setattr(ike_auth, "_own_auth", lambda sa, identity: Authentication(2, bytes(size)))
+    monkeypatch.setattr(
+        ike_auth, "own_proof", lambda sa, identity: [Authentication(2, bytes(size))]
+    )
     lab = Lab()
     lab.connect()
     assert "does not verify" in lab.east.one(AuthenticationFailed).reason
@@ -157,3 +161,72 @@ def test_the_reason_never_travels():
         lab.connect()
         sizes.add(len(lab.wire[3][1].data))
     assert len(sizes) == 1
+
+
+NOBODY = Identity(IdType.NULL, b"")
+
+
+def anonymous_lab():
+    """West proves nothing, east does, by the secret both know."""
+    key = PresharedKey(b"correct horse")
+    return Lab(
+        west_config(local_id=NOBODY, auth=PeerAuth(Anonymous(), (key,))),
+        east_config(remote_id=NOBODY, auth=PeerAuth(key, (Anonymous(),))),
+    )
+
+
+def test_null_authentication_lets_anyone_in_where_it_is_configured():
+    """RFC 7619 2.1: each direction has its own method."""
+    lab = anonymous_lab()
+    lab.connect()
+    assert lab.west.one(ChildUp)
+    assert lab.east.one(IkeEstablished).ike.remote_id == NOBODY
+
+
+def test_null_authentication_still_binds_the_exchanges(monkeypatch):
+    """RFC 7619 2.1: the AUTH payload must be right, or somebody is in the middle."""
+    lab = anonymous_lab()
+    monkeypatch.setattr(proof, "own_octets", lambda sa, identity: b"of another exchange")
+    lab.connect()
+    assert "does not verify for an anonymous peer" in lab.east.one(AuthenticationFailed).reason
+    assert_nothing_left(lab)
+
+
+def test_null_authentication_is_refused_where_an_identity_is_required():
+    """RFC 7619 2: AUTHENTICATION_FAILED."""
+    lab = Lab(west_config(auth=PeerAuth(Anonymous(), (PresharedKey(b"correct horse"),))))
+    lab.connect()
+    assert "AUTH method 13, accepted is 2 (PSK)" in lab.east.one(AuthenticationFailed).reason
+    assert_nothing_left(lab)
+
+
+def test_an_anonymous_initial_contact_ends_nobody_elses_ike_sa():
+    """RFC 7619 2.3: all anonymous peers have the same identity."""
+    lab = anonymous_lab()
+    lab.connect()
+    stranger = make_node([lab.west_config], 77)
+    lab.nodes[WEST] = stranger
+    stranger.endpoint.initiate(lab.west_config, lab.now, child="net")
+    lab.settle()
+    assert stranger.one(IkeEstablished)
+    assert len(lab.east.of(IkeEstablished)) == 2
+    assert lab.east.of(IkeDown) == []
+
+
+def test_an_auth_payload_that_is_not_there_asks_for_eap_which_is_refused_by_name(monkeypatch):
+    """RFC 7296 2.16."""
+    monkeypatch.setattr(ike_auth, "own_proof", lambda sa, identity: [])
+    lab = Lab()
+    lab.connect()
+    assert "EAP, which is not supported" in lab.east.one(AuthenticationFailed).reason
+    assert_nothing_left(lab)
+
+
+def test_the_first_configuration_that_accepts_the_method_is_meant():
+    """The same identities may be configured once for each method."""
+    key = PresharedKey(b"correct horse")
+    strict = east_config(name="anonymous", auth=PeerAuth(key, (Anonymous(),)))
+    lab = Lab()
+    lab.east = lab.nodes[EAST] = make_node([strict, east_config()], 2)
+    lab.connect()
+    assert lab.east.one(IkeEstablished).ike.peer == "west"

@@ -1,11 +1,13 @@
-"""IKE_AUTH with pre-shared keys (RFC 7296 1.2, 2.15)."""
+"""IKE_AUTH: who both sides are, and the first child SA (RFC 7296 1.2)."""
 
+from p4esp.ike.auth.credentials import Anonymous
+from p4esp.ike.auth.peers import find_peer
+from p4esp.ike.auth.proof import check_proof, own_proof
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Authentication, IdInitiator, IdResponder, Notify
 from p4esp.ike.codec.proposal import SecurityAssociation
-from p4esp.ike.config import ChildConfig, PeerConfig
-from p4esp.ike.constants import AuthMethod, ExchangeType, NotifyType, name_of
-from p4esp.ike.crypto.auth import same_secret, shared_key_auth, signed_octets
+from p4esp.ike.config import ChildConfig
+from p4esp.ike.constants import ExchangeType, NotifyType, name_of
 from p4esp.ike.errors import AuthenticationError, IkeError, Refusal
 from p4esp.ike.events import (
     AuthenticationFailed,
@@ -14,7 +16,6 @@ from p4esp.ike.events import (
     IkeEstablished,
 )
 from p4esp.ike.negotiation import ChildOffer, accept_answer, answer_offer, make_offer
-from p4esp.ike.proposals import select
 from p4esp.ike.state import IkeSaState, Phase
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 from p4esp.ike.tasks.informational import DeleteIke, DeleteSpi
@@ -44,7 +45,7 @@ class IkeAuth(InitiatorTask):
         payloads: list[AnyPayload] = [
             identity,
             IdResponder(sa.config.remote_id),
-            _own_auth(sa, identity),
+            *own_proof(sa, identity),
         ]
         if self._offer is None:
             return payloads
@@ -73,7 +74,7 @@ class IkeAuth(InitiatorTask):
             raise AuthenticationError(
                 f"the peer is {identity.identity}, expected is {sa.config.remote_id}"
             )
-        _verify_auth(sa, sa.config, identity, reply.payloads.one(Authentication))
+        check_proof(sa, sa.config, identity, reply.payloads)
 
     def _conclude_child(self, sa: IkeSaState, offer: ChildOffer, reply: Inbound) -> None:
         error = reply.payloads.error()
@@ -119,9 +120,10 @@ class IkeAuthResponder(ResponderTask):
     def process(self, sa: IkeSaState, request: Inbound) -> None:
         """Authenticate before anything else; a child SA that fails does not fail the IKE SA."""
         payloads = request.payloads
-        identity, hint = payloads.one(IdInitiator), payloads.optional(IdResponder)
-        peer = _find_peer(sa, identity, hint)
-        _verify_auth(sa, peer, identity, payloads.one(Authentication))
+        peer = find_peer(sa, payloads)
+        proof = check_proof(sa, peer, payloads.one(IdInitiator), payloads)
+        if isinstance(proof, Anonymous):
+            sa.first_contact = False  # it may speak for nobody (RFC 7619 2.3)
         sa.peer = peer
         _establish(sa)
         if payloads.has(SecurityAssociation):
@@ -139,55 +141,7 @@ class IkeAuthResponder(ResponderTask):
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """IDr, AUTH, and the child SA's payloads or why there is none."""
         identity = IdResponder(sa.config.local_id)
-        return [identity, _own_auth(sa, identity), *self._child]
-
-
-def _find_peer(sa: IkeSaState, identity: IdInitiator, hint: IdResponder | None) -> PeerConfig:
-    for peer in sa.candidates:
-        fits = peer.remote_id == identity.identity
-        if fits and hint is not None:
-            fits = peer.local_id == hint.identity
-        if fits and _accepts_suite(sa, peer):
-            return peer
-    asked = f" asking for {hint.identity}" if hint else ""
-    raise AuthenticationError(f"no configuration for peer {identity.identity}{asked}")
-
-
-def _accepts_suite(sa: IkeSaState, peer: PeerConfig) -> bool:
-    try:
-        return sa.proposal is not None and bool(select([sa.proposal], peer.proposals))
-    except Refusal:
-        return False
-
-
-def _own_auth(sa: IkeSaState, identity: IdInitiator | IdResponder) -> Authentication:
-    octets = _octets(sa, identity, initiator=sa.initiator)
-    data = shared_key_auth(sa.secrets[0].prf, sa.config.psk, octets)
-    return Authentication(AuthMethod.SHARED_KEY, data)
-
-
-def _verify_auth(
-    sa: IkeSaState,
-    peer: PeerConfig,
-    identity: IdInitiator | IdResponder,
-    auth: Authentication,
-) -> None:
-    if auth.method != AuthMethod.SHARED_KEY:
-        raise AuthenticationError(f"the peer uses AUTH method {auth.method}, accepted is 2 (PSK)")
-    octets = _octets(sa, identity, initiator=not sa.initiator)
-    expected = shared_key_auth(sa.secrets[0].prf, peer.psk, octets)
-    if not same_secret(expected, auth.data):
-        raise AuthenticationError(
-            f"AUTH of {identity.identity} does not verify: the pre-shared keys differ"
-        )
-
-
-def _octets(sa: IkeSaState, identity: IdInitiator | IdResponder, *, initiator: bool) -> bytes:
-    suite, keys = sa.secrets
-    body = identity.encode()
-    if initiator:
-        return signed_octets(suite.prf, sa.init_request, sa.nonces.responder, keys.pi, body)
-    return signed_octets(suite.prf, sa.init_response, sa.nonces.initiator, keys.pr, body)
+        return [identity, *own_proof(sa, identity), *self._child]
 
 
 def _establish(sa: IkeSaState) -> None:

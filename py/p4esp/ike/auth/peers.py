@@ -1,0 +1,38 @@
+"""Whose configuration applies to a peer that names itself (RFC 4301 4.4.3, RFC 7296 2.15)."""
+
+from p4esp.ike.codec.message import PayloadSet
+from p4esp.ike.codec.payloads import Authentication, IdInitiator, IdResponder
+from p4esp.ike.config import PeerConfig
+from p4esp.ike.errors import AuthenticationError, Refusal
+from p4esp.ike.proposals import select
+from p4esp.ike.state import IkeSaState
+
+
+def find_peer(sa: IkeSaState, payloads: PayloadSet) -> PeerConfig:
+    """The configuration for the claimed IDi, the wanted IDr and the IKE SA's algorithms.
+
+    Where several fit, the first that accepts the method of the AUTH payload.
+    """
+    claimed, wanted = payloads.one(IdInitiator), payloads.optional(IdResponder)
+    fitting = [peer for peer in sa.candidates if _fits(sa, peer, claimed, wanted)]
+    if not fitting:
+        asked = f" asking for {wanted.identity}" if wanted else ""
+        raise AuthenticationError(f"no configuration for peer {claimed.identity}{asked}")
+    auth = payloads.optional(Authentication)
+    method = auth.method if auth else 0
+    return next((peer for peer in fitting if peer.auth.requirement(method)), fitting[0])
+
+
+def _fits(
+    sa: IkeSaState, peer: PeerConfig, claimed: IdInitiator, wanted: IdResponder | None
+) -> bool:
+    known = peer.remote_id == claimed.identity
+    ours = wanted is None or peer.local_id == wanted.identity
+    return known and ours and _accepts_suite(sa, peer)
+
+
+def _accepts_suite(sa: IkeSaState, peer: PeerConfig) -> bool:
+    try:
+        return sa.proposal is not None and bool(select([sa.proposal], peer.proposals))
+    except Refusal:
+        return False

@@ -1,0 +1,70 @@
+"""Making our AUTH payload and checking the peer's, by whatever method (RFC 7296 2.15)."""
+
+from p4esp.ike.auth.credentials import Anonymous, PresharedKey, Requirement
+from p4esp.ike.auth.transcript import IdPayload, own_octets, peer_octets
+from p4esp.ike.codec.message import PayloadSet
+from p4esp.ike.codec.payload import AnyPayload
+from p4esp.ike.codec.payloads import Authentication
+from p4esp.ike.config import PeerConfig
+from p4esp.ike.constants import AuthMethod
+from p4esp.ike.crypto.auth import same_secret, shared_key_auth
+from p4esp.ike.errors import AuthenticationError
+from p4esp.ike.state import IkeSaState
+
+
+def own_proof(sa: IkeSaState, identity: IdPayload) -> list[AnyPayload]:
+    """What proves that we are `identity`: AUTH."""
+    octets = own_octets(sa, identity)
+    match sa.config.auth.own:
+        case PresharedKey(secret):
+            return [_shared_key(sa, AuthMethod.SHARED_KEY, secret, octets)]
+        case Anonymous():
+            return [_shared_key(sa, AuthMethod.NULL, _own_key(sa), octets)]
+
+
+def _shared_key(sa: IkeSaState, method: AuthMethod, secret: bytes, octets: bytes) -> Authentication:
+    return Authentication(method, shared_key_auth(sa.secrets[0].prf, secret, octets))
+
+
+def _own_key(sa: IkeSaState) -> bytes:
+    """The key that stands for a shared secret in NULL authentication (RFC 7619 2.1)."""
+    keys = sa.secrets[1]
+    return keys.pi if sa.initiator else keys.pr
+
+
+def _peer_key(sa: IkeSaState) -> bytes:
+    keys = sa.secrets[1]
+    return keys.pr if sa.initiator else keys.pi
+
+
+def check_proof(
+    sa: IkeSaState, peer: PeerConfig, identity: IdPayload, payloads: PayloadSet
+) -> Requirement:
+    """How the peer proved that it is `identity`: one of what its configuration accepts.
+
+    `AuthenticationError` says why not; the peer never learns it.
+    """
+    auth = payloads.optional(Authentication)
+    if auth is None:
+        raise AuthenticationError("no AUTH payload: the peer wants EAP, which is not supported")
+    octets = peer_octets(sa, identity)
+    requirement = peer.auth.requirement(auth.method)
+    match requirement:
+        case PresharedKey(secret):
+            _check_shared_key(sa, auth, secret, octets, f"{identity.identity}: the keys differ")
+        case Anonymous():
+            _check_shared_key(sa, auth, _peer_key(sa), octets, "an anonymous peer")
+        case None:
+            accepted = peer.auth.methods
+            raise AuthenticationError(
+                f"the peer uses AUTH method {auth.method}, accepted is {accepted}"
+            )
+    return requirement
+
+
+def _check_shared_key(
+    sa: IkeSaState, auth: Authentication, secret: bytes, octets: bytes, whose: str
+) -> None:
+    expected = shared_key_auth(sa.secrets[0].prf, secret, octets)
+    if not same_secret(expected, auth.data):
+        raise AuthenticationError(f"AUTH does not verify for {whose}")
