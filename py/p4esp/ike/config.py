@@ -97,7 +97,23 @@ class Settings:
     limits below, so that nobody fills them under another's address.
     """
     max_half_open: int = 1000
+    """Half-open IKE SAs; at the limit the oldest gives way."""
     max_half_open_per_source: int = 32
+    init_rate: float = 20.0
+    """IKE_SA_INIT requests per second and source that are looked at. Beyond that a cookie must be
+    shown, and with cookies no more than that again.
+    """
+    max_auth_failures: int = 10
+    """Failed authentications of one source in `auth_failure_period` seconds, after which it opens
+    no IKE SA for a while.
+    """
+    auth_failure_period: float = 60.0
+    max_sources: int = 4096
+    """Sources for which rates are kept; the longest silent is forgotten first."""
+    max_ike_sas: int = 20_000
+    """IKE SAs in all; peers open none beyond, we may."""
+    max_ike_sas_per_peer: int = 8
+    """IKE SAs with one pair of identities; the oldest is deleted for the newest."""
     max_init_size: int = 4096
     """Octets of the largest IKE_SA_INIT request that is looked at."""
     max_children: int = 64

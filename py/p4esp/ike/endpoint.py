@@ -4,16 +4,17 @@ import heapq
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
+from p4esp.ike.admission import Admission, Refused
 from p4esp.ike.codec.header import Header, parse_header
-from p4esp.ike.codec.message import encode_clear, parse_message
+from p4esp.ike.codec.message import encode_clear
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.config import PeerConfig, PeerLookup
 from p4esp.ike.constants import NO_SPI, VERSION, ExchangeType, NotifyType
-from p4esp.ike.cookies import Cookies
+from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError
 from p4esp.ike.events import (
+    AuthenticationFailed,
     ChildDown,
     ChildRekeyed,
     ChildUp,
@@ -31,22 +32,7 @@ from p4esp.ike.trace import TraceKind, TraceRecord
 from p4esp.ike.transport import Kind
 from p4esp.ipsec.identity import Identity
 
-
-class Drop(StrEnum):
-    """Why a datagram never reached an IKE SA."""
-
-    RUNT = "too short for any header"
-    NOT_IKE = "ESP or NAT keepalive"
-    MALFORMED = "no well-formed IKE header"
-    OTHER_VERSION = "major version is not 2"
-    UNKNOWN_SPI = "no IKE SA has this SPI"
-    NOT_AN_OPENING = "responder SPI is zero, but this is no IKE_SA_INIT request"
-    TOO_LARGE = "IKE_SA_INIT request exceeds the size limit"
-    NO_COOKIE = "many IKE SAs are half-open, and it has no cookie of ours"
-    HALF_OPEN_LIMIT = "too many half-open IKE SAs"
-    SOURCE_LIMIT = "too many half-open IKE SAs from this source"
-    NO_PEER = "no peer is configured for these addresses"
-
+MAX_STALE_TIMERS = 64
 
 _IdPair = tuple[Identity | None, Identity | None]
 
@@ -74,15 +60,16 @@ class IkeEndpoint:
         self._peers = peers
         self._entries: dict[bytes, _Entry] = {}
         self._children: dict[int, bytes] = {}
-        self._by_peer: defaultdict[_IdPair, set[bytes]] = defaultdict(set)
+        self._by_peer: defaultdict[_IdPair, dict[bytes, None]] = defaultdict(dict)
+        """Established IKE SAs, oldest first."""
         self._half_open = HalfOpen(env.settings)
-        self._cookies = Cookies(env.random)
+        self._admission = Admission(env.settings, env.random, self._half_open)
         self._replies = RateLimit(env.settings.unprotected_replies, now)
         self._timers: list[tuple[float, bytes]] = []
         self._outbox: list[Datagram] = []
         self._events: deque[Event] = deque()
         self.drops: Counter[Drop] = Counter()
-        """Datagrams that never reached an IKE SA, by reason."""
+        """What strangers sent in vain, by reason."""
 
     @property
     def ike_sas(self) -> list[IkeSaInfo]:
@@ -141,7 +128,7 @@ class IkeEndpoint:
             self._drop(Drop.NOT_AN_OPENING, path, now)
             return
         key = InitKey.of(header.spi_i, message, path)
-        entry = self._known_opening(key) or self._admit(key, message, path, now)
+        entry = self._known_opening(key) or self._admit(key, header, message, path, now)
         if entry is not None:
             entry.sa.receive_datagram(message, path, now)
             self._settle(entry, now)
@@ -150,36 +137,48 @@ class IkeEndpoint:
         own_spi = self._half_open.find(key)
         return None if own_spi is None else self._entries[own_spi]
 
-    def _admit(self, key: InitKey, message: bytes, path: Path, now: float) -> _Entry | None:
+    def _admit(
+        self, key: InitKey, header: Header, message: bytes, path: Path, now: float
+    ) -> _Entry | None:
         """A new IKE SA for an IKE_SA_INIT request, unless a limit or the lookup says no."""
         candidates = self._peers(path)
-        refusal = self._admission_refusal(message, path, now) if candidates else Drop.NO_PEER
-        if refusal is not None:
-            self._drop(refusal, path, now)
+        if not candidates:
+            self._drop(Drop.NO_PEER, path, now)
+            return None
+        refused = self._admission.judge(header, message, path, now)
+        if refused is not None:
+            self._refuse_opening(refused, path, now)
+            return None
+        if not self._make_room(now):
+            self._drop(Drop.IKE_SA_LIMIT, path, now)
             return None
         sa = IkeSa.respond(self._env, candidates, path, now, key.spi_i)
         self._half_open.add(key, sa.own_spi)
         return self._enter(sa, key)
 
-    def _admission_refusal(self, message: bytes, path: Path, now: float) -> Drop | None:
-        if len(message) > self._env.settings.max_init_size:
-            return Drop.TOO_LARGE
-        if self._half_open.needs_cookie and (refusal := self._cookie_refusal(message, path, now)):
-            return refusal
-        if self._half_open.full:
-            return Drop.HALF_OPEN_LIMIT
-        return Drop.SOURCE_LIMIT if self._half_open.source_full(path) else None
+    def _refuse_opening(self, refused: Refused, path: Path, now: float) -> None:
+        self._drop(refused.reason, path, now)
+        if refused.answer is not None:
+            self._send(refused.answer, path)
 
-    def _cookie_refusal(self, message: bytes, path: Path, now: float) -> Drop | None:
-        """No state is kept and nothing is computed for who only claims an address."""
-        try:
-            opening = parse_message(message)
-            if self._cookies.is_shown(opening, path, now):
-                return None
-            self._send(self._cookies.demand(opening, path, now), path)
-        except ParseError:
-            return Drop.MALFORMED
-        return Drop.NO_COOKIE
+    def _make_room(self, now: float) -> bool:
+        """Whether one more IKE SA may be opened; at a limit the oldest that is not authenticated
+        goes, and nobody else ever.
+        """
+        full = len(self._entries) >= self._env.settings.max_ike_sas
+        if not full and not self._half_open.full:
+            return True
+        oldest = self._half_open.oldest
+        if oldest is None:
+            return False
+        entry = self._entries[oldest]
+        self._drop(Drop.GAVE_WAY, entry.sa.info.path, now)
+        self._abort(entry, DownReason.NO_ROOM, now)
+        return True
+
+    def _abort(self, entry: _Entry, reason: DownReason, now: float) -> None:
+        entry.sa.abort(reason, now)
+        self._settle(entry, now)
 
     def _enter(self, sa: IkeSa, key: InitKey | None = None) -> _Entry:
         entry = _Entry(sa, init_key=key)
@@ -239,11 +238,18 @@ class IkeEndpoint:
             entry.timer = timer
             if timer is not None:
                 heapq.heappush(self._timers, (timer, entry.sa.own_spi))
+                self._compact_timers()
+
+    def _compact_timers(self) -> None:
+        """Keep the heap in proportion to the IKE SAs, however often their timers move."""
+        if len(self._timers) > MAX_STALE_TIMERS + 2 * len(self._entries):
+            self._timers = [timer for timer in self._timers if self._is_current(*timer)]
+            heapq.heapify(self._timers)
 
     def _remove(self, entry: _Entry) -> None:
         info = entry.sa.info
         del self._entries[info.spi]
-        self._by_peer[info.local_id, info.remote_id].discard(info.spi)
+        self._by_peer[info.local_id, info.remote_id].pop(info.spi, None)
         if entry.init_key is not None:
             self._half_open.remove(entry.init_key)
 
@@ -256,16 +262,26 @@ class IkeEndpoint:
             self._children.pop(event.child.spi_in, None)
         elif isinstance(event, IkeEstablished):
             self._note_established(sa, event, now)
+        elif isinstance(event, AuthenticationFailed) and not event.ike.initiator:
+            self._admission.note_failure(event.ike.path, now)
 
     def _note_established(self, sa: IkeSa, event: IkeEstablished, now: float) -> None:
         """A proven peer that has no other IKE SA with us: neither have we (RFC 7296 2.4)."""
         peers = self._by_peer[event.ike.local_id, event.ike.remote_id]
         if event.initial_contact and not event.ike.initiator:
             for own_spi in list(peers):
-                entry = self._entries[own_spi]
-                entry.sa.abort(DownReason.INITIAL_CONTACT, now)
-                self._settle(entry, now)
-        peers.add(sa.own_spi)
+                self._abort(self._entries[own_spi], DownReason.INITIAL_CONTACT, now)
+        peers[sa.own_spi] = None
+        if len(peers) > self._env.settings.max_ike_sas_per_peer:
+            self._retire(next(iter(peers)), peers, now)
+
+    def _retire(self, own_spi: bytes, peers: dict[bytes, None], now: float) -> None:
+        """Delete the oldest IKE SA of a peer that has too many."""
+        del peers[own_spi]
+        entry = self._entries[own_spi]
+        if entry.sa.phase is Phase.ESTABLISHED:
+            entry.sa.delete(now)
+            self._settle(entry, now)
 
     def initiate(
         self, peer: PeerConfig, now: float, *, child: str | None = None, path: Path | None = None

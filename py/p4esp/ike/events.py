@@ -24,6 +24,7 @@ class DownReason(StrEnum):
     INITIAL_CONTACT = "the peer started afresh"
     IKE_SA_GONE = "its IKE SA is gone"
     PROTOCOL_ERROR = "the peer broke the protocol"
+    NO_ROOM = "a newer one takes its place"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 from typing import Self
 
 from p4esp.ike.config import Settings
 from p4esp.ike.path import Path, UdpAddress
+from p4esp.ike.ratelimit import source_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class HalfOpen:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._spis: dict[InitKey, bytes] = {}
-        self._waiting: set[InitKey] = set()
+        self._waiting: dict[InitKey, bytes] = {}
+        """Those that are not authenticated, oldest first."""
         self._sources: Counter[bytes] = Counter()
 
     def __len__(self) -> int:
@@ -46,9 +47,14 @@ class HalfOpen:
         """Whether the limit over all sources is reached."""
         return len(self._waiting) >= self._settings.max_half_open
 
-    def source_full(self, path: Path) -> bool:
+    @property
+    def oldest(self) -> bytes | None:
+        """Our SPI of the IKE SA that has been half-open for longest."""
+        return next(iter(self._waiting.values()), None)
+
+    def source_full(self, source: bytes) -> bool:
         """Whether the limit of this source is reached."""
-        return self._sources[_source(path.remote)] >= self._settings.max_half_open_per_source
+        return self._sources[source] >= self._settings.max_half_open_per_source
 
     def find(self, key: InitKey) -> bytes | None:
         """Our SPI of the IKE SA that this very request made."""
@@ -56,16 +62,14 @@ class HalfOpen:
 
     def add(self, key: InitKey, own_spi: bytes) -> None:
         """Count a new half-open IKE SA."""
-        self._spis[key] = own_spi
-        self._waiting.add(key)
-        self._sources[_source(key.remote)] += 1
+        self._spis[key] = self._waiting[key] = own_spi
+        self._sources[source_of(key.remote)] += 1
 
     def graduate(self, key: InitKey) -> None:
         """The initiator has proved who it is; repeats of its request stay known."""
-        if key not in self._waiting:
+        if self._waiting.pop(key, None) is None:
             return
-        self._waiting.remove(key)
-        source = _source(key.remote)
+        source = source_of(key.remote)
         self._sources[source] -= 1
         if not self._sources[source]:
             del self._sources[source]
@@ -74,9 +78,3 @@ class HalfOpen:
         """The IKE SA is gone."""
         self.graduate(key)
         del self._spis[key]
-
-
-def _source(address: UdpAddress) -> bytes:
-    """What counts as one source: an IPv4 address, an IPv6 /64."""
-    packed = address.host.packed
-    return packed[:8] if isinstance(address.host, IPv6Address) else packed

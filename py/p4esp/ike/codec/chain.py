@@ -1,6 +1,6 @@
 """Chains of payloads behind generic headers (RFC 7296 3.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from p4esp.ike.codec.payload import AnyPayload, Payload, RawPayload
 from p4esp.ike.codec.payloads import (
@@ -80,6 +80,18 @@ def parse_until_encrypted(first: int, reader: Reader) -> tuple[tuple[AnyPayload,
     if ahead == PayloadType.NONE:
         reader.finish()
     return tuple(payloads), ahead
+
+
+def bodies(first: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Types and octets of the payloads of a chain that fills `data`, none of them looked into."""
+    reader, ahead = Reader(data, "payload chain"), first
+    for _ in range(MAX_PAYLOADS):
+        if ahead == PayloadType.NONE:
+            reader.finish()
+            return
+        kind, (ahead, _, body) = ahead, take_payload(reader)
+        yield kind, body
+    raise ParseError(f"payload chain: more than {MAX_PAYLOADS} payloads")
 
 
 def take_payload(reader: Reader) -> tuple[int, bool, bytes]:

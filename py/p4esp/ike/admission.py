@@ -1,0 +1,74 @@
+"""Which IKE_SA_INIT requests may open an IKE SA: what strangers may cost us (RFC 7296 2.6).
+
+A limit that anybody reaches by lying about his address must not shut out the one who lives there:
+it is answered with a demand for a cookie. Only who shows a good one meets limits that refuse.
+"""
+
+from dataclasses import dataclass
+
+from p4esp.ike.codec.header import Header
+from p4esp.ike.config import Settings
+from p4esp.ike.cookies import Cookies, Opening
+from p4esp.ike.crypto.keyexchange import RandomSource
+from p4esp.ike.drops import Drop
+from p4esp.ike.errors import ParseError
+from p4esp.ike.halfopen import HalfOpen
+from p4esp.ike.path import Path
+from p4esp.ike.ratelimit import SourceLimits, source_of
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a request opens nothing, and what is answered."""
+
+    reason: Drop
+    answer: bytes | None = None
+    """An IKE message; None: silence."""
+
+
+class Admission:
+    """Judges requests by what is half-open and by what their sources did before."""
+
+    def __init__(self, settings: Settings, random: RandomSource, half_open: HalfOpen) -> None:
+        self._settings = settings
+        self._half_open = half_open
+        self._cookies = Cookies(random)
+        rate, sources = settings.init_rate, settings.max_sources
+        self._claimed = SourceLimits(rate, rate, sources)
+        self._proved = SourceLimits(rate, rate, sources)
+        failures, period = settings.max_auth_failures, settings.auth_failure_period
+        self._failures = SourceLimits(failures / period, failures, sources)
+
+    def judge(self, header: Header, message: bytes, path: Path, now: float) -> Refused | None:
+        """Whether a request that is no repeat is refused; None: it may open an IKE SA."""
+        if len(message) > self._settings.max_init_size:
+            return Refused(Drop.TOO_LARGE)
+        source = source_of(path.remote)
+        claimed_too_often = not self._claimed.allow(source, now)
+        if claimed_too_often or self._half_open.needs_cookie:
+            return self._judge_cookie(header, message, path, now)
+        return self._judge_source(source, now)
+
+    def _judge_cookie(
+        self, header: Header, message: bytes, path: Path, now: float
+    ) -> Refused | None:
+        """No state is kept and nothing is computed for who only claims an address."""
+        try:
+            opening = Opening.read(header, message)
+        except ParseError:
+            return Refused(Drop.MALFORMED)
+        if not self._cookies.is_shown(opening, path, now):
+            return Refused(Drop.NO_COOKIE, self._cookies.demand(opening, path, now))
+        source = source_of(path.remote)
+        if not self._proved.allow(source, now):
+            return Refused(Drop.SOURCE_RATE)
+        return self._judge_source(source, now)
+
+    def _judge_source(self, source: bytes, now: float) -> Refused | None:
+        if self._failures.spent(source, now):
+            return Refused(Drop.FAILED_BEFORE)
+        return Refused(Drop.SOURCE_LIMIT) if self._half_open.source_full(source) else None
+
+    def note_failure(self, path: Path, now: float) -> None:
+        """An initiator on this path did not prove who it is."""
+        self._failures.allow(source_of(path.remote), now)

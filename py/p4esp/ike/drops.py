@@ -1,0 +1,22 @@
+"""The named reasons for which messages are not used."""
+
+from enum import StrEnum
+
+
+class Drop(StrEnum):
+    """Why a datagram never reached an IKE SA, or an IKE SA was given up for a newer one."""
+
+    RUNT = "too short for any header"
+    NOT_IKE = "ESP or NAT keepalive"
+    MALFORMED = "no well-formed IKE header"
+    OTHER_VERSION = "major version is not 2"
+    UNKNOWN_SPI = "no IKE SA has this SPI"
+    NOT_AN_OPENING = "responder SPI is zero, but this is no IKE_SA_INIT request"
+    TOO_LARGE = "IKE_SA_INIT request exceeds the size limit"
+    NO_PEER = "no peer is configured for these addresses"
+    NO_COOKIE = "IKE_SA_INIT request has to show a cookie of ours"
+    SOURCE_RATE = "too many IKE_SA_INIT requests from this source, with good cookies"
+    SOURCE_LIMIT = "too many half-open IKE SAs from this source"
+    FAILED_BEFORE = "this source failed to authenticate too often"
+    IKE_SA_LIMIT = "too many IKE SAs"
+    GAVE_WAY = "the oldest half-open IKE SA gave way to a newer one"

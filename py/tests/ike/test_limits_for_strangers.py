@@ -1,0 +1,286 @@
+"""What strangers may cost us is limited, and no limit shuts out a peer (RFC 7296 2.6; 35-37)."""
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ike_lab import EAST, WEST, Lab, east_config, make_node, path_between, west_config
+
+from p4esp.ike.codec.message import encode_clear, parse_message
+from p4esp.ike.codec.payloads import Nonce, Notify, VendorId
+from p4esp.ike.config import Settings
+from p4esp.ike.constants import NotifyType
+from p4esp.ike.drops import Drop
+from p4esp.ike.events import AuthenticationFailed, ChildUp, DownReason, IkeDown, IkeEstablished
+from p4esp.ike.path import Path, UdpAddress
+from p4esp.ike.ratelimit import SourceLimits
+
+TO_EAST = path_between(EAST, WEST)
+
+
+@pytest.fixture
+def opening():
+    """A good IKE_SA_INIT request."""
+    lab = Lab(fate=lambda _: [])
+    lab.west.endpoint.initiate(lab.west_config, 0.0, child="net")
+    lab.settle()
+    return lab.wire[0][1].data
+
+
+def fresh_east(**limits):
+    return make_node([Lab().east_config], 2, Settings(**limits))
+
+
+def send(node, data, path=TO_EAST, now=0.0):
+    """Hand octets over; what comes back."""
+    node.endpoint.receive_datagram(data, path, now)
+    return [datagram.data for datagram in node.endpoint.datagrams_to_send(now)]
+
+
+def untouched(node):
+    return not node.endpoint.ike_sas and node.endpoint.next_event() is None
+
+
+def path_from(host):
+    return Path(UdpAddress(EAST, 500), UdpAddress(ip_address(host), 500))
+
+
+def variants(opening, count, *payloads):
+    """Openings that differ in their SPI, with `payloads` in front."""
+    message = parse_message(opening)
+    for n in range(1, count + 1):
+        header = replace(message.header, spi_i=n.to_bytes(8, "big"))
+        yield encode_clear(header, (*payloads, *message.clear.payloads))
+
+
+def flood(node, opening, host, count, now=0.0):
+    """Openings from one host, which sees no answer."""
+    for data in variants(opening, count):
+        send(node, data, path_from(host), now)
+
+
+def with_cookie(node, data, path, now=0.0):
+    """The same request with the cookie that the node demands for it."""
+    message = parse_message(data)
+    return encode_clear(message.header, (cookie_of(node, data, path, now), *message.clear.payloads))
+
+
+def test_37_half_open_ike_sas_are_limited_by_source(opening):
+    east = fresh_east(max_half_open_per_source=8, cookie_threshold=1000)
+    flood(east, opening, "198.51.100.1", 20)
+    assert east.endpoint.half_open == 8
+    assert east.endpoint.drops == {Drop.SOURCE_LIMIT: 12}
+    flood(east, opening, "198.51.100.2", 1)
+    assert east.endpoint.half_open == 9
+
+
+def test_37_at_the_limit_the_oldest_half_open_ike_sa_gives_way(opening):
+    east = fresh_east(max_half_open=40, cookie_threshold=1000)
+    for last in range(1, 6):
+        flood(east, opening, f"198.51.100.{last}", 8)
+    oldest, *others = [ike.spi for ike in east.endpoint.ike_sas]
+    flood(east, opening, "198.51.100.99", 1)
+    assert east.endpoint.drops == {Drop.GAVE_WAY: 1}
+    left = [ike.spi for ike in east.endpoint.ike_sas]
+    assert left[:-1] == others
+    assert oldest not in left
+    east.endpoint.handle_timer(31.0)
+    assert untouched(east)
+    assert east.endpoint.get_timer() is None
+
+
+def test_37_an_established_ike_sa_never_gives_way(opening):
+    lab = Lab(settings=Settings(max_ike_sas=1))
+    lab.connect()
+    flood(lab.east, opening, "198.51.100.1", 3, lab.now)
+    assert lab.east.endpoint.drops == {Drop.IKE_SA_LIMIT: 3}
+    assert len(lab.east.endpoint.ike_sas) == 1
+    assert lab.east.of(IkeDown) == []
+
+
+def test_37_among_all_ike_sas_too_the_half_open_ones_give_way(opening):
+    lab = Lab(settings=Settings(max_ike_sas=4))
+    flood(lab.east, opening, "198.51.100.1", 4)
+    lab.connect()
+    assert lab.east.one(IkeEstablished)
+    assert lab.east.endpoint.drops == {Drop.GAVE_WAY: 1}
+
+
+def test_timers_of_those_that_gave_way_take_no_memory(opening):
+    east = fresh_east(max_half_open=2, cookie_threshold=10**6, init_rate=10**6)
+    flood(east, opening, "198.51.100.1", 2000)
+    assert len(east.endpoint._timers) < 100
+
+
+def test_37_a_legitimate_peer_connects_while_another_source_floods(opening):
+    lab = Lab(settings=Settings(max_half_open_per_source=8))
+    flood(lab.east, opening, "198.51.100.1", 500)
+    lab.connect()
+    assert lab.east.one(IkeEstablished)
+
+
+def test_who_floods_under_a_peers_address_does_not_lock_it_out(opening):
+    """RFC 7296 2.6: the peer shows a cookie, whoever only claims its address cannot."""
+    lab = Lab()
+    flood(lab.east, opening, str(WEST), 500)
+    assert lab.east.endpoint.half_open == Settings().cookie_threshold
+    assert lab.east.endpoint.drops == {Drop.NO_COOKIE: 500 - Settings().cookie_threshold}
+    lab.connect()
+    assert lab.east.one(IkeEstablished)
+    assert lab.west.one(ChildUp)
+
+
+def test_without_cookies_such_a_flood_locks_the_peer_out(opening):
+    lab = Lab(settings=Settings(cookie_threshold=10_000, init_rate=10_000))
+    flood(lab.east, opening, str(WEST), 500)
+    lab.connect()
+    assert lab.east.of(IkeEstablished) == []
+
+
+def test_beyond_its_rate_a_source_must_show_cookies_and_other_sources_need_none(opening):
+    lab = Lab(settings=Settings(cookie_threshold=1000, init_rate=5))
+    flood(lab.east, opening, str(WEST), 9)
+    assert lab.east.endpoint.drops == {Drop.NO_COOKIE: 4}
+    flood(lab.east, opening, "198.51.100.1", 5)
+    assert lab.east.endpoint.drops == {Drop.NO_COOKIE: 4}
+    lab.connect()
+    assert lab.east.one(IkeEstablished)
+
+
+def test_who_shows_good_cookies_too_often_is_refused_for_a_while(opening):
+    east = fresh_east(cookie_threshold=0, init_rate=5, max_half_open_per_source=1000)
+    path = path_from("198.51.100.1")
+    for data in variants(opening, 9):
+        send(east, with_cookie(east, data, path), path)
+    assert east.endpoint.half_open == 5
+    assert east.endpoint.drops[Drop.SOURCE_RATE] == 4
+    (later,) = list(variants(opening, 10))[9:]
+    send(east, with_cookie(east, later, path, 1.0), path, 1.0)
+    assert east.endpoint.half_open == 6
+
+
+@pytest.mark.parametrize(
+    ("other", "same_source"), [("2001:db8::ffff:1", True), ("2001:db8:0:1::1", False)]
+)
+def test_an_ipv6_source_is_a_64_bit_prefix(opening, other, same_source):
+    east = make_node([east_config(local=None)], 2, Settings(init_rate=5, cookie_threshold=1000))
+    flood(east, opening, "2001:db8::1", 5)
+    flood(east, opening, other, 1)
+    assert east.endpoint.drops[Drop.NO_COOKIE] == int(same_source)
+
+
+@given(st.lists(st.integers(0, 50), max_size=300), st.integers(1, 10))
+def test_the_table_of_sources_is_bounded_and_never_stricter_than_one_bucket_each(sources, size):
+    limits, unbounded = SourceLimits(0.0, 2, size), SourceLimits(0.0, 2, 10**6)
+    for source in sources:
+        key = bytes([source])
+        allowed, would_be = limits.allow(key, 0.0), unbounded.allow(key, 0.0)
+        assert allowed or not would_be
+        assert len(limits) <= size
+        assert limits.spent(key, 0.0) or not unbounded.spent(key, 0.0) or len(limits) == size
+
+
+def test_a_source_that_fails_to_authenticate_too_often_opens_nothing_for_a_while():
+    limits = Settings(max_auth_failures=3, auth_failure_period=30.0)
+    lab = Lab(west_config(psk=b"guess"), settings=limits)
+    for _ in range(5):
+        lab.connect()
+    assert len(lab.east.of(AuthenticationFailed)) == 3
+    assert lab.east.endpoint.drops == {Drop.FAILED_BEFORE: 2}
+    lab.west_config = west_config()
+    lab.run(300.0)
+    lab.connect()
+    assert lab.east.of(IkeEstablished)
+
+
+def test_failures_of_one_source_do_not_count_for_another(opening):
+    lab = Lab(west_config(psk=b"guess"), settings=Settings(max_auth_failures=1))
+    for _ in range(2):
+        lab.connect()
+    assert lab.east.endpoint.drops == {Drop.FAILED_BEFORE: 1}
+    flood(lab.east, opening, "198.51.100.1", 1, lab.now)
+    assert lab.east.endpoint.drops == {Drop.FAILED_BEFORE: 1}
+
+
+def test_a_peer_with_too_many_ike_sas_loses_the_oldest():
+    silent = {"initial_contact": False}
+    lab = Lab(
+        west_config(**silent), east_config(**silent), settings=Settings(max_ike_sas_per_peer=2)
+    )
+    names = [lab.connect() for _ in range(4)]
+    lab.settle()
+    assert [ike.spi for ike in lab.west.endpoint.ike_sas] == names[2:]
+    assert len(lab.east.endpoint.ike_sas) == 2
+    assert {down.reason for down in lab.west.of(IkeDown)} <= {
+        DownReason.LOCAL_DELETE,
+        DownReason.PEER_DELETE,
+    }
+
+
+def cookie_of(east, opening, path=TO_EAST, now=0.0):
+    (answer,) = send(east, opening, path, now)
+    message = parse_message(answer)
+    (cookie,) = message.clear.payloads
+    assert (message.header.spi_r, message.header.response) == (bytes(8), True)
+    assert cookie.type == NotifyType.COOKIE
+    assert 1 <= len(cookie.data) <= 64
+    assert len(answer) < len(opening), "no amplifier"
+    return cookie
+
+
+def test_a_cookie_is_good_for_its_address_spi_and_nonce_alone(opening):
+    east = fresh_east(cookie_threshold=0)
+    cookie = cookie_of(east, opening)
+    message = parse_message(opening)
+    payloads = (cookie, *message.clear.payloads)
+    other_spi = replace(message.header, spi_i=b"\7" * 8)
+    other_nonce = [
+        Nonce(bytes(32)) if isinstance(payload, Nonce) else payload for payload in payloads
+    ]
+    elsewhere = Path(TO_EAST.local, UdpAddress(ip_address("192.0.2.77"), 500))
+    cookie_of(east, encode_clear(other_spi, payloads))
+    cookie_of(east, encode_clear(message.header, other_nonce))
+    cookie_of(east, encode_clear(message.header, payloads), elsewhere)
+    cookie_of(east, encode_clear(message.header, [*message.clear.payloads, cookie]))
+    cut = Notify(NotifyType.COOKIE, cookie.data[:-1])
+    cookie_of(east, encode_clear(message.header, [cut, *message.clear.payloads]))
+    assert untouched(east)
+    send(east, encode_clear(message.header, payloads))
+    assert east.endpoint.half_open == 1
+
+
+@pytest.mark.parametrize(
+    ("ages", "good"),
+    [((59.0,), True), ((60.0,), True), ((119.0,), True), ((60.0, 120.0), False), ((1e4,), False)],
+)
+def test_a_cookie_outlives_one_change_of_the_secret(opening, ages, good):
+    east = fresh_east(cookie_threshold=0)
+    message = parse_message(opening)
+    shown = encode_clear(message.header, (cookie_of(east, opening), *message.clear.payloads))
+    for now in ages[:-1]:
+        cookie_of(east, opening, now=now)
+    send(east, shown, now=ages[-1])
+    assert (east.endpoint.half_open == 1) is good
+
+
+def test_an_opening_without_a_nonce_gets_no_cookie(opening):
+    east = fresh_east(cookie_threshold=0)
+    message = parse_message(opening)
+    rest = [payload for payload in message.clear.payloads if not isinstance(payload, Nonce)]
+    assert send(east, encode_clear(message.header, rest)) == []
+    assert east.endpoint.drops[Drop.MALFORMED] == 1
+
+
+def test_an_oversized_opening_is_not_looked_at(opening):
+    east = fresh_east()
+    (big,) = variants(opening, 1, VendorId(bytes(4096)))
+    assert send(east, big) == []
+    assert east.endpoint.drops[Drop.TOO_LARGE] == 1
+
+
+def test_an_opening_from_an_address_nobody_is_configured_for_is_dropped(opening):
+    east = make_node([west_config()], 2)
+    assert send(east, opening) == []
+    assert east.endpoint.drops[Drop.NO_PEER] == 1
