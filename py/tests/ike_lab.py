@@ -3,13 +3,14 @@
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from p4esp.ike.auth.credentials import preshared
 from p4esp.ike.config import ChildConfig, PeerConfig, Retransmission, Settings
 from p4esp.ike.endpoint import IkeEndpoint, directory
+from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.standard import STANDARD
 from p4esp.ike.path import Datagram, Path, UdpAddress
 from p4esp.ike.state import Environment
@@ -101,7 +102,12 @@ class Node:
         return event
 
 
-def make_node(configs: Iterable[PeerConfig], seed: int, settings: Settings | None = None) -> Node:
+def make_node(
+    configs: Iterable[PeerConfig],
+    seed: int,
+    settings: Settings | None = None,
+    extensions: Sequence[Extension] = STANDARD,
+) -> Node:
     source, spis = random.Random(seed), Spis(0xC0000000 + seed % 4096 * 0x10000)
     node_traces: list[TraceRecord] = []
     node_keys: list[tuple[object, ...]] = []
@@ -109,7 +115,7 @@ def make_node(configs: Iterable[PeerConfig], seed: int, settings: Settings | Non
         random=source.randbytes,
         spis=spis,
         settings=settings or Settings(retransmission=STEADY),
-        extensions=STANDARD,
+        extensions=extensions,
         trace=node_traces.append,
         export_keys=lambda *facts: node_keys.append(facts),
     )
@@ -136,11 +142,12 @@ class Lab:
         fate: Fate = reliable,
         settings: Settings | None = None,
         seed: int = 1,
+        extensions: Sequence[Extension] = STANDARD,
     ) -> None:
         self.west_config = west or west_config()
         self.east_config = east or east_config()
-        self.west = make_node([self.west_config], seed, settings)
-        self.east = make_node([self.east_config], seed + 1, settings)
+        self.west = make_node([self.west_config], seed, settings, extensions)
+        self.east = make_node([self.east_config], seed + 1, settings, extensions)
         self.nodes = {WEST: self.west, EAST: self.east}
         self.fate = fate
         self.now = 0.0

@@ -116,6 +116,16 @@ class Settings:
     """IKE SAs with one pair of identities; the oldest is deleted for the newest."""
     max_init_size: int = 4096
     """Octets of the largest IKE_SA_INIT request that is looked at."""
+    fragment_size: int = 1280
+    """Octets of the largest IP packet a protected message may make when the peer takes fragments
+    (RFC 7383 2.5.1); 576 for IPv4 networks that are poorer than that.
+    """
+    max_fragments: int = 64
+    """Fragments of one message that are accepted."""
+    max_message_size: int = 32_768
+    """Octets of payloads in one message that are put together from fragments."""
+    reassembly_timeout: float = 30.0
+    """An incomplete message is forgotten after so long."""
     max_children: int = 64
     """Child SAs under one IKE SA, those being replaced included."""
     unprotected_replies: float = 10.0

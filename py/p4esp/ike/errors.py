@@ -23,6 +23,10 @@ class IntegrityError(IkeError):
     """A protected message whose ICV, padding or length is wrong: dropped without an answer."""
 
 
+class FragmentError(IkeError):
+    """A fragment that is not used: repeated, out of bounds, or not negotiated; dropped silently."""
+
+
 class KeyExchangeError(IkeError):
     """A public value that RFC 6989 or RFC 7748 tells us to refuse."""
 

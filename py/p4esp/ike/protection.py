@@ -2,9 +2,19 @@
 
 from collections.abc import Sequence
 
+from p4esp.ike.codec.chain import encode_chain
+from p4esp.ike.codec.encrypted import (
+    Encrypted,
+    Part,
+    open_encrypted,
+    piece_size,
+    seal,
+    sealed_size,
+)
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import Message, PayloadSet, open_message, seal_message
 from p4esp.ike.codec.payload import AnyPayload
+from p4esp.ike.constants import PayloadType
 from p4esp.ike.crypto.ciphers import AeadCipher, MessageCipher
 from p4esp.ike.crypto.schedule import IkeKeys
 from p4esp.ike.errors import IntegrityError
@@ -22,13 +32,36 @@ class Protection:
         self._sent = 0
 
     def seal(self, header: Header, payloads: Sequence[AnyPayload]) -> bytes:
-        """A complete message; its IV is a counter, used once under the key (RFC 5282 3.1)."""
+        """A complete message."""
+        return seal_message(header, payloads, self._out, self._new_iv())
+
+    def seal_within(
+        self, header: Header, payloads: Sequence[AnyPayload], limit: int
+    ) -> tuple[bytes, ...]:
+        """The message whole when it fits into `limit` octets, else its fragments (RFC 7383 2.5)."""
+        first, inner = encode_chain(payloads)
+        if sealed_size(len(inner), self._out) <= limit:
+            return (seal(header, (first, inner), self._out, self._new_iv()),)
+        size = piece_size(limit, self._out)
+        pieces = [inner[at : at + size] for at in range(0, len(inner), size)]
+        types = [first] + [PayloadType.NONE] * (len(pieces) - 1)
+        return tuple(
+            seal(header, chain, self._out, self._new_iv(), Part(number, len(pieces)))
+            for number, chain in enumerate(zip(types, pieces, strict=True), start=1)
+        )
+
+    def _new_iv(self) -> bytes:
+        """A counter: used once under the key (RFC 5282 3.1)."""
         self._sent += 1
-        iv = self._sent.to_bytes(self._out.iv_size, "big")
-        return seal_message(header, payloads, self._out, iv)
+        return self._sent.to_bytes(self._out.iv_size, "big")
 
     def open(self, message: Message) -> PayloadSet:
-        """The payloads inside SK."""
-        if message.encrypted is None:
+        """The payloads inside SK. `IntegrityError`: not authentic; `ParseError`: malformed."""
+        encrypted = message.encrypted
+        if encrypted is None or encrypted.part is not None:
             raise IntegrityError("message without SK payload in a protected exchange")
-        return open_message(message.encrypted, self._in)
+        return open_message(encrypted, self._in)
+
+    def open_piece(self, encrypted: Encrypted) -> bytes:
+        """The octets inside SK or SKF. `IntegrityError`: not authentic."""
+        return open_encrypted(encrypted, self._in)

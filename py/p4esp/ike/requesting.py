@@ -3,14 +3,15 @@
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import Message
 from p4esp.ike.constants import ExchangeType
-from p4esp.ike.errors import IkeError, IntegrityError
+from p4esp.ike.errors import FragmentError, IkeError, IntegrityError
 from p4esp.ike.events import DownReason
+from p4esp.ike.opening import Opened
 from p4esp.ike.path import Path
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.tasks.base import InitiatorTask, Verdict
 from p4esp.ike.teardown import OVER, give_up
 from p4esp.ike.trace import TraceKind
-from p4esp.ike.window import Outstanding, RequestWindow
+from p4esp.ike.window import Outstanding, Packets, RequestWindow
 from p4esp.ike.wire import Wire
 
 
@@ -54,16 +55,16 @@ class Requesting:
         if self._window.exhausted:
             give_up(self._state, DownReason.PROTOCOL_ERROR, "all message IDs are used up")
             return
-        data = self._build(task, self._window.next_id)
-        self._window.send(task, data, self._state.now, self._state.env.fraction())
-        self._wire.send(data, self._state.path)
+        packets = self._build(task, self._window.next_id)
+        self._window.send(task, packets, self._state.now, self._state.env.fraction())
+        self._wire.send(packets, self._state.path)
 
-    def _build(self, task: InitiatorTask, message_id: int) -> bytes:
+    def _build(self, task: InitiatorTask, message_id: int) -> Packets:
         payloads = task.build(self._state) + self._wire.additions(task.exchange, response=False)
-        data = self._wire.encode(task.exchange, message_id, payloads, response=False)
+        packets = self._wire.encode(task.exchange, message_id, payloads, response=False)
         if task.exchange is ExchangeType.IKE_SA_INIT:
-            self._state.init_request = data
-        return data
+            (self._state.init_request,) = packets
+        return packets
 
     def receive(self, message: Message, path: Path) -> None:
         """Take in a response."""
@@ -72,12 +73,18 @@ class Requesting:
             self._wire.drop(path, "answers no outstanding request", message.header)
             return
         try:
-            inbound = self._wire.open(message, path)
-            verdict = outstanding.task.process(self._state, inbound)
-        except IntegrityError as error:
+            opened = self._wire.open(message)
+        except (IntegrityError, FragmentError) as error:
             self._wire.drop(path, str(error), message.header)
+        else:
+            if opened is not None:
+                self._process(outstanding, opened, path)
+
+    def _process(self, outstanding: Outstanding, opened: Opened, path: Path) -> None:
+        try:
+            verdict = outstanding.task.process(self._state, self._wire.read(opened, path))
         except IkeError as error:
-            self._refuse(message.header, path, error)
+            self._refuse(opened.header, path, error)
         else:
             self._conclude(outstanding, verdict)
 
@@ -93,18 +100,18 @@ class Requesting:
         if verdict is Verdict.DONE:
             self._window.complete()
         elif verdict is Verdict.RETRY:
-            data = self._build(outstanding.task, outstanding.message_id)
-            self._window.replace(data, self._state.now, self._state.env.fraction())
-            self._wire.send(data, self._state.path)
+            packets = self._build(outstanding.task, outstanding.message_id)
+            self._window.replace(packets, self._state.now, self._state.env.fraction())
+            self._wire.send(packets, self._state.path)
 
     def handle_timer(self) -> None:
         """Retransmit when it is time; give up when all tries are spent."""
         outstanding, now = self._window.outstanding, self._state.now
         if outstanding is None or now < outstanding.deadline:
             return
-        data = self._window.retransmit(now, self._state.env.fraction())
-        if data is not None:
-            self._wire.resend(TraceKind.RETRANSMITTED, data, self._state.path)
+        packets = self._window.retransmit(now, self._state.env.fraction())
+        if packets is not None:
+            self._wire.resend(TraceKind.RETRANSMITTED, packets, self._state.path)
             return
         self._abandon()
         tries = 1 + outstanding.sent

@@ -7,12 +7,14 @@ from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.constants import NO_SPI, ExchangeType, NotifyType
 from p4esp.ike.errors import (
     AuthenticationError,
+    FragmentError,
     IkeError,
     IntegrityError,
     Refusal,
     UnsupportedCriticalPayloadError,
 )
 from p4esp.ike.events import AuthenticationFailed, DownReason
+from p4esp.ike.opening import Opened
 from p4esp.ike.path import Path
 from p4esp.ike.state import IkeSaState, Phase
 from p4esp.ike.tasks.base import Inbound, ResponderTask
@@ -50,7 +52,7 @@ class Responding:
         elif arrival is Arrival.OUTSIDE or task is None:
             self._wire.drop(path, "message ID or exchange is not the one expected", header)
         else:
-            self._run(task, message, path)
+            self._open(task, message, path)
 
     def _task_for(self, exchange: int) -> ResponderTask | None:
         sa = self._state
@@ -63,19 +65,26 @@ class Responding:
             return IkeInitResponder() if exchange == ExchangeType.IKE_SA_INIT else None
         return IkeAuthResponder() if exchange == ExchangeType.IKE_AUTH else None
 
-    def _run(self, task: ResponderTask, message: Message, path: Path) -> None:
+    def _open(self, task: ResponderTask, message: Message, path: Path) -> None:
         try:
-            payloads = self._process(task, self._wire.open(message, path))
-        except IntegrityError as error:
+            opened = self._wire.open(message)
+        except (IntegrityError, FragmentError) as error:
             self._wire.drop(path, str(error), message.header)
-        except Refusal as refusal:
-            self._refuse(message, path, refusal)
-        except UnsupportedCriticalPayloadError as error:
-            self._refuse(message, path, self._critical(error))
-        except IkeError as error:
-            self._malformed(message, path, error)
         else:
-            self._answer(message, path, payloads)
+            if opened is not None:
+                self._run(task, opened, path)
+
+    def _run(self, task: ResponderTask, opened: Opened, path: Path) -> None:
+        try:
+            payloads = self._process(task, self._wire.read(opened, path))
+        except Refusal as refusal:
+            self._refuse(opened, path, refusal)
+        except UnsupportedCriticalPayloadError as error:
+            self._refuse(opened, path, self._critical(error))
+        except IkeError as error:
+            self._malformed(opened, path, error)
+        else:
+            self._answer(opened, path, payloads)
 
     def _process(self, task: ResponderTask, request: Inbound) -> list[AnyPayload]:
         task.process(self._state, request)
@@ -83,13 +92,13 @@ class Responding:
         exchange = ExchangeType(request.header.exchange)
         return payloads + self._wire.additions(exchange, response=True)
 
-    def _answer(self, message: Message, path: Path, payloads: list[AnyPayload]) -> None:
-        exchange, message_id = ExchangeType(message.header.exchange), message.header.message_id
-        data = self._wire.encode(exchange, message_id, payloads, response=True)
+    def _answer(self, request: Opened, path: Path, payloads: list[AnyPayload]) -> None:
+        exchange, message_id = ExchangeType(request.header.exchange), request.header.message_id
+        packets = self._wire.encode(exchange, message_id, payloads, response=True)
         if exchange is ExchangeType.IKE_SA_INIT:
-            self._state.init_response = data
-        self._window.commit(message.raw, data)
-        self._wire.send(data, path)
+            (self._state.init_response,) = packets
+        self._window.commit(request.raw, packets)
+        self._wire.send(packets, path)
 
     def _critical(self, error: UnsupportedCriticalPayloadError) -> Refusal:
         """Fatal only while the IKE SA is being made (RFC 7296 2.21.2)."""
@@ -100,21 +109,21 @@ class Responding:
             fatal=self._state.phase is Phase.NEGOTIATING,
         )
 
-    def _malformed(self, message: Message, path: Path, error: IkeError) -> None:
+    def _malformed(self, request: Opened, path: Path, error: IkeError) -> None:
         """Silence in IKE_SA_INIT; under protection INVALID_SYNTAX, and the end of the IKE SA."""
-        if message.header.exchange == ExchangeType.IKE_SA_INIT:
-            self._wire.drop(path, str(error), message.header)
+        if request.header.exchange == ExchangeType.IKE_SA_INIT:
+            self._wire.drop(path, str(error), request.header)
         else:
             refusal = Refusal(NotifyType.INVALID_SYNTAX, str(error), fatal=True)
-            self._refuse(message, path, refusal)
+            self._refuse(request, path, refusal)
 
-    def _refuse(self, message: Message, path: Path, refusal: Refusal) -> None:
-        self._wire.drop(path, str(refusal), message.header)
+    def _refuse(self, request: Opened, path: Path, refusal: Refusal) -> None:
+        self._wire.drop(path, str(refusal), request.header)
         notify = Notify(refusal.notify, refusal.data, refusal.protocol, refusal.spi)
-        if message.header.exchange == ExchangeType.IKE_SA_INIT:
-            self._refuse_init(message.header, path, notify)
+        if request.header.exchange == ExchangeType.IKE_SA_INIT:
+            self._refuse_init(request.header, path, notify)
             return
-        self._answer(message, path, [notify])
+        self._answer(request, path, [notify])
         if isinstance(refusal, AuthenticationError):
             self._state.events.append(AuthenticationFailed(self._state.info(), refusal.reason))
         if refusal.fatal:
@@ -123,7 +132,7 @@ class Responding:
     def _refuse_init(self, request: Header, path: Path, notify: Notify) -> None:
         """An unprotected error with SPIr zero (RFC 7296 2.6)."""
         header = Header(request.spi_i, NO_SPI, request.exchange, False, True, request.message_id)
-        self._wire.send(encode_clear(header, [notify]), path)
+        self._wire.send((encode_clear(header, [notify]),), path)
 
     def refuse_critical(
         self, data: bytes, path: Path, error: UnsupportedCriticalPayloadError

@@ -151,6 +151,7 @@ class IkeSa:
     def get_timer(self) -> float | None:
         """When `handle_timer` is due; None: never."""
         times = [self._requesting.deadline, self._expiry(), self._silence_ends()]
+        times.append(self._wire.deadline)
         times += [time for time, _ in self._state.deferred]
         return min((time for time in times if time is not None), default=None)
 
@@ -161,6 +162,7 @@ class IkeSa:
             self._state.phase = Phase.DEAD
         if _due(self._silence_ends(), now):
             self._state.tasks.append(CheckLiveness(report=False))
+        self._wire.handle_timer()
         self._requesting.handle_timer()
         self._resume_deferred()
         self._settle()

@@ -98,6 +98,8 @@ class IkeSaState:
         self.keys: IkeKeys | None = None
         self.protection: Protection | None = None
         self.nat: NatStatus | None = None
+        self.fragmentation = False
+        """Whether protected messages may travel in fragments (RFC 7383); rekeying inherits it."""
         self.first_contact = False
         """Initiator: we have no other IKE SA with the peer. Responder: the peer says so."""
         self.children = ChildTable()

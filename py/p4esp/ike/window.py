@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_ID = 0xFFFFFFFF
 
+Packets = tuple[bytes, ...]
+"""A message as it travels: one datagram, or one for each of its fragments (RFC 7383)."""
+
 
 @dataclass(slots=True)
 class Outstanding:
@@ -20,7 +23,7 @@ class Outstanding:
 
     task: "InitiatorTask"
     message_id: int
-    data: bytes
+    packets: Packets
     sent: int
     """Retransmissions so far."""
     deadline: float
@@ -44,16 +47,16 @@ class RequestWindow:
         """Message ID of the next new request."""
         return self._next_id
 
-    def send(self, task: "InitiatorTask", data: bytes, now: float, fraction: float) -> None:
+    def send(self, task: "InitiatorTask", packets: Packets, now: float, fraction: float) -> None:
         """Record a new request that leaves now."""
         deadline = now + self._policy.wait(0, fraction)
-        self.outstanding = Outstanding(task, self._next_id, data, 0, deadline)
+        self.outstanding = Outstanding(task, self._next_id, packets, 0, deadline)
         self._next_id += 1
 
-    def replace(self, data: bytes, now: float, fraction: float) -> None:
+    def replace(self, packets: Packets, now: float, fraction: float) -> None:
         """Send other octets under the same message ID (IKE_SA_INIT with cookie or other KE)."""
         if self.outstanding is not None:
-            self.outstanding.data, self.outstanding.sent = data, 0
+            self.outstanding.packets, self.outstanding.sent = packets, 0
             self.outstanding.deadline = now + self._policy.wait(0, fraction)
 
     def answered_by(self, header: "Header") -> Outstanding | None:
@@ -67,14 +70,14 @@ class RequestWindow:
         """The answer came and was accepted."""
         self.outstanding = None
 
-    def retransmit(self, now: float, fraction: float) -> bytes | None:
-        """The octets to send again, or None when all tries are spent."""
+    def retransmit(self, now: float, fraction: float) -> Packets | None:
+        """The datagrams to send again, or None when all tries are spent."""
         request = self.outstanding
         if request is None or request.sent == self._policy.tries:
             return None
         request.sent += 1
         request.deadline = now + self._policy.wait(request.sent, fraction)
-        return request.data
+        return request.packets
 
 
 class Arrival(Enum):
@@ -82,7 +85,9 @@ class Arrival(Enum):
 
     NEW = auto()
     REPEATED = auto()
-    """The very octets that were answered last: the same answer goes out again."""
+    """What was answered last, or its first fragment: the same answer goes out again, whole
+    (RFC 7383 2.6.1).
+    """
     OUTSIDE = auto()
     """Too old, too early, or an altered copy: ignored."""
 
@@ -93,7 +98,7 @@ class ResponseWindow:
     def __init__(self) -> None:
         self._expected_id = 0
         self._digest = b""
-        self.response = b""
+        self.response: Packets = ()
         """The last answer."""
 
     def classify(self, message_id: int, data: bytes) -> Arrival:
@@ -103,8 +108,8 @@ class ResponseWindow:
         repeated = message_id == self._expected_id - 1 and _digest(data) == self._digest
         return Arrival.REPEATED if repeated else Arrival.OUTSIDE
 
-    def commit(self, data: bytes, response: bytes) -> None:
-        """Count an authenticated request as answered."""
+    def commit(self, data: bytes, response: Packets) -> None:
+        """Count an authenticated request as answered; `data` is its (first) datagram."""
         self._expected_id += 1
         self._digest = _digest(data)
         self.response = response

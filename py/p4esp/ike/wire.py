@@ -3,15 +3,19 @@
 from collections.abc import Sequence
 
 from p4esp.ike.codec.header import Header, parse_header
-from p4esp.ike.codec.message import Message, PayloadSet, encode_clear
+from p4esp.ike.codec.message import Message, encode_clear
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.constants import ExchangeType
-from p4esp.ike.errors import IntegrityError
 from p4esp.ike.events import PathChanged
+from p4esp.ike.opening import Opened, Opener
 from p4esp.ike.path import Datagram, Path
 from p4esp.ike.state import IkeSaState, Phase
 from p4esp.ike.tasks.base import Inbound
 from p4esp.ike.trace import TraceKind, TraceRecord
+from p4esp.ike.transport import NON_ESP_MARKER
+from p4esp.ike.window import Packets
+
+UDP_HEADER_SIZE = 8
 
 
 class Wire:
@@ -20,6 +24,7 @@ class Wire:
     def __init__(self, state: IkeSaState) -> None:
         self._state = state
         self._outbox: list[Datagram] = []
+        self._opener = Opener(state)
         self.last_heard = state.now
         """When the last authentic and new message came."""
 
@@ -34,20 +39,29 @@ class Wire:
         message_id: int,
         payloads: Sequence[AnyPayload],
         response: bool,
-    ) -> bytes:
+    ) -> Packets:
         """A message of this IKE SA, protected unless it is IKE_SA_INIT."""
         sa = self._state
         header = Header(sa.spi_i, sa.spi_r, exchange, sa.initiator, response, message_id)
-        data = self._seal(header, payloads)
-        self._trace(TraceKind.SENT, sa.path, header, payloads, size=len(data))
-        return data
+        packets = self._seal(header, payloads)
+        self._trace(TraceKind.SENT, sa.path, header, payloads, size=sum(map(len, packets)))
+        return packets
 
-    def _seal(self, header: Header, payloads: Sequence[AnyPayload]) -> bytes:
+    def _seal(self, header: Header, payloads: Sequence[AnyPayload]) -> Packets:
+        sa = self._state
         if header.exchange == ExchangeType.IKE_SA_INIT:
-            return encode_clear(header, payloads)
-        if self._state.protection is None:
+            return (encode_clear(header, payloads),)
+        if sa.protection is None:
             raise RuntimeError("a protected message was built before there are keys")
-        return self._state.protection.seal(header, payloads)
+        if not sa.fragmentation:
+            return (sa.protection.seal(header, payloads),)
+        return sa.protection.seal_within(header, payloads, self._size_limit())
+
+    def _size_limit(self) -> int:
+        """Octets of the largest message that fits into an IP packet of the configured size."""
+        ip_header = 40 if self._state.path.remote.host.version == 6 else 20
+        overhead = ip_header + UDP_HEADER_SIZE + len(NON_ESP_MARKER)
+        return self._state.env.settings.fragment_size - overhead
 
     def additions(self, exchange: ExchangeType, *, response: bool) -> list[AnyPayload]:
         """What extensions append to a message."""
@@ -58,37 +72,42 @@ class Wire:
             for payload in extension.additions(sa, exchange, response=response)
         ]
 
-    def send(self, data: bytes, path: Path) -> None:
+    def send(self, packets: Packets, path: Path) -> None:
         """Put a message into the outbox."""
-        self._outbox.append(Datagram(data, path))
+        self._outbox += [Datagram(data, path) for data in packets]
 
-    def resend(self, kind: TraceKind, data: bytes, path: Path) -> None:
-        """Put a message into the outbox that went out before."""
-        self._trace(kind, path, parse_header(data), size=len(data))
-        self.send(data, path)
+    def resend(self, kind: TraceKind, packets: Packets, path: Path) -> None:
+        """Put a message into the outbox that went out before, in all its fragments."""
+        self._trace(kind, path, parse_header(packets[0]), size=sum(map(len, packets)))
+        self.send(packets, path)
 
-    def open(self, message: Message, path: Path) -> Inbound:
-        """The message's payloads, shown to extensions. `IntegrityError`: not authentic."""
-        payloads = self._payloads(message)
-        self._trace(
-            TraceKind.RECEIVED, path, message.header, payloads.payloads, size=len(message.raw)
-        )
-        if message.header.exchange != ExchangeType.IKE_SA_INIT:
-            self.last_heard = self._state.now
-            self._follow(path)
-        inbound = Inbound(message.header, payloads, path, message.raw)
+    @property
+    def deadline(self) -> float | None:
+        """When an incomplete message is forgotten."""
+        return self._opener.deadline
+
+    def handle_timer(self) -> None:
+        """Forget incomplete messages whose time is up."""
+        self._opener.expire(self._state.now)
+
+    def open(self, message: Message) -> Opened | None:
+        """See `Opener.open`."""
+        return self._opener.open(message)
+
+    def read(self, opened: Opened, path: Path) -> Inbound:
+        """An opened message's payloads, shown to extensions. `ParseError`: malformed."""
+        self._heard(opened, path)
+        payloads = opened.payloads()
+        self._trace(TraceKind.RECEIVED, path, opened.header, payloads.payloads, size=opened.size)
+        inbound = Inbound(opened.header, payloads, path, opened.raw)
         for extension in self._state.env.extensions:
             extension.received(self._state, inbound)
         return inbound
 
-    def _payloads(self, message: Message) -> PayloadSet:
-        if message.header.exchange == ExchangeType.IKE_SA_INIT:
-            if message.encrypted is not None:
-                raise IntegrityError("SK payload in IKE_SA_INIT")
-            return message.clear
-        if self._state.protection is None:
-            raise IntegrityError("protected message before there are keys")
-        return self._state.protection.open(message)
+    def _heard(self, opened: Opened, path: Path) -> None:
+        if opened.header.exchange != ExchangeType.IKE_SA_INIT:
+            self.last_heard = self._state.now
+            self._follow(path)
 
     def _follow(self, path: Path) -> None:
         """Send to where the peer now is (RFC 7296 2.23): a responder follows to the port IKE_AUTH

@@ -1,6 +1,7 @@
 """Our messages read by scapy and tshark, and scapy's messages read by us."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -12,6 +13,7 @@ from scapy.utils import wrpcap
 
 from p4esp.ike.codec.message import parse_message
 from p4esp.ike.codec.payloads import Nonce
+from p4esp.ike.config import Settings
 from p4esp.ike.crypto.keyexchange import X25519
 from p4esp.ike.errors import KeyExportError
 from p4esp.ike.events import ChildRekeyed, ChildUp, IkeEstablished
@@ -153,6 +155,19 @@ def test_tshark_decrypts_the_whole_conversation_with_our_exported_keys(tmp_path,
     assert f"SPI: {new.spi_in:08x}" in text
     assert text.count("(16 bytes)[correct]") == len(lines) - 2
     assert "incorrect" not in text
+
+
+@pytest.mark.skipif(TSHARK is None, reason="tshark missing")
+def test_tshark_puts_our_fragments_together(tmp_path):
+    lab = Lab(settings=Settings(fragment_size=220))
+    lab.connect()
+    text = tshark(tmp_path, lab, ike_line(*lab.west.keys[0]), "-V")
+    assert text.count("[Message fragment count: 2]") == 2
+    assert text.count("(16 bytes)[correct]") == 4
+    assert text.count("Identification Data:west.example") == 1
+    assert text.count("Payload: Authentication (39)") == 2
+    assert "Malformed" not in text
+    assert max(int(size) for size in re.findall(r"Total Length: (\d+)", text)[2:]) <= 220
 
 
 @pytest.mark.skipif(TSHARK is None, reason="tshark missing")

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p4esp.ike.codec.chain import MAX_PAYLOADS, PAYLOADS, encode_chain, parse_chain
+from p4esp.ike.codec.encrypted import Part
 from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.codec.message import (
     PayloadSet,
@@ -276,9 +277,48 @@ def test_16_sk_must_be_last_and_never_inside_another():
         open_message(nested.encrypted, cipher)
 
 
-def test_82_fragments_are_refused_by_name():
+def skf(number, total, first=0):
+    """A message with an SKF payload that nobody sealed."""
     head = Header(b"i" * 8, b"r" * 8, 37, True, False, 0)
-    refuses(parse_message, encode_clear(head, [RawPayload(53, bytes(40))]), "fragments .RFC 7383")
+    body = number.to_bytes(2, "big") + total.to_bytes(2, "big") + bytes(40)
+    data = bytearray(encode_clear(head, [RawPayload(53, body)]))
+    data[28] = first
+    return bytes(data)
+
+
+@pytest.mark.parametrize(("number", "total"), [(0, 1), (2, 1), (0, 0), (1, 0), (65535, 65534)])
+def test_79_fragment_numbers_run_from_one_to_the_total(number, total):
+    refuses(parse_message, skf(number, total), f"fragment {number} of {total}")
+
+
+@pytest.mark.parametrize(("number", "total", "first"), [(1, 2, 0), (2, 2, 33), (3, 3, 41)])
+def test_80_the_first_fragment_alone_names_the_first_inner_payload(number, total, first):
+    refuses(parse_message, skf(number, total, first), f"Next Payload {first}")
+
+
+@pytest.mark.parametrize(("number", "total", "first"), [(1, 1, 0), (1, 1, 41), (65535, 65535, 0)])
+def test_79_legal_fragments_are_read_before_they_are_opened(number, total, first):
+    encrypted = parse_message(skf(number, total, first)).encrypted
+    assert encrypted is not None
+    assert (encrypted.part, encrypted.first_inner) == (Part(number, total), first)
+    assert len(encrypted.associated) == 28 + 4 + 4
+
+
+def test_clear_payloads_stand_in_front_of_the_first_fragment_only():
+    head = Header(b"i" * 8, b"r" * 8, 37, True, False, 0)
+    for number, first in ((1, 41), (2, 0)):
+        fragment = RawPayload(53, bytes([0, number, 0, 2]) + bytes(40))
+        data = bytearray(encode_clear(head, [VendorId(b"x"), fragment]))
+        data[28 + 5] = first
+        if number == 1:
+            assert parse_message(bytes(data)).clear.payloads == (VendorId(b"x"),)
+        else:
+            refuses(parse_message, bytes(data), "clear payloads in fragment 2 of 2")
+
+
+def test_an_skf_payload_too_short_for_its_header_is_malformed():
+    head = Header(b"i" * 8, b"r" * 8, 37, True, False, 0)
+    refuses(parse_message, encode_clear(head, [RawPayload(53, bytes(3))]), "SKF payload")
 
 
 def sealed(plaintext, first=0):

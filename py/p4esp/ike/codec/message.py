@@ -1,24 +1,18 @@
-"""Whole IKE messages, clear and protected (RFC 7296 3.1, 3.14; RFC 5282 3)."""
+"""Whole IKE messages as they travel (RFC 7296 3.1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from p4esp.ike.codec.chain import (
-    GENERIC_HEADER_SIZE,
-    encode_chain,
-    generic_header,
-    parse_chain,
-    parse_until_encrypted,
-    take_payload,
-)
+from p4esp.ike.codec.chain import encode_chain, parse_chain, parse_until_encrypted
+from p4esp.ike.codec.encrypted import Encrypted, open_encrypted, seal, take_encrypted
 from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.codec.payload import AnyPayload, Payload
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.codec.reader import Reader
 from p4esp.ike.constants import HEADER_SIZE, NotifyType, PayloadType
 from p4esp.ike.crypto.ciphers import MessageCipher
-from p4esp.ike.errors import IntegrityError, ParseError
+from p4esp.ike.errors import ParseError
 
 P = TypeVar("P", bound=Payload)
 
@@ -61,19 +55,8 @@ class PayloadSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Encrypted:
-    """An SK payload, still sealed."""
-
-    first_inner: int
-    associated: bytes
-    """From the IKE header to the end of the SK generic header: what the ICV covers besides."""
-    body: bytes
-    """IV, ciphertext, ICV."""
-
-
-@dataclass(frozen=True, slots=True)
 class Message:
-    """A received message: its header, its clear payloads, and its SK payload if it has one."""
+    """A received message: its header, its clear payloads, and its SK or SKF payload if any."""
 
     header: Header
     clear: PayloadSet
@@ -87,19 +70,10 @@ def parse_message(data: bytes) -> Message:
     header = parse_header(data)
     reader = Reader(data[HEADER_SIZE:], "message")
     clear, ahead = parse_until_encrypted(header.next_payload, reader)
-    encrypted = _take_encrypted(data, reader, ahead)
+    encrypted = None if ahead == PayloadType.NONE else take_encrypted(data, reader, ahead)
+    if clear and encrypted and encrypted.part and encrypted.part.number > 1:
+        raise ParseError(f"message: clear payloads in {encrypted.part} (RFC 7383 2.5)")
     return Message(header, PayloadSet(clear), encrypted, data)
-
-
-def _take_encrypted(data: bytes, reader: Reader, kind: int) -> Encrypted | None:
-    if kind == PayloadType.NONE:
-        return None
-    if kind == PayloadType.SKF:
-        raise ParseError("message: fragments (RFC 7383) were not negotiated")
-    start = len(data) - reader.left
-    first_inner, _, body = take_payload(reader)
-    reader.finish()
-    return Encrypted(first_inner, data[: start + GENERIC_HEADER_SIZE], body)
 
 
 def encode_clear(header: Header, payloads: Sequence[AnyPayload]) -> bytes:
@@ -112,20 +86,9 @@ def seal_message(
     header: Header, payloads: Sequence[AnyPayload], cipher: MessageCipher, iv: bytes
 ) -> bytes:
     """A message with all payloads inside SK. `iv` must be new for the cipher's key."""
-    first, chain = encode_chain(payloads)
-    pad_size = -(len(chain) + 1) % cipher.block_size
-    plaintext = chain + bytes(pad_size) + bytes([pad_size])
-    body_size = cipher.iv_size + len(plaintext) + cipher.icv_size
-    size = HEADER_SIZE + GENERIC_HEADER_SIZE + body_size
-    head = replace(header, next_payload=PayloadType.SK, length=size).encode()
-    associated = head + generic_header(first, body_size)
-    return associated + cipher.seal(associated, iv, plaintext)
+    return seal(header, encode_chain(payloads), cipher, iv)
 
 
 def open_message(encrypted: Encrypted, cipher: MessageCipher) -> PayloadSet:
-    """The inner payloads. `IntegrityError`: not authentic; `ParseError`: authentic, malformed."""
-    plaintext = cipher.open(encrypted.associated, encrypted.body)
-    if not plaintext or plaintext[-1] + 1 > len(plaintext):
-        raise IntegrityError("SK payload: pad length exceeds the plaintext")
-    inner = plaintext[: len(plaintext) - plaintext[-1] - 1]
-    return PayloadSet(parse_chain(encrypted.first_inner, inner))
+    """The payloads inside SK. `IntegrityError`: not authentic; `ParseError`: malformed."""
+    return PayloadSet(parse_chain(encrypted.first_inner, open_encrypted(encrypted, cipher)))

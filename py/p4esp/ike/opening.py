@@ -1,0 +1,88 @@
+"""From received datagrams to authentic messages: integrity first, fragments put together."""
+
+from dataclasses import dataclass
+
+from p4esp.ike.codec.chain import parse_chain
+from p4esp.ike.codec.encrypted import Encrypted, Part
+from p4esp.ike.codec.header import Header
+from p4esp.ike.codec.message import Message, PayloadSet
+from p4esp.ike.constants import ExchangeType
+from p4esp.ike.errors import FragmentError, IntegrityError
+from p4esp.ike.protection import Protection
+from p4esp.ike.reassembly import Reassembly
+from p4esp.ike.state import IkeSaState
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A whole message. It is authentic unless it is IKE_SA_INIT, and may yet be malformed."""
+
+    header: Header
+    raw: bytes
+    """Its datagram, or that of its first fragment: repeats are recognised by it."""
+    size: int
+    """Octets of all its datagrams."""
+    content: PayloadSet | tuple[int, bytes]
+    """What is inside SK, as type of the first payload and octets; IKE_SA_INIT: its payloads."""
+
+    def payloads(self) -> PayloadSet:
+        """The payloads that count; ParseError."""
+        if isinstance(self.content, PayloadSet):
+            return self.content
+        return PayloadSet(parse_chain(*self.content))
+
+
+class Opener:
+    """Opens the messages of one IKE SA."""
+
+    def __init__(self, state: IkeSaState) -> None:
+        self._state = state
+        limits = state.env.settings
+        self._partial = {response: Reassembly(limits) for response in (False, True)}
+        """Fragments of the request and of the response that are awaited."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When an incomplete message is forgotten."""
+        times = [partial.deadline for partial in self._partial.values()]
+        return min((time for time in times if time is not None), default=None)
+
+    def expire(self, now: float) -> None:
+        """Forget incomplete messages whose time is up."""
+        for partial in self._partial.values():
+            partial.expire(now)
+
+    def open(self, message: Message) -> Opened | None:
+        """The message, or None while fragments of it are missing.
+
+        `IntegrityError`: not authentic; `FragmentError`: a fragment that is not used.
+        """
+        encrypted, raw = message.encrypted, message.raw
+        if message.header.exchange == ExchangeType.IKE_SA_INIT:
+            if encrypted is not None:
+                raise IntegrityError("encrypted payload in IKE_SA_INIT")
+            return Opened(message.header, raw, len(raw), message.clear)
+        if encrypted is None:
+            raise IntegrityError("message without SK payload in a protected exchange")
+        if encrypted.part is not None:
+            return self._gather(message, encrypted, encrypted.part)
+        inner = self._protection().open_piece(encrypted)
+        self._partial[message.header.response].clear()
+        return Opened(message.header, raw, len(raw), (encrypted.first_inner, inner))
+
+    def _protection(self) -> Protection:
+        if self._state.protection is None:
+            raise IntegrityError("protected message before there are keys")
+        return self._state.protection
+
+    def _gather(self, message: Message, encrypted: Encrypted, part: Part) -> Opened | None:
+        """Keep a fragment once it is authentic; nothing changes before (RFC 7383 2.6)."""
+        if not self._state.fragmentation:
+            raise FragmentError(f"{part}, but fragments were not negotiated")
+        partial, message_id = self._partial[message.header.response], message.header.message_id
+        partial.check(message_id, part)
+        piece = self._protection().open_piece(encrypted)
+        whole = partial.add(message_id, encrypted, piece, message.raw, self._state.now)
+        if whole is None:
+            return None
+        return Opened(message.header, whole.first_raw, whole.size, whole.chain)
