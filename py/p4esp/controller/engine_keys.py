@@ -44,7 +44,7 @@ class PairKeys:
         open_handle = await self._install(_spec(record, *opener))
         try:
             return Handles(open_handle, await self._install(_spec(record, *sealer)))
-        except BaseException:
+        except Exception:
             await self._discard(open_handle)
             raise
 

@@ -12,6 +12,7 @@ import asyncio
 from typing import Final
 
 from p4esp.controller.authorisation import Authorisation
+from p4esp.controller.cancellation import in_own_task
 from p4esp.controller.config import GatewayConfig
 from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.errors import ControllerError, ForeignPipelineError
@@ -119,9 +120,9 @@ class Gateway:
 
     async def _connect_once(self) -> None:
         try:
-            lost_registers = await self._session(push=False)
+            lost_registers = await in_own_task(self._session(push=False))
             if lost_registers:
-                await self._session(push=True)
+                await in_own_task(self._session(push=True))
         except* ForeignPipelineError as group:
             self._note_once(Kind.REFUSED, _first(group))
         except* ControllerError as group:
@@ -163,6 +164,7 @@ class Gateway:
         finally:
             self._link = None
             self.sas.disconnect()
+            link.close()
 
     def _punts(self, link: SwitchLink) -> PuntHandler:
         parts = (self._interfaces, self.ike, self.sas, self.connections)

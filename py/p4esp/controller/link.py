@@ -9,6 +9,7 @@ from p4esp.controller import tables
 from p4esp.controller.config import GatewayConfig
 from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.entries import Entry, deletes, difference, inserts
+from p4esp.controller.errors import SwitchUnreachableError
 from p4esp.controller.health import EngineHealth, Report, Restore
 from p4esp.controller.interfaces import Interfaces
 from p4esp.controller.neighbours import Neighbours
@@ -56,6 +57,12 @@ class SwitchLink:
     neighbours: Neighbours
     health: EngineHealth
     installer: SaInstaller
+
+    def close(self) -> None:
+        """The session is over: what waits for the switch, waits no longer."""
+        reason = SwitchUnreachableError("the session with the switch is over")
+        self.writer.close(reason)
+        self.state.close(reason)
 
 
 @dataclass(frozen=True, slots=True)

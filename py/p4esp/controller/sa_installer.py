@@ -2,9 +2,9 @@
 
 Installation: record, keys into the engine, fresh sequence numbers, inbound entry, SAD, outbound
 entry, selection. Each step is acknowledged before the next. A failure in the middle takes back
-what was done and discards the key; where even that fails, the record stays INSTALLING and the next
-reconciliation discards the SA. Removal is the reverse, after a grace period in which packets that
-are with the engine come home.
+what was done and discards the key; where even that fails, or the controller ends, the record stays
+INSTALLING and the next reconciliation discards the SA. Removal is the reverse, after a grace period
+in which packets that are with the engine come home.
 """
 
 import asyncio
@@ -98,6 +98,7 @@ class SaInstaller:
         """Install a pair; with `send` false it waits for its predecessor to go before it sends.
 
         Raises ControllerError, PoolExhaustedError or the engine's errors; nothing is left then.
+        Cancelled, it waits for nobody: what it leaves is what a crash would leave.
         """
         record = self._recorded(gateway, child, policy)
         live: LiveSa | None = None
@@ -105,8 +106,8 @@ class SaInstaller:
             live = await self._with_keys(record)
             await self._write(live, send=send)
             live.record = self._moved(record, SaState.INSTALLED)
-        except BaseException:
-            await asyncio.shield(self._undo(record, live))
+        except Exception:
+            await self._undo(record, live)
             raise
         return live
 
@@ -124,7 +125,7 @@ class SaInstaller:
         handles = await self._keys.install(record)
         try:
             entries = self.entries(record, handles)
-        except BaseException:
+        except Exception:
             await self._keys.discard(handles)
             raise
         return LiveSa(record, handles, entries)
@@ -185,7 +186,7 @@ class SaInstaller:
         changed = (fresh.entries.inbound[0], fresh.entries.outbound)
         try:
             await self._switch.writer.write(modifies(changed))
-        except BaseException:
+        except Exception:
             await self._keys.discard(fresh.handles)
             raise
         stale, live.handles, live.entries = live.handles, fresh.handles, fresh.entries

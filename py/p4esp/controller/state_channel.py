@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from p4esp.controller.errors import ControlRefusedError, StateChannelError
+from p4esp.controller.errors import ControllerError, ControlRefusedError, StateChannelError
 from p4esp.controller.numbers import SCRUB_CELLS_MAX, Control, ControlStatus
 
 WINDOW: Final = 32
@@ -43,6 +43,14 @@ class StateChannel:
         self._slots = asyncio.Semaphore(WINDOW)
         self._token = 0
         self._waiting: dict[int, asyncio.Future[ControlMessage]] = {}
+        self._closed: ControllerError | None = None
+
+    def close(self, reason: ControllerError) -> None:
+        """The session is over: nobody waits for an answer any longer."""
+        self._closed = reason
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(type(reason)(*reason.args))
 
     def answered(self, answer: ControlMessage) -> None:
         """Take an answer from packet-in; late duplicates are ignored."""
@@ -96,6 +104,8 @@ class StateChannel:
 
     async def _ask(self, op: Control, index: int, value: int = 0) -> ControlMessage:
         async with self._slots:
+            if self._closed is not None:
+                raise type(self._closed)(*self._closed.args)
             self._token = (self._token + 1) & 0xFFFFFFFF
             return await self._exchange(ControlMessage(op, self._token, index, value))
 

@@ -6,8 +6,8 @@ has to find out what the switch still knows.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +24,8 @@ from p4esp.controller.state_channel import ControlMessage
 QUEUE: Final = 4096
 """Packets and digests that may wait for us; more are dropped, as on a wire."""
 DIGEST: Final = "sa_event_t"
+CALL_SECONDS: Final = 60.0
+"""A switch that has not answered a call by then is given up: nobody knows what it has done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Session:
 
     async def write(self, updates: Sequence[Update]) -> dict[int, tuple[str, str]]:
         """Send one batch; (code name, message) by index of each update that was refused."""
-        with self._calling():
+        async with self._calling():
             return await self._write([update.encode() for update in updates])
 
     async def _write(self, entities: Sequence[Any]) -> dict[int, tuple[str, str]]:
@@ -92,12 +94,12 @@ class Session:
         return {cell.index: (cell.packet_count, cell.byte_count) for cell in cells}
 
     async def _read(self, wanted: Sequence[Any]) -> list[Any]:
-        with self._calling():
+        async with self._calling():
             return [item async for item in self._switch.read(wanted)]  # type: ignore[attr-defined]
 
     async def subscribe_digests(self) -> None:
         """Ask for the events of SAs."""
-        with self._calling():
+        async with self._calling():
             refused = await self._write([+fy.P4DigestEntry(DIGEST, max_list_size=1)])
         for code, message in refused.values():
             if code != "ALREADY_EXISTS":
@@ -133,9 +135,8 @@ class Session:
         await self._send(fy.P4PacketOut(frame, **header))
 
     async def _send(self, message: Any) -> None:
-        with self._calling():
-            async with self._sending:
-                await self._switch.write([message])
+        async with self._calling(), self._sending:
+            await self._switch.write([message])
 
     async def limit_punts(self, rates: Mapping[Punt, tuple[int, int]]) -> None:
         """Set (packets a second, burst in packets) above which a class is dropped.
@@ -147,16 +148,22 @@ class Session:
             for reason, (rate, burst) in rates.items()
             for first in (0, PUNT_REASONS)
         ]
-        with self._calling():
+        async with self._calling():
             await self._switch.write(entries)
 
-    @contextmanager
-    def _calling(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _calling(self) -> AsyncIterator[None]:
         """Every way in which a call can fail, as errors of ours."""
         if self.lost.done():
             raise SwitchUnreachableError(str(self.lost.result()))
-        with client_errors(self._switch.name):
-            yield
+        try:
+            with client_errors(self._switch.name):
+                async with asyncio.timeout(CALL_SECONDS):
+                    yield
+        except TimeoutError:
+            silent = f"{self._switch.name}: no answer to a call in {CALL_SECONDS:g} s"
+            self.end(SwitchUnreachableError(silent))
+            raise SwitchUnreachableError(silent) from None
 
     def end(self, reason: ControllerError) -> None:
         """Declare the session over."""

@@ -7,7 +7,7 @@ of the calls. Each caller hears of its own refused updates only.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,6 +40,7 @@ class TableWriter:
         self._send = send
         self._waiting: deque[_Group] = deque()
         self._flusher: asyncio.Task[None] | None = None
+        self._closed: ControllerError | None = None
 
     async def write(self, updates: Sequence[Update]) -> None:
         """Carry out all updates, in no certain order.
@@ -48,12 +49,22 @@ class TableWriter:
         """
         if not updates:
             return
+        if self._closed is not None:
+            raise _copy(self._closed)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         keys = frozenset(update.entry.key for update in updates)
         self._waiting.append(_Group(tuple(updates), keys, done))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush(), name="table-writer")
         await done
+
+    def close(self, reason: ControllerError) -> None:
+        """The session is over: who waits for a write, and who comes later, is told so at once."""
+        self._closed = reason
+        if self._flusher is not None:
+            self._flusher.cancel()
+        _fail_all(self._waiting, reason)
+        self._waiting.clear()
 
     async def clear(self, updates: Sequence[Update]) -> None:
         """Like `write`, but what is not there need not be taken away."""
@@ -98,10 +109,15 @@ class TableWriter:
             _settle(batch, refused)
 
 
-def _fail_all(batch: Sequence[_Group], error: ControllerError) -> None:
+def _fail_all(batch: Iterable[_Group], error: ControllerError) -> None:
     for group in batch:
         if not group.done.done():
-            group.done.set_exception(type(error)(*error.args))
+            group.done.set_exception(_copy(error))
+
+
+def _copy(error: ControllerError) -> ControllerError:
+    """Each caller raises one of its own: a traceback belongs to one task."""
+    return type(error)(*error.args)
 
 
 def _settle(batch: list[_Group], refused: dict[int, tuple[str, str]]) -> None:

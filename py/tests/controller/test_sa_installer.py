@@ -1,5 +1,6 @@
 """Order of installation and removal, and what is left after a failure at each step."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -38,7 +39,7 @@ class Bench:
         self.store = Store(None, Sealer(bytes(32)))
         self.placements = Placements(self.store, "left", lambda bits: 0x12345678)
         self.keys = PairKeys(self)
-        writer = TableWriter(self.send)
+        self.writer = writer = TableWriter(self.send)
         self.state = StateChannel(self.control, timeout=0.01, tries=1)
         self.selection = SaSelection(writer)
         self.installer = SaInstaller(
@@ -225,3 +226,22 @@ async def test_a_peer_that_moved_changes_one_entry_and_the_record() -> None:
     assert (outbound.arg("tunnel_dst"), outbound.arg("udp_dport")) == (int(remote.host), 60000)
     (kept,) = bench.store.sas("left")
     assert kept == live.record
+
+
+async def test_a_cancelled_installation_waits_for_nobody_and_leaves_what_a_crash_would() -> None:
+    bench = Bench()
+    sending = asyncio.Event()
+
+    async def hang(_: Sequence[Update]) -> dict[int, tuple[str, str]]:
+        sending.set()
+        await asyncio.Event().wait()
+        return {}
+
+    bench.writer._send = hang
+    installing = asyncio.create_task(bench.installed())
+    await sending.wait()
+    installing.cancel()
+    async with asyncio.timeout(1):
+        await asyncio.wait((installing,))
+    assert installing.cancelled()
+    assert bench.states == [SaState.INSTALLING]

@@ -5,7 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from p4esp.controller.errors import ControlRefusedError, StateChannelError
+from p4esp.controller.errors import (
+    ControlRefusedError,
+    StateChannelError,
+    SwitchUnreachableError,
+)
 from p4esp.controller.numbers import Control, ControlStatus
 from p4esp.controller.state_channel import WINDOW, ControlMessage, StateChannel
 
@@ -109,3 +113,18 @@ async def test_an_answer_nobody_waits_for_is_ignored() -> None:
     pipeline = Pipeline()
     pipeline.channel.answered(ControlMessage(Control.READ_SEQ, 99, 0))
     assert await pipeline.channel.read_sequence(0) == 0
+
+
+async def test_a_closed_channel_keeps_nobody_waiting() -> None:
+    channel = StateChannel(_nowhere, timeout=1000)
+    asking = asyncio.create_task(channel.read_sequence(1))
+    await asyncio.sleep(0)
+    channel.close(SwitchUnreachableError("the session is over"))
+    async with asyncio.timeout(1):
+        for question in (asking, channel.read_sequence(2)):
+            with pytest.raises(SwitchUnreachableError, match="the session is over"):
+                await question
+
+
+async def _nowhere(_: ControlMessage) -> None:
+    return

@@ -94,3 +94,22 @@ def test_difference_is_the_least_that_makes_one_table_the_other() -> None:
 @pytest.mark.parametrize("op", list(Op))
 def test_an_update_prints_its_operation_and_entry(op: Op) -> None:
     assert str(Update(op, sad(5))).startswith(f"{op.value} sad[")
+
+
+async def test_a_closed_writer_keeps_nobody_waiting() -> None:
+    sending = asyncio.Event()
+
+    async def hang(_: Sequence[Update]) -> dict[int, tuple[str, str]]:
+        sending.set()
+        await asyncio.Event().wait()
+        return {}
+
+    writer = TableWriter(hang)
+    writes = [asyncio.create_task(writer.write(inserts([sad(1, index)]))) for index in (1, 2)]
+    await sending.wait()
+    writer.close(SwitchUnreachableError("the session is over"))
+    async with asyncio.timeout(1):
+        outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [SwitchUnreachableError] * 2
+    with pytest.raises(SwitchUnreachableError, match="the session is over"):
+        await writer.write(inserts([sad(2)]))
