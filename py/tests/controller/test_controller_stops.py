@@ -11,9 +11,9 @@ from lab_helpers import PROGRAM
 from p4esp.controller import gateway
 from p4esp.controller.client_errors import client_errors
 from p4esp.controller.errors import SwitchUnreachableError
-from p4esp.controller.journal import Kind
 from p4esp.demo.lab import Lab, running_lab
 from p4esp.demo.plan import Change
+from p4esp.service.journal import Kind
 
 
 @pytest.fixture
