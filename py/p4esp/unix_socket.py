@@ -48,3 +48,20 @@ def _is_served(path: Path) -> bool:
         except OSError:
             return False
         return True
+
+
+def listen(path: Path) -> socket.socket:
+    """A listening socket of mode 0600; SocketPathError when the path is unsafe or in use."""
+    prepare_socket_path(path)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # The umask covers the instant between bind and chmod.
+    previous = os.umask(0o177)
+    try:
+        server.bind(str(path))
+        server.listen()
+    except OSError as error:
+        server.close()
+        raise SocketPathError(f"cannot bind {path}: {error}") from None
+    finally:
+        os.umask(previous)
+    return server

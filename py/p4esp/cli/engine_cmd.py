@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from p4esp.cli.stopping import until_stopped
 from p4esp.engine.attach import Connect
 from p4esp.engine.check.probe import LocalProbe, Probe, dataplane_probe, interface_probe
 from p4esp.engine.check.runner import Result, run_cases
@@ -48,7 +47,7 @@ def engine_command(
     name, connect = _attachment(dp_grpc, port, interface, device_id)
     typer.echo(f"engine: keys on {socket}, crypto port on {name}")
     try:
-        asyncio.run(_until_signalled(run_engine(socket, name, connect)))
+        asyncio.run(until_stopped(run_engine(socket, name, connect)))
     except SocketPathError as error:
         raise _failure(str(error)) from None
 
@@ -62,17 +61,6 @@ def _attachment(
         return f"interface {interface}", lambda: linux_port(interface)
     address = str(dp_grpc)
     return f"{address} port {port}", lambda: dataplane_port(address, device_id, port)
-
-
-async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.create_task(work)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        return
 
 
 def engine_check_command(

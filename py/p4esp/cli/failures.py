@@ -8,9 +8,10 @@ import typer
 from p4esp.configuration.sections import ConfigError
 from p4esp.controller.errors import ControllerError
 from p4esp.p4build.programs import BuildError
+from p4esp.service.control_client import ControlError
 from p4esp.store import StoreError
 
-EXPECTED = (ConfigError, ControllerError, BuildError, StoreError, OSError)
+EXPECTED = (ConfigError, ControllerError, ControlError, BuildError, StoreError, OSError)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from bmv2_process import SKIP_REASON, find_bmv2
 from p4esp.cli.main import COMMANDS
 from p4esp.controller.config import ControllerConfig
 from p4esp.controller.metrics import ControllerCollector
+from p4esp.daemon.config import DaemonConfig
 
 REPOSITORY = Path(__file__).parents[3]
 EXAMPLE = REPOSITORY / "examples" / "gateway.toml"
@@ -83,6 +84,31 @@ SECTIONS = {
     "### `[[gateways.NAME.policies]]`": SCHEMA["$defs"]["PolicySection"],
     "### `[gateways.NAME.sa]`": SCHEMA["$defs"]["SaSection"],
 }
+DAEMON = DaemonConfig.model_json_schema()
+DAEMON_SECTIONS = {
+    "### The daemon's file": DAEMON,
+    "### `[ike]`": DAEMON["$defs"]["IkeSection"],
+}
+
+
+def differing(section: dict[str, Any], other: dict[str, Any]) -> list[list[str]]:
+    """Rows of a section of the daemon's that a gateway's does not have."""
+    rows = keys_of(other, SCHEMA)
+    return [row for row in keys_of(section, DAEMON) if row not in rows]
+
+
+@pytest.mark.parametrize("heading", DAEMON_SECTIONS)
+def test_the_guide_has_each_key_of_the_daemon(heading: str) -> None:
+    rows = keys_of(DAEMON_SECTIONS[heading], DAEMON)
+    wanted = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    assert rows_below(heading) == rows, f"the table should be\n{wanted}"
+
+
+def test_the_guide_says_how_peers_of_the_daemon_differ_from_those_of_a_gateway() -> None:
+    peers = differing(DAEMON["$defs"]["PeerSection"], SCHEMA["$defs"]["GatewayPeer"])
+    children = differing(DAEMON["$defs"]["ChildSection"], SCHEMA["$defs"]["GatewayChild"])
+    assert rows_below("### `[[peers]]`") == peers
+    assert children == []
 
 
 @pytest.mark.parametrize("heading", SECTIONS)

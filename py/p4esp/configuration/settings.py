@@ -1,0 +1,42 @@
+"""Timers and limits of an IKE endpoint, as a file gives them."""
+
+from pydantic import Field
+
+from p4esp.configuration.sections import Section
+from p4esp.ike.config import Retransmission, Settings
+from p4esp.ike.transport import Ports
+
+_TIMERS = Retransmission()
+_LIMITS = Settings()
+
+
+class IkeSection(Section):
+    """Timers and limits of IKE. Times are seconds."""
+
+    retransmit_first: float = Field(default=_TIMERS.first, gt=0, le=60)
+    """Wait before a request is sent for the second time."""
+    retransmit_base: float = Field(default=_TIMERS.base, ge=1, le=10)
+    """Each further wait is so many times as long."""
+    retransmit_tries: int = Field(default=_TIMERS.tries, ge=0, le=20)
+    """Retransmissions before the peer counts as dead."""
+    half_open_timeout: float = Field(default=_LIMITS.half_open_timeout, gt=0)
+    """Time in which an initiator has to prove who it is."""
+    cookie_threshold: int = Field(default=_LIMITS.cookie_threshold, ge=0)
+    """Half-open IKE SAs from which on initiators have to show a cookie."""
+    max_half_open: int = Field(default=_LIMITS.max_half_open, ge=1)
+    """Half-open IKE SAs at most."""
+    max_half_open_per_source: int = Field(default=_LIMITS.max_half_open_per_source, ge=1)
+    """Of them, with one source: an IPv4 address or an IPv6 /64."""
+
+    def settings(self, ports: Ports | None = None) -> Settings:
+        """The form the IKE core takes."""
+        return Settings(
+            ports=ports or Ports(),
+            retransmission=Retransmission(
+                self.retransmit_first, self.retransmit_base, self.retransmit_tries
+            ),
+            half_open_timeout=self.half_open_timeout,
+            cookie_threshold=self.cookie_threshold,
+            max_half_open=self.max_half_open,
+            max_half_open_per_source=self.max_half_open_per_source,
+        )

@@ -1,0 +1,104 @@
+"""The IKE daemon: an endpoint on UDP sockets, a data plane that carries nothing, commands."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from p4esp.daemon.commands import DaemonCommands
+from p4esp.daemon.config import DaemonConfig
+from p4esp.daemon.events import NAME, DaemonEvents
+from p4esp.daemon.null_data_plane import NullDataPlane
+from p4esp.daemon.udp import UdpSockets
+from p4esp.ike.config import PeerConfig
+from p4esp.ike.endpoint import IkeEndpoint, directory
+from p4esp.ike.extensions.standard import STANDARD
+from p4esp.ike.path import Datagram
+from p4esp.ike.state import Environment, KeyExport
+from p4esp.ike.trace import TraceHook
+from p4esp.service.connections import Connections
+from p4esp.service.control import control_socket
+from p4esp.service.driver import Driver
+from p4esp.service.event_hub import EventHub
+from p4esp.service.journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the daemon takes from outside."""
+
+    journal: Journal
+    clock: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+    trace: TraceHook | None = None
+    export_keys: KeyExport | None = None
+
+
+class IkeDaemon:
+    """Runs until cancelled."""
+
+    def __init__(self, config: DaemonConfig, around: Surroundings) -> None:
+        """ValueError when a peer's secret can no longer be read."""
+        self._config = config
+        self._around = around
+        self.peers: Mapping[str, PeerConfig] = {peer.name: peer.config() for peer in config.peers}
+        self.hub = EventHub()
+        self.plane = NullDataPlane(self._random_bits)
+        events = DaemonEvents(self.plane, self.hub, around.journal)
+        self.driver = Driver(self._endpoint(), events.handle, self._send, around.clock)
+        self.connections = Connections(
+            NAME, self.peers.values(), self.plane, self.driver, journal=around.journal
+        )
+        events.attach(self.connections)
+        self._sockets: UdpSockets | None = None
+
+    def _random_bits(self, bits: int) -> int:
+        return int.from_bytes(self._around.random_bytes(bits // 8), "big")
+
+    def _endpoint(self) -> IkeEndpoint:
+        environment = Environment(
+            random=self._around.random_bytes,
+            spis=self.plane.spis,
+            settings=self._config.ike.settings(self._config.ports),
+            extensions=STANDARD,
+            trace=self._around.trace,
+            export_keys=self._around.export_keys,
+        )
+        return IkeEndpoint(environment, directory(self.peers.values()), self._around.clock())
+
+    async def _send(self, datagram: Datagram) -> None:
+        if self._sockets is not None:
+            self._sockets.send(datagram)
+
+    def counters(self) -> dict[str, Any]:
+        """Packets that came to nothing, by reason, and half-open IKE SAs."""
+        lost = self._sockets.lost if self._sockets else {}
+        return {
+            "half_open": self.driver.endpoint.half_open,
+            "drops": {reason.value: count for reason, count in self.driver.endpoint.drops.items()},
+            "lost": {reason.value: count for reason, count in lost.items()},
+        }
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve until cancelled; UdpError or SocketPathError when a socket cannot be had.
+
+        `ready` is called once packets and commands are taken.
+        """
+        commands = DaemonCommands(self)
+        with UdpSockets(self._config.listen, self._config.ports, self.driver.received) as sockets:
+            self._sockets = sockets
+            async with control_socket(self._config.control, commands.table, self.hub):
+                ready()
+                await self._serve()
+
+    async def _serve(self) -> None:
+        self.connections.keep_up(
+            (peer.name, child.name)
+            for peer in self._config.peers
+            for child in peer.children
+            if child.start
+        )
+        self.connections.start()
+        try:
+            await self.driver.run()
+        finally:
+            self.connections.stop()

@@ -1,0 +1,95 @@
+"""What the daemon does about each event of its endpoint."""
+
+from p4esp.daemon.null_data_plane import NullDataPlane
+from p4esp.ike.events import (
+    AuthenticationFailed,
+    ChildDown,
+    ChildFailed,
+    ChildRekeyed,
+    ChildUp,
+    DownReason,
+    Event,
+    IkeDown,
+    IkeEstablished,
+    IkeSaInfo,
+    InitRefused,
+    NegotiationFailed,
+    PathChanged,
+)
+from p4esp.ipsec.sa import ChildSaParams
+from p4esp.service.connections import Connections
+from p4esp.service.event_hub import EventHub
+from p4esp.service.journal import Entry, Journal, Kind
+
+NAME = "ike"
+"""The daemon in the journal, where a gateway's name would be."""
+
+
+class DaemonEvents:
+    """The event handler: data plane first, then who waits for it, then the journal."""
+
+    def __init__(self, plane: NullDataPlane, hub: EventHub, journal: Journal) -> None:
+        self._plane = plane
+        self._hub = hub
+        self._journal = journal
+
+    def attach(self, connections: Connections) -> None:
+        """Complete the circle: events lead to commands."""
+        self._connections = connections
+
+    async def handle(self, event: Event) -> None:
+        """Deal with one event."""
+        self._plane.handle(event)
+        self._follow(event)
+        self._record(event)
+        self._hub.publish(event)
+
+    def _follow(self, event: Event) -> None:
+        connections = self._connections
+        match event:
+            case IkeEstablished(ike):
+                connections.established[ike.spi] = ike
+            case IkeDown(ike):
+                connections.established.pop(ike.spi, None)
+                connections.peer_failed(ike.peer)
+            case NegotiationFailed(ike) | AuthenticationFailed(ike):
+                connections.peer_failed(ike.peer)
+            case ChildUp(child) | ChildRekeyed(new=child):
+                connections.child_up((child.peer, child.name))
+            case ChildFailed(ike, name):
+                connections.attempt_failed((ike.peer, name))
+            case ChildDown(child, reason):
+                self._child_down(child, reason)
+
+    def _child_down(self, child: ChildSaParams, reason: DownReason) -> None:
+        if reason not in (DownReason.REKEYED, DownReason.COLLISION):
+            self._connections.child_lost((child.peer, child.name))
+
+    def _record(self, event: Event) -> None:
+        match event:
+            case IkeEstablished(ike):
+                self._note(Kind.IKE_UP, ike, f"{ike.suite}, {ike.path}")
+            case IkeDown(ike, reason, detail):
+                self._note(Kind.IKE_DOWN, ike, f"{reason}{': ' if detail else ''}{detail}")
+            case (
+                NegotiationFailed(ike, reason)
+                | AuthenticationFailed(ike, reason)
+                | InitRefused(ike, reason)
+            ):
+                self._note(Kind.IKE_FAILED, ike, reason)
+            case ChildUp(child) | ChildRekeyed(new=child):
+                self._note_child(Kind.SA_UP, child, str(child.suite))
+            case ChildDown(child, reason):
+                self._note_child(Kind.SA_DOWN, child, reason)
+            case ChildFailed(ike, name, reason):
+                self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
+            case PathChanged(ike, old, new):
+                self._note(Kind.SA_MOVED, ike, f"{old} to {new}")
+
+    def _note(self, kind: Kind, ike: IkeSaInfo, text: str) -> None:
+        subject = f"{ike.peer or ike.path.remote.host} {ike.spi.hex()}"
+        self._journal.add(Entry(NAME, kind, subject, text))
+
+    def _note_child(self, kind: Kind, child: ChildSaParams, text: str) -> None:
+        subject = f"{child.peer}/{child.name} {child.spi_in:08x}"
+        self._journal.add(Entry(NAME, kind, subject, text))

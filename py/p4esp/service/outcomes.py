@@ -1,0 +1,144 @@
+"""Commands that wait for what comes of them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from p4esp.ike.endpoint import IkeEndpoint
+from p4esp.ike.errors import CommandError
+from p4esp.ike.events import (
+    AuthenticationFailed,
+    ChildDown,
+    ChildFailed,
+    ChildRekeyed,
+    ChildUp,
+    Event,
+    IkeDown,
+    IkeEstablished,
+    InitRefused,
+    NegotiationFailed,
+    PeerAlive,
+)
+from p4esp.ipsec.sa import ChildSaParams
+from p4esp.service.driver import Driver
+from p4esp.service.event_hub import EventHub
+
+PATIENCE: Final = 60.0
+"""Seconds that a command waits for its outcome."""
+
+Judge = Callable[[Event], object]
+"""What an event means for a command: the result, or None for nothing. `CommandError`: it failed."""
+
+
+class Commander:
+    """Gives commands to an endpoint and waits for the event that decides each."""
+
+    def __init__(self, driver: Driver, hub: EventHub, patience: float = PATIENCE) -> None:
+        self._driver = driver
+        self._hub = hub
+        self._patience = patience
+
+    async def connect(
+        self, start: Callable[[IkeEndpoint, float], bytes], child: tuple[str, str] | None
+    ) -> object:
+        """Make an IKE SA and the child `(peer, name)`; returns the event that says it is up."""
+        with self._hub.watch() as events:
+            spi = self._driver.command(start)
+            return await self._decided(events, _Connecting(spi, child).judge)
+
+    async def create_child(self, ike: bytes, child: tuple[str, str]) -> object:
+        """Make a child `(peer, name)` under an IKE SA."""
+        with self._hub.watch() as events:
+            self._driver.command(lambda endpoint, now: endpoint.create_child(ike, child[1], now))
+            return await self._decided(events, _Connecting(ike, child).judge)
+
+    async def rekey_child(self, child: ChildSaParams) -> object:
+        """Replace a child SA."""
+
+        def judge(event: Event) -> object:
+            match event:
+                case ChildRekeyed(old=old) if old.spi_in == child.spi_in:
+                    return event
+                case ChildFailed(ike, name, reason) if (ike.peer, name) == (child.peer, child.name):
+                    raise CommandError(reason)
+                case ChildDown(old, reason) if old.spi_in == child.spi_in:
+                    raise CommandError(f"it is gone: {reason}")
+            return None
+
+        with self._hub.watch() as events:
+            self._driver.command(lambda endpoint, now: endpoint.rekey_child(child.spi_in, now))
+            return await self._decided(events, judge)
+
+    async def delete_child(self, spi_in: int) -> object:
+        """Delete a child SA at both ends."""
+
+        def judge(event: Event) -> object:
+            return event if isinstance(event, ChildDown) and event.child.spi_in == spi_in else None
+
+        with self._hub.watch() as events:
+            self._driver.command(lambda endpoint, now: endpoint.delete_child(spi_in, now))
+            return await self._decided(events, judge)
+
+    async def delete_ike(self, ike: bytes) -> object:
+        """Delete an IKE SA and its child SAs."""
+
+        def judge(event: Event) -> object:
+            match event:
+                case IkeDown(info) | NegotiationFailed(info) | AuthenticationFailed(info):
+                    return event if info.spi == ike else None
+            return None
+
+        with self._hub.watch() as events:
+            self._driver.command(lambda endpoint, now: endpoint.delete_ike(ike, now))
+            return await self._decided(events, judge)
+
+    async def check(self, ike: bytes) -> object:
+        """Ask the peer for a sign of life."""
+
+        def judge(event: Event) -> object:
+            match event:
+                case PeerAlive(info) if info.spi == ike:
+                    return event
+                case IkeDown(info, reason) if info.spi == ike:
+                    raise CommandError(f"the IKE SA is gone: {reason}")
+            return None
+
+        with self._hub.watch() as events:
+            self._driver.command(lambda endpoint, now: endpoint.check_liveness(ike, now))
+            return await self._decided(events, judge)
+
+    async def _decided(self, events: asyncio.Queue[Event], judge: Judge) -> object:
+        try:
+            async with asyncio.timeout(self._patience):
+                while (result := judge(await events.get())) is None:
+                    pass
+                return result
+        except TimeoutError:
+            text = f"no outcome within {self._patience:g} s; it goes on being tried"
+            raise CommandError(text) from None
+
+
+class _Connecting:
+    """What events mean for an IKE SA, or a child, that is being made."""
+
+    def __init__(self, ike: bytes, child: tuple[str, str] | None) -> None:
+        self._ike = ike
+        self._child = child
+
+    def judge(self, event: Event) -> object:
+        match event:
+            case IkeEstablished(ike) if ike.spi == self._ike and self._child is None:
+                return event
+            case ChildUp(child) if (child.peer, child.name) == self._child:
+                return event
+            case ChildFailed(ike, name, reason) if ike.spi == self._ike:
+                raise CommandError(f"child {name}: {reason}; the IKE SA is up")
+            case InitRefused(ike, reason) if ike.spi == self._ike:
+                raise CommandError(f"{reason}; it is not authentic, so trying goes on")
+            case (
+                NegotiationFailed(ike, reason)
+                | AuthenticationFailed(ike, reason)
+                | IkeDown(ike, reason)
+            ) if ike.spi == self._ike:
+                raise CommandError(str(reason))
+        return None
