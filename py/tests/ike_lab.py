@@ -13,7 +13,7 @@ from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.standard import STANDARD
 from p4esp.ike.path import Datagram, Path, UdpAddress
-from p4esp.ike.state import Environment
+from p4esp.ike.state import Environment, no_objection
 from p4esp.ike.trace import TraceRecord
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.selectors import TrafficSelector
@@ -91,6 +91,8 @@ class Node:
     events: list[object] = field(default_factory=list)
     traces: list[TraceRecord] = field(default_factory=list)
     keys: list[tuple[object, ...]] = field(default_factory=list)
+    objects: Callable[..., str | None] = no_objection
+    """What the owner says to a child SA: a test may change it."""
 
     def of(self, kind: type) -> list:
         """The events of a kind so far."""
@@ -111,6 +113,11 @@ def make_node(
     source, spis = random.Random(seed), Spis(0xC0000000 + seed % 4096 * 0x10000)
     node_traces: list[TraceRecord] = []
     node_keys: list[tuple[object, ...]] = []
+    node: Node
+
+    def objection(*question: object) -> str | None:
+        return node.objects(*question)
+
     env = Environment(
         random=source.randbytes,
         spis=spis,
@@ -118,9 +125,11 @@ def make_node(
         extensions=extensions,
         trace=node_traces.append,
         export_keys=lambda *facts: node_keys.append(facts),
+        objection=objection,
     )
     endpoint = IkeEndpoint(env, directory(configs), 0.0)
-    return Node(endpoint, spis, traces=node_traces, keys=node_keys)
+    node = Node(endpoint, spis, traces=node_traces, keys=node_keys)
+    return node
 
 
 Fate = Callable[[Datagram], Iterable[float]]

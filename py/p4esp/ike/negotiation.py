@@ -74,6 +74,9 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet, nonces:
     remote_ts = answer.one(TsResponder).selectors
     _check_narrowed(local_ts, offer.local_ts)
     _check_narrowed(remote_ts, offer.remote_ts)
+    objection = sa.env.objection(sa.config.name, offer.config.name, local_ts, remote_ts)
+    if objection is not None:
+        raise ProposalError(objection)
     spi_out = _peer_spi(sa, chosen)
     agreement = _Agreement(offer.config, chosen, offer.spi, spi_out, local_ts, remote_ts)
     return _make_child(sa, agreement, nonces, initiator=True)
@@ -112,25 +115,28 @@ def answer_offer(
 def _agree(sa: IkeSaState, offer: PayloadSet) -> _Agreement:
     proposals = offer.one(SecurityAssociation).proposals
     theirs, ours = offer.one(TsInitiator).selectors, offer.one(TsResponder).selectors
-    config, remote_ts, local_ts = _fitting_config(sa.config.children, theirs, ours)
+    config, remote_ts, local_ts = _fitting_config(sa, theirs, ours)
     chosen = select(proposals, config.proposals)
     spi_out = _peer_spi(sa, chosen)
     return _Agreement(config, chosen, _allocate(sa), spi_out, local_ts, remote_ts)
 
 
 def _fitting_config(
-    configs: Iterable[ChildConfig],
+    sa: IkeSaState,
     theirs: Sequence[TrafficSelector],
     ours: Sequence[TrafficSelector],
 ) -> tuple[ChildConfig, tuple[TrafficSelector, ...], tuple[TrafficSelector, ...]]:
-    for config in configs:
+    """The first child that has selectors in common with the offer and that our owner can carry."""
+    reason = f"no child configuration covers {_list(theirs)} to {_list(ours)}"
+    for config in sa.config.children:
         remote_ts, local_ts = narrow(theirs, config.remote_ts), narrow(ours, config.local_ts)
-        if remote_ts and local_ts:
+        if not remote_ts or not local_ts:
+            continue
+        objection = sa.env.objection(sa.config.name, config.name, local_ts, remote_ts)
+        if objection is None:
             return config, remote_ts, local_ts
-    raise Refusal(
-        NotifyType.TS_UNACCEPTABLE,
-        f"no child configuration covers {_list(theirs)} to {_list(ours)}",
-    )
+        reason = objection
+    raise Refusal(NotifyType.TS_UNACCEPTABLE, reason)
 
 
 def _allocate(sa: IkeSaState) -> int:

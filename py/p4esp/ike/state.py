@@ -18,6 +18,7 @@ from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
 from p4esp.ike.protection import Protection
 from p4esp.ike.trace import TraceHook
+from p4esp.ipsec.selectors import TrafficSelector
 
 if TYPE_CHECKING:
     from p4esp.ike.extensions.base import Extension
@@ -34,6 +35,18 @@ class SpiAllocator(Protocol):
         """Take back an SPI that no ChildUp or ChildRekeyed event has named."""
 
 
+Selectors = Sequence[TrafficSelector]
+Objection = Callable[[str, str, Selectors, Selectors], str | None]
+"""Given a peer, its child's name, our selectors and the peer's: why the owner cannot carry such a
+child SA; None when it can.
+"""
+
+
+def no_objection(peer: str, child: str, local: Selectors, remote: Selectors) -> str | None:
+    """The owner can carry whatever the configuration allows."""
+    return None
+
+
 KeyExport = Callable[[bytes, bytes, IkeSuite, IkeKeys], None]
 """Called with SPIi, SPIr, algorithms and keys of each new IKE SA; only for explicit key export."""
 
@@ -48,6 +61,8 @@ class Environment:
     extensions: Sequence["Extension"] = ()
     trace: TraceHook | None = None
     export_keys: KeyExport | None = None
+    objection: Objection = no_objection
+    """Asked before a child SA is agreed to (RFC 7296 2.9: TS_UNACCEPTABLE)."""
 
     def fraction(self) -> float:
         """A random number, 0 <= fraction < 1."""
