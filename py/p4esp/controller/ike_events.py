@@ -18,6 +18,8 @@ from p4esp.ike.events import (
     Event,
     IkeDown,
     IkeEstablished,
+    IkeRekeyed,
+    IkeRekeyFailed,
     IkeSaInfo,
     InitRefused,
     NegotiationFailed,
@@ -66,6 +68,10 @@ class IkeEvents:
                 await self._ike_up(ike)
             case IkeDown(ike, reason, detail):
                 await self._ike_down(ike, f"{reason}{': ' if detail else ''}{detail}")
+            case IkeRekeyed(old, new):
+                await self._ike_rekeyed(old, new)
+            case IkeRekeyFailed(ike, reason):
+                self._note(Kind.IKE_FAILED, ike, f"not rekeyed: {reason}")
             case NegotiationFailed(ike, reason) | AuthenticationFailed(ike, reason):
                 self._failed(ike, reason)
             case InitRefused(ike, reason):
@@ -88,6 +94,14 @@ class IkeEvents:
         self._connections.established[ike.spi] = ike
         await self._mark(Op.INSERT, ike.spi)
         self._note(Kind.IKE_UP, ike, f"{ike.suite}, {ike.path}")
+
+    async def _ike_rekeyed(self, old: IkeSaInfo, new: IkeSaInfo) -> None:
+        """From now on commands go to the new IKE SA; only a delete is still said over the old."""
+        self._connections.established.pop(old.spi, None)
+        self._connections.established[new.spi] = new
+        await self._mark(Op.INSERT, new.spi)
+        await self._mark(Op.DELETE, old.spi)
+        self._note(Kind.IKE_REKEYED, new, f"{new.suite}, was {old.spi.hex()}")
 
     async def _ike_down(self, ike: IkeSaInfo, reason: str) -> None:
         if self._connections.established.pop(ike.spi, None) is not None:

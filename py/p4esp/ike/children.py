@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from p4esp.ike.config import ChildConfig
+from p4esp.ike.constants import KE_NONE
 from p4esp.ike.crypto.schedule import Nonces
 from p4esp.ipsec.sa import ChildSaParams
 
@@ -27,14 +28,11 @@ class ChildSa:
     config: ChildConfig
     nonces: Nonces
     """Of the exchange that made it: decides simultaneous rekeys (RFC 7296 2.8.1)."""
+    method: int = KE_NONE
+    """The key exchange method of that exchange."""
     phase: ChildPhase = ChildPhase.INSTALLED
     successor: "ChildSa | None" = None
     """The SA by which the peer replaced this one."""
-
-    @property
-    def lowest_nonce(self) -> bytes:
-        """The lower of the two nonces; a prefix counts as lower."""
-        return min(self.nonces.initiator, self.nonces.responder)
 
 
 class ChildTable:

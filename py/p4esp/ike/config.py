@@ -81,6 +81,11 @@ class Retransmission:
         """
         return self.first * self.base**sent * (1.0 - self.jitter * fraction)
 
+    @property
+    def total(self) -> float:
+        """Seconds, at most, until a request without answer is given up."""
+        return sum(self.wait(sent, 0.0) for sent in range(self.tries + 1))
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -21,6 +21,7 @@ from p4esp.ike.events import (
     DownReason,
     Event,
     IkeEstablished,
+    IkeRekeyed,
     IkeSaInfo,
 )
 from p4esp.ike.halfopen import HalfOpen, InitKey
@@ -34,6 +35,7 @@ from p4esp.ipsec.identity import Identity
 
 MAX_STALE_TIMERS = 64
 
+_UNCOUNTED = (Phase.STANDBY, Phase.REKEYED, Phase.CLOSED, Phase.DEAD)
 _IdPair = tuple[Identity | None, Identity | None]
 
 
@@ -74,8 +76,7 @@ class IkeEndpoint:
     @property
     def ike_sas(self) -> list[IkeSaInfo]:
         """The IKE SAs that are being made or are up."""
-        over = (Phase.CLOSED, Phase.DEAD)
-        return [entry.sa.info for entry in self._entries.values() if entry.sa.phase not in over]
+        return [e.sa.info for e in self._entries.values() if e.sa.phase not in _UNCOUNTED]
 
     @property
     def half_open(self) -> int:
@@ -214,7 +215,18 @@ class IkeEndpoint:
             self._settle(entry, now)
 
     def _settle(self, entry: _Entry, now: float) -> None:
-        """Collect what an IKE SA has to say after it was called."""
+        """Collect what an IKE SA has to say after it was called, and those made by rekeying it."""
+        self._enter_successors(entry.sa)
+        known = (self._entries.get(sa.own_spi) for sa in entry.sa.successors)
+        for one in (entry, *filter(None, known)):
+            self._collect(one, now)
+
+    def _enter_successors(self, sa: IkeSa) -> None:
+        for successor in sa.successors:
+            if successor.phase is not Phase.DEAD and successor.own_spi not in self._entries:
+                self._enter(successor)
+
+    def _collect(self, entry: _Entry, now: float) -> None:
         sa = entry.sa
         while (event := sa.next_event()) is not None:
             self._note(sa, event, now)
@@ -264,6 +276,15 @@ class IkeEndpoint:
             self._note_established(sa, event, now)
         elif isinstance(event, AuthenticationFailed) and not event.ike.initiator:
             self._admission.note_failure(event.ike.path, now)
+        elif isinstance(event, IkeRekeyed):
+            self._note_rekeyed(event)
+
+    def _note_rekeyed(self, event: IkeRekeyed) -> None:
+        new = event.new
+        peers = self._by_peer[new.local_id, new.remote_id]
+        peers[new.spi] = peers.pop(event.old.spi, None)
+        for child in self._entries[new.spi].sa.children:
+            self._children[child.params.spi_in] = new.spi
 
     def _note_established(self, sa: IkeSa, event: IkeEstablished, now: float) -> None:
         """A proven peer that has no other IKE SA with us: neither have we (RFC 7296 2.4)."""
@@ -310,6 +331,12 @@ class IkeEndpoint:
         entry.sa.create_child(name, now)
         self._settle(entry, now)
 
+    def rekey_ike(self, ike: bytes, now: float) -> None:
+        """Replace an IKE SA by a fresh one that takes over its child SAs."""
+        entry = self._entry(ike)
+        entry.sa.rekey(now)
+        self._settle(entry, now)
+
     def rekey_child(self, spi_in: int, now: float) -> None:
         """Replace a child SA, named by its inbound SPI."""
         entry = self._child_entry(spi_in)
@@ -340,10 +367,12 @@ class IkeEndpoint:
         entry.sa.note_inbound_traffic(now)
 
     def _entry(self, ike: bytes) -> _Entry:
+        """The entry of an IKE SA; of a rekeyed one, that of its heir."""
         entry = self._entries.get(ike)
         if entry is None:
             raise CommandError(f"there is no IKE SA with SPI {ike.hex()}")
-        return entry
+        heir = entry.sa.heir
+        return entry if heir is None or heir not in self._entries else self._entry(heir)
 
     def _child_entry(self, spi_in: int) -> _Entry:
         owner = self._children.get(spi_in)

@@ -1,16 +1,27 @@
-"""From agreed algorithms and a shared secret to a protected IKE SA (RFC 7296 2.14)."""
+"""From agreed algorithms and a shared secret to a protected IKE SA (RFC 7296 2.14, 2.18)."""
 
 from p4esp.ike.codec.proposal import Proposal
-from p4esp.ike.crypto.schedule import Nonces, ike_keys, skeyseed
+from p4esp.ike.crypto.schedule import FreshInput, Nonces, ike_keys, rekeyed_skeyseed, skeyseed
 from p4esp.ike.proposals import ike_suite
 from p4esp.ike.protection import Protection
 from p4esp.ike.state import IkeSaState
 
 
 def derive_keys(sa: IkeSaState, chosen: Proposal, nonces: Nonces, secret: bytes) -> None:
-    """Give the IKE SA its suite, keys and protection. Both SPIs must be set."""
+    """Give the IKE SA of an initial exchange its suite, keys and protection. Both SPIs must be
+    set.
+    """
+    _protect(sa, chosen, nonces, skeyseed(ike_suite(chosen).prf, nonces, secret))
+
+
+def derive_rekeyed(sa: IkeSaState, old: IkeSaState, chosen: Proposal, fresh: FreshInput) -> None:
+    """The same for an IKE SA made by rekeying `old`."""
+    suite, keys = old.secrets
+    _protect(sa, chosen, fresh.nonces, rekeyed_skeyseed(suite.prf, keys.d, fresh))
+
+
+def _protect(sa: IkeSaState, chosen: Proposal, nonces: Nonces, seed: bytes) -> None:
     suite = ike_suite(chosen)
-    seed = skeyseed(suite.prf, nonces, secret)
     size = suite.cipher.keymat_size
     keys = ike_keys(suite.prf, seed, nonces, sa.spi_i + sa.spi_r, encryption_size=size)
     sa.proposal, sa.suite, sa.keys, sa.nonces = chosen, suite, keys, nonces

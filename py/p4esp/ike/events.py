@@ -25,6 +25,7 @@ class DownReason(StrEnum):
     IKE_SA_GONE = "its IKE SA is gone"
     PROTOCOL_ERROR = "the peer broke the protocol"
     NO_ROOM = "a newer one takes its place"
+    OUT_OF_STEP = "the peer was busy for too long: both ends' states must differ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,25 @@ class IkeEstablished:
     ike: IkeSaInfo
     initial_contact: bool
     """The peer said that it has no other IKE SA with us."""
+
+
+@dataclass(frozen=True, slots=True)
+class IkeRekeyed:
+    """`new` has taken over the child SAs of `old`, whose IkeDown follows (RFC 7296 1.3.2).
+
+    Child SAs do not change with it.
+    """
+
+    old: IkeSaInfo
+    new: IkeSaInfo
+
+
+@dataclass(frozen=True, slots=True)
+class IkeRekeyFailed:
+    """The peer refused to rekey the IKE SA, which stays as it is."""
+
+    ike: IkeSaInfo
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +166,8 @@ class PeerAlive:
 
 Event = (
     IkeEstablished
+    | IkeRekeyed
+    | IkeRekeyFailed
     | IkeDown
     | NegotiationFailed
     | InitRefused

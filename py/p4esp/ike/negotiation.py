@@ -1,7 +1,8 @@
 """Agreeing on a child SA: the payloads that IKE_AUTH and CREATE_CHILD_SA share (RFC 7296 2.9)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from p4esp.ike.children import ChildSa
 from p4esp.ike.codec.message import PayloadSet
@@ -9,13 +10,17 @@ from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
 from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig
-from p4esp.ike.constants import NotifyType
-from p4esp.ike.crypto.schedule import Nonces, child_keys
+from p4esp.ike.constants import NotifyType, TransformType
+from p4esp.ike.crypto.schedule import FreshInput, child_keys
 from p4esp.ike.errors import ProposalError, Refusal
-from p4esp.ike.proposals import esp_suite, offers, select, verify_choice
+from p4esp.ike.ke_payloads import chosen_method
+from p4esp.ike.proposals import Template, esp_suite, offers, select, verify_choice
 from p4esp.ike.state import IkeSaState
+from p4esp.ipsec.algorithms import Suite
 from p4esp.ipsec.sa import ChildSaParams, Keymat, Mode, UdpEncapsulation
 from p4esp.ipsec.selectors import TrafficSelector, is_subset, narrow
+
+P = TypeVar("P", Proposal, Template)
 
 FIRST_ESP_SPI = 256
 """Lower ones are reserved (RFC 4303 2.1)."""
@@ -30,6 +35,8 @@ class ChildOffer:
     proposals: tuple[Proposal, ...]
     local_ts: tuple[TrafficSelector, ...]
     remote_ts: tuple[TrafficSelector, ...]
+    with_ke: bool
+    """Whether key exchange methods are offered: never in IKE_AUTH (RFC 7296 1.2)."""
 
     def association(self) -> SecurityAssociation:
         """The SA payload."""
@@ -41,8 +48,8 @@ class ChildOffer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Agreement:
-    """The outcome, before keys."""
+class Agreement:
+    """What both ends want, before there are keys for it."""
 
     config: ChildConfig
     chosen: Proposal
@@ -50,26 +57,39 @@ class _Agreement:
     spi_out: int
     local_ts: tuple[TrafficSelector, ...]
     remote_ts: tuple[TrafficSelector, ...]
+    initiator: bool
+    """Whether we proposed it."""
+
+    def answer(self) -> SecurityAssociation:
+        """The responder's SA payload."""
+        return SecurityAssociation((replace(self.chosen, spi=self.spi_in.to_bytes(4, "big")),))
+
+    def selectors(self) -> list[AnyPayload]:
+        """The responder's TSi and TSr."""
+        return [TsInitiator(self.remote_ts), TsResponder(self.local_ts)]
 
 
-def make_offer(sa: IkeSaState, config: ChildConfig, replaces: ChildSa | None = None) -> ChildOffer:
+def make_offer(
+    sa: IkeSaState,
+    config: ChildConfig,
+    replaces: ChildSa | None = None,
+    *,
+    with_ke: bool = False,
+) -> ChildOffer:
     """An offer under a fresh inbound SPI; a rekey offers the selectors in use (RFC 7296 2.9.2).
 
     `Refusal` when no SPI is to be had.
     """
     spi = _allocate(sa)
-    proposals = offers(config.proposals, spi.to_bytes(4, "big"))
-    if replaces is None:
-        return ChildOffer(config, spi, proposals, config.local_ts, config.remote_ts)
-    in_use = replaces.params
-    return ChildOffer(config, spi, proposals, in_use.local_ts, in_use.remote_ts)
+    proposals = offers(_usable(config.proposals, with_ke), spi.to_bytes(4, "big"))
+    wanted: ChildConfig | ChildSaParams = config if replaces is None else replaces.params
+    return ChildOffer(config, spi, proposals, wanted.local_ts, wanted.remote_ts, with_ke)
 
 
-def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet, nonces: Nonces) -> ChildSa:
-    """The child SA the responder agreed to, entered in the table; `ProposalError` when its answer
-    is not within our offer.
-    """
-    chosen = verify_choice(answer.one(SecurityAssociation).proposals, offer.proposals)
+def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agreement:
+    """What the responder agreed to; `ProposalError` when that is not within our offer."""
+    proposals = _usable(answer.one(SecurityAssociation).proposals, offer.with_ke)
+    chosen = verify_choice(proposals, offer.proposals)
     local_ts = answer.one(TsInitiator).selectors
     remote_ts = answer.one(TsResponder).selectors
     _check_narrowed(local_ts, offer.local_ts)
@@ -78,8 +98,7 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet, nonces:
     if objection is not None:
         raise ProposalError(objection)
     spi_out = _peer_spi(sa, chosen)
-    agreement = _Agreement(offer.config, chosen, offer.spi, spi_out, local_ts, remote_ts)
-    return _make_child(sa, agreement, nonces, initiator=True)
+    return Agreement(offer.config, chosen, offer.spi, spi_out, local_ts, remote_ts, initiator=True)
 
 
 def _check_narrowed(
@@ -91,34 +110,26 @@ def _check_narrowed(
         )
 
 
-def answer_offer(
-    sa: IkeSaState, offer: PayloadSet, nonces: Nonces
-) -> tuple[ChildSa, list[AnyPayload]]:
-    """Agree to a child SA the peer proposes: the SA, in the table, and the SA and TS payloads of
-    the answer. `Refusal` when nothing fits.
-    """
+def answer_offer(sa: IkeSaState, offer: PayloadSet, *, with_ke: bool = False) -> Agreement:
+    """Agree to a child SA the peer proposes, under a fresh SPI; `Refusal` when nothing fits."""
     if len(sa.children) >= sa.env.settings.max_children:
         raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"{len(sa.children)} child SAs are the limit")
-    agreement = _agree(sa, offer)
-    child = _make_child(sa, agreement, nonces, initiator=False)
-    spi = agreement.spi_in.to_bytes(4, "big")
-    answer = Proposal(
-        agreement.chosen.number, agreement.chosen.protocol, spi, agreement.chosen.transforms
-    )
-    return child, [
-        SecurityAssociation((answer,)),
-        TsInitiator(agreement.remote_ts),
-        TsResponder(agreement.local_ts),
-    ]
-
-
-def _agree(sa: IkeSaState, offer: PayloadSet) -> _Agreement:
-    proposals = offer.one(SecurityAssociation).proposals
+    proposals = _usable(offer.one(SecurityAssociation).proposals, with_ke)
     theirs, ours = offer.one(TsInitiator).selectors, offer.one(TsResponder).selectors
     config, remote_ts, local_ts = _fitting_config(sa, theirs, ours)
-    chosen = select(proposals, config.proposals)
+    chosen = select(proposals, _usable(config.proposals, with_ke))
     spi_out = _peer_spi(sa, chosen)
-    return _Agreement(config, chosen, _allocate(sa), spi_out, local_ts, remote_ts)
+    return Agreement(config, chosen, _allocate(sa), spi_out, local_ts, remote_ts, initiator=False)
+
+
+def _usable(choices: Sequence[P], with_ke: bool) -> tuple[P, ...]:
+    """Templates or proposals as they are, or without their key exchange methods."""
+    return tuple(choices) if with_ke else tuple(_without_ke(choice) for choice in choices)
+
+
+def _without_ke(choice: P) -> P:
+    kept = tuple(t for t in choice.transforms if t.type != TransformType.KE)
+    return replace(choice, transforms=kept)
 
 
 def _fitting_config(
@@ -154,12 +165,9 @@ def _peer_spi(sa: IkeSaState, chosen: Proposal) -> int:
     return spi
 
 
-def _make_child(
-    sa: IkeSaState, agreement: _Agreement, nonces: Nonces, *, initiator: bool
-) -> ChildSa:
-    ike, keys = sa.secrets
+def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> ChildSa:
+    """Make the keys of an agreed child SA, and enter it in the table."""
     suite, esn = esp_suite(agreement.chosen)
-    forward, backward = child_keys(ike.prf, keys.d, nonces, suite)
     params = ChildSaParams(
         peer=sa.config.name,
         name=agreement.config.name,
@@ -168,19 +176,25 @@ def _make_child(
         suite=suite,
         esn=esn,
         mode=Mode.TUNNEL,
-        keymat=Keymat(backward, forward) if initiator else Keymat(forward, backward),
+        keymat=_keymat(sa, suite, fresh, initiator=agreement.initiator),
         local_ts=agreement.local_ts,
         remote_ts=agreement.remote_ts,
         local=sa.path.local.host,
         remote=sa.path.remote.host,
         encapsulation=_encapsulation(sa),
-        initiator=initiator,
+        initiator=agreement.initiator,
         local_id=sa.config.local_id,
         remote_id=sa.config.remote_id,
     )
-    child = ChildSa(params, agreement.config, nonces)
+    child = ChildSa(params, agreement.config, fresh.nonces, chosen_method(agreement.chosen))
     sa.children.add(child)
     return child
+
+
+def _keymat(sa: IkeSaState, suite: Suite, fresh: FreshInput, *, initiator: bool) -> Keymat:
+    ike, keys = sa.secrets
+    forward, backward = child_keys(ike.prf, keys.d, fresh, suite)
+    return Keymat(backward, forward) if initiator else Keymat(forward, backward)
 
 
 def _encapsulation(sa: IkeSaState) -> UdpEncapsulation | None:

@@ -7,7 +7,7 @@ from p4esp.ike.errors import FragmentError, IkeError, IntegrityError
 from p4esp.ike.events import DownReason
 from p4esp.ike.opening import Opened
 from p4esp.ike.path import Path
-from p4esp.ike.state import IkeSaState
+from p4esp.ike.state import IkeSaState, Subject
 from p4esp.ike.tasks.base import InitiatorTask, Verdict
 from p4esp.ike.teardown import OVER, give_up
 from p4esp.ike.trace import TraceKind
@@ -56,6 +56,7 @@ class Requesting:
             give_up(self._state, DownReason.PROTOCOL_ERROR, "all message IDs are used up")
             return
         packets = self._build(task, self._window.next_id)
+        self._state.asking = task.subject
         self._window.send(task, packets, self._state.now, self._state.env.fraction())
         self._wire.send(packets, self._state.path)
 
@@ -99,6 +100,7 @@ class Requesting:
     def _conclude(self, outstanding: Outstanding, verdict: Verdict) -> None:
         if verdict is Verdict.DONE:
             self._window.complete()
+            self._state.asking = Subject.NOTHING
         elif verdict is Verdict.RETRY:
             packets = self._build(outstanding.task, outstanding.message_id)
             self._window.replace(packets, self._state.now, self._state.env.fraction())

@@ -18,7 +18,7 @@ from p4esp.ike.opening import Opened
 from p4esp.ike.path import Path
 from p4esp.ike.state import IkeSaState, Phase
 from p4esp.ike.tasks.base import Inbound, ResponderTask
-from p4esp.ike.tasks.create_child import CreateChildResponder
+from p4esp.ike.tasks.create_child_sa import CreateChildSaResponder
 from p4esp.ike.tasks.ike_auth import IkeAuthResponder
 from p4esp.ike.tasks.ike_init import IkeInitResponder
 from p4esp.ike.tasks.informational import InformationalResponder
@@ -28,7 +28,7 @@ from p4esp.ike.window import Arrival, ResponseWindow
 from p4esp.ike.wire import Wire
 
 _ESTABLISHED: dict[int, type[ResponderTask]] = {
-    ExchangeType.CREATE_CHILD_SA: CreateChildResponder,
+    ExchangeType.CREATE_CHILD_SA: CreateChildSaResponder,
     ExchangeType.INFORMATIONAL: InformationalResponder,
 }
 """Exchanges a peer may start once the IKE SA is established."""
@@ -56,7 +56,7 @@ class Responding:
 
     def _task_for(self, exchange: int) -> ResponderTask | None:
         sa = self._state
-        if sa.phase in (Phase.ESTABLISHED, Phase.DELETING):
+        if sa.phase in (Phase.ESTABLISHED, Phase.STANDBY, Phase.REKEYED, Phase.DELETING):
             task = _ESTABLISHED.get(exchange)
             return task() if task else None
         if sa.phase is not Phase.NEGOTIATING or sa.initiator:

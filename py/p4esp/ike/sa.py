@@ -10,21 +10,21 @@ from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import parse_message
 from p4esp.ike.config import ChildConfig, PeerConfig
 from p4esp.ike.constants import NO_SPI, ExchangeType
-from p4esp.ike.crypto.keyexchange import RandomSource
 from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloadError
 from p4esp.ike.events import DownReason, Event, IkeSaInfo
 from p4esp.ike.path import Datagram, Path
 from p4esp.ike.requesting import Requesting
 from p4esp.ike.responding import Responding
-from p4esp.ike.state import Environment, IkeSaState, Phase
+from p4esp.ike.spi import new_ike_spi
+from p4esp.ike.state import Environment, IkeSaState, Phase, Subject
 from p4esp.ike.tasks.base import InitiatorTask
 from p4esp.ike.tasks.create_child import CreateChild
+from p4esp.ike.tasks.deleting import DeleteChild, DeleteIke
 from p4esp.ike.tasks.ike_init import IkeInit
-from p4esp.ike.tasks.informational import CheckLiveness, DeleteChild, DeleteIke
-from p4esp.ike.teardown import give_up
+from p4esp.ike.tasks.informational import CheckLiveness
+from p4esp.ike.tasks.rekey_ike import RekeyIke
+from p4esp.ike.teardown import close, give_up
 from p4esp.ike.wire import Wire
-
-SPI_SIZE = 8
 
 
 class IkeSa:
@@ -40,8 +40,9 @@ class IkeSa:
         self._wire = Wire(state)
         self._requesting = Requesting(state, self._wire)
         self._responding = Responding(state, self._wire)
-        self._created = state.now
-        self._closed: float | None = None
+        self._phase, self._since = state.phase, state.now
+        self.successors: list[IkeSa] = []
+        """IKE SAs made by rekeying this one; the owner enters them under their own SPIs."""
 
     @classmethod
     def initiate(
@@ -58,7 +59,7 @@ class IkeSa:
 
         `first_contact`: there is no other IKE SA with this peer.
         """
-        state = IkeSaState(env, path, now, spi_i=_new_spi(env.random), peer=peer)
+        state = IkeSaState(env, path, now, spi_i=new_ike_spi(env.random), peer=peer)
         state.first_contact = first_contact
         sa = cls(state)
         sa._start(IkeInit(state, child))
@@ -74,7 +75,7 @@ class IkeSa:
         spi_i: bytes,
     ) -> Self:
         """Be ready for the IKE_SA_INIT request of an initiator whose SPI is `spi_i`."""
-        spi_r = _new_spi(env.random)
+        spi_r = new_ike_spi(env.random)
         return cls(IkeSaState(env, path, now, spi_i=spi_i, spi_r=spi_r, candidates=candidates))
 
     @property
@@ -96,6 +97,11 @@ class IkeSa:
     def own_spi(self) -> bytes:
         """Our SPI, 8 octets."""
         return self._state.own_spi
+
+    @property
+    def heir(self) -> bytes | None:
+        """Our SPI of the IKE SA that has taken over, if one has."""
+        return None if self._state.heir is None else self._state.heir.own_spi
 
     @property
     def children(self) -> list[ChildSa]:
@@ -159,7 +165,7 @@ class IkeSa:
         """Do what has become due; harmless when nothing has."""
         self._state.now = now
         if _due(self._expiry(), now):
-            self._state.phase = Phase.DEAD
+            self._expire()
         if _due(self._silence_ends(), now):
             self._state.tasks.append(CheckLiveness(report=False))
         self._wire.handle_timer()
@@ -167,13 +173,19 @@ class IkeSa:
         self._resume_deferred()
         self._settle()
 
+    def _expire(self) -> None:
+        close(self._state, DownReason.REKEYED)
+        self._state.phase = Phase.DEAD
+
     def _expiry(self) -> float | None:
-        """When a half-open or a closed IKE SA is forgotten."""
-        settings = self._state.env.settings
-        if self._closed is not None:
-            return self._closed + settings.linger
-        half_open = self._state.phase is Phase.NEGOTIATING and not self._state.initiator
-        return self._created + settings.half_open_timeout if half_open else None
+        """When an IKE SA is forgotten that is half-open, closed, or left to the peer to delete."""
+        settings, phase = self._state.env.settings, self._state.phase
+        if phase is Phase.CLOSED:
+            return self._since + settings.linger
+        if phase in (Phase.STANDBY, Phase.REKEYED):
+            return self._since + settings.retransmission.total + settings.linger
+        half_open = phase is Phase.NEGOTIATING and not self._state.initiator
+        return self._since + settings.half_open_timeout if half_open else None
 
     def _silence_ends(self) -> float | None:
         """When a silent peer must prove that it lives (RFC 7296 2.4)."""
@@ -189,14 +201,35 @@ class IkeSa:
 
     def _settle(self) -> None:
         self._requesting.settle()
-        if self._state.phase is Phase.CLOSED and self._closed is None:
-            self._closed = self._state.now
+        self._note_phase()
+        if self._state.phase is Phase.CLOSED:
             self._state.forget_keys()
+        self._settle_successors()
+
+    def _note_phase(self) -> None:
+        if self._state.phase is not self._phase:
+            self._phase, self._since = self._state.phase, self._state.now
+
+    def _settle_successors(self) -> None:
+        for state in self._state.successors[len(self.successors) :]:
+            self.successors.append(IkeSa(state))
+        for successor in self.successors:
+            successor._state.now = self._state.now
+            successor._settle()
 
     def create_child(self, name: str, now: float) -> None:
         """Ask for a child SA of the peer's configuration."""
         self._require_established()
         self._command(CreateChild(self._state.config.child(name)), now)
+
+    def rekey(self, now: float) -> None:
+        """Replace the IKE SA by a fresh one that takes over its child SAs, then delete it."""
+        state = self._state
+        waiting = [*state.tasks, *(task for _, task in state.deferred)]
+        if state.asking is Subject.IKE_SA or any(isinstance(t, RekeyIke) for t in waiting):
+            raise CommandError("the IKE SA is being rekeyed already")
+        self._require_established()
+        self._command(RekeyIke(state), now)
 
     def rekey_child(self, spi_in: int, now: float) -> None:
         """Replace a child SA by a fresh one with the same selectors, then delete the old one."""
@@ -260,10 +293,3 @@ class IkeSa:
 
 def _due(time: float | None, now: float) -> bool:
     return time is not None and time <= now
-
-
-def _new_spi(random: RandomSource) -> bytes:
-    spi = random(SPI_SIZE)
-    while spi == NO_SPI:
-        spi = random(SPI_SIZE)
-    return spi

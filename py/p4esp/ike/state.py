@@ -75,11 +75,23 @@ class Phase(Enum):
     NEGOTIATING = auto()
     """Not authenticated; half-open when we are the responder."""
     ESTABLISHED = auto()
+    STANDBY = auto()
+    """Made by rekeying another, whose child SAs it shares until it takes them over or goes."""
+    REKEYED = auto()
+    """A successor has its child SAs; the peer is about to delete it."""
     DELETING = auto()
     """We asked the peer to delete it."""
     CLOSED = auto()
     """Over, but retransmissions of the last request still get their answer for a while."""
     DEAD = auto()
+
+
+class Subject(Enum):
+    """What our outstanding request changes: this decides collisions (RFC 7296 2.25)."""
+
+    NOTHING = auto()
+    CHILD_SA = auto()
+    IKE_SA = auto()
 
 
 class IkeSaState:
@@ -106,6 +118,8 @@ class IkeSaState:
         self.candidates = tuple(candidates)
         self.phase = Phase.NEGOTIATING
         self.authenticated = False
+        self.provisional = False
+        """Whether it was made by a rekey and has not taken over: its owner has not heard of it."""
         self.init_request = self.init_response = b""
         self.nonces = Nonces(b"", b"")
         self.proposal: Proposal | None = None
@@ -122,9 +136,33 @@ class IkeSaState:
         """Whether the peer may already have a child SA whose answer has not reached us."""
         self.early_deletes: set[int] = set()
         """Peer's SPIs that it deleted while we were awaiting such an answer."""
+        self.asking = Subject.NOTHING
+        self.successors: list[IkeSaState] = []
+        """IKE SAs made by rekeying this one: two when both ends do so at once."""
+        self.rival: IkeSaState | None = None
+        """What the peer's exchange made while ours was outstanding, not decided yet."""
+        self.heir: IkeSaState | None = None
+        """The successor that has our child SAs."""
+        self.predecessor: IkeSaState | None = None
+        """The IKE SA that this one was made from, until that is over."""
+        self.refused_since: float | None = None
+        """When the peer began to answer nothing but TEMPORARY_FAILURE."""
         self.events: deque[Event] = deque()
         self.tasks: deque[InitiatorTask] = deque()
         self.deferred: list[tuple[float, InitiatorTask]] = []
+
+    def successor(self, spi_i: bytes, spi_r: bytes, *, initiator: bool) -> "IkeSaState":
+        """An IKE SA without keys that may take over from this one (RFC 7296 1.3.2, 2.18).
+
+        What the initial exchanges settled outlives them; message IDs start again from 0.
+        """
+        new = IkeSaState(self.env, self.path, self.now, spi_i=spi_i, spi_r=spi_r, peer=self.config)
+        new.initiator, new.phase = initiator, Phase.STANDBY
+        new.authenticated, new.provisional, new.nat = True, True, self.nat
+        new.fragmentation = self.fragmentation
+        new.children, new.predecessor = self.children, self
+        self.successors.append(new)
+        return new
 
     @property
     def own_spi(self) -> bytes:

@@ -1,5 +1,6 @@
 """Ending an IKE SA, once and with everything said."""
 
+from p4esp.ike.children import ChildTable
 from p4esp.ike.events import DownReason, IkeDown, NegotiationFailed
 from p4esp.ike.state import IkeSaState, Phase
 
@@ -10,10 +11,22 @@ def close(sa: IkeSaState, reason: DownReason, detail: str = "") -> None:
     """End an IKE SA whose last answer the peer may still ask for again; children go first."""
     if sa.phase in OVER:
         return
+    if sa.provisional:
+        sa.children = ChildTable()
     sa.drop_children(DownReason.IKE_SA_GONE)
-    if sa.authenticated:
+    if sa.authenticated and not sa.provisional:
         sa.events.append(IkeDown(sa.info(), reason, detail))
+    _release_successors(sa)
     sa.phase = Phase.CLOSED
+
+
+def _release_successors(sa: IkeSaState) -> None:
+    """What the peer's rekey made goes along, unless it has taken over."""
+    if sa.rival is not None:
+        close(sa.rival, DownReason.IKE_SA_GONE)
+        sa.rival.phase = Phase.DEAD
+    for successor in sa.successors:
+        successor.predecessor = None
 
 
 def give_up(sa: IkeSaState, reason: DownReason, detail: str) -> None:

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     RECONCILED = "reconciled"
     READY = "ready"
     IKE_UP = "IKE SA up"
+    IKE_REKEYED = "IKE SA rekeyed"
     IKE_DOWN = "IKE SA down"
     IKE_FAILED = "IKE failed"
     SA_UP = "SA up"

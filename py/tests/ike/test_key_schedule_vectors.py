@@ -12,7 +12,15 @@ from p4esp.ike.crypto.auth import shared_key_auth, signed_octets
 from p4esp.ike.crypto.ciphers import AeadCipher
 from p4esp.ike.crypto.keyexchange import X25519, Ecp256
 from p4esp.ike.crypto.prf import HMAC_SHA2_256, Prf
-from p4esp.ike.crypto.schedule import Nonces, child_keymat, child_keys, ike_keys, skeyseed
+from p4esp.ike.crypto.schedule import (
+    FreshInput,
+    Nonces,
+    child_keymat,
+    child_keys,
+    ike_keys,
+    rekeyed_skeyseed,
+    skeyseed,
+)
 from p4esp.ike.nat import nat_hash
 from p4esp.ike.path import UdpAddress
 from p4esp.ipsec.algorithms import AES128_GCM, AES256_GCM
@@ -30,6 +38,7 @@ CAVP_SHA1 = {
     "dkm": "a14293677cc80ff8f9cc0eee30d895da9d8f405666e30ef0dfcb63c634a46002a2a63080e514a062768b76"
     "606f9fa5e992204fc5a670bde3f10d6b027113936a5c55b648a194ae587b0088d52204b702c979fa280870d2ed41ef"
     "a9c549fd11198af1670b143d384bd275c5f594cf266b05ebadca855e4249520a441a81157435a7a56cc4",
+    "rekeyed": "63e81194946ebd05df7df5ebf5d8750056bf1f1d",
     "child": "8059e3ee8810e6c3a91bc8bcd2a7a41151b8d0e6ae239c7b38093ad85ef4c5811a8e7b5d1cdabd9560b2"
     "d5e092d1f24e2d4b85eccdf0ad0dc9abd94b51ee71814ca6dbc8bb51b6309f5b9545c7eb35cf5580b1e521a8fe2075"
     "4a2d883ba0c2cf285f524aea6545b33106bc03e614296d319d41d4b50b3f510b1c0a22f3e664994d234cb4",
@@ -62,8 +71,10 @@ def test_cavp_hmac_sha1_initial_keys_and_both_kinds_of_child_keymat():
     keys = ike_keys(prf, seed, nonces, h(v["spis"]), encryption_size=16, integrity_size=20)
     parts = (keys.d, keys.ai, keys.ar, keys.ei, keys.er, keys.pi, keys.pr)
     assert b"".join(parts) == h(v["dkm"])
-    assert child_keymat(prf, keys.d, nonces, 132) == h(v["child"])
-    assert child_keymat(prf, keys.d, nonces, 132, h(v["new_secret"])) == h(v["child_dh"])
+    assert child_keymat(prf, keys.d, FreshInput(nonces), 132) == h(v["child"])
+    fresh = FreshInput(nonces, h(v["new_secret"]))
+    assert child_keymat(prf, keys.d, fresh, 132) == h(v["child_dh"])
+    assert rekeyed_skeyseed(prf, keys.d, fresh) == h(v["rekeyed"])
 
 
 def test_cavp_hmac_sha2_256_initial_keys():
@@ -106,14 +117,14 @@ def test_integrity_keys_come_before_encryption_keys():
 
 
 def test_child_keys_initiator_to_responder_first_and_salt_last(keys):
-    forward, backward = child_keys(HMAC_SHA2_256, keys.d, NONCES, AES256_GCM)
+    forward, backward = child_keys(HMAC_SHA2_256, keys.d, FreshInput(NONCES), AES256_GCM)
     assert forward.key + forward.salt == h(
         "395831481751a7438560cf43256986250804bef2433b22bf4af313663e0092efa99534b2"
     )
     assert backward.key + backward.salt == h(
         "53c807646f7e6f5072ed57f3bc8248e8dae1b3a73cb8fcb3a9270d3c4a60eba98e69ef3f"
     )
-    short, _ = child_keys(HMAC_SHA2_256, keys.d, NONCES, AES128_GCM)
+    short, _ = child_keys(HMAC_SHA2_256, keys.d, FreshInput(NONCES), AES128_GCM)
     assert short.key + short.salt == (forward.key + forward.salt)[:20]
 
 

@@ -19,6 +19,27 @@ class Nonces:
         """Ni | Nr."""
         return self.initiator + self.responder
 
+    @property
+    def lowest(self) -> bytes:
+        """The lower of the two octet by octet, which decides collisions (RFC 7296 2.8.1)."""
+        return min(self.initiator, self.responder)
+
+
+@dataclass(frozen=True, slots=True)
+class FreshInput:
+    """What a CREATE_CHILD_SA exchange adds to SK_d (RFC 7296 2.17, 2.18; RFC 9370 2.2.4)."""
+
+    nonces: Nonces
+    secret: bytes = field(default=b"", repr=False)
+    """g^ir; empty when no KE payloads were exchanged."""
+    additional: bytes = field(default=b"", repr=False)
+    """The secrets of further key exchanges, SK(1) | SK(2) | ..."""
+
+    @property
+    def octets(self) -> bytes:
+        """g^ir | Ni | Nr | SK(1) | ..."""
+        return self.secret + self.nonces.joined + self.additional
+
 
 @dataclass(frozen=True, slots=True)
 class IkeKeys:
@@ -36,6 +57,11 @@ class IkeKeys:
 def skeyseed(prf: Prf, nonces: Nonces, secret: bytes) -> bytes:
     """SKEYSEED of an initial exchange."""
     return prf(nonces.joined, secret)
+
+
+def rekeyed_skeyseed(old_prf: Prf, old_sk_d: bytes, fresh: FreshInput) -> bytes:
+    """SKEYSEED of an IKE SA made by rekeying; PRF and SK_d are the old one's (RFC 7296 2.18)."""
+    return old_prf(old_sk_d, fresh.octets)
 
 
 def ike_keys(
@@ -57,17 +83,17 @@ def ike_keys(
     return IkeKeys(*_slices(stream, sizes))
 
 
-def child_keymat(prf: Prf, sk_d: bytes, nonces: Nonces, size: int, secret: bytes = b"") -> bytes:
-    """KEYMAT of a child SA; `secret` is the new g^ir when the exchange carried KE payloads."""
-    return prf.expand(sk_d, secret + nonces.joined, size)
+def child_keymat(prf: Prf, sk_d: bytes, fresh: FreshInput, size: int) -> bytes:
+    """KEYMAT of a child SA (RFC 7296 2.17)."""
+    return prf.expand(sk_d, fresh.octets, size)
 
 
 def child_keys(
-    prf: Prf, sk_d: bytes, nonces: Nonces, suite: Suite
+    prf: Prf, sk_d: bytes, fresh: FreshInput, suite: Suite
 ) -> tuple[DirectionKeys, DirectionKeys]:
     """Keys initiator to responder, then responder to initiator; the salt ends each slice."""
     size = suite.keymat_size
-    stream = child_keymat(prf, sk_d, nonces, 2 * size)
+    stream = child_keymat(prf, sk_d, fresh, 2 * size)
     forward, backward = _slices(stream, (size, size))
     return _direction(forward, suite), _direction(backward, suite)
 

@@ -10,7 +10,7 @@ from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.constants import ExchangeType
 from p4esp.ike.path import Path
-from p4esp.ike.state import IkeSaState
+from p4esp.ike.state import IkeSaState, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class InitiatorTask(ABC):
     """An exchange that we start."""
 
     exchange: ClassVar[ExchangeType]
+    subject: ClassVar[Subject] = Subject.NOTHING
 
     def prepare(self, sa: IkeSaState) -> bool:
         """Get ready when the exchange's turn has come; False: there is nothing to ask any more."""

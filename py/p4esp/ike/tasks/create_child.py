@@ -2,57 +2,72 @@
 
 from p4esp.ike.children import ChildPhase, ChildSa
 from p4esp.ike.codec.payload import AnyPayload
-from p4esp.ike.codec.payloads import Nonce, Notify
-from p4esp.ike.codec.proposal import SecurityAssociation
+from p4esp.ike.codec.payloads import KeyExchange, Nonce, Notify
 from p4esp.ike.config import ChildConfig
-from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId, name_of
-from p4esp.ike.crypto.schedule import Nonces
+from p4esp.ike.constants import KE_NONE, ExchangeType, NotifyType, ProtocolId, name_of
+from p4esp.ike.crypto.schedule import FreshInput, Nonces
 from p4esp.ike.errors import IkeError, ParseError, Refusal
 from p4esp.ike.events import ChildFailed, ChildRekeyed, ChildUp, DownReason
-from p4esp.ike.negotiation import ChildOffer, accept_answer, answer_offer, make_offer
-from p4esp.ike.state import IkeSaState, Phase
+from p4esp.ike.ke_payloads import KeyOffer, answer_key_exchange, chosen_method
+from p4esp.ike.negotiation import (
+    Agreement,
+    ChildOffer,
+    accept_answer,
+    answer_offer,
+    enter_child,
+    make_offer,
+)
+from p4esp.ike.retrying import answered, retry_later
+from p4esp.ike.state import IkeSaState, Phase, Subject
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
-from p4esp.ike.tasks.informational import DeleteChild, DeleteSpi
+from p4esp.ike.tasks.deleting import DeleteChild, DeleteSpi
 
 NONCE_SIZE = 32
-RETRY_DELAY = (5.0, 15.0)
-"""Seconds, least and most, before trying again after TEMPORARY_FAILURE."""
-MAX_RETRIES = 10
 
 
 class CreateChild(InitiatorTask):
     """Our half: ask for a new child SA, or for the successor of one we have."""
 
     exchange = ExchangeType.CREATE_CHILD_SA
+    subject = Subject.CHILD_SA
 
     def __init__(self, config: ChildConfig, replaces: ChildSa | None = None) -> None:
         self._config = config
         self._old = replaces
-        self._retries = 0
         self._nonce = b""
         self._offer: ChildOffer | None = None
+        self._key: KeyOffer | None = None
 
     def prepare(self, sa: IkeSaState) -> bool:
         """Rekey only while the old SA is there and nobody else replaces or deletes it."""
         if self._old is not None and not _replaceable(sa, self._old):
             return False
         try:
-            self._offer = make_offer(sa, self._config, self._old)
+            self._offer = make_offer(sa, self._config, self._old, with_ke=True)
         except Refusal as refusal:
             sa.events.append(ChildFailed(sa.info(), self._config.name, str(refusal)))
         return self._offer is not None
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """[N(REKEY_SA)] SA Ni TSi TSr."""
+        """[N(REKEY_SA)] SA Ni [KEi] TSi TSr."""
         offer = self._made_offer()
         sa.awaiting_child = True
         self._nonce = sa.env.random(NONCE_SIZE)
-        return [*self._rekey(), offer.association(), Nonce(self._nonce), *offer.selectors()]
+        ke = self._key_offer(offer).payloads(sa.env.random)
+        selectors = offer.selectors()
+        return [*self._rekey(), offer.association(), Nonce(self._nonce), *ke, *selectors]
 
     def _made_offer(self) -> ChildOffer:
         if self._offer is None:
             raise RuntimeError("CREATE_CHILD_SA was not prepared")
         return self._offer
+
+    def _key_offer(self, offer: ChildOffer) -> KeyOffer:
+        """The same for all tries, so that it remembers what the peer wants."""
+        if self._key is None:
+            guess = KE_NONE if self._old is None else self._old.method
+            self._key = KeyOffer(offer.proposals, guess)
+        return self._key
 
     def _rekey(self) -> list[AnyPayload]:
         if self._old is None:
@@ -68,10 +83,11 @@ class CreateChild(InitiatorTask):
             self._old.phase = ChildPhase.INSTALLED
         error = reply.payloads.error()
         if error is None:
+            answered(sa)
             self._conclude(sa, reply)
         else:
             self.abandon(sa)
-            self._refused(sa, error.type)
+            self._refused(sa, error)
         sa.early_deletes.clear()
         return Verdict.DONE
 
@@ -85,12 +101,15 @@ class CreateChild(InitiatorTask):
         offer = self._made_offer()
         nonces = Nonces(self._nonce, reply.payloads.one(Nonce).data)
         try:
-            child = accept_answer(sa, offer, reply.payloads, nonces)
+            agreement = accept_answer(sa, offer, reply.payloads)
+            secret = self._key_offer(offer).conclude(
+                reply.payloads, chosen_method(agreement.chosen)
+            )
         except IkeError as bad:
             sa.tasks.append(DeleteSpi(offer.spi))
             sa.events.append(ChildFailed(sa.info(), self._config.name, str(bad)))
         else:
-            self._take_up(sa, child)
+            self._take_up(sa, enter_child(sa, agreement, FreshInput(nonces, secret)))
 
     def _take_up(self, sa: IkeSaState, child: ChildSa) -> None:
         old = self._old
@@ -98,7 +117,7 @@ class CreateChild(InitiatorTask):
             self._drop_deleted(sa, child)
         elif old is None:
             sa.events.append(ChildUp(child.params))
-        elif old.successor is not None and child.lowest_nonce < old.successor.lowest_nonce:
+        elif old.successor is not None and child.nonces.lowest < old.successor.nonces.lowest:
             self._lose(sa, child)
         else:
             self._replace(sa, old, child)
@@ -121,17 +140,19 @@ class CreateChild(InitiatorTask):
         if old in sa.children:
             sa.tasks.append(DeleteChild(old, DownReason.REKEYED))
 
-    def _refused(self, sa: IkeSaState, error: int) -> None:
-        if error == NotifyType.TEMPORARY_FAILURE and self._retries < MAX_RETRIES:
-            self._retries += 1
-            least, most = RETRY_DELAY
-            delay = least + (most - least) * sa.env.fraction()
-            sa.deferred.append((sa.now + delay, self))
-        elif error == NotifyType.CHILD_SA_NOT_FOUND and self._old is not None:
+    def _refused(self, sa: IkeSaState, error: Notify) -> None:
+        if error.type == NotifyType.TEMPORARY_FAILURE:
+            retry_later(sa, self)
+        elif error.type == NotifyType.CHILD_SA_NOT_FOUND and self._old is not None:
             self._start_over(sa, self._old)
+        elif error.type == NotifyType.INVALID_KE_PAYLOAD and self._change_method(error.data):
+            sa.tasks.appendleft(self)
         else:
-            reason = name_of(NotifyType, error)
+            reason = name_of(NotifyType, error.type)
             sa.events.append(ChildFailed(sa.info(), self._config.name, reason))
+
+    def _change_method(self, wanted: bytes) -> bool:
+        return self._key is not None and self._key.change(wanted)
 
     def _start_over(self, sa: IkeSaState, old: ChildSa) -> None:
         """The peer has lost the SA: drop it here too and make a new one (RFC 7296 2.25.1)."""
@@ -145,7 +166,7 @@ def _replaceable(sa: IkeSaState, old: ChildSa) -> bool:
 
 
 class CreateChildResponder(ResponderTask):
-    """The peer's half, without a new key exchange."""
+    """The peer's half."""
 
     def __init__(self) -> None:
         self._answer: list[AnyPayload] = []
@@ -153,12 +174,19 @@ class CreateChildResponder(ResponderTask):
     def process(self, sa: IkeSaState, request: Inbound) -> None:
         """Make the child SA, or refuse with the notify RFC 7296 2.25 names."""
         payloads = request.payloads
-        self._check_possible(sa, payloads.one(SecurityAssociation))
+        self._check_possible(sa)
         rekey = payloads.notify(NotifyType.REKEY_SA)
         old = None if rekey is None else _find_rekeyed(sa, rekey)
         nonces = Nonces(payloads.one(Nonce).data, sa.env.random(NONCE_SIZE))
-        child, (association, *selectors) = answer_offer(sa, payloads, nonces)
-        self._answer = [association, Nonce(nonces.responder), *selectors]
+        agreement = answer_offer(sa, payloads, with_ke=True)
+        ke, secret = _answer_key_exchange(sa, agreement, request)
+        child = enter_child(sa, agreement, FreshInput(nonces, secret))
+        nonce = Nonce(nonces.responder)
+        self._answer = [agreement.answer(), nonce, *ke, *agreement.selectors()]
+        self._announce(sa, old, child)
+
+    @staticmethod
+    def _announce(sa: IkeSaState, old: ChildSa | None, child: ChildSa) -> None:
         if old is None:
             sa.events.append(ChildUp(child.params))
         else:
@@ -166,15 +194,26 @@ class CreateChildResponder(ResponderTask):
             sa.events.append(ChildRekeyed(old.params, child.params))
 
     @staticmethod
-    def _check_possible(sa: IkeSaState, offer: SecurityAssociation) -> None:
-        if sa.phase is Phase.DELETING:
-            raise Refusal(NotifyType.TEMPORARY_FAILURE, "the IKE SA is being deleted")
-        if any(proposal.protocol == ProtocolId.IKE for proposal in offer.proposals):
-            raise Refusal(NotifyType.NO_ADDITIONAL_SAS, "rekeying an IKE SA is not supported")
+    def _check_possible(sa: IkeSaState) -> None:
+        if sa.phase is not Phase.ESTABLISHED:
+            raise Refusal(NotifyType.TEMPORARY_FAILURE, f"the IKE SA is {sa.phase.name}")
+        if sa.asking is Subject.IKE_SA:
+            raise Refusal(NotifyType.TEMPORARY_FAILURE, "the IKE SA is being rekeyed")
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """SA Nr TSi TSr."""
+        """SA Nr [KEr] TSi TSr."""
         return self._answer
+
+
+def _answer_key_exchange(
+    sa: IkeSaState, agreement: Agreement, request: Inbound
+) -> tuple[list[KeyExchange], bytes]:
+    method = chosen_method(agreement.chosen)
+    try:
+        return answer_key_exchange(sa.env.random, request.payloads, method)
+    except IkeError:
+        sa.env.spis.release(agreement.spi_in)
+        raise
 
 
 def _find_rekeyed(sa: IkeSaState, rekey: Notify) -> ChildSa:

@@ -8,6 +8,7 @@ from p4esp.ike.codec.payloads import Authentication, IdInitiator, IdResponder, N
 from p4esp.ike.codec.proposal import SecurityAssociation
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import ExchangeType, NotifyType, name_of
+from p4esp.ike.crypto.schedule import FreshInput
 from p4esp.ike.errors import AuthenticationError, IkeError, Refusal
 from p4esp.ike.events import (
     AuthenticationFailed,
@@ -15,10 +16,16 @@ from p4esp.ike.events import (
     ChildUp,
     IkeEstablished,
 )
-from p4esp.ike.negotiation import ChildOffer, accept_answer, answer_offer, make_offer
+from p4esp.ike.negotiation import (
+    ChildOffer,
+    accept_answer,
+    answer_offer,
+    enter_child,
+    make_offer,
+)
 from p4esp.ike.state import IkeSaState, Phase
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
-from p4esp.ike.tasks.informational import DeleteIke, DeleteSpi
+from p4esp.ike.tasks.deleting import DeleteIke, DeleteSpi
 
 
 class IkeAuth(InitiatorTask):
@@ -83,11 +90,12 @@ class IkeAuth(InitiatorTask):
             self._fail_child(sa, offer, name_of(NotifyType, error.type))
             return
         try:
-            child = accept_answer(sa, offer, reply.payloads, sa.nonces)
+            agreement = accept_answer(sa, offer, reply.payloads)
         except IkeError as bad:
             sa.tasks.append(DeleteSpi(offer.spi))
             self._fail_child(sa, offer, str(bad))
         else:
+            child = enter_child(sa, agreement, FreshInput(sa.nonces))
             sa.events.append(ChildUp(child.params))
 
     @staticmethod
@@ -131,11 +139,13 @@ class IkeAuthResponder(ResponderTask):
 
     def _answer_child(self, sa: IkeSaState, request: Inbound) -> None:
         try:
-            child, self._child = answer_offer(sa, request.payloads, sa.nonces)
+            agreement = answer_offer(sa, request.payloads)
         except Refusal as refusal:
             self._child = [Notify(refusal.notify, refusal.data)]
             sa.events.append(ChildFailed(sa.info(), "", str(refusal)))
         else:
+            self._child = [agreement.answer(), *agreement.selectors()]
+            child = enter_child(sa, agreement, FreshInput(sa.nonces))
             sa.events.append(ChildUp(child.params))
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:

@@ -1,13 +1,13 @@
-"""INFORMATIONAL: deleting SAs and liveness checks (RFC 7296 1.4, 2.4)."""
+"""INFORMATIONAL: liveness checks, and what the peer deletes (RFC 7296 1.4, 2.4)."""
 
-from p4esp.ike.children import ChildPhase, ChildSa
+from p4esp.ike.children import ChildPhase
 from p4esp.ike.codec.payload import AnyPayload
-from p4esp.ike.codec.payloads import Delete, Notify
+from p4esp.ike.codec.payloads import Delete
 from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
 from p4esp.ike.events import DownReason, PeerAlive
-from p4esp.ike.state import IkeSaState, Phase
+from p4esp.ike.state import IkeSaState
+from p4esp.ike.succession import deleted_by_peer
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
-from p4esp.ike.teardown import close
 
 
 class CheckLiveness(InitiatorTask):
@@ -30,83 +30,6 @@ class CheckLiveness(InitiatorTask):
         return Verdict.DONE
 
 
-class DeleteChild(InitiatorTask):
-    """Delete a child SA at both ends."""
-
-    exchange = ExchangeType.INFORMATIONAL
-
-    def __init__(self, child: ChildSa, reason: DownReason) -> None:
-        """From now on the child SA counts as being deleted."""
-        child.phase = ChildPhase.DELETING
-        self._child = child
-        self._reason = reason
-
-    def prepare(self, sa: IkeSaState) -> bool:
-        """False when the peer was faster."""
-        return self._child in sa.children
-
-    def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """D with our inbound SPI."""
-        return [_delete_esp(self._child.params.spi_in)]
-
-    def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
-        """Whatever the peer lists, the SA is gone now (RFC 7296 1.4.1)."""
-        if self._child in sa.children:
-            sa.drop_child(self._child, self._reason)
-        return Verdict.DONE
-
-
-class DeleteSpi(InitiatorTask):
-    """Make the peer forget a child SA that we never took up."""
-
-    exchange = ExchangeType.INFORMATIONAL
-
-    def __init__(self, spi: int) -> None:
-        """Takes the SPI over, and releases it in the end."""
-        self._spi = spi
-
-    def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """D with the inbound SPI we had offered."""
-        return [_delete_esp(self._spi)]
-
-    def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
-        """The SPI is free once the peer has forgotten it."""
-        self.abandon(sa)
-        return Verdict.DONE
-
-    def abandon(self, sa: IkeSaState) -> None:
-        """Give back the SPI."""
-        sa.env.spis.release(self._spi)
-
-
-class DeleteIke(InitiatorTask):
-    """Delete the IKE SA and with it all child SAs."""
-
-    exchange = ExchangeType.INFORMATIONAL
-
-    def __init__(
-        self, reason: DownReason = DownReason.LOCAL_DELETE, *, unauthenticated: bool = False
-    ) -> None:
-        """`unauthenticated`: the reason is that the peer's proof of identity failed."""
-        self._reason = reason
-        self._unauthenticated = unauthenticated
-
-    def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """D for the IKE SA, after the reason when there is one to give."""
-        notify = [Notify(NotifyType.AUTHENTICATION_FAILED)] if self._unauthenticated else []
-        return [*notify, Delete(ProtocolId.IKE)]
-
-    def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
-        """Any answer ends it."""
-        close(sa, self._reason)
-        sa.phase = Phase.DEAD
-        return Verdict.DONE
-
-    def abandon(self, sa: IkeSaState) -> None:
-        """Without an answer it is over too."""
-        close(sa, self._reason)
-
-
 class InformationalResponder(ResponderTask):
     """Requests of the peer: deletes, notifies, or nothing at all."""
 
@@ -119,7 +42,7 @@ class InformationalResponder(ResponderTask):
         failed = request.payloads.notify(NotifyType.AUTHENTICATION_FAILED) is not None
         if failed or any(delete.protocol == ProtocolId.IKE for delete in deletes):
             detail = "the peer did not accept our authentication" if failed else ""
-            close(sa, DownReason.PEER_DELETE, detail)
+            deleted_by_peer(sa, detail)
             return
         spis = [
             spi for delete in deletes if delete.protocol == ProtocolId.ESP for spi in delete.spis
@@ -146,7 +69,3 @@ class InformationalResponder(ResponderTask):
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """D with our inbound SPIs of what the request deleted, else nothing."""
         return self._answer
-
-
-def _delete_esp(spi: int) -> Delete:
-    return Delete(ProtocolId.ESP, (spi.to_bytes(4, "big"),))

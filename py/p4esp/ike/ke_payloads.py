@@ -1,0 +1,82 @@
+"""KE payloads of CREATE_CHILD_SA: a fresh secret for a child SA or an IKE SA (RFC 7296 1.3)."""
+
+from collections.abc import Sequence
+
+from p4esp.ike.codec.message import PayloadSet
+from p4esp.ike.codec.payloads import KeyExchange
+from p4esp.ike.codec.proposal import Proposal
+from p4esp.ike.constants import KE_NONE, NotifyType, TransformType
+from p4esp.ike.crypto.keyexchange import KEY_EXCHANGES, KeyExchangeMethod, RandomSource
+from p4esp.ike.errors import ProposalError, Refusal
+
+MAX_CHANGES = 3
+"""How often the peer may ask for another method."""
+
+
+def chosen_method(chosen: Proposal) -> int:
+    """The key exchange method of a chosen proposal; `KE_NONE` when there is none."""
+    return next((transform.id for transform in chosen.of_type(TransformType.KE)), KE_NONE)
+
+
+def offered_methods(offered: Sequence[Proposal]) -> list[int]:
+    """The methods in an offer, most preferred first, NONE left out."""
+    found = [t.id for proposal in offered for t in proposal.of_type(TransformType.KE)]
+    return [method for method in dict.fromkeys(found) if method != KE_NONE]
+
+
+class KeyOffer:
+    """Our half of the exchange, with a key pair of its own for each request."""
+
+    def __init__(self, offered: Sequence[Proposal], guess: int = KE_NONE) -> None:
+        """`guess`: the method the peer took last time. An offer without methods needs no KE."""
+        self._methods = offered_methods(offered)
+        first = next(iter(self._methods), KE_NONE)
+        self._wanted = guess if guess in self._methods else first
+        self._changes = 0
+        self._exchange: KeyExchangeMethod | None = None
+
+    def payloads(self, random: RandomSource) -> list[KeyExchange]:
+        """KEi, or nothing."""
+        if self._wanted == KE_NONE:
+            return []
+        self._exchange = KEY_EXCHANGES[self._wanted](random)
+        return [KeyExchange(self._wanted, self._exchange.public)]
+
+    def change(self, wanted: bytes) -> bool:
+        """Take the method an INVALID_KE_PAYLOAD asks for; False: it is no choice."""
+        method = int.from_bytes(wanted, "big")
+        possible = len(wanted) == 2 and method in self._methods and method != self._wanted
+        if not possible or self._changes == MAX_CHANGES:
+            return False
+        self._wanted, self._changes = method, self._changes + 1
+        return True
+
+    def conclude(self, answer: PayloadSet, method: int) -> bytes:
+        """g^ir for the method the peer chose; empty for NONE. `ProposalError`: not our KE."""
+        if method == KE_NONE:
+            return b""
+        ke = answer.one(KeyExchange)
+        if self._exchange is None or not ke.method == method == self._wanted:
+            raise ProposalError(
+                f"the answer's KE uses method {ke.method}, chosen is {method}, "
+                f"ours was {self._wanted}"
+            )
+        return self._exchange.shared_secret(ke.data)
+
+
+def answer_key_exchange(
+    random: RandomSource, request: PayloadSet, method: int
+) -> tuple[list[KeyExchange], bytes]:
+    """KEr and g^ir for the method we chose; nothing for NONE, whatever KEi says (RFC 7296 3.3.6).
+
+    `Refusal` with INVALID_KE_PAYLOAD when the request has no KE for that method.
+    """
+    if method == KE_NONE:
+        return [], b""
+    ke = request.optional(KeyExchange)
+    if ke is None or ke.method != method:
+        got = "no KE" if ke is None else f"KE of method {ke.method}"
+        reason = f"the request has {got}, chosen is {method}"
+        raise Refusal(NotifyType.INVALID_KE_PAYLOAD, reason, data=method.to_bytes(2, "big"))
+    exchange = KEY_EXCHANGES[method](random)
+    return [KeyExchange(method, exchange.public)], exchange.shared_secret(ke.data)

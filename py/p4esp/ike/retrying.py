@@ -1,0 +1,30 @@
+"""TEMPORARY_FAILURE: ask again later, and not for ever (RFC 7296 2.25)."""
+
+from p4esp.ike.events import DownReason
+from p4esp.ike.state import IkeSaState, Phase
+from p4esp.ike.tasks.base import InitiatorTask
+from p4esp.ike.tasks.deleting import DeleteIke
+
+RETRY_DELAY = (5.0, 15.0)
+"""Seconds, least and most, before trying again."""
+PATIENCE = 180.0
+"""Seconds of nothing but TEMPORARY_FAILURE after which the two ends must be out of step."""
+
+
+def retry_later(sa: IkeSaState, task: InitiatorTask) -> None:
+    """Put a refused task off; the IKE SA is deleted when the peer has refused for too long."""
+    if sa.refused_since is None:
+        sa.refused_since = sa.now
+    if sa.now - sa.refused_since < PATIENCE:
+        least, most = RETRY_DELAY
+        delay = least + (most - least) * sa.env.fraction()
+        sa.deferred.append((sa.now + delay, task))
+    elif sa.phase is Phase.ESTABLISHED:
+        sa.abandon_tasks()
+        sa.phase = Phase.DELETING
+        sa.tasks.append(DeleteIke(DownReason.OUT_OF_STEP))
+
+
+def answered(sa: IkeSaState) -> None:
+    """The peer gave a proper answer."""
+    sa.refused_since = None

@@ -1,0 +1,93 @@
+"""Our requests to delete SAs (RFC 7296 1.4.1)."""
+
+from p4esp.ike.children import ChildPhase, ChildSa
+from p4esp.ike.codec.payload import AnyPayload
+from p4esp.ike.codec.payloads import Delete, Notify
+from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
+from p4esp.ike.events import DownReason
+from p4esp.ike.state import IkeSaState, Phase, Subject
+from p4esp.ike.tasks.base import Inbound, InitiatorTask, Verdict
+from p4esp.ike.teardown import close
+
+
+class DeleteChild(InitiatorTask):
+    """Delete a child SA at both ends."""
+
+    exchange = ExchangeType.INFORMATIONAL
+    subject = Subject.CHILD_SA
+
+    def __init__(self, child: ChildSa, reason: DownReason) -> None:
+        """From now on the child SA counts as being deleted."""
+        child.phase = ChildPhase.DELETING
+        self._child = child
+        self._reason = reason
+
+    def prepare(self, sa: IkeSaState) -> bool:
+        """False when the peer was faster."""
+        return self._child in sa.children
+
+    def build(self, sa: IkeSaState) -> list[AnyPayload]:
+        """D with our inbound SPI."""
+        return [_delete_esp(self._child.params.spi_in)]
+
+    def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
+        """Whatever the peer lists, the SA is gone now (RFC 7296 1.4.1)."""
+        if self._child in sa.children:
+            sa.drop_child(self._child, self._reason)
+        return Verdict.DONE
+
+
+class DeleteSpi(InitiatorTask):
+    """Make the peer forget a child SA that we never took up."""
+
+    exchange = ExchangeType.INFORMATIONAL
+    subject = Subject.CHILD_SA
+
+    def __init__(self, spi: int) -> None:
+        """Takes the SPI over, and releases it in the end."""
+        self._spi = spi
+
+    def build(self, sa: IkeSaState) -> list[AnyPayload]:
+        """D with the inbound SPI we had offered."""
+        return [_delete_esp(self._spi)]
+
+    def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
+        """The SPI is free once the peer has forgotten it."""
+        self.abandon(sa)
+        return Verdict.DONE
+
+    def abandon(self, sa: IkeSaState) -> None:
+        """Give back the SPI."""
+        sa.env.spis.release(self._spi)
+
+
+class DeleteIke(InitiatorTask):
+    """Delete the IKE SA and with it all child SAs."""
+
+    exchange = ExchangeType.INFORMATIONAL
+
+    def __init__(
+        self, reason: DownReason = DownReason.LOCAL_DELETE, *, unauthenticated: bool = False
+    ) -> None:
+        """`unauthenticated`: the reason is that the peer's proof of identity failed."""
+        self._reason = reason
+        self._unauthenticated = unauthenticated
+
+    def build(self, sa: IkeSaState) -> list[AnyPayload]:
+        """D for the IKE SA, after the reason when there is one to give."""
+        notify = [Notify(NotifyType.AUTHENTICATION_FAILED)] if self._unauthenticated else []
+        return [*notify, Delete(ProtocolId.IKE)]
+
+    def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
+        """Any answer ends it."""
+        close(sa, self._reason)
+        sa.phase = Phase.DEAD
+        return Verdict.DONE
+
+    def abandon(self, sa: IkeSaState) -> None:
+        """Without an answer it is over too."""
+        close(sa, self._reason)
+
+
+def _delete_esp(spi: int) -> Delete:
+    return Delete(ProtocolId.ESP, (spi.to_bytes(4, "big"),))

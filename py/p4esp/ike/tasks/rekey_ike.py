@@ -1,0 +1,132 @@
+"""CREATE_CHILD_SA that rekeys the IKE SA itself (RFC 7296 1.3.2, 2.8.2, 2.18, 2.25.2)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from p4esp.ike.codec.payload import AnyPayload
+from p4esp.ike.codec.payloads import Nonce
+from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
+from p4esp.ike.constants import NO_SPI, ExchangeType, NotifyType, TransformType, name_of
+from p4esp.ike.crypto.schedule import FreshInput, Nonces
+from p4esp.ike.errors import ProposalError, Refusal
+from p4esp.ike.establish import derive_rekeyed
+from p4esp.ike.events import IkeRekeyFailed
+from p4esp.ike.ke_payloads import KeyOffer, answer_key_exchange, chosen_method
+from p4esp.ike.proposals import Template, offers, select, verify_choice
+from p4esp.ike.retrying import answered, retry_later
+from p4esp.ike.spi import new_ike_spi
+from p4esp.ike.state import IkeSaState, Phase, Subject
+from p4esp.ike.succession import made_by_peer, made_by_us, ours_failed
+from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
+from p4esp.ike.teardown import OVER
+
+NONCE_SIZE = 32
+
+
+class RekeyIke(InitiatorTask):
+    """Our half: replace the IKE SA by a fresh one that inherits its child SAs."""
+
+    exchange = ExchangeType.CREATE_CHILD_SA
+    subject = Subject.IKE_SA
+
+    def __init__(self, sa: IkeSaState) -> None:
+        """`sa` is the IKE SA to replace; no other is."""
+        self._old = sa
+        self._spi = new_ike_spi(sa.env.random)
+        self._offers = offers(_templates(sa), self._spi)
+        self._key = KeyOffer(self._offers, sa.secrets[0].key_exchange.transform_id)
+        self._nonce = b""
+
+    def prepare(self, sa: IkeSaState) -> bool:
+        """Nothing is left to do when the peer was faster."""
+        return sa is self._old and sa.phase is Phase.ESTABLISHED
+
+    def build(self, sa: IkeSaState) -> list[AnyPayload]:
+        """SA with our new SPI, Ni, KEi."""
+        self._nonce = sa.env.random(NONCE_SIZE)
+        ke = self._key.payloads(sa.env.random)
+        return [SecurityAssociation(self._offers), Nonce(self._nonce), *ke]
+
+    def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
+        """Make the new IKE SA, or see what the refusal asks for."""
+        error = reply.payloads.error()
+        if error is None:
+            self._conclude(sa, reply)
+        elif error.type != NotifyType.INVALID_KE_PAYLOAD or not self._key.change(error.data):
+            self._refused(sa, error.type)
+        else:
+            sa.tasks.appendleft(self)
+        return Verdict.DONE
+
+    def _conclude(self, sa: IkeSaState, reply: Inbound) -> None:
+        payloads = reply.payloads
+        answered(sa)
+        chosen = verify_choice(payloads.one(SecurityAssociation).proposals, self._offers)
+        secret = self._key.conclude(payloads, chosen_method(chosen))
+        nonces = Nonces(self._nonce, payloads.one(Nonce).data)
+        new = sa.successor(self._spi, _ike_spi(chosen), initiator=True)
+        derive_rekeyed(new, sa, chosen, FreshInput(nonces, secret))
+        made_by_us(sa, new)
+
+    def _refused(self, sa: IkeSaState, error: int) -> None:
+        ours_failed(sa)
+        if sa.phase is not Phase.ESTABLISHED:
+            return
+        if error == NotifyType.TEMPORARY_FAILURE:
+            retry_later(sa, self)
+        else:
+            sa.events.append(IkeRekeyFailed(sa.info(), name_of(NotifyType, error)))
+
+
+class RekeyIkeResponder(ResponderTask):
+    """The peer's half."""
+
+    def __init__(self) -> None:
+        self._answer: list[AnyPayload] = []
+
+    def process(self, sa: IkeSaState, request: Inbound) -> None:
+        """Make the new IKE SA; it takes over at once unless we are rekeying too."""
+        _check_possible(sa)
+        payloads = request.payloads
+        chosen = select(payloads.one(SecurityAssociation).proposals, _templates(sa))
+        peer_spi = _ike_spi(chosen)
+        ke, secret = answer_key_exchange(sa.env.random, payloads, chosen_method(chosen))
+        nonces = Nonces(payloads.one(Nonce).data, sa.env.random(NONCE_SIZE))
+        new = sa.successor(peer_spi, new_ike_spi(sa.env.random), initiator=False)
+        derive_rekeyed(new, sa, chosen, FreshInput(nonces, secret))
+        association = SecurityAssociation((replace(chosen, spi=new.spi_r),))
+        self._answer = [association, Nonce(nonces.responder), *ke]
+        made_by_peer(sa, new)
+
+    def build(self, sa: IkeSaState) -> list[AnyPayload]:
+        """SA with our new SPI, Nr, KEr."""
+        return self._answer
+
+
+def _check_possible(sa: IkeSaState) -> None:
+    if sa.phase is not Phase.ESTABLISHED or sa.rival is not None:
+        raise Refusal(NotifyType.TEMPORARY_FAILURE, f"the IKE SA is {sa.phase.name}")
+    if sa.asking is Subject.CHILD_SA:
+        raise Refusal(NotifyType.TEMPORARY_FAILURE, "a child SA of it is being changed")
+    if sa.predecessor is not None and sa.predecessor.phase not in OVER:
+        raise Refusal(NotifyType.TEMPORARY_FAILURE, "its predecessor has not been deleted yet")
+
+
+def _templates(sa: IkeSaState) -> Sequence[Template]:
+    """Our templates with the PRF in use: peers differ on which PRF, the old or the new one, makes
+    the new keys.
+    """
+    prf = sa.secrets[0].prf.transform_id
+    kept = (_with_prf(template, prf) for template in sa.config.proposals)
+    return [template for template in kept if template.of_type(TransformType.PRF)]
+
+
+def _with_prf(template: Template, prf: int) -> Template:
+    fitting = (t for t in template.transforms if t.type != TransformType.PRF or t.id == prf)
+    return replace(template, transforms=tuple(fitting))
+
+
+def _ike_spi(chosen: Proposal) -> bytes:
+    if len(chosen.spi) != len(NO_SPI) or chosen.spi == NO_SPI:
+        raise ProposalError(f"the new IKE SA's SPI is {chosen.spi.hex() or 'missing'}")
+    return chosen.spi
