@@ -133,6 +133,12 @@ class Settings:
     """An incomplete message is forgotten after so long."""
     max_children: int = 64
     """Child SAs under one IKE SA, those being replaced included."""
+    nat_keepalive: float = 20.0
+    """Seconds without a datagram of ours after which a keepalive goes out when we are behind a NAT
+    (RFC 3948 4); 0: none are sent.
+    """
+    hint_interval: float = 10.0
+    """Seconds between liveness checks of one IKE SA that unauthenticated messages may cause."""
     unprotected_replies: float = 10.0
     """Answers per second to messages outside any IKE SA (errors only)."""
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from p4esp.ike.admission import Admission, Refused
 from p4esp.ike.codec.header import Header, parse_header
-from p4esp.ike.codec.message import encode_clear
-from p4esp.ike.codec.payloads import Notify
+from p4esp.ike.codec.message import parse_message
 from p4esp.ike.config import PeerConfig, PeerLookup
-from p4esp.ike.constants import NO_SPI, VERSION, ExchangeType, NotifyType
+from p4esp.ike.constants import NO_SPI, VERSION, ExchangeType
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError
 from p4esp.ike.events import (
@@ -25,6 +24,7 @@ from p4esp.ike.events import (
     IkeSaInfo,
 )
 from p4esp.ike.halfopen import HalfOpen, InitKey
+from p4esp.ike.outside import OutsideReplies, reported_child_spi
 from p4esp.ike.path import Datagram, Path, UdpAddress
 from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.sa import IkeSa
@@ -32,6 +32,12 @@ from p4esp.ike.state import Environment, Phase
 from p4esp.ike.trace import TraceKind, TraceRecord
 from p4esp.ike.transport import Kind
 from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.selectors import Address
+
+MAX_HINTS = 1.0
+"""Claims per second, of all senders, that a child SA is not known, which are looked into."""
+MAX_HINT_SIZE = 128
+"""Octets; such a claim is a header and a notify."""
 
 MAX_STALE_TIMERS = 64
 
@@ -66,7 +72,8 @@ class IkeEndpoint:
         """Established IKE SAs, oldest first."""
         self._half_open = HalfOpen(env.settings)
         self._admission = Admission(env.settings, env.random, self._half_open)
-        self._replies = RateLimit(env.settings.unprotected_replies, now)
+        self._replies = OutsideReplies(env.settings.unprotected_replies, now)
+        self._hints = RateLimit(MAX_HINTS, now)
         self._timers: list[tuple[float, bytes]] = []
         self._outbox: list[Datagram] = []
         self._events: deque[Event] = deque()
@@ -104,7 +111,7 @@ class IkeEndpoint:
     def _dispatch(self, header: Header, message: bytes, path: Path, now: float) -> None:
         if header.major != VERSION >> 4:
             self._drop(Drop.OTHER_VERSION, path, now)
-            self._refuse_version(header, path, now)
+            self._reply(self._replies.refuse_version(header, now), path)
             return
         own_spi = header.spi_r if header.initiator else header.spi_i
         if own_spi == NO_SPI:
@@ -113,20 +120,38 @@ class IkeEndpoint:
         entry = self._entries.get(own_spi)
         if entry is None:
             self._drop(Drop.UNKNOWN_SPI, path, now)
+            if not self._take_hint(header, message, path, now):
+                self._reply(self._replies.refuse_spi(header, now), path)
             return
         entry.sa.receive_datagram(message, path, now)
         self._settle(entry, now)
 
-    def _refuse_version(self, header: Header, path: Path, now: float) -> None:
-        """Tell who speaks a later version which one we speak (RFC 7296 2.5)."""
-        if header.major < VERSION >> 4 or header.response or not self._replies.allow(now):
-            return
-        answer = Header(header.spi_i, header.spi_r, header.exchange, False, True, header.message_id)
-        self._send(encode_clear(answer, [Notify(NotifyType.INVALID_MAJOR_VERSION)]), path)
+    def _reply(self, answer: bytes | None, path: Path) -> None:
+        if answer is not None:
+            self._send(answer, path)
+
+    def _take_hint(self, header: Header, message: bytes, path: Path, now: float) -> bool:
+        """Whether it is a claim that ESP of ours is not understood; then see if the peer lives."""
+        if header.exchange != ExchangeType.INFORMATIONAL or len(message) > MAX_HINT_SIZE:
+            return False
+        try:
+            spi = reported_child_spi(parse_message(message))
+        except ParseError:
+            return False
+        if spi is not None and self._hints.allow(now):
+            self._suspect(spi, path.remote.host, now)
+        return spi is not None
+
+    def _suspect(self, spi_out: int, host: Address, now: float) -> None:
+        for entry in list(self._entries.values()):
+            if entry.sa.sends_to(spi_out, host):
+                entry.sa.suspect(now)
+                self._settle(entry, now)
 
     def _receive_opening(self, header: Header, message: bytes, path: Path, now: float) -> None:
         if not _is_opening(header):
             self._drop(Drop.NOT_AN_OPENING, path, now)
+            self._take_hint(header, message, path, now)
             return
         key = InitKey.of(header.spi_i, message, path)
         entry = self._known_opening(key) or self._admit(key, header, message, path, now)

@@ -12,7 +12,10 @@ from p4esp.ike.config import ChildConfig, PeerConfig
 from p4esp.ike.constants import NO_SPI, ExchangeType
 from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloadError
 from p4esp.ike.events import DownReason, Event, IkeSaInfo
+from p4esp.ike.keepalive import Keepalive
+from p4esp.ike.outside import hints_at_loss
 from p4esp.ike.path import Datagram, Path
+from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.requesting import Requesting
 from p4esp.ike.responding import Responding
 from p4esp.ike.spi import new_ike_spi
@@ -25,6 +28,7 @@ from p4esp.ike.tasks.informational import CheckLiveness
 from p4esp.ike.tasks.rekey_ike import RekeyIke
 from p4esp.ike.teardown import close, give_up
 from p4esp.ike.wire import Wire
+from p4esp.ipsec.selectors import Address
 
 
 class IkeSa:
@@ -40,6 +44,8 @@ class IkeSa:
         self._wire = Wire(state)
         self._requesting = Requesting(state, self._wire)
         self._responding = Responding(state, self._wire)
+        self._keepalive = Keepalive(state, self._wire)
+        self._suspicion = RateLimit(1.0 / state.env.settings.hint_interval, state.now)
         self._phase, self._since = state.phase, state.now
         self.successors: list[IkeSa] = []
         """IKE SAs made by rekeying this one; the owner enters them under their own SPIs."""
@@ -131,6 +137,10 @@ class IkeSa:
         if not self._is_ours(message.header):
             reason = "SPIs or initiator flag are not those of this IKE SA"
             self._wire.drop(path, reason, message.header)
+        elif message.encrypted is None and message.header.exchange != ExchangeType.IKE_SA_INIT:
+            self._wire.drop(path, "not protected", message.header)
+            if hints_at_loss(message):
+                self.suspect(self._state.now)
         elif message.header.response:
             self._requesting.receive(message, path)
         else:
@@ -157,7 +167,7 @@ class IkeSa:
     def get_timer(self) -> float | None:
         """When `handle_timer` is due; None: never."""
         times = [self._requesting.deadline, self._expiry(), self._silence_ends()]
-        times.append(self._wire.deadline)
+        times += [self._wire.deadline, self._keepalive.deadline]
         times += [time for time, _ in self._state.deferred]
         return min((time for time in times if time is not None), default=None)
 
@@ -172,6 +182,7 @@ class IkeSa:
         self._requesting.handle_timer()
         self._resume_deferred()
         self._settle()
+        self._keepalive.handle_timer()
 
     def _expire(self) -> None:
         close(self._state, DownReason.REKEYED)
@@ -266,6 +277,20 @@ class IkeSa:
         self._state.now = now
         give_up(self._state, reason, str(reason))
         self._settle()
+
+    def suspect(self, now: float) -> None:
+        """Ask the peer for a sign of life because somebody hints that it has lost an SA: anybody
+        can, so this happens rarely and proves nothing (RFC 7296 2.4).
+        """
+        self._state.now = now
+        quiet = self._state.phase is Phase.ESTABLISHED and self._requesting.idle
+        if quiet and self._suspicion.allow(now):
+            self._start(CheckLiveness(report=False))
+
+    def sends_to(self, spi: int, host: Address) -> bool:
+        """Whether a child SA sends ESP with this SPI to this address."""
+        here = self._state.path.remote.host == host
+        return here and self._state.children.by_outbound(spi) is not None
 
     def note_inbound_traffic(self, now: float) -> None:
         """A child SA received an authentic packet, so the peer lives (RFC 7296 2.4)."""

@@ -13,7 +13,7 @@ from p4esp.ike.constants import NO_SPI
 from p4esp.ike.crypto.keyexchange import RandomSource
 from p4esp.ike.crypto.schedule import IkeKeys, Nonces
 from p4esp.ike.crypto.suite import IkeSuite
-from p4esp.ike.events import ChildDown, DownReason, Event, IkeSaInfo
+from p4esp.ike.events import ChildDown, DownReason, Event, IkeSaInfo, PathChanged
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
 from p4esp.ike.protection import Protection
@@ -202,6 +202,12 @@ class IkeSaState:
             str(self.suite) if self.suite else "",
             self.nat,
         )
+
+    def move(self, path: Path) -> None:
+        """Use another path from now on; child SAs follow."""
+        old, self.path = self.path, path
+        if self.authenticated and old != path:
+            self.events.append(PathChanged(self.info(), old, path))
 
     def abandon_tasks(self) -> None:
         """Forget everything that was to be asked."""

@@ -42,9 +42,12 @@ class Ports:
         return Kind.ESP, payload
 
     def frame(self, message: bytes, local_port: int) -> bytes:
-        """The UDP payload that carries an IKE message from `local_port`."""
-        return NON_ESP_MARKER + message if local_port == self.nat else message
+        """The UDP payload that carries an IKE message, or a keepalive, from `local_port`."""
+        marked = local_port == self.nat and message != NAT_KEEPALIVE
+        return NON_ESP_MARKER + message if marked else message
 
     def float(self, path: Path) -> Path:
-        """The same hosts on the NAT traversal port; both ends move together."""
+        """The same hosts on the NAT traversal port; both ends move together, and only once."""
+        if path.local.port == self.nat:
+            return path
         return Path(replace(path.local, port=self.nat), replace(path.remote, port=self.nat))

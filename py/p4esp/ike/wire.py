@@ -6,7 +6,6 @@ from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.codec.message import Message, encode_clear
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.constants import ExchangeType
-from p4esp.ike.events import PathChanged
 from p4esp.ike.opening import Opened, Opener
 from p4esp.ike.path import Datagram, Path
 from p4esp.ike.state import IkeSaState, Phase
@@ -27,6 +26,8 @@ class Wire:
         self._opener = Opener(state)
         self.last_heard = state.now
         """When the last authentic and new message came."""
+        self.last_sent = state.now
+        """When the last datagram left."""
 
     def take_outbox(self) -> list[Datagram]:
         """Datagrams to send, oldest first."""
@@ -75,6 +76,7 @@ class Wire:
     def send(self, packets: Packets, path: Path) -> None:
         """Put a message into the outbox."""
         self._outbox += [Datagram(data, path) for data in packets]
+        self.last_sent = self._state.now
 
     def resend(self, kind: TraceKind, packets: Packets, path: Path) -> None:
         """Put a message into the outbox that went out before, in all its fragments."""
@@ -111,17 +113,16 @@ class Wire:
 
     def _follow(self, path: Path) -> None:
         """Send to where the peer now is (RFC 7296 2.23): a responder follows to the port IKE_AUTH
-        comes from; later only a peer behind a NAT may move, and only when we are not behind one.
+        comes from; later only a peer behind a NAT may move, only when we are not behind one, and
+        never back to the port without ESP.
         """
         sa = self._state
         if path == sa.path:
             return
         floating = sa.phase is Phase.NEGOTIATING and not sa.initiator
         behind_nat = sa.nat is not None and sa.nat.remote and not sa.nat.local
-        if floating or behind_nat:
-            old, sa.path = sa.path, path
-            if sa.authenticated:
-                sa.events.append(PathChanged(sa.info(), old, path))
+        if floating or (behind_nat and path.local.port == sa.env.settings.ports.nat):
+            sa.move(path)
 
     def drop(self, path: Path, reason: str, header: Header | None = None) -> None:
         """Record that a message was not used."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ike_lab import EAST, WEST, Lab, make_node, path_between, toward
 
 from p4esp.ike.codec import chain
-from p4esp.ike.codec.header import Header
+from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.codec.message import encode_clear, parse_message
 from p4esp.ike.codec.payload import RawPayload
 from p4esp.ike.codec.payloads import Authentication, Delete, Notify, VendorId
@@ -136,12 +136,29 @@ def test_8_esp_look_alikes_and_keepalives_on_4500_are_not_ike():
     assert east.endpoint.drops[Drop.NOT_IKE] == 2
 
 
-def test_10_messages_with_unknown_spis_are_dropped(lab):
-    header = Header(b"\1" * 8, b"\2" * 8, INFORMATIONAL, True, False, 0)
-    for change in ({}, {"response": True}, {"initiator": False}):
-        data = encode_clear(replace(header, **change), [])
-        assert send(lab.east, data) == []
-    assert lab.east.endpoint.drops[Drop.UNKNOWN_SPI] == 3
+def is_invalid_ike_spi(answer, request):
+    """Whether an answer is the unprotected error for an unknown IKE SA, for this very request."""
+    said, asked = parse_message(answer), parse_header(request)
+    head = replace(asked, response=True, initiator=not asked.initiator, next_payload=41, length=36)
+    return said.header == head and said.clear.payloads == (Notify(NotifyType.INVALID_IKE_SPI),)
+
+
+@pytest.mark.parametrize("initiator", [True, False])
+def test_10_requests_with_unknown_spis_are_refused_a_few_times_a_second(lab, initiator):
+    header = Header(b"\1" * 8, b"\2" * 8, INFORMATIONAL, initiator, False, 7)
+    request = encode_clear(header, [])
+    answers = [answer for _ in range(30) for answer in send(lab.east, request, now=lab.now)]
+    assert len(answers) == Settings().unprotected_replies
+    assert is_invalid_ike_spi(answers[0], request)
+    assert lab.east.endpoint.drops[Drop.UNKNOWN_SPI] == 30
+
+
+@pytest.mark.parametrize(
+    "change", [{"response": True}, {"exchange": INIT}, {"spi_i": bytes(8)}], ids=str
+)
+def test_10_responses_and_openings_with_unknown_spis_are_dropped_in_silence(lab, change):
+    header = Header(b"\1" * 8, b"\2" * 8, INFORMATIONAL, True, False, 7)
+    assert send(lab.east, encode_clear(replace(header, **change), [])) == []
 
 
 def test_9_a_protected_message_with_swapped_or_altered_spis_is_dropped(lab):
@@ -149,12 +166,13 @@ def test_9_a_protected_message_with_swapped_or_altered_spis_is_dropped(lab):
     lab.west.endpoint.check_liveness(lab.west.one(IkeEstablished).ike.spi, lab.now)
     lab.settle()
     good = lab.wire[-1][1].data
-    for bad in (
+    assert send(lab.east, bytes([good[0] ^ 1]) + good[1:], now=lab.now) == []
+    for unknown in (
         good[8:16] + good[:8] + good[16:],
-        bytes([good[0] ^ 1]) + good[1:],
         good[:8] + bytes([good[8] ^ 1]) + good[9:],
     ):
-        assert send(lab.east, bad, now=lab.now) == []
+        (answer,) = send(lab.east, unknown, now=lab.now)
+        assert is_invalid_ike_spi(answer, unknown)
     assert send(lab.east, good, now=lab.now) != []
 
 
@@ -265,8 +283,8 @@ def test_43_no_flipped_bit_anywhere_gets_an_answer_or_changes_anything(lab):
     lab.settle()
     good = lab.wire[-1][1].data
     for bit in range(len(good) * 8):
-        if bit // 8 in (17, 19):
-            continue  # minor version and reserved flags are covered by the ICV, not by parsing
+        if bit // 8 in (*range(8, 16), 17, 19):
+            continue  # another IKE SA's; minor version and reserved flags: the ICV covers them
         data = bytearray(good)
         data[bit // 8] ^= 1 << bit % 8
         assert send(lab.east, bytes(data), now=lab.now) == []
@@ -282,12 +300,13 @@ def test_43_flipped_version_and_flag_bits_never_pass_the_integrity_check(lab):
     lab.settle()
     good = lab.wire[-1][1].data
     before = len(lab.east.traces)
-    for octet in (17, 19):
+    errors = {NotifyType.INVALID_MAJOR_VERSION, NotifyType.INVALID_IKE_SPI}
+    for octet in (8, 15, 17, 19):
         for bit in range(8):
             data = bytearray(good)
             data[octet] ^= 1 << bit
             for answer in send(lab.east, bytes(data), now=lab.now):
-                assert parse_message(answer).clear.error().type == NotifyType.INVALID_MAJOR_VERSION
+                assert parse_message(answer).clear.error().type in errors
     assert all(trace.kind == "dropped" for trace in lab.east.traces[before:])
 
 
@@ -295,7 +314,7 @@ def test_89_unprotected_errors_and_deletes_never_touch_an_ike_sa(lab):
     info = lab.east.one(IkeEstablished).ike
     header = Header(info.peer_spi, info.spi, INFORMATIONAL, True, False, 2)
     for payload in (
-        Notify(NotifyType.INVALID_IKE_SPI),
+        Notify(NotifyType.INVALID_SYNTAX),
         Notify(NotifyType.AUTHENTICATION_FAILED),
         Delete(ProtocolId.IKE),
     ):

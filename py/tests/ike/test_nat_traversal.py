@@ -8,14 +8,16 @@ from ike_lab import EAST, WEST, Lab, east_config, toward, west_config
 
 from p4esp.ike.codec.message import encode_clear, parse_message
 from p4esp.ike.codec.payloads import Notify
+from p4esp.ike.config import Settings
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.events import ChildUp, IkeEstablished, PathChanged, PeerAlive
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Datagram, Path, UdpAddress
-from p4esp.ike.transport import NON_ESP_MARKER
+from p4esp.ike.transport import NAT_KEEPALIVE, NON_ESP_MARKER
 from p4esp.ipsec.sa import UdpEncapsulation
 
 PUBLIC = ip_address("203.0.113.9")
+WEST6, EAST6 = ip_address("2001:db8::1"), ip_address("2001:db8::2")
 
 
 class NatLab(Lab):
@@ -175,3 +177,126 @@ def test_42_a_peer_that_floats_without_nat_is_followed():
     assert (answer.path.local.port, answer.path.remote.port) == (4500, 4500)
     assert answer.data.startswith(NON_ESP_MARKER)
     assert lab.east.one(IkeEstablished).ike.path.local.port == 4500
+
+
+def keepalives(lab, since=0):
+    return [(time, d) for time, d in lab.wire[since:] if d.data == NAT_KEEPALIVE]
+
+
+def test_41_only_the_side_behind_the_nat_sends_keepalives_and_only_in_silence():
+    lab = NatLab()
+    ike = lab.connect()
+    lab.run(70.0)
+    sent = keepalives(lab)
+    assert [round(time) for time, _ in sent] == [20, 40, 60]
+    assert {d.path.local for _, d in sent} == {UdpAddress(PUBLIC, 24500)}
+    assert {d.path.remote for _, d in sent} == {UdpAddress(EAST, 4500)}
+    assert lab.east.endpoint.drops["ESP or NAT keepalive"] == 3
+    lab.west.endpoint.check_liveness(ike, lab.now)
+    lab.run(19.0)
+    assert len(keepalives(lab)) == 3
+    lab.run(2.0)
+    assert len(keepalives(lab)) == 4
+
+
+def test_41_a_keepalive_is_no_sign_of_life():
+    lab = NatLab(east=east_config(dpd_delay=30.0))
+    lab.connect()
+    lab.run(29.0)
+    assert keepalives(lab)
+    before = len(lab.wire)
+    lab.run(2.0)
+    assert any(toward(PUBLIC, datagram) for _, datagram in lab.wire[before:])
+
+
+def test_41_no_keepalives_without_nat_nor_after_the_end_nor_when_switched_off():
+    lab = Lab()
+    lab.connect()
+    lab.run(100.0)
+    assert keepalives(lab) == []
+    lab = NatLab()
+    lab.west.endpoint.delete_ike(lab.connect(), lab.now)
+    lab.run(100.0)
+    assert keepalives(lab) == []
+    lab = NatLab(settings=Settings(nat_keepalive=0.0))
+    lab.connect()
+    lab.run(100.0)
+    assert keepalives(lab) == []
+
+
+def test_a_peer_behind_a_nat_is_not_followed_back_to_the_port_without_esp():
+    lab = NatLab()
+    ike = lab.connect()
+    before = len(lab.wire)
+    lab.fate = lambda _: []
+    lab.west.endpoint.check_liveness(ike, lab.now)
+    lab.settle()
+    request = lab.wire[before][1]
+    lab.deliver(Datagram(request.data[4:], Path(UdpAddress(PUBLIC, 20500), UdpAddress(EAST, 500))))
+    answer = lab.wire[-1][1]
+    assert (answer.path.local.port, answer.path.remote.port) == (500, 20500)
+    assert lab.east.of(PathChanged) == []
+    assert lab.east.endpoint.ike_sas[0].path.local.port == 4500
+
+
+def test_a_repeated_request_from_elsewhere_moves_nothing():
+    lab = NatLab()
+    ike = lab.connect()
+    before = len(lab.wire)
+    lab.west.endpoint.check_liveness(ike, lab.now)
+    lab.settle()
+    request = lab.wire[before][1]
+    elsewhere = Path(UdpAddress(PUBLIC, 40000), request.path.remote)
+    lab.deliver(replace(request, path=elsewhere))
+    assert lab.wire[-1][1].path.remote == elsewhere.local
+    assert lab.east.of(PathChanged) == []
+
+
+def test_the_side_behind_a_nat_does_not_follow():
+    """RFC 7296 2.23: it would follow whoever the NAT lets through."""
+    lab = NatLab()
+    lab.connect()
+    before = len(lab.wire)
+    lab.fate = lambda _: []
+    lab.east.endpoint.check_liveness(lab.east.one(IkeEstablished).ike.spi, lab.now)
+    lab.settle()
+    request = lab.wire[before][1]
+    west = UdpAddress(WEST, 4500)
+    lab.west.endpoint.receive_datagram(request.data, Path(west, UdpAddress(EAST, 4501)), lab.now)
+    lab.settle()
+    assert lab.wire[-1][1].path.remote == UdpAddress(EAST, 4501)
+    assert lab.west.of(PathChanged) == []
+    assert lab.west.endpoint.ike_sas[0].path.remote.port == 4500
+
+
+@pytest.mark.parametrize("hosts", [(WEST, EAST), (WEST6, EAST6)], ids=["IPv4", "IPv6"])
+def test_an_initiator_may_begin_on_4500(hosts):
+    here, there = hosts
+    lab = Lab(west_config(local=here, remote=there), east_config(local=there))
+    lab.nodes = {here: lab.west, there: lab.east}
+    path = Path(UdpAddress(here, 4500), UdpAddress(there, 4500))
+    lab.west.endpoint.initiate(lab.west_config, lab.now, child="net", path=path)
+    lab.settle()
+    assert lab.west.one(IkeEstablished).ike.path == path
+    assert lab.east.one(IkeEstablished).ike.path == Path(path.remote, path.local)
+    assert all(d.data.startswith(NON_ESP_MARKER) for _, d in lab.wire)
+    assert lab.west.one(ChildUp).child.encapsulation is None
+
+
+def test_over_ipv6_hashes_cover_the_long_addresses_and_no_nat_means_no_keepalive():
+    lab = Lab(west_config(local=WEST6, remote=EAST6), east_config(local=EAST6))
+    lab.nodes = {WEST6: lab.west, EAST6: lab.east}
+    lab.connect()
+    assert lab.west.one(IkeEstablished).ike.nat == NatStatus(local=False, remote=False)
+    lab.run(100.0)
+    assert keepalives(lab) == []
+
+
+def test_a_port_that_a_nat_translated_stays_when_the_initiator_began_on_4500():
+    lab = NatLab()
+    path = Path(UdpAddress(WEST, 4500), UdpAddress(EAST, 4500))
+    lab.west.endpoint.initiate(lab.west_config, lab.now, child="net", path=path)
+    lab.settle()
+    assert lab.west.one(IkeEstablished).ike.nat == NatStatus(local=True, remote=False)
+    assert lab.west.one(IkeEstablished).ike.path == path
+    assert lab.east.one(IkeEstablished).ike.path.remote == UdpAddress(PUBLIC, 24500)

@@ -1,0 +1,49 @@
+"""Messages outside any IKE SA: what is answered, and what they hint at (RFC 7296 1.5, 2.21.4)."""
+
+from p4esp.ike.codec.header import Header
+from p4esp.ike.codec.message import Message, encode_clear
+from p4esp.ike.codec.payloads import Notify
+from p4esp.ike.constants import NO_SPI, VERSION, ExchangeType, NotifyType
+from p4esp.ike.ratelimit import RateLimit
+
+CHILD_SPI_SIZE = 4
+
+
+class OutsideReplies:
+    """Error answers to requests that belong to no IKE SA; few, so that nobody makes use of us."""
+
+    def __init__(self, rate: float, now: float) -> None:
+        """`rate`: answers per second, to all together."""
+        self._allowance = RateLimit(rate, now)
+
+    def refuse_version(self, request: Header, now: float) -> bytes | None:
+        """Tell who speaks a later version which one we speak (RFC 7296 2.5)."""
+        later = request.major > VERSION >> 4
+        return self._answer(request, NotifyType.INVALID_MAJOR_VERSION, now) if later else None
+
+    def refuse_spi(self, request: Header, now: float) -> bytes | None:
+        """Tell a peer that we have no such IKE SA, so that it asks for a sign of life."""
+        if request.exchange == ExchangeType.IKE_SA_INIT or request.spi_i == NO_SPI:
+            return None
+        return self._answer(request, NotifyType.INVALID_IKE_SPI, now)
+
+    def _answer(self, request: Header, error: NotifyType, now: float) -> bytes | None:
+        if request.response or not self._allowance.allow(now):
+            return None
+        spis, exchange, ours = (request.spi_i, request.spi_r), request.exchange, request.initiator
+        answer = Header(*spis, exchange, not ours, True, request.message_id)
+        return encode_clear(answer, [Notify(error)])
+
+
+def reported_child_spi(message: Message) -> int | None:
+    """The SPI by which we send ESP and that its receiver says it does not know (RFC 7296 1.5)."""
+    notify = message.clear.notify(NotifyType.INVALID_SPI)
+    if notify is None or len(notify.data) != CHILD_SPI_SIZE:
+        return None
+    return int.from_bytes(notify.data, "big")
+
+
+def hints_at_loss(message: Message) -> bool:
+    """Whether an unprotected message claims that the peer does not know the IKE SA any more."""
+    lost = message.clear.notify(NotifyType.INVALID_IKE_SPI) is not None
+    return message.header.response and lost
