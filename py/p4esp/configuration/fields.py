@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -100,8 +101,9 @@ Network = Annotated[
 ]
 Network4 = Annotated[IPv4Network, _parsed(IPv4Network, "an IPv4 prefix such as 10.1.0.0/16")]
 Id = Annotated[str, Field(min_length=1), AfterValidator(_identity)]
-IkeProposal = Annotated[str, AfterValidator(_proposal(Template.ike))]
-EspProposal = Annotated[str, AfterValidator(_proposal(Template.esp))]
+IkeProposal = Annotated[str, AfterValidator(_proposal(partial(Template.ike, allow_weak=True)))]
+EspProposal = Annotated[str, AfterValidator(_proposal(partial(Template.esp, allow_weak=True)))]
+"""Whether a weak algorithm is allowed, the peer's section decides."""
 Name = Annotated[str, AfterValidator(_name)]
 FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
 PskFile = Annotated[FilePath, AfterValidator(_psk_file)]

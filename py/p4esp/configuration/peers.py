@@ -17,6 +17,7 @@ from p4esp.configuration.secret_files import PSK_MIN, read_psk
 from p4esp.configuration.sections import Section, require_unique
 from p4esp.ike.auth.credentials import preshared
 from p4esp.ike.config import DEFAULT_ESP, DEFAULT_IKE, ChildConfig, PeerConfig
+from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.selectors import TrafficSelector
@@ -36,10 +37,15 @@ class ChildSection(Section):
     start: bool = False
     """Bring it up at start, and again whenever it is lost."""
 
-    def config(self) -> ChildConfig:
+    def config(self, allow_weak: bool) -> ChildConfig:
         """The form the IKE core takes."""
-        proposals = tuple(Template.esp(text) for text in self.proposals) or DEFAULT_ESP
-        return ChildConfig(self.name, selectors(self.local), selectors(self.remote), proposals)
+        local, remote = selectors(self.local), selectors(self.remote)
+        return ChildConfig(self.name, local, remote, self.templates(allow_weak))
+
+    def templates(self, allow_weak: bool) -> tuple[Template, ...]:
+        """What the ESP proposals say; ProposalError for a weak one that is not allowed."""
+        own = tuple(Template.esp(text, allow_weak=allow_weak) for text in self.proposals)
+        return own or DEFAULT_ESP
 
 
 class PeerSection(Section):
@@ -59,6 +65,8 @@ class PeerSection(Section):
     """Pre-shared key, at least 8 octets. Give either this or `psk_file`."""
     psk_file: PskFile | None = None
     """File with the pre-shared key, mode 0600; a line end behind the key does not count."""
+    allow_weak: bool = False
+    """Admit what RFC 8247 discourages: `modp1536`, `modp1024`, `prfsha1`, `sha1`, `3des`."""
     proposals: tuple[IkeProposal, ...] = ()
     """IKE proposals, best first: `aes256gcm16-prfsha256-x25519`; empty: the built-in ones."""
     dpd_delay: float = Field(default=30, ge=0)
@@ -73,10 +81,20 @@ class PeerSection(Section):
         if (self.psk is None) == (self.psk_file is None):
             raise ValueError("accepted: exactly one of psk and psk_file")
         require_unique("child", [child.name for child in self.children])
+        self._check_strength()
         return self
 
+    def _check_strength(self) -> None:
+        try:
+            self._templates()
+            for child in self.children:
+                child.templates(self.allow_weak)
+        except ProposalError as error:
+            raise ValueError(str(error)) from None
+
     def _templates(self) -> tuple[Template, ...]:
-        return tuple(Template.ike(text) for text in self.proposals) or DEFAULT_IKE
+        weak = self.allow_weak
+        return tuple(Template.ike(text, allow_weak=weak) for text in self.proposals) or DEFAULT_IKE
 
     def config(self) -> PeerConfig:
         """The form the IKE core takes; ValueError when the key's file can no longer be used."""
@@ -88,7 +106,7 @@ class PeerSection(Section):
             local=self.local,
             remote=self.remote,
             proposals=self._templates(),
-            children=tuple(child.config() for child in self.children),
+            children=tuple(child.config(self.allow_weak) for child in self.children),
             dpd_delay=self.dpd_delay or None,
             force_encapsulation=self.force_encapsulation,
         )

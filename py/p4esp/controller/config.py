@@ -29,6 +29,7 @@ from p4esp.configuration.sections import (
     parse_file,
     require_unique,
 )
+from p4esp.controller.engine_keys import TRANSFORMS
 from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, Role
 from p4esp.controller.sa_entries import LAST_EXTENDED_SEQUENCE, SaSettings
 from p4esp.ipsec.policy import Action, PolicyRule
@@ -86,6 +87,15 @@ class GatewayChild(ChildSection):
     """Prefixes on our side; at least one."""
     remote: tuple[Network4, ...] = Field(min_length=1)
     """Prefixes on the peer's side; at least one."""
+
+    @model_validator(mode="after")
+    def _engine_has_ciphers(self) -> Self:
+        for template in self.templates(allow_weak=True):
+            for suite in template.suites():
+                if suite.name not in TRANSFORMS:
+                    accepted = ", ".join(TRANSFORMS)
+                    raise ValueError(f"a gateway cannot carry {suite}; accepted: {accepted}")
+        return self
 
 
 class GatewayPeer(PeerSection):

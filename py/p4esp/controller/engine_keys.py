@@ -13,6 +13,7 @@ from p4esp.store import SaRecord
 
 TRANSFORMS: Final = {
     "aes128gcm16": "AES-GCM-16-128",
+    "aes192gcm16": "AES-GCM-16-192",
     "aes256gcm16": "AES-GCM-16-256",
     "chacha20poly1305": "CHACHA20-POLY1305",
 }

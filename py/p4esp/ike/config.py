@@ -11,8 +11,15 @@ from p4esp.ike.transport import Ports
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.selectors import Address, TrafficSelector
 
-DEFAULT_IKE = (Template.ike("aes256gcm16-aes128gcm16-prfsha256-x25519-ecp256"),)
-DEFAULT_ESP = (Template.esp("aes256gcm16-aes128gcm16-esn-noesn"),)
+_HASHES = "prfsha256-prfsha384-prfsha512"
+_METHODS = "x25519-ecp256-ecp384-ecp521-modp3072-modp4096-modp2048"
+DEFAULT_IKE = (
+    Template.ike(f"aes256gcm16-aes128gcm16-chacha20poly1305-{_HASHES}-{_METHODS}"),
+    Template.ike(f"aes256-aes128-sha256-sha384-sha512-{_HASHES}-{_METHODS}"),
+)
+"""What RFC 8247 says MUST or SHOULD, AEAD first."""
+DEFAULT_ESP = (Template.esp("aes256gcm16-aes128gcm16-chacha20poly1305-esn-noesn"),)
+"""The AEAD ciphers of RFC 8221: those every data plane here carries."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payloads import KeyExchange
 from p4esp.ike.codec.proposal import Proposal
 from p4esp.ike.constants import KE_NONE, NotifyType, TransformType
-from p4esp.ike.crypto.keyexchange import KEY_EXCHANGES, KeyExchangeMethod, RandomSource
+from p4esp.ike.crypto.keyexchange import KeyExchangeMethod, RandomSource
+from p4esp.ike.crypto.methods import KEY_EXCHANGES
 from p4esp.ike.errors import ProposalError, Refusal
 
 MAX_CHANGES = 3
@@ -78,5 +79,5 @@ def answer_key_exchange(
         got = "no KE" if ke is None else f"KE of method {ke.method}"
         reason = f"the request has {got}, chosen is {method}"
         raise Refusal(NotifyType.INVALID_KE_PAYLOAD, reason, data=method.to_bytes(2, "big"))
-    exchange = KEY_EXCHANGES[method](random)
-    return [KeyExchange(method, exchange.public)], exchange.shared_secret(ke.data)
+    answer = KEY_EXCHANGES[method].respond(random, ke.data)
+    return [KeyExchange(method, answer.public)], answer.secret

@@ -7,43 +7,73 @@ directory (columns as in version 4.0).
 from p4esp.ike.crypto.schedule import IkeKeys
 from p4esp.ike.crypto.suite import IkeSuite
 from p4esp.ike.errors import KeyExportError
-from p4esp.ipsec.algorithms import AES_GCM_16, Suite
+from p4esp.ipsec.algorithms import CHACHA20_POLY1305, Integrity, Suite
 from p4esp.ipsec.sa import ChildSaParams, DirectionKeys
 from p4esp.ipsec.selectors import Address
-
-_NO_INTEGRITY = "NONE [RFC4306]"
 
 
 def ike_line(spi_i: bytes, spi_r: bytes, suite: IkeSuite, keys: IkeKeys) -> str:
     """One row of `ikev2_decryption_table`: SPIs, SK_ei, SK_er, cipher, SK_ai, SK_ar, integrity."""
-    fields = (spi_i.hex(), spi_r.hex(), keys.ei.hex(), keys.er.hex())
-    cipher = f"AES-GCM-{_gcm(suite.cipher).key_bits} with 16 octet ICV [RFC5282]"
-    return f'{",".join(fields)},"{cipher}",,,"{_NO_INTEGRITY}"'
+    cipher = _known(suite.cipher)
+    name, integrity = _ike_cipher(cipher), _ike_integrity(cipher.integrity)
+    fields = (spi_i.hex(), spi_r.hex(), keys.ei.hex(), keys.er.hex(), f'"{name}"')
+    return ",".join((*fields, keys.ai.hex(), keys.ar.hex(), f'"{integrity}"'))
+
+
+def _ike_cipher(suite: Suite) -> str:
+    if suite.integrity is None:
+        return f"AES-GCM-{suite.key_bits} with {suite.icv_size} octet ICV [RFC5282]"
+    aes = suite.encryption.key_attribute
+    return f"AES-CBC-{suite.key_bits} [RFC3602]" if aes else "3DES [RFC2451]"
+
+
+def _ike_integrity(integrity: Integrity | None) -> str:
+    if integrity is None:
+        return "NONE [RFC4306]"
+    if integrity.digest == "sha1":
+        return "HMAC_SHA1_96 [RFC2404]"
+    return f"HMAC_SHA2_{integrity.name[3:]}_{8 * integrity.icv_size} [RFC4868]"
 
 
 def esp_lines(child: ChildSaParams) -> tuple[str, str]:
     """Two rows of `esp_sa`: inbound, outbound."""
-    _gcm(child.suite)
-    inbound = _esp_line(child.remote, child.local, child.spi_in, child.keymat.inbound)
-    outbound = _esp_line(child.local, child.remote, child.spi_out, child.keymat.outbound)
+    suite = _known(child.suite)
+    inbound = _esp_line(suite, child.remote, child.local, child.spi_in, child.keymat.inbound)
+    outbound = _esp_line(suite, child.local, child.remote, child.spi_out, child.keymat.outbound)
     return inbound, outbound
 
 
-def _esp_line(source: Address, destination: Address, spi: int, keys: DirectionKeys) -> str:
+def _esp_line(
+    suite: Suite, source: Address, destination: Address, spi: int, keys: DirectionKeys
+) -> str:
     fields = (
         f"IPv{source.version}",
         str(source),
         str(destination),
         f"0x{spi:08x}",
-        "AES-GCM with 16 octet ICV [RFC4106]",
+        _esp_cipher(suite),
         f"0x{(keys.key + keys.salt).hex()}",
-        "NULL",
-        "",
+        _esp_integrity(suite.integrity),
+        f"0x{keys.integrity.hex()}" if keys.integrity else "",
     )
     return ",".join(f'"{field}"' for field in fields)
 
 
-def _gcm(suite: Suite) -> Suite:
-    if suite.encryption is not AES_GCM_16:
-        raise KeyExportError(f"Wireshark 4.0 cannot decrypt {suite}; it can AES-GCM with 16 octets")
+def _esp_cipher(suite: Suite) -> str:
+    if suite.integrity is None:
+        return f"AES-GCM with {suite.icv_size} octet ICV [RFC4106]"
+    return "AES-CBC [RFC3602]" if suite.encryption.key_attribute else "TripleDES-CBC [RFC2451]"
+
+
+def _esp_integrity(integrity: Integrity | None) -> str:
+    if integrity is None:
+        return "NULL"
+    if integrity.digest == "sha1":
+        return "HMAC-SHA-1-96 [RFC2404]"
+    return f"HMAC-SHA-{integrity.name[3:]}-{8 * integrity.icv_size} [RFC4868]"
+
+
+def _known(suite: Suite) -> Suite:
+    if suite.encryption is CHACHA20_POLY1305:
+        raise KeyExportError(f"Wireshark 4.0 cannot decrypt {suite}; it can AES and 3DES")
     return suite

@@ -1,9 +1,11 @@
 """Choosing algorithms: configured templates against offered proposals (RFC 7296 2.7, 3.3)."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import NoReturn, Self
 
+from p4esp.ike import keywords
 from p4esp.ike.codec.proposal import Proposal, Transform
 from p4esp.ike.constants import (
     ESN_EXTENDED,
@@ -14,33 +16,15 @@ from p4esp.ike.constants import (
     ProtocolId,
     TransformType,
 )
-from p4esp.ike.crypto.keyexchange import KEY_EXCHANGES
+from p4esp.ike.crypto.methods import KEY_EXCHANGES
 from p4esp.ike.crypto.prf import PRFS
 from p4esp.ike.crypto.suite import IkeSuite
 from p4esp.ike.errors import ProposalError, Refusal
-from p4esp.ipsec.algorithms import SUITES, Suite, suite_of_transform
+from p4esp.ipsec.algorithms import Suite, suite_of_transforms
 
 _OPTIONAL: dict[int, int] = {TransformType.INTEG: INTEG_NONE, TransformType.KE: KE_NONE}
-"""Transform types that a choice may leave out, and the ID that allows it."""
-
-
-def _encr(suite: Suite) -> Transform:
-    bits = suite.key_bits if suite.encryption.key_attribute else None
-    return Transform.of(TransformType.ENCR, suite.encryption.transform_id, bits)
-
-
-_ENCR = {suite.name: _encr(suite) for suite in SUITES.values()}
-_PRF = {prf.name: Transform(TransformType.PRF, prf.transform_id) for prf in PRFS.values()}
-_KE = {ke.name: Transform(TransformType.KE, ke.transform_id) for ke in KEY_EXCHANGES.values()}
-_SN = {
-    "noesn": Transform(TransformType.SN, ESN_NONE),
-    "esn": Transform(TransformType.SN, ESN_EXTENDED),
-}
-KEYWORDS: dict[int, dict[str, Transform]] = {
-    ProtocolId.IKE: _ENCR | _PRF | _KE,
-    ProtocolId.ESP: _ENCR | _SN,
-}
-"""Algorithm keywords by protocol, in the vocabulary of strongSwan's proposal strings."""
+"""Transform types that a choice may leave out, and the ID that says the same."""
+_KEY_EXCHANGES = (TransformType.KE,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +35,49 @@ class Template:
     transforms: tuple[Transform, ...]
 
     @classmethod
-    def ike(cls, text: str) -> Self:
-        """Read an IKE template such as `aes256gcm16-aes128gcm16-prfsha256-x25519-ecp256`."""
-        return cls(ProtocolId.IKE, _transforms(ProtocolId.IKE, text, _IKE_TYPES))
+    def ike(cls, text: str, *, allow_weak: bool = False) -> Self:
+        """Read an IKE template such as `aes256gcm16-aes128gcm16-prfsha256-x25519-ecp256`.
+
+        Without a PRF keyword those that go with the integrity algorithms are meant.
+        """
+        transforms = keywords.read(ProtocolId.IKE, text, allow_weak=allow_weak)
+        if all(transform.type != TransformType.PRF for transform in transforms):
+            transforms += tuple(
+                keywords.prf_like(t) for t in transforms if t.type == TransformType.INTEG
+            )
+        return cls(ProtocolId.IKE, transforms)._checked(text, _IKE_TYPES)
 
     @classmethod
-    def esp(cls, text: str) -> Self:
-        """Read an ESP template such as `aes256gcm16-esn-noesn`; without SN keyword: noesn."""
-        if not _SN.keys() & set(text.split("-")):
-            text += "-noesn"
-        return cls(ProtocolId.ESP, _transforms(ProtocolId.ESP, text, _ESP_TYPES))
+    def esp(cls, text: str, *, allow_weak: bool = False) -> Self:
+        """Read an ESP template such as `aes256gcm16-x25519-esn-noesn`; without SN keyword: noesn.
+
+        A key exchange method asks for perfect forward secrecy in CREATE_CHILD_SA.
+        """
+        transforms = keywords.read(ProtocolId.ESP, text, allow_weak=allow_weak)
+        if all(transform.type != TransformType.SN for transform in transforms):
+            transforms += (Transform(TransformType.SN, ESN_NONE),)
+        return cls(ProtocolId.ESP, transforms)._checked(text, _ESP_TYPES)
+
+    def _checked(self, text: str, required: Iterable[TransformType]) -> Self:
+        for type_ in required:
+            if not self.of_type(type_):
+                self._fault(text, f"names no {type_.name} algorithm", type_)
+        aead = {keywords.is_aead(transform) for transform in self.of_type(TransformType.ENCR)}
+        integrity = self.of_type(TransformType.INTEG)
+        if len(aead) > 1:
+            self._fault(text, "mixes AEAD and other ciphers, which takes two proposals")
+        if integrity and aead == {True}:
+            names = keywords.describe(integrity)
+            self._fault(text, f"names {names} beside an AEAD, which takes none")
+        if not integrity and aead == {False}:
+            self._fault(text, "names no INTEG algorithm", TransformType.INTEG)
+        return self
+
+    def _fault(self, text: str, fault: str, type_: int = TransformType.ENCR) -> NoReturn:
+        raise ProposalError(
+            f"{self.protocol.name} proposal {text!r} {fault}; "
+            f"accepted: {keywords.accepted(self.protocol, type_)}"
+        )
 
     def offer(self, number: int, spi: bytes = b"") -> Proposal:
         """The template as a proposal of an SA payload."""
@@ -70,36 +87,20 @@ class Template:
         """Our transforms of one type, most preferred first."""
         return tuple(transform for transform in self.transforms if transform.type == type_)
 
+    def suites(self) -> tuple[Suite, ...]:
+        """Every suite that may come of it."""
+        integrities = self.of_type(TransformType.INTEG) or (None,)
+        pairs = itertools.product(self.of_type(TransformType.ENCR), integrities)
+        return tuple(_suite(encryption, integrity) for encryption, integrity in pairs)
+
+    def without_key_exchange(self) -> Self:
+        """For the child SA of IKE_AUTH, which has no key exchange of its own (RFC 7296 1.2)."""
+        kept = tuple(t for t in self.transforms if t.type not in _KEY_EXCHANGES)
+        return replace(self, transforms=kept)
+
 
 _IKE_TYPES = (TransformType.ENCR, TransformType.PRF, TransformType.KE)
 _ESP_TYPES = (TransformType.ENCR, TransformType.SN)
-
-
-def _transforms(
-    protocol: ProtocolId, text: str, required: Iterable[TransformType]
-) -> tuple[Transform, ...]:
-    transforms = tuple(_transform(protocol, word) for word in text.split("-"))
-    for type_ in required:
-        if all(transform.type != type_ for transform in transforms):
-            raise ProposalError(
-                f"{protocol.name} proposal {text!r} names no {type_.name} algorithm; "
-                f"accepted: {_keywords(protocol, type_)}"
-            )
-    return transforms
-
-
-def _transform(protocol: ProtocolId, word: str) -> Transform:
-    try:
-        return KEYWORDS[protocol][word]
-    except KeyError:
-        raise ProposalError(
-            f"{word!r} is no {protocol.name} algorithm; accepted: {_keywords(protocol)}"
-        ) from None
-
-
-def _keywords(protocol: ProtocolId, type_: int | None = None) -> str:
-    rows = KEYWORDS[protocol].items()
-    return ", ".join(word for word, row in rows if type_ in (None, row.type))
 
 
 def offers(templates: Sequence[Template], spi: bytes = b"") -> tuple[Proposal, ...]:
@@ -121,22 +122,24 @@ def select(offered: Sequence[Proposal], templates: Sequence[Template]) -> Propos
 
 
 def _match(proposal: Proposal, template: Template) -> Proposal | None:
-    if proposal.protocol != template.protocol or not _no_foreign_types(proposal, template):
+    if proposal.protocol != template.protocol:
         return None
-    picked = [_pick(proposal, template, type_) for type_ in _types(template.transforms)]
+    types = _types(template.transforms + proposal.transforms)
+    picked = [_pick(proposal, template, type_) for type_ in types]
     if None in picked:
         return None
-    return replace(proposal, transforms=tuple(filter(None, picked)))
+    return _without_none(replace(proposal, transforms=tuple(filter(None, picked))))
 
 
 def _pick(proposal: Proposal, template: Template, type_: int) -> Transform | None:
-    available = proposal.of_type(type_)
-    return next((ours for ours in template.of_type(type_) if ours in available), None)
+    available = _choices(proposal, type_)
+    return next((ours for ours in _choices(template, type_) if ours in available), None)
 
 
-def _no_foreign_types(proposal: Proposal, template: Template) -> bool:
-    foreign = set(_types(proposal.transforms)) - set(_types(template.transforms))
-    return _may_lack(proposal, foreign)
+def _choices(side: Proposal | Template, type_: int) -> tuple[Transform, ...]:
+    """What a side accepts of a type; not to name an optional type means NONE (RFC 7296 3.3.3)."""
+    none = _OPTIONAL.get(type_)
+    return side.of_type(type_) or (() if none is None else (Transform(type_, none),))
 
 
 def _may_lack(proposal: Proposal, types: Iterable[int]) -> bool:
@@ -183,34 +186,24 @@ def ike_suite(chosen: Proposal) -> IkeSuite:
     """The algorithms of a chosen IKE proposal."""
     by_type = {transform.type: transform for transform in chosen.transforms}
     prf = PRFS[by_type[TransformType.PRF].id]
-    return IkeSuite(_suite(by_type), prf, KEY_EXCHANGES[by_type[TransformType.KE].id])
+    return IkeSuite(_suite_of(by_type), prf, KEY_EXCHANGES[by_type[TransformType.KE].id])
 
 
 def esp_suite(chosen: Proposal) -> tuple[Suite, bool]:
     """Cipher suite and whether extended sequence numbers are used."""
     by_type = {transform.type: transform for transform in chosen.transforms}
-    return _suite(by_type), by_type[TransformType.SN].id == ESN_EXTENDED
+    return _suite_of(by_type), by_type[TransformType.SN].id == ESN_EXTENDED
 
 
-def _suite(by_type: dict[int, Transform]) -> Suite:
-    encr = by_type[TransformType.ENCR]
-    return suite_of_transform(encr.id, encr.key_bits)
+def _suite_of(by_type: dict[int, Transform]) -> Suite:
+    return _suite(by_type[TransformType.ENCR], by_type.get(TransformType.INTEG))
+
+
+def _suite(encr: Transform, integrity: Transform | None) -> Suite:
+    return suite_of_transforms(encr.id, encr.key_bits, integrity.id if integrity else None)
 
 
 def _mismatch(offered: Sequence[Proposal], templates: Sequence[Template]) -> str:
-    accepted = "; ".join(describe(template.transforms) for template in templates)
-    got = "; ".join(describe(proposal.transforms) for proposal in offered)
+    accepted = "; ".join(keywords.describe(template.transforms) for template in templates)
+    got = "; ".join(keywords.describe(proposal.transforms) for proposal in offered)
     return f"offered {got}; accepted {accepted or 'nothing'}"
-
-
-def describe(transforms: Iterable[Transform]) -> str:
-    """Transforms as a proposal string; those without keyword as type/ID."""
-    return "-".join(map(_describe_transform, transforms))
-
-
-def _describe_transform(transform: Transform) -> str:
-    for words in KEYWORDS.values():
-        for word, row in words.items():
-            if row == transform:
-                return word
-    return f"{transform.type}/{transform.id}"

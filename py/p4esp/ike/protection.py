@@ -15,7 +15,8 @@ from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import Message, PayloadSet, open_message, seal_message
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.constants import PayloadType
-from p4esp.ike.crypto.ciphers import AeadCipher, MessageCipher
+from p4esp.ike.crypto.ciphers import message_cipher
+from p4esp.ike.crypto.keyexchange import RandomSource
 from p4esp.ike.crypto.schedule import IkeKeys
 from p4esp.ike.errors import IntegrityError
 from p4esp.ipsec.algorithms import Suite
@@ -24,11 +25,12 @@ from p4esp.ipsec.algorithms import Suite
 class Protection:
     """Seals what we send and opens what we receive (RFC 7296 3.14)."""
 
-    def __init__(self, suite: Suite, keys: IkeKeys, initiator: bool) -> None:
-        """`initiator`: whether we are the IKE SA's original initiator, who uses SK_ei."""
-        ours, theirs = (keys.ei, keys.er) if initiator else (keys.er, keys.ei)
-        self._out: MessageCipher = AeadCipher(suite, ours)
-        self._in: MessageCipher = AeadCipher(suite, theirs)
+    def __init__(self, suite: Suite, keys: IkeKeys, initiator: bool, random: RandomSource) -> None:
+        """`initiator`: whether we are the IKE SA's original initiator, who uses SK_ei, SK_ai."""
+        forward = message_cipher(suite, keys.ei, keys.ai)
+        backward = message_cipher(suite, keys.er, keys.ar)
+        self._out, self._in = (forward, backward) if initiator else (backward, forward)
+        self._random = random
         self._sent = 0
 
     def seal(self, header: Header, payloads: Sequence[AnyPayload]) -> bytes:
@@ -51,7 +53,9 @@ class Protection:
         )
 
     def _new_iv(self) -> bytes:
-        """A counter: used once under the key (RFC 5282 3.1)."""
+        """Random for CBC (RFC 7296 3.14), else a counter that never repeats (RFC 5282 3.1)."""
+        if self._out.random_iv:
+            return self._random(self._out.iv_size)
         self._sent += 1
         return self._sent.to_bytes(self._out.iv_size, "big")
 

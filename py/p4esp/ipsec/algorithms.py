@@ -1,4 +1,5 @@
-"""Encryption algorithms and the suites made of them (RFC 8221, IANA IKEv2 transform type 1).
+"""Encryption and integrity algorithms and the suites made of them (RFC 8221, RFC 8247; IANA IKEv2
+transform types 1 and 3).
 
 One row per algorithm, used for ESP and for the SK payload of IKE alike, because both take the
 same key, salt, IV and ICV sizes from the same IANA identifier.
@@ -13,7 +14,7 @@ class UnknownSuiteError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
-    """One ENCR transform. Sizes are octets; `icv_size` 0 would mean a separate integrity key."""
+    """One ENCR transform. Sizes are octets; `icv_size` 0: integrity has a transform of its own."""
 
     transform_id: int
     name: str
@@ -23,8 +24,29 @@ class Encryption:
     salt_size: int
     iv_size: int
     icv_size: int
-    align: int
-    """ESP trailer alignment (RFC 4303 2.4): at least 4."""
+    block_size: int = 1
+    """What the plaintext is padded to."""
+
+    @property
+    def aead(self) -> bool:
+        """Whether it protects integrity as well."""
+        return self.icv_size > 0
+
+    @property
+    def align(self) -> int:
+        """ESP trailer alignment (RFC 4303 2.4): at least 4."""
+        return max(4, self.block_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Integrity:
+    """One INTEG transform: an HMAC, truncated to `icv_size` octets (RFC 4868 2.3)."""
+
+    transform_id: int
+    name: str
+    digest: str
+    key_size: int
+    icv_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +56,8 @@ class Suite:
     name: str
     encryption: Encryption
     key_bits: int
+    integrity: Integrity | None = None
+    """None with an AEAD."""
 
     @property
     def key_size(self) -> int:
@@ -46,9 +70,19 @@ class Suite:
         return self.encryption.salt_size
 
     @property
-    def keymat_size(self) -> int:
-        """Octets one direction takes from KEYMAT: key, then salt."""
+    def cipher_size(self) -> int:
+        """Octets of cipher key and salt: the size of SK_ei and SK_er."""
         return self.key_size + self.salt_size
+
+    @property
+    def integrity_size(self) -> int:
+        """Octets of integrity key: the size of SK_ai and SK_ar."""
+        return self.integrity.key_size if self.integrity else 0
+
+    @property
+    def keymat_size(self) -> int:
+        """Octets one direction takes from KEYMAT: key, salt, integrity key."""
+        return self.cipher_size + self.integrity_size
 
     @property
     def iv_size(self) -> int:
@@ -58,7 +92,12 @@ class Suite:
     @property
     def icv_size(self) -> int:
         """Octets of integrity check value at the packet's end."""
-        return self.encryption.icv_size
+        return self.integrity.icv_size if self.integrity else self.encryption.icv_size
+
+    @property
+    def block_size(self) -> int:
+        """What the plaintext is padded to, in octets."""
+        return self.encryption.block_size
 
     @property
     def align(self) -> int:
@@ -69,14 +108,47 @@ class Suite:
         return self.name
 
 
-AES_GCM_16 = Encryption(20, "ENCR_AES_GCM_16", (128, 256), True, 4, 8, 16, 4)
-CHACHA20_POLY1305 = Encryption(28, "ENCR_CHACHA20_POLY1305", (256,), False, 4, 8, 16, 4)
+_AES_BITS = (256, 128, 192)
+AES_GCM_16 = Encryption(20, "gcm16", _AES_BITS, True, 4, 8, 16)
+AES_GCM_12 = Encryption(19, "gcm12", _AES_BITS, True, 4, 8, 12)
+AES_GCM_8 = Encryption(18, "gcm8", _AES_BITS, True, 4, 8, 8)
+CHACHA20_POLY1305 = Encryption(28, "chacha20poly1305", (256,), False, 4, 8, 16)
+AES_CBC = Encryption(12, "", _AES_BITS, True, 0, 16, 0, block_size=16)
+TRIPLE_DES = Encryption(3, "3des", (192,), False, 0, 8, 0, block_size=8)
 
-AES128_GCM = Suite("aes128gcm16", AES_GCM_16, 128)
-AES256_GCM = Suite("aes256gcm16", AES_GCM_16, 256)
-CHACHA20 = Suite("chacha20poly1305", CHACHA20_POLY1305, 256)
+HMAC_SHA2_256_128 = Integrity(12, "sha256", "sha256", 32, 16)
+HMAC_SHA2_384_192 = Integrity(13, "sha384", "sha384", 48, 24)
+HMAC_SHA2_512_256 = Integrity(14, "sha512", "sha512", 64, 32)
+HMAC_SHA1_96 = Integrity(2, "sha1", "sha1", 20, 12)
 
-SUITES: dict[str, Suite] = {suite.name: suite for suite in (AES256_GCM, AES128_GCM, CHACHA20)}
+ENCRYPTIONS = (AES_GCM_16, CHACHA20_POLY1305, AES_CBC, AES_GCM_12, AES_GCM_8, TRIPLE_DES)
+INTEGRITIES = (HMAC_SHA2_256_128, HMAC_SHA2_384_192, HMAC_SHA2_512_256, HMAC_SHA1_96)
+WEAK = frozenset({TRIPLE_DES.name, HMAC_SHA1_96.name})
+"""Keywords that only a peer marked `allow_weak` may use."""
+
+
+def cipher_name(encryption: Encryption, key_bits: int) -> str:
+    """The keyword of a cipher, in the vocabulary of strongSwan's proposal strings."""
+    return f"aes{key_bits}{encryption.name}" if encryption.key_attribute else encryption.name
+
+
+def _suites() -> list[Suite]:
+    suites = []
+    for encryption in ENCRYPTIONS:
+        for bits in encryption.key_bits:
+            name = cipher_name(encryption, bits)
+            if encryption.aead:
+                suites.append(Suite(name, encryption, bits))
+            else:
+                suites += [Suite(f"{name}-{i.name}", encryption, bits, i) for i in INTEGRITIES]
+    return suites
+
+
+SUITES: dict[str, Suite] = {suite.name: suite for suite in _suites()}
+
+AES256_GCM = SUITES["aes256gcm16"]
+AES128_GCM = SUITES["aes128gcm16"]
+CHACHA20 = SUITES["chacha20poly1305"]
 
 
 def suite_named(name: str) -> Suite:
@@ -87,19 +159,27 @@ def suite_named(name: str) -> Suite:
         raise UnknownSuiteError(f"suite {name!r} is not known; accepted: {_names()}") from None
 
 
-def suite_of_transform(transform_id: int, key_bits: int | None) -> Suite:
-    """Look a suite up by ENCR transform ID and Key Length attribute (None when absent)."""
-    for suite in SUITES.values():
-        if suite.encryption.transform_id == transform_id and _length_fits(suite, key_bits):
-            return suite
-    raise UnknownSuiteError(
-        f"ENCR transform {transform_id} with key length {key_bits} is not known; "
-        f"accepted: {_names()}"
-    )
+_BY_TRANSFORMS = {
+    (
+        suite.encryption.transform_id,
+        suite.key_bits if suite.encryption.key_attribute else None,
+        suite.integrity.transform_id if suite.integrity else None,
+    ): suite
+    for suite in SUITES.values()
+}
 
 
-def _length_fits(suite: Suite, key_bits: int | None) -> bool:
-    return key_bits == (suite.key_bits if suite.encryption.key_attribute else None)
+def suite_of_transforms(encryption: int, key_bits: int | None, integrity: int | None) -> Suite:
+    """Look a suite up by ENCR transform ID, Key Length attribute and INTEG transform ID, the latter
+    two None when absent.
+    """
+    try:
+        return _BY_TRANSFORMS[encryption, key_bits, integrity]
+    except KeyError:
+        raise UnknownSuiteError(
+            f"ENCR transform {encryption} with key length {key_bits} and INTEG transform "
+            f"{integrity} is not known; accepted: {_names()}"
+        ) from None
 
 
 def _names() -> str:

@@ -16,10 +16,12 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DirectionKeys:
-    """Key and salt of one direction. Neither is ever shown by `repr`."""
+    """Key, salt and integrity key of one direction. None is ever shown by `repr`."""
 
     key: bytes = field(repr=False)
     salt: bytes = field(repr=False)
+    integrity: bytes = field(default=b"", repr=False)
+    """Empty with an AEAD."""
 
 
 @dataclass(frozen=True, slots=True)

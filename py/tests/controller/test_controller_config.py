@@ -10,6 +10,8 @@ from p4esp.configuration.sections import ConfigError
 from p4esp.controller.config import load_config, parse_config
 from p4esp.demo.plan import LEFT, PSK, Change, gateway_section
 from p4esp.ike.auth.credentials import preshared
+from p4esp.ike.keywords import describe
+from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import IdType
 from p4esp.ipsec.policy import Action
 
@@ -69,6 +71,24 @@ LEFT_KEY = "gateways.left"
         ("gateways.left.peers.0.local", "9.9.9.9", LEFT_KEY, "accepted=10.1.0.1, 192.0.2.1"),
         ("gateways.left.peers.0.proposals", ["rot13"], "proposals.0", "accepted: aes256gcm16"),
         ("gateways.left.peers.0.children.0.proposals", ["aes"], "proposals.0", "accepted: aes256"),
+        (
+            "gateways.left.peers.0.proposals",
+            ["aes128-sha256-modp1024"],
+            "peers.0",
+            "'modp1024' is weak (RFC 8221, RFC 8247) and refused unless the peer has allow_weak",
+        ),
+        (
+            "gateways.left.peers.0.children.0.proposals",
+            ["aes256-sha256"],
+            "children.0",
+            "a gateway cannot carry aes256-sha256; accepted: aes128gcm16, aes192gcm16, aes256",
+        ),
+        (
+            "gateways.left.peers.0.children.0.proposals",
+            ["aes256gcm16-modp1024"],
+            "peers.0",
+            "'modp1024' is weak",
+        ),
         ("gateways.left.peers.0.children.0.remote", ["10.2.0.1/16"], "remote.0", "host bits set"),
         ("gateways.left.peers.0.remote_id", "@#xyz", "peers.0.remote_id", "@# and hex digits"),
         ("gateways.left.policies.0.child", "right/other", LEFT_KEY, "accepted=right/net"),
@@ -87,6 +107,16 @@ def test_a_fault_names_file_key_and_what_is_accepted(
     assert text.startswith("bad.toml: ")
     assert f"{where}:" in text
     assert accepted in text
+
+
+def test_a_peer_marked_so_may_use_weak_algorithms() -> None:
+    data = changed("gateways.left.peers.0.allow_weak", True)
+    peer = data["gateways"]["left"]["peers"][0]
+    peer["proposals"] = ["3des-sha1-modp1024"]
+    peer["children"][0]["proposals"] = ["aes256gcm16-modp1536"]
+    config = parse_config(data, "weak.toml").gateways["left"].peers[0].config()
+    assert config.proposals == (Template.ike("3des-sha1-modp1024", allow_weak=True),)
+    assert describe(config.proposals[0].transforms) == "3des-sha1-modp1024-prfsha1"
 
 
 def test_no_fault_shows_a_pre_shared_key() -> None:

@@ -149,7 +149,7 @@ def test_unknown_error_types_fail_the_request_and_nothing_else(monkeypatch):
 def test_a_peer_whose_configuration_does_not_allow_the_chosen_suite_is_refused():
     """IKE_SA_INIT is answered before the identity is known; IKE_AUTH must look again."""
     lab = Lab()
-    strict = east_config(proposals=(Template.ike("chacha20poly1305-prfsha256-x25519"),))
+    strict = east_config(proposals=(Template.ike("aes192gcm8-prfsha256-x25519"),))
     other = east_config(name="other", remote_id=Identity.parse("other.example"))
     lab.east.endpoint._peers = lambda _: (strict, other)
     lab.connect()

@@ -10,8 +10,13 @@ from p4esp.ike.codec.payloads import Delete, IdInitiator
 from p4esp.ike.constants import ProtocolId
 from p4esp.ike.crypto.auth import shared_key_auth, signed_octets
 from p4esp.ike.crypto.ciphers import AeadCipher
-from p4esp.ike.crypto.keyexchange import X25519, Ecp256
-from p4esp.ike.crypto.prf import HMAC_SHA2_256, Prf
+from p4esp.ike.crypto.curves import X25519, Ecp256
+from p4esp.ike.crypto.prf import (
+    HMAC_SHA1,
+    HMAC_SHA2_256,
+    HMAC_SHA2_384,
+    HMAC_SHA2_512,
+)
 from p4esp.ike.crypto.schedule import (
     FreshInput,
     Nonces,
@@ -23,7 +28,7 @@ from p4esp.ike.crypto.schedule import (
 )
 from p4esp.ike.nat import nat_hash
 from p4esp.ike.path import UdpAddress
-from p4esp.ipsec.algorithms import AES128_GCM, AES256_GCM
+from p4esp.ipsec.algorithms import AES128_GCM, AES256_GCM, SUITES
 from p4esp.ipsec.identity import Identity
 
 h = bytes.fromhex
@@ -46,16 +51,56 @@ CAVP_SHA1 = {
     "b3ab14c400a5197dd3730ed4820a8a10394d51e1c0400052f63ebd36b0e7ef53aaed31eba4a5080d7d4b5666023a8b"
     "bb5ffb7857240f9a05884d1b7d2f933708450b7b3288f1fc863ab49fa901227cffc06e27899c7054d56fd74c",
 }
-CAVP_SHA2_256 = {
-    "nonces": "ed80dc79912c32a935fb6d1a3feac078",
-    "spis": "47c1858efc932ea4606fd05609624002",
-    "secret": "42968e5d0ccc3cfc5a3e4bc1bba370cea1fae0d54c49ccba34b2bee804beeb2e9e8c57a4e01bd45102cf"
-    "2433aacc6cfec06792f363e5170e6aa6650274e906648e449d27a8f00b5b44261982c9835c748a751ec5138eaacc5e"
-    "025661339538a61bf418e454699e19c32db8d9ce5dd86b220f1e89afc5872e68be36cb1a0c8866",
-    "skeyseed": "37fde90b81d63692620f67367b62092e3efdc6a03509137d731004767ff35010",
-    "dkm": "63d018a08f7a29daa7d1f92cb63f45fa39bbaf5e5f1a78139613bb891e3e6bf9d0448f7c74e05b4c1a25c0"
-    "b61e62c875e852f287e192d4ae536112db5197216400bd5e123470efc15f53161865fe8b19a1416518a157d651ecd2"
-    "caddab6a9eae6a27a55af088218d5156edaa9789f934d9836ed43edffda553822202ff9f7d4860ca72e0",
+CAVP_SHA2 = {
+    HMAC_SHA2_256: {
+        "nonces": "ed80dc79912c32a935fb6d1a3feac078",
+        "spis": "47c1858efc932ea4606fd05609624002",
+        "secret": "42968e5d0ccc3cfc5a3e4bc1bba370cea1fae0d54c49ccba34b2bee804be"
+        "eb2e9e8c57a4e01bd45102cf"
+        "2433aacc6cfec06792f363e5170e6aa6650274e906648e449d27a8f00b5b44261982c9835c748a751ec5"
+        "138eaacc5e025661339538a61bf418e454699e19c32db8d9ce5dd86b220f1e89afc5872e68be36cb1a0c"
+        "8866",
+        "skeyseed": "37fde90b81d63692620f67367b62092e3efdc6a03509137d731004767ff35010",
+        "dkm": "63d018a08f7a29daa7d1f92cb63f45fa39bbaf5e5f1a78139613bb891e3e"
+        "6bf9d0448f7c74e05b4c1a25"
+        "c0b61e62c875e852f287e192d4ae536112db5197216400bd5e123470efc15f53161865fe8b19a1416518"
+        "a157d651ecd2caddab6a9eae6a27a55af088218d5156edaa9789f934d9836ed43edffda553822202ff9f"
+        "7d4860ca72e0",
+    },
+    HMAC_SHA2_384: {
+        "nonces": "d672b0bc852829b93509f3b724706364",
+        "spis": "0f9a016d7b22223c85f710daf8b982d8",
+        "secret": "4df040b70978629c49437cff41a0d46cbea68c8d75b370ffc11d7b387144"
+        "ea83bb5903fbb92e473df50a"
+        "9b19ea43e9c2f3da9a849c03864276c6f264ecf02a60d40ba65c06656b633f02a87427e928eb66a2dabd"
+        "9dc05744717bcaf7ae78c296872f5c48d1a8120c2155b70c565ce271998e3e44af263d487ea3ba7f5613"
+        "2d7d",
+        "skeyseed": "54436a9ea95d6ff79b967f4b07f6de976a376e8ea26aa9574709afc60243"
+        "c9c141da4ca0e158e627a75e"
+        "a87f6feb07ef",
+        "dkm": "10b00a654643b3b985764f86e23ef62431122fcc96de16e338a372bee493"
+        "91db1f83a7358c080380abbf"
+        "4af47cdb83b9530343168f7dbc9221260e1546c6b383e2235d2705a727f0b41aebf6a1b4c61cb4606601"
+        "52a17ba74c20d5191ba6841794945270d829587b7f3294639ea7b77149e1d07230ac16e0cd5ab236fa32"
+        "12bd569ee70f",
+    },
+    HMAC_SHA2_512: {
+        "nonces": "df7931db9b429e10b8aa8e4d46042393",
+        "spis": "9ba40af9157f47925383c7cd3d1046e6",
+        "secret": "1e3b007d2da913ca60ecc98c25a22db08073d5c35c11b2524b298a922b6a"
+        "bfe6acf7359db66ae5f85d67"
+        "aacff686419cd8666d05ae7977cefad7f54dd8e312a8e8e5e0370f88142fbdd659dd6fde22bdd531f540"
+        "2881a8de85c1024e595ec93c575618af7fd3dbac7982919078d71cc13eff1910a032750e1ff428675de1"
+        "89ee",
+        "skeyseed": "daf9bd6f2f912da553867966af386e67909a8df0ca7e84b83b355cb7d7f1"
+        "026f17d8ea34b5d57fd0d1ba"
+        "389528fca1e81d1c8ce511b28a2458241143fee30ccc",
+        "dkm": "919a75deaeccbd393bebc89615f8a215edb7073b2319d86740221eee7a2d"
+        "eb92509044d7e61fcb1bf967"
+        "6b3881c7ced49e6bba1549da3113601677a2445d91ac13a597335782dd3a9cf496d9e19b932f27dd35e3"
+        "6f8070d232d0a3b3f4c4a0b4ba4470778dc090f31f52ab1b6d81e4c7dfb35063ad96c327adcdbde714cc"
+        "9a6b5ef049b8",
+    },
 }
 
 NI, NR, SECRET = bytes(range(32)), bytes(range(0x20, 0x40)), bytes(range(0x40, 0x60))
@@ -64,11 +109,11 @@ NONCES = Nonces(NI, NR)
 
 
 def test_cavp_hmac_sha1_initial_keys_and_both_kinds_of_child_keymat():
-    v, prf = CAVP_SHA1, Prf(2, "prfsha1", "sha1", 20)
+    v, prf = CAVP_SHA1, HMAC_SHA1
     nonces = Nonces(h(v["ni"]), h(v["nr"]))
     seed = skeyseed(prf, nonces, h(v["secret"]))
     assert seed == h(v["skeyseed"])
-    keys = ike_keys(prf, seed, nonces, h(v["spis"]), encryption_size=16, integrity_size=20)
+    keys = ike_keys(prf, SUITES["aes128-sha1"], seed, nonces, h(v["spis"]))
     parts = (keys.d, keys.ai, keys.ar, keys.ei, keys.er, keys.pi, keys.pr)
     assert b"".join(parts) == h(v["dkm"])
     assert child_keymat(prf, keys.d, FreshInput(nonces), 132) == h(v["child"])
@@ -77,12 +122,13 @@ def test_cavp_hmac_sha1_initial_keys_and_both_kinds_of_child_keymat():
     assert rekeyed_skeyseed(prf, keys.d, fresh) == h(v["rekeyed"])
 
 
-def test_cavp_hmac_sha2_256_initial_keys():
-    v = CAVP_SHA2_256
+@pytest.mark.parametrize("prf", CAVP_SHA2, ids=lambda prf: prf.name)
+def test_cavp_hmac_sha2_initial_keys(prf):
+    v = CAVP_SHA2[prf]
     nonces = Nonces(h(v["nonces"])[:8], h(v["nonces"])[8:])
-    seed = skeyseed(HMAC_SHA2_256, nonces, h(v["secret"]))
+    seed = skeyseed(prf, nonces, h(v["secret"]))
     assert seed == h(v["skeyseed"])
-    assert HMAC_SHA2_256.expand(seed, nonces.joined + h(v["spis"]), 132) == h(v["dkm"])
+    assert prf.expand(seed, nonces.joined + h(v["spis"]), 132) == h(v["dkm"])
 
 
 def test_prf_plus_counter_never_leaves_its_octet():
@@ -94,7 +140,7 @@ def test_prf_plus_counter_never_leaves_its_octet():
 @pytest.fixture
 def keys():
     seed = skeyseed(HMAC_SHA2_256, NONCES, SECRET)
-    return ike_keys(HMAC_SHA2_256, seed, NONCES, SPI_I + SPI_R, encryption_size=36)
+    return ike_keys(HMAC_SHA2_256, AES256_GCM, seed, NONCES, SPI_I + SPI_R)
 
 
 def test_aead_keys_are_sliced_in_order_with_the_salt_last(keys):
@@ -108,9 +154,7 @@ def test_aead_keys_are_sliced_in_order_with_the_salt_last(keys):
 
 def test_integrity_keys_come_before_encryption_keys():
     seed = skeyseed(HMAC_SHA2_256, NONCES, SECRET)
-    keys = ike_keys(
-        HMAC_SHA2_256, seed, NONCES, SPI_I + SPI_R, encryption_size=32, integrity_size=32
-    )
+    keys = ike_keys(HMAC_SHA2_256, SUITES["aes256-sha256"], seed, NONCES, SPI_I + SPI_R)
     assert keys.ai == h("85a2f5bec230d3875e18ee8885c451c4c9571830e5d838550316a677e9ed9fda")
     assert keys.er == h("62a2885d1a51194f6284c9a65a8dd3e707d1c39c2fc30212470026e0a258bf72")
     assert keys.pr == h("9729e17a5c7cee562477c7b8f671f77985c767a56d279bf6d6e835df31060cde")
@@ -124,7 +168,11 @@ def test_child_keys_initiator_to_responder_first_and_salt_last(keys):
     assert backward.key + backward.salt == h(
         "53c807646f7e6f5072ed57f3bc8248e8dae1b3a73cb8fcb3a9270d3c4a60eba98e69ef3f"
     )
-    short, _ = child_keys(HMAC_SHA2_256, keys.d, FreshInput(NONCES), AES128_GCM)
+    fresh = FreshInput(NONCES)
+    cbc, _ = child_keys(HMAC_SHA2_256, keys.d, fresh, SUITES["aes128-sha256"])
+    stream = child_keymat(HMAC_SHA2_256, keys.d, fresh, 48)
+    assert (cbc.key, cbc.salt, cbc.integrity) == (stream[:16], b"", stream[16:])
+    short, _ = child_keys(HMAC_SHA2_256, keys.d, fresh, AES128_GCM)
     assert short.key + short.salt == (forward.key + forward.salt)[:20]
 
 

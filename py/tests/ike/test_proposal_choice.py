@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from p4esp.ike.codec.proposal import Attribute, Proposal, Transform
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.errors import ProposalError, Refusal
+from p4esp.ike.keywords import describe
 from p4esp.ike.proposals import (
     Template,
-    describe,
     esp_suite,
     ike_suite,
     offers,
@@ -196,8 +196,16 @@ def test_whatever_is_selected_passes_the_initiators_check(transforms):
     [
         (Template.ike, "aes256gcm16-prfsha256", "names no KE algorithm; accepted: x25519, ecp256"),
         (Template.ike, "prfsha256-x25519", "names no ENCR algorithm"),
-        (Template.ike, "3des-prfsha256-x25519", "'3des' is no IKE algorithm; accepted: aes256gcm"),
-        (Template.esp, "aes256gcm16-x25519", "'x25519' is no ESP algorithm"),
+        (Template.ike, "rc5-prfsha256-x25519", "'rc5' is no IKE algorithm; accepted: aes256gcm"),
+        (Template.ike, "aes128gcm16-prfsha256-modp768", "'modp768' is no IKE algorithm"),
+        (Template.ike, "3des-sha256-x25519", "'3des' is weak .* unless the peer has allow_weak"),
+        (Template.ike, "aes128gcm16-prfsha1-x25519", "'prfsha1' is weak"),
+        (Template.ike, "aes128gcm16-prfsha256-modp1536", "'modp1536' is weak"),
+        (Template.ike, "aes128-prfsha256-x25519", "no INTEG algorithm; accepted: sha256, sha384"),
+        (Template.ike, "aes128-aes128gcm16-sha256-x25519", "mixes AEAD and other ciphers"),
+        (Template.esp, "aes128gcm16-sha256", "names sha256 beside an AEAD"),
+        (Template.esp, "aes128-sha1", "'sha1' is weak"),
+        (Template.esp, "aes256gcm16-prfsha256", "'prfsha256' is no ESP algorithm"),
         (Template.esp, "esn", "names no ENCR algorithm"),
         (Template.esp, "", "'' is no ESP algorithm"),
     ],

@@ -4,7 +4,7 @@ import pytest
 from ike_lab import Lab, net
 
 from p4esp.ike.events import ChildUp
-from p4esp.ipsec.algorithms import AES256_GCM, CHACHA20, UnknownSuiteError, suite_of_transform
+from p4esp.ipsec.algorithms import AES256_GCM, CHACHA20, UnknownSuiteError, suite_of_transforms
 from p4esp.ipsec.algorithms import suite_named as named
 from p4esp.ipsec.identity import Identity, IdType
 from p4esp.ipsec.policy import Action, PolicyError, PolicyRule
@@ -17,11 +17,12 @@ def test_suite_sizes_are_those_of_rfc_4106_and_rfc_7634():
 
 
 def test_suites_are_found_by_transform_with_key_length_only_where_it_belongs():
-    assert suite_of_transform(20, 256) is AES256_GCM
-    assert suite_of_transform(28, None) is CHACHA20
-    for transform, bits in ((20, None), (20, 192), (28, 256), (12, 128)):
+    assert suite_of_transforms(20, 256, None) is AES256_GCM
+    assert suite_of_transforms(28, None, None) is CHACHA20
+    assert suite_of_transforms(12, 128, 12) is named("aes128-sha256")
+    for numbers in ((20, None, None), (20, 512, None), (28, 256, None), (12, 128, None)):
         with pytest.raises(UnknownSuiteError, match="accepted: aes256gcm16"):
-            suite_of_transform(transform, bits)
+            suite_of_transforms(*numbers)
 
 
 def test_unknown_suite_names_list_the_known_ones():

@@ -33,4 +33,12 @@ class Prf:
 
 HMAC_SHA2_256 = Prf(5, "prfsha256", "sha256", 32)
 
-PRFS: dict[int, Prf] = {HMAC_SHA2_256.transform_id: HMAC_SHA2_256}
+HMAC_SHA2_384 = Prf(6, "prfsha384", "sha384", 48)
+HMAC_SHA2_512 = Prf(7, "prfsha512", "sha512", 64)
+HMAC_SHA1 = Prf(2, "prfsha1", "sha1", 20)
+
+PRFS: dict[int, Prf] = {
+    prf.transform_id: prf for prf in (HMAC_SHA2_256, HMAC_SHA2_384, HMAC_SHA2_512, HMAC_SHA1)
+}
+WEAK = frozenset({HMAC_SHA1.name})
+"""Keywords that only a peer marked `allow_weak` may use."""

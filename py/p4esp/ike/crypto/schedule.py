@@ -64,20 +64,12 @@ def rekeyed_skeyseed(old_prf: Prf, old_sk_d: bytes, fresh: FreshInput) -> bytes:
     return old_prf(old_sk_d, fresh.octets)
 
 
-def ike_keys(
-    prf: Prf,
-    seed_key: bytes,
-    nonces: Nonces,
-    spis: bytes,
-    *,
-    encryption_size: int,
-    integrity_size: int = 0,
-) -> IkeKeys:
+def ike_keys(prf: Prf, cipher: Suite, seed_key: bytes, nonces: Nonces, spis: bytes) -> IkeKeys:
     """Slice prf+(SKEYSEED, Ni | Nr | SPIi | SPIr) in the order of RFC 7296 2.14.
 
-    `spis` is SPIi | SPIr. `integrity_size` is 0 with an AEAD.
+    `spis` is SPIi | SPIr; SK_a* are empty with an AEAD.
     """
-    p, a, e = prf.size, integrity_size, encryption_size
+    p, a, e = prf.size, cipher.integrity_size, cipher.cipher_size
     sizes = (p, a, a, e, e, p, p)
     stream = prf.expand(seed_key, nonces.joined + spis, sum(sizes))
     return IkeKeys(*_slices(stream, sizes))
@@ -91,7 +83,7 @@ def child_keymat(prf: Prf, sk_d: bytes, fresh: FreshInput, size: int) -> bytes:
 def child_keys(
     prf: Prf, sk_d: bytes, fresh: FreshInput, suite: Suite
 ) -> tuple[DirectionKeys, DirectionKeys]:
-    """Keys initiator to responder, then responder to initiator; the salt ends each slice."""
+    """Keys initiator to responder, then responder to initiator; each key, salt, integrity key."""
     size = suite.keymat_size
     stream = child_keymat(prf, sk_d, fresh, 2 * size)
     forward, backward = _slices(stream, (size, size))
@@ -99,7 +91,8 @@ def child_keys(
 
 
 def _direction(keymat: bytes, suite: Suite) -> DirectionKeys:
-    return DirectionKeys(keymat[: suite.key_size], keymat[suite.key_size :])
+    sizes = (suite.key_size, suite.salt_size, suite.integrity_size)
+    return DirectionKeys(*_slices(keymat, sizes))
 
 
 def _slices(stream: bytes, sizes: tuple[int, ...]) -> list[bytes]:

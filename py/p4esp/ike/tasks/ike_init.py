@@ -11,7 +11,8 @@ from p4esp.ike.constants import (
     TransformType,
     name_of,
 )
-from p4esp.ike.crypto.keyexchange import KEY_EXCHANGES, KeyExchangeMethod
+from p4esp.ike.crypto.keyexchange import KeyExchangeMethod
+from p4esp.ike.crypto.methods import KEY_EXCHANGES
 from p4esp.ike.crypto.schedule import Nonces
 from p4esp.ike.errors import ParseError, ProposalError, Refusal
 from p4esp.ike.establish import derive_keys
@@ -112,14 +113,13 @@ class IkeInitResponder(ResponderTask):
         templates = [template for peer in sa.candidates for template in peer.proposals]
         chosen = select(offered, templates)
         self._check_method(ke.method, _method(chosen))
-        exchange = KEY_EXCHANGES[ke.method](sa.env.random)
-        secret = exchange.shared_secret(ke.data)
+        answer = KEY_EXCHANGES[ke.method].respond(sa.env.random, ke.data)
         own_nonce = sa.env.random(NONCE_SIZE)
         sa.init_request = request.raw
-        derive_keys(sa, chosen, Nonces(nonce.data, own_nonce), secret)
+        derive_keys(sa, chosen, Nonces(nonce.data, own_nonce), answer.secret)
         self._payloads = [
             SecurityAssociation((chosen,)),
-            KeyExchange(ke.method, exchange.public),
+            KeyExchange(ke.method, answer.public),
             Nonce(own_nonce),
         ]
 

@@ -1,0 +1,83 @@
+"""Keywords of proposal strings, in strongSwan's vocabulary, and the transforms they name."""
+
+from collections.abc import Iterable
+
+from p4esp.ike.codec.proposal import Transform
+from p4esp.ike.constants import ESN_EXTENDED, ESN_NONE, ProtocolId, TransformType
+from p4esp.ike.crypto import methods, prf
+from p4esp.ike.errors import ProposalError
+from p4esp.ipsec import algorithms
+
+_ENCR = {
+    algorithms.cipher_name(row, bits): Transform.of(
+        TransformType.ENCR, row.transform_id, bits if row.key_attribute else None
+    )
+    for row in algorithms.ENCRYPTIONS
+    for bits in row.key_bits
+}
+_INTEG = {
+    row.name: Transform(TransformType.INTEG, row.transform_id) for row in algorithms.INTEGRITIES
+}
+_PRF = {row.name: Transform(TransformType.PRF, row.transform_id) for row in prf.PRFS.values()}
+_KE = {
+    row.name: Transform(TransformType.KE, row.transform_id)
+    for row in methods.KEY_EXCHANGES.values()
+}
+_SN = {
+    "noesn": Transform(TransformType.SN, ESN_NONE),
+    "esn": Transform(TransformType.SN, ESN_EXTENDED),
+}
+KEYWORDS: dict[int, dict[str, Transform]] = {
+    ProtocolId.IKE: _ENCR | _INTEG | _PRF | _KE,
+    ProtocolId.ESP: _ENCR | _INTEG | _KE | _SN,
+}
+"""Keywords by protocol."""
+_WEAK = algorithms.WEAK | prf.WEAK | methods.WEAK
+_AEAD = {row.transform_id for row in algorithms.ENCRYPTIONS if row.aead}
+
+
+def read(protocol: ProtocolId, text: str, *, allow_weak: bool) -> tuple[Transform, ...]:
+    """The transforms of a string of keywords, joined by dashes."""
+    return tuple(_transform(protocol, word, allow_weak) for word in text.split("-"))
+
+
+def _transform(protocol: ProtocolId, word: str, allow_weak: bool) -> Transform:
+    if word in _WEAK and not allow_weak:
+        raise ProposalError(
+            f"{word!r} is weak (RFC 8221, RFC 8247) and refused unless the peer has allow_weak; "
+            f"accepted: {accepted(protocol)}"
+        )
+    try:
+        return KEYWORDS[protocol][word]
+    except KeyError:
+        raise ProposalError(
+            f"{word!r} is no {protocol.name} algorithm; accepted: {accepted(protocol)}"
+        ) from None
+
+
+def accepted(protocol: ProtocolId, type_: int | None = None) -> str:
+    """The keywords of a protocol, or of one transform type, that are not weak."""
+    rows = KEYWORDS[protocol].items()
+    return ", ".join(word for word, row in rows if type_ in (None, row.type) and word not in _WEAK)
+
+
+def prf_like(integrity: Transform) -> Transform:
+    """The PRF with the hash function of an integrity algorithm."""
+    return _PRF[f"prf{describe((integrity,))}"]
+
+
+def is_aead(encryption: Transform) -> bool:
+    """Whether an ENCR transform protects integrity as well."""
+    return encryption.id in _AEAD
+
+
+def describe(transforms: Iterable[Transform]) -> str:
+    """Transforms as a proposal string; those without keyword as type/ID."""
+    return "-".join(map(_describe_transform, transforms))
+
+
+def _describe_transform(transform: Transform) -> str:
+    return _WORDS.get(transform, f"{transform.type}/{transform.id}")
+
+
+_WORDS = {row: word for words in KEYWORDS.values() for word, row in words.items()}
