@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from bench import topology as top
 from bench.device import WrongWayError, check_way, gateway_device
+from bench.ike_pair import Pair
 from bench.packets import Pass, traffic
 from bench.session import Session
-from bench.suites import gateway_path, ike_handshakes
+from bench.suites import gateway_path
 from scapy.layers.inet import IP
 from scapy.layers.ipsec import ESP, SecurityAssociation
 from scapy.layers.l2 import Ether
@@ -81,4 +82,4 @@ def _counters(device: Device) -> Iterator[tuple[str, Counters]]:
 
 
 def test_a_handshake_of_the_benchmark_ends_with_a_child_sa() -> None:
-    ike_handshakes.handshake()
+    Pair().handshake()

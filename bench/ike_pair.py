@@ -1,0 +1,123 @@
+"""Two IKE endpoints in memory, and what each of them costs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from itertools import count
+from time import thread_time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from p4esp.ike.config import PeerConfig
+    from p4esp.ike.endpoint import IkeEndpoint
+    from p4esp.ike.path import Datagram
+
+SITES = (("192.0.2.1", "10.1.0.0/16", "west"), ("192.0.2.2", "10.2.0.0/16", "east"))
+PSK = b"benchmark, not a secret"
+FIRST_SPI = 0x1000
+PLENTY = 10**6
+"""A limit that is no limit."""
+
+
+@dataclass
+class CountingSpis:
+    """Gives out ESP SPIs in order."""
+
+    numbers: Iterator[int] = field(default_factory=lambda: count(FIRST_SPI))
+
+    def allocate(self) -> int:
+        """The next one."""
+        return next(self.numbers)
+
+    def release(self, spi: int) -> None:
+        """Nothing is reused."""
+
+
+@dataclass
+class Side:
+    """An endpoint and the processor time spent in it, in seconds."""
+
+    config: PeerConfig
+    endpoint: IkeEndpoint
+    spent: float = 0.0
+
+    def run(self, action: Callable[[], object]) -> None:
+        """Do something with the endpoint on its account."""
+        start = thread_time()
+        action()
+        self.spent += thread_time() - start
+
+    def take(self) -> list[Datagram]:
+        """What it has to send."""
+        datagrams: list[Datagram] = []
+        self.run(lambda: datagrams.extend(self.endpoint.datagrams_to_send(0.0)))
+        return datagrams
+
+    def child_is_up(self) -> bool:
+        """Whether its events say so; takes them all."""
+        from p4esp.ike.events import ChildUp
+
+        return any(isinstance(event, ChildUp) for event in iter(self.endpoint.next_event, None))
+
+
+class Pair:
+    """West initiates, east responds: PSK, x25519, AES-GCM-16, PRF-HMAC-SHA2-256, one child SA."""
+
+    def __init__(self) -> None:
+        self.west, self.east = (_side(here, there) for here, there in (SITES, SITES[::-1]))
+
+    def handshake(self) -> None:
+        """One more IKE SA with a child SA; RuntimeError when it fails."""
+        west, east = self.west, self.east
+        west.run(lambda: west.endpoint.initiate(west.config, 0.0, child="net"))
+        while _carry(west, east) + _carry(east, west):
+            pass
+        if not (west.child_is_up() and east.child_is_up()):
+            raise RuntimeError("the handshake failed")
+
+
+def _carry(source: Side, sink: Side) -> int:
+    """Takes all datagrams over; how many there were."""
+    from p4esp.ike.path import Path
+
+    datagrams = source.take()
+    for datagram in datagrams:
+        arrival = Path(datagram.path.remote, datagram.path.local)
+        data = datagram.data
+        sink.run(lambda d=data, a=arrival: sink.endpoint.receive_datagram(d, a, 0.0))  # type: ignore[misc]
+    return len(datagrams)
+
+
+def _side(here: tuple[str, str, str], there: tuple[str, str, str]) -> Side:
+    from p4esp.ike.config import Settings
+    from p4esp.ike.endpoint import IkeEndpoint, directory
+    from p4esp.ike.extensions.standard import STANDARD
+    from p4esp.ike.state import Environment
+
+    config = _config(here, there)
+    settings = Settings(init_rate=PLENTY, max_ike_sas=PLENTY, max_ike_sas_per_peer=PLENTY)
+    environment = Environment(os.urandom, CountingSpis(), settings, STANDARD)
+    return Side(config, IkeEndpoint(environment, directory([config]), 0.0))
+
+
+def _config(here: tuple[str, str, str], there: tuple[str, str, str]) -> PeerConfig:
+    from p4esp.ike.auth.credentials import preshared
+    from p4esp.ike.config import ChildConfig, PeerConfig
+    from p4esp.ipsec.identity import Identity
+    from p4esp.ipsec.selectors import TrafficSelector
+
+    (address, network, name), (peer, peer_network, peer_name) = here, there
+    local, remote = (TrafficSelector.of_network(text) for text in (network, peer_network))
+    return PeerConfig(
+        name=peer_name,
+        local_id=Identity.parse(f"{name}.example"),
+        remote_id=Identity.parse(f"{peer_name}.example"),
+        auth=preshared(PSK),
+        local=ip_address(address),
+        remote=ip_address(peer),
+        children=(ChildConfig("net", (local,), (remote,)),),
+        initial_contact=False,
+    )
