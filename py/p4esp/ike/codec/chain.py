@@ -1,6 +1,7 @@
 """Chains of payloads behind generic headers (RFC 7296 3.2)."""
 
 from collections.abc import Iterator, Sequence
+from struct import Struct
 
 from p4esp.ike.codec.payload import AnyPayload, Payload, RawPayload
 from p4esp.ike.codec.payloads import (
@@ -20,7 +21,9 @@ from p4esp.ike.constants import PayloadType
 from p4esp.ike.errors import ParseError, UnsupportedCriticalPayloadError
 
 MAX_PAYLOADS = 64
-GENERIC_HEADER_SIZE = 4
+_GENERIC_HEADER = Struct("!BBH")
+"""Next payload, critical bit and reserved bits, length."""
+GENERIC_HEADER_SIZE = _GENERIC_HEADER.size
 _CRITICAL = 0x80
 _NAMED = frozenset(int(kind) for kind in PayloadType)
 _ENCRYPTED = (PayloadType.SK, PayloadType.SKF)
@@ -46,7 +49,7 @@ PAYLOADS: dict[int, type[Payload]] = {
 
 def generic_header(following: int, body_size: int) -> bytes:
     """A generic payload header; the critical bit is never set by us (RFC 7296 2.5)."""
-    return bytes([following, 0]) + (GENERIC_HEADER_SIZE + body_size).to_bytes(2, "big")
+    return _GENERIC_HEADER.pack(following, 0, GENERIC_HEADER_SIZE + body_size)
 
 
 def encode_chain(payloads: Sequence[AnyPayload], after: int = 0) -> tuple[int, bytes]:
@@ -96,8 +99,7 @@ def bodies(first: int, data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def take_payload(reader: Reader) -> tuple[int, bool, bytes]:
     """One generic header and its body: next type, critical bit, octets."""
-    following, flags = reader.take(2, "generic header")
-    size = reader.number(2, "payload length")
+    following, flags, size = reader.unpack(_GENERIC_HEADER, "generic header")
     if size < GENERIC_HEADER_SIZE:
         raise ParseError(f"payload chain: payload length {size} is below {GENERIC_HEADER_SIZE}")
     return following, bool(flags & _CRITICAL), reader.take(size - GENERIC_HEADER_SIZE, "payload")

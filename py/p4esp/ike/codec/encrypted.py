@@ -3,7 +3,7 @@
 RFC 7296 3.14, RFC 5282 3, RFC 7383 2.5.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from p4esp.ike.codec.chain import GENERIC_HEADER_SIZE, generic_header, take_payload
@@ -91,7 +91,7 @@ def seal(
     plaintext = inner + _padding(len(inner), cipher.block_size)
     body_size = len(prefix) + cipher.iv_size + len(plaintext) + cipher.icv_size
     size = HEADER_SIZE + GENERIC_HEADER_SIZE + body_size
-    head = replace(header, next_payload=kind, length=size).encode()
+    head = header.encode_for(kind, size)
     associated = head + generic_header(first_inner, body_size) + prefix
     return associated + cipher.seal(associated, iv, plaintext)
 

@@ -31,16 +31,20 @@ class Header:
 
     def encode(self) -> bytes:
         """The header's 28 octets."""
+        return self.encode_for(self.next_payload, self.length)
+
+    def encode_for(self, next_payload: int, length: int) -> bytes:
+        """The octets of this header in a message whose first payload and length are these."""
         flags = _INITIATOR * self.initiator | _RESPONSE * self.response
         return _LAYOUT.pack(
             self.spi_i,
             self.spi_r,
-            self.next_payload,
+            next_payload,
             self.version,
             self.exchange,
             flags,
             self.message_id,
-            self.length,
+            length,
         )
 
     @property

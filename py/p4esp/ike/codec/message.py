@@ -1,7 +1,7 @@
 """Whole IKE messages as they travel (RFC 7296 3.1)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from p4esp.ike.codec.chain import encode_chain, parse_chain, parse_until_encrypted
@@ -79,7 +79,7 @@ def parse_message(data: bytes) -> Message:
 def encode_clear(header: Header, payloads: Sequence[AnyPayload]) -> bytes:
     """A message without protection (IKE_SA_INIT and errors outside an IKE SA)."""
     first, chain = encode_chain(payloads)
-    return replace(header, next_payload=first, length=HEADER_SIZE + len(chain)).encode() + chain
+    return header.encode_for(first, HEADER_SIZE + len(chain)) + chain
 
 
 def seal_message(

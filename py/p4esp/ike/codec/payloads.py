@@ -1,6 +1,7 @@
 """Payloads with a fixed head and opaque data: KE, Nonce, ID, AUTH, N, D, V (RFC 7296 3.4-3.12)."""
 
 from dataclasses import dataclass
+from struct import Struct
 from typing import ClassVar, Self
 
 from p4esp.ike.codec.payload import Payload
@@ -10,6 +11,8 @@ from p4esp.ike.errors import ParseError
 from p4esp.ipsec.identity import Identity
 
 NONCE_SIZES = range(16, 257)
+_NOTIFY = Struct("!BBH")
+"""Protocol, SPI size, type."""
 _DELETE_SPI_SIZES: dict[int, int] = {ProtocolId.IKE: 0, ProtocolId.AH: 4, ProtocolId.ESP: 4}
 
 
@@ -121,15 +124,13 @@ class Notify(Payload):
     def parse(cls, body: bytes) -> Self:
         """Read the fixed head, an SPI of the stated size, and the data."""
         reader = Reader(body, "N payload")
-        protocol, spi_size = reader.take(2, "protocol and SPI size")
-        kind = reader.number(2, "type")
+        protocol, spi_size, kind = reader.unpack(_NOTIFY, "notify header")
         spi = reader.take(spi_size, "SPI")
         return cls(kind, reader.rest(), protocol, spi)
 
     def encode(self) -> bytes:
         """Protocol, SPI size, type, SPI, data."""
-        head = bytes([self.protocol, len(self.spi)]) + self.type.to_bytes(2, "big")
-        return head + self.spi + self.data
+        return _NOTIFY.pack(self.protocol, len(self.spi), self.type) + self.spi + self.data
 
     @property
     def is_error(self) -> bool:

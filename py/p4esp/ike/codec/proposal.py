@@ -1,6 +1,7 @@
 """The SA payload: proposals, transforms, attributes (RFC 7296 3.3)."""
 
 from dataclasses import dataclass
+from struct import Struct
 from typing import ClassVar, Self
 
 from p4esp.ike.codec.payload import Payload
@@ -11,6 +12,12 @@ from p4esp.ike.errors import ParseError
 MAX_PROPOSALS = 32
 _MORE_PROPOSALS, _MORE_TRANSFORMS = 2, 3
 _FIXED = 0x8000
+_SUBSTRUCTURE = Struct("!BxH")
+"""Last Substruc, reserved, length of the whole substructure."""
+_TRANSFORM = Struct("!BxH")
+"""Transform Type, reserved, Transform ID."""
+_ATTRIBUTE = Struct("!HH")
+"""Type, then the value itself or its length."""
 _SPI_SIZES: dict[int, tuple[int, ...]] = {
     ProtocolId.IKE: (0, 8),
     ProtocolId.AH: (4,),
@@ -115,11 +122,9 @@ class SecurityAssociation(Payload):
 
 
 def _substructure(reader: Reader, more: int) -> tuple[int, bytes]:
-    marker = reader.number(1, "last substructure")
+    marker, size = reader.unpack(_SUBSTRUCTURE, "substructure header")
     if marker not in (0, more):
         raise ParseError(f"SA payload: last substructure is {marker}, must be 0 or {more}")
-    reader.take(1, "reserved")
-    size = reader.number(2, "substructure length")
     if size < 8:
         raise ParseError(f"SA payload: substructure length {size} is below 8")
     return marker, reader.take(size - 4, "substructure")
@@ -147,21 +152,21 @@ def _parse_transforms(reader: Reader, count: int) -> tuple[Transform, ...]:
 
 
 def _parse_transform(content: bytes) -> Transform:
-    reader = Reader(content, "transform")
-    type_ = reader.number(1, "type")
-    reader.take(1, "reserved")
-    id_ = reader.number(2, "transform ID")
-    attributes = []
+    """A substructure holds at least the transform's fixed part."""
+    type_, id_ = _TRANSFORM.unpack_from(content)
+    if len(content) == _TRANSFORM.size:
+        return Transform(type_, id_)
+    reader, attributes = Reader(content[_TRANSFORM.size :], "transform"), []
     while reader.left:
         attributes.append(_parse_attribute(reader))
     return Transform(type_, id_, tuple(attributes))
 
 
 def _parse_attribute(reader: Reader) -> Attribute:
-    word = reader.number(2, "attribute type")
-    fixed = bool(word & _FIXED)
-    size = 2 if fixed else reader.number(2, "attribute length")
-    return Attribute(word & ~_FIXED, reader.take(size, "attribute value"), fixed)
+    word, value = reader.unpack(_ATTRIBUTE, "attribute")
+    if word & _FIXED:
+        return Attribute(word & ~_FIXED, value.to_bytes(2, "big"))
+    return Attribute(word, reader.take(value, "attribute value"), fixed=False)
 
 
 def _check_numbers(proposals: list[Proposal]) -> None:

@@ -1,5 +1,8 @@
 """A cursor over received octets that never reads past their end."""
 
+from struct import Struct
+from typing import Any
+
 from p4esp.ike.errors import ParseError
 
 
@@ -29,6 +32,10 @@ class Reader:
             )
         self._at = end
         return self._data[start:end]
+
+    def unpack(self, layout: Struct, field: str) -> tuple[Any, ...]:
+        """The fields of a fixed layout; cheaper than taking them one by one."""
+        return layout.unpack(self.take(layout.size, field))
 
     def number(self, size: int, field: str) -> int:
         """The next `size` octets as an unsigned integer."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from struct import Struct
 from typing import ClassVar, Self
 
 from p4esp.ike.codec.payload import Payload
@@ -10,6 +11,9 @@ from p4esp.ike.constants import PayloadType, TsType
 from p4esp.ike.errors import ParseError
 from p4esp.ipsec.selectors import SelectorError, TrafficSelector
 
+_SELECTOR = Struct("!BBH")
+"""Type, protocol, length of the whole selector."""
+_PORTS = Struct("!HH")
 _FAMILIES: dict[int, tuple[int, type[IPv4Address] | type[IPv6Address]]] = {
     TsType.IPV4_ADDR_RANGE: (16, IPv4Address),
     TsType.IPV6_ADDR_RANGE: (40, IPv6Address),
@@ -64,8 +68,7 @@ class TsResponder(_TrafficSelectors):
 
 
 def _parse_selector(reader: Reader) -> TrafficSelector | UnknownSelector:
-    kind, protocol = reader.take(2, "type and protocol")
-    size = reader.number(2, "selector length")
+    kind, protocol, size = reader.unpack(_SELECTOR, "selector header")
     if size < 4:
         raise ParseError(f"TS payload: selector length {size} is below 4")
     body = reader.take(size - 4, "selector")
@@ -79,7 +82,7 @@ def _parse_range(kind: int, protocol: int, body: bytes) -> TrafficSelector:
     if len(body) != size - 4:
         raise ParseError(f"TS payload: type {kind} of {len(body) + 4} octets, must be {size}")
     width = (size - 8) // 2
-    ports = int.from_bytes(body[0:2], "big"), int.from_bytes(body[2:4], "big")
+    ports = _PORTS.unpack_from(body)
     first, last = family(body[4 : 4 + width]), family(body[4 + width :])
     try:
         return TrafficSelector(first, last, protocol, *ports)
@@ -91,10 +94,9 @@ def _encode_selector(entry: TrafficSelector | UnknownSelector) -> bytes:
     if isinstance(entry, UnknownSelector):
         return _selector_head(entry.type, entry.protocol, len(entry.body)) + entry.body
     kind = TsType.IPV4_ADDR_RANGE if entry.version == 4 else TsType.IPV6_ADDR_RANGE
-    ports = entry.first_port.to_bytes(2, "big") + entry.last_port.to_bytes(2, "big")
-    body = ports + entry.first.packed + entry.last.packed
+    body = _PORTS.pack(*entry.ports) + entry.first.packed + entry.last.packed
     return _selector_head(kind, entry.protocol, len(body)) + body
 
 
 def _selector_head(kind: int, protocol: int, size: int) -> bytes:
-    return bytes([kind, protocol]) + (4 + size).to_bytes(2, "big")
+    return _SELECTOR.pack(kind, protocol, 4 + size)
