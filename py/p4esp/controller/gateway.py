@@ -30,6 +30,7 @@ from p4esp.controller.link import (
     take_over,
 )
 from p4esp.controller.placement import Placements
+from p4esp.controller.protect_rules import ProtectRules
 from p4esp.controller.punts import PuntHandler
 from p4esp.controller.sa_events import SaEvents
 from p4esp.controller.sa_installer import Numbers
@@ -68,10 +69,12 @@ class Gateway:
         self._interfaces = Interfaces(config)
         self._placements = Placements(around.store, name, self._random_bits)
         self.keys = PairKeys(keys)
+        self._protect = ProtectRules(self._rules)
         self.sas = SaManager(
-            name, around.store, self.keys, self._placements, journal=around.journal
+            *(name, around.store, self.keys, self._placements),
+            rules=self._protect,
+            journal=around.journal,
         )
-        self.sas.set_rules(self._rules)
         self._link: SwitchLink | None = None
         self._told: dict[Kind, str] = {}
         self._refusals = RateLimit(REFUSALS, around.clock())
@@ -91,12 +94,18 @@ class Gateway:
             extensions=STANDARD,
             trace=self._trace_hook(),
             export_keys=around.export_keys,
+            objection=self._protect.objection,
         )
         endpoint = IkeEndpoint(environment, directory(peers), around.clock())
         events = IkeEvents(self.name, self.sas, around.journal, lambda: self._link)
         self.ike = Driver(endpoint, events.handle, self._send_datagram, around.clock)
         self.connections = Connections(
-            self.name, peers, self.sas, self.ike, journal=around.journal, retry=around.retry
+            *(self.name, peers, self.sas, self.ike),
+            journal=around.journal,
+            retry=around.retry,
+            retry_most=around.retry_most,
+            clock=around.clock,
+            fraction=environment.fraction,
         )
         events.attach(self.ike, self.connections)
 

@@ -79,7 +79,7 @@ class PuntHandler:
     def _acquire(self, policy: int) -> None:
         child = self._sas.child_of_policy(policy)
         if child is not None:
-            self._connections.bring_up(*child.split("/", 1))
+            self._connections.bring_up(*child)
 
     async def _answer(self, packet: PacketIn, frame: Ethernet) -> None:
         """ICMP, only to who asked in clear on one of our links.

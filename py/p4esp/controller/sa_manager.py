@@ -1,7 +1,7 @@
 """The child SAs of one gateway: from IKE's events to installed, replaced and removed SAs."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from p4esp.controller.engine_keys import ENGINE_ERRORS, PairKeys
@@ -9,12 +9,11 @@ from p4esp.controller.errors import ControllerError, SwitchUnreachableError
 from p4esp.controller.placement import Placements
 from p4esp.controller.policy import PolicyIds
 from p4esp.controller.pools import PoolExhaustedError
+from p4esp.controller.protect_rules import ProtectRules
 from p4esp.controller.sa_installer import LiveSa, SaInstaller
 from p4esp.ike.events import DownReason
 from p4esp.ike.path import Path, UdpAddress
-from p4esp.ipsec.policy import PolicyRule
 from p4esp.ipsec.sa import ChildSaParams
-from p4esp.ipsec.selectors import is_subset
 from p4esp.service.journal import Entry, Journal, Kind
 from p4esp.store import SaRecord, SaState, Store, StoreError
 
@@ -31,6 +30,7 @@ class SaManager:
         keys: PairKeys,
         placements: Placements,
         *,
+        rules: ProtectRules,
         journal: Journal,
     ) -> None:
         self._gateway = gateway
@@ -38,7 +38,7 @@ class SaManager:
         self._keys = keys
         self._placements = placements
         self._journal = journal
-        self._rules: dict[str, PolicyRule] = {}
+        self._rules = rules
         self._ids = PolicyIds(store, gateway)
         self._installer: SaInstaller | None = None
         self._leaving: set[asyncio.Task[None]] = set()
@@ -51,10 +51,6 @@ class SaManager:
     def policy_ids(self) -> PolicyIds:
         """The numbers of the protect rules."""
         return self._ids
-
-    def set_rules(self, rules: Sequence[PolicyRule]) -> None:
-        """The rules now in force, which say what each child is for."""
-        self._rules = {rule.child: rule for rule in rules if rule.child is not None}
 
     def connect(self, installer: SaInstaller, live: Iterable[LiveSa]) -> None:
         """The switch is there, with these SAs in it. Those that ended meanwhile go."""
@@ -70,10 +66,10 @@ class SaManager:
         for task in self._leaving:
             task.cancel()
 
-    def child_of_policy(self, policy: int) -> str | None:
-        """`peer/child` of the rule with a number."""
-        name = self._ids.rule(policy)
-        return next((child for child, rule in self._rules.items() if rule.name == name), None)
+    def child_of_policy(self, policy: int) -> tuple[str, str] | None:
+        """Peer and child of the rule with a number."""
+        rule = self._ids.rule(policy)
+        return None if rule is None else self._rules.child_of(rule)
 
     def serves(self, peer: str, name: str) -> bool:
         """Whether a child of this configuration is up, under an IKE SA that still is."""
@@ -100,20 +96,13 @@ class SaManager:
         return True
 
     async def _install(self, child: ChildSaParams, *, send: bool) -> LiveSa:
-        installer, rule = self._connected(), self._rule_for(child)
+        installer, rule = self._connected(), self._rules.of(child.peer, child.name)
         return await installer.install(self._gateway, child, self._ids.of(rule.name), send=send)
 
     def _connected(self) -> SaInstaller:
         if self._installer is None:
             raise SwitchUnreachableError(f"{self._gateway}: the switch is not connected")
         return self._installer
-
-    def _rule_for(self, child: ChildSaParams) -> PolicyRule:
-        rule = self._rules.get(f"{child.peer}/{child.name}")
-        if rule is None:
-            raise ControllerError(f"no policy protects with child {child.peer}/{child.name}")
-        _require_whole_rule(rule, child)
-        return rule
 
     def down(self, child: ChildSaParams, reason: DownReason) -> None:
         """A pair is no longer ours: remove it, in the background, after the grace period."""
@@ -204,16 +193,3 @@ def _is_on(child: ChildSaParams, path: Path) -> bool:
         return False
     local = UdpAddress(child.local, udp.local_port)
     return path == Path(local, UdpAddress(child.remote, udp.remote_port))
-
-
-def _require_whole_rule(rule: PolicyRule, child: ChildSaParams) -> None:
-    """The pipeline selects outbound SAs by policy and destination: a narrower SA would be sent
-    what its peer must drop (RFC 4301 4.4.1.2).
-    """
-    ports = {(remote.protocol, remote.ports) for remote in rule.remote}
-    narrowed = any((remote.protocol, remote.ports) not in ports for remote in child.remote_ts)
-    if narrowed or not is_subset(rule.local, child.local_ts):
-        local = ", ".join(map(str, child.local_ts))
-        raise ControllerError(
-            f"the peer narrowed rule {rule.name} to {local}; accepted: all of its local selectors"
-        )

@@ -1,12 +1,16 @@
 """Traffic selectors as the pipeline matches them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network
 from itertools import product
+from typing import Final
 
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.tables import PacketMatch
 from p4esp.ipsec.selectors import OPAQUE_PORTS, TrafficSelector
+
+MAX_MATCHES: Final = 256
+"""Entries of `in_policy` that one SA may need: the table is there for all of them."""
 
 
 class UnsupportedSelectorError(ControllerError):
@@ -28,6 +32,25 @@ def packet_matches(
     pairs = product(sources, destinations)
     matches = [match for src, dst in pairs for match in _pair_matches(src, dst)]
     return list(dict.fromkeys(matches))
+
+
+def check_matchable(
+    sources: Sequence[TrafficSelector], destinations: Sequence[TrafficSelector]
+) -> None:
+    """UnsupportedSelectorError for pairs that the pipeline cannot match, or can only with too many
+    entries. Nothing large is computed: a peer may have thought of these selectors.
+    """
+    needed = _prefix_count(sources) * _prefix_count(destinations)
+    if needed > MAX_MATCHES:
+        raise UnsupportedSelectorError(
+            f"the selectors need up to {needed} table entries; accepted: {MAX_MATCHES}"
+        )
+    if not packet_matches(sources, destinations):
+        raise UnsupportedSelectorError("the protocols of the two sides have nothing in common")
+
+
+def _prefix_count(selectors: Iterable[TrafficSelector]) -> int:
+    return sum(len(ipv4_prefixes(selector)) for selector in selectors)
 
 
 def _pair_matches(src: TrafficSelector, dst: TrafficSelector) -> list[PacketMatch]:

@@ -8,6 +8,7 @@ from p4esp.controller.program import Program
 from p4esp.ike.config import Settings
 from p4esp.ike.state import KeyExport
 from p4esp.ike.trace import TraceRecord
+from p4esp.service.backoff import RETRY, RETRY_MOST
 from p4esp.service.journal import Journal
 from p4esp.store import Store
 
@@ -30,7 +31,9 @@ class Surroundings:
     """Called with the gateway's name and each IKE message."""
     export_keys: KeyExport | None = None
     reconnect: float = RECONNECT
-    retry: float = 5.0
+    retry: float = RETRY
+    retry_most: float = RETRY_MOST
+    """The least and the most time between two attempts at a child."""
     health_interval: float = 1.0
     traffic_interval: float = 10.0
     """How often IKE is told of inbound traffic, which spares peers liveness checks."""

@@ -105,6 +105,7 @@ class Lab:
             export_keys=self._export_keys,
             reconnect=0.02,
             retry=0.3,
+            retry_most=1.0,
             health_interval=0.05,
         )
         services = {site.plan.name: site.engine for site in self.sites}

@@ -1,17 +1,22 @@
-"""Keeps the children up that the operator wants up, and makes those that traffic asks for."""
+"""Keeps the children up that the operator wants up, and makes those that traffic asks for.
+
+A child that was lost is made again after a moment. One that cannot be made (the peer refuses it or
+us, does not answer, or takes it down at once) is tried less and less often, whoever asks for it:
+traffic that waits for it must not turn into a storm of attempts.
+"""
 
 import asyncio
+import random
+import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, Protocol
+from typing import Protocol
 
 from p4esp.ike.config import PeerConfig
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import IkeSaInfo
+from p4esp.service.backoff import RETRY, RETRY_MOST, Backoff
 from p4esp.service.driver import Driver
 from p4esp.service.journal import Entry, Journal, Kind
-
-RETRY: Final = 5.0
-"""Seconds before a child that was lost or not made is tried again."""
 
 Wanted = tuple[str, str]
 """A peer's name and a child's."""
@@ -25,7 +30,11 @@ class ChildRecord(Protocol):
 
 
 class Connections:
-    """The children of one endpoint, as the operator wants them."""
+    """The children of one endpoint, as the operator wants them.
+
+    `retry` and `retry_most` are the least and the most seconds between two attempts; `fraction`
+    spreads them, 0 <= fraction() < 1.
+    """
 
     def __init__(
         self,
@@ -36,7 +45,10 @@ class Connections:
         *,
         journal: Journal,
         retry: float = RETRY,
+        retry_most: float = RETRY_MOST,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        fraction: Callable[[], float] = random.random,
     ) -> None:
         self._gateway = gateway
         self._peers = {peer.name: peer for peer in peers}
@@ -45,9 +57,14 @@ class Connections:
         self._journal = journal
         self._retry = retry
         self._sleep = sleep
+        self._clock = clock
+        self._backoff = Backoff(retry, retry_most, fraction)
         self._kept_up: frozenset[Wanted] = frozenset()
         self._under_way: set[Wanted] = set()
-        self._retrying: set[asyncio.Task[None]] = set()
+        self._up_since: dict[Wanted, float] = {}
+        self._pausing: dict[Wanted, asyncio.Task[None]] = {}
+        self._refused: set[Wanted] = set()
+        """Those of the pausing that nobody may try before the pause is over."""
         self.established: dict[bytes, IkeSaInfo] = {}
         """IKE SAs that are up, by our SPI."""
 
@@ -56,22 +73,28 @@ class Connections:
         self._kept_up = frozenset(children)
 
     def start(self) -> None:
-        """Bring up what is to be up and is not."""
+        """Bring up what is to be up and is not. What failed before counts no longer."""
+        self.stop()
+        self._refused.clear()
+        self._backoff.forget()
         for peer, child in self._kept_up:
             self.bring_up(peer, child)
 
     def stop(self) -> None:
         """No more attempts."""
-        for task in self._retrying:
+        for task in self._pausing.values():
             task.cancel()
+        self._pausing.clear()
 
     def bring_up(self, peer: str, child: str) -> None:
-        """Make a child, unless it is up or being made; with a new IKE SA if there is none.
+        """Make a child, unless it is up, being made, or was refused a moment ago; with a new IKE
+        SA if there is none.
 
         One that outlived its IKE SA is replaced.
         """
         wanted = (peer, child)
-        if wanted in self._under_way or self._sas.serves(*wanted):
+        hopeless = wanted in self._refused
+        if hopeless or wanted in self._under_way or self._sas.serves(*wanted):
             return
         self._under_way.add(wanted)
         try:
@@ -93,24 +116,52 @@ class Connections:
     def child_up(self, wanted: Wanted) -> None:
         """A child was made, by whomever."""
         self._under_way.discard(wanted)
+        self._end_pause(wanted)
+        self._up_since[wanted] = self._clock()
 
     def attempt_failed(self, wanted: Wanted) -> None:
-        """A child was not made: it is tried again where it is to be up."""
-        self._under_way.discard(wanted)
-        self.child_lost(wanted)
+        """A child was not made: it is tried again where it is to be up, but not at once.
 
-    def child_lost(self, wanted: Wanted) -> None:
-        """A child is gone: there will be another where it is to be up, unless one is being made."""
-        if wanted in self._kept_up:
-            task = asyncio.create_task(self._again(wanted))
-            self._retrying.add(task)
-            task.add_done_callback(self._retrying.discard)
+        A name is empty where the peer asked for something that is none of our children.
+        """
+        self._under_way.discard(wanted)
+        if wanted[1]:
+            self._pause(wanted, self._backoff.failed(wanted))
+            self._refused.add(wanted)
+
+    def child_lost(self, wanted: Wanted, *, by_peer: bool = False) -> None:
+        """A child is gone: there will be another where it is to be up, unless one is being made.
+
+        One that the peer (`by_peer`) takes down as soon as it is up, was refused.
+        """
+        since = self._up_since.pop(wanted, None)
+        if since is not None and by_peer and self._clock() - since < self._retry:
+            self.attempt_failed(wanted)
+            return
+        if since is not None:
+            self._backoff.succeeded(wanted)
+        if wanted in self._kept_up and wanted not in self._pausing:
+            self._pause(wanted, self._retry)
 
     def peer_failed(self, peer: str) -> None:
         """No IKE SA came of an attempt."""
         for wanted in [item for item in self._under_way if item[0] == peer]:
             self.attempt_failed(wanted)
 
-    async def _again(self, wanted: Wanted) -> None:
-        await self._sleep(self._retry)
-        self.bring_up(*wanted)
+    def _pause(self, wanted: Wanted, seconds: float) -> None:
+        """Wait, and then try again what is to be up."""
+        self._end_pause(wanted)
+        self._pausing[wanted] = asyncio.create_task(self._again(wanted, seconds))
+
+    def _end_pause(self, wanted: Wanted) -> None:
+        self._refused.discard(wanted)
+        task = self._pausing.pop(wanted, None)
+        if task is not None:
+            task.cancel()
+
+    async def _again(self, wanted: Wanted, seconds: float) -> None:
+        await self._sleep(seconds)
+        del self._pausing[wanted]
+        self._refused.discard(wanted)
+        if wanted in self._kept_up:
+            self.bring_up(*wanted)

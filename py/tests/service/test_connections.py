@@ -28,9 +28,17 @@ class Bench:
     def __init__(self) -> None:
         self.attempts = 0
         self.up = False
+        self.now = 0.0
+        self.pauses: list[float] = []
+        self.hold = asyncio.Event()
+        self.hold.set()
         nothing: Any = self
         self.connections = Connections(
-            "left", [PEER], nothing, nothing, journal=Journal(), sleep=self.sleep
+            *("left", [PEER], nothing, nothing),
+            journal=Journal(),
+            sleep=self.sleep,
+            clock=lambda: self.now,
+            fraction=lambda: 0.0,
         )
         self.connections.keep_up([NET])
 
@@ -41,7 +49,8 @@ class Bench:
         self.attempts += 1
 
     async def sleep(self, seconds: float) -> None:
-        return
+        self.pauses.append(seconds)
+        await self.hold.wait()
 
 
 @pytest.fixture
@@ -85,3 +94,73 @@ async def test_a_child_that_is_lost_is_made_again_once_it_was_up(bench: Bench) -
     bench.connections.child_lost(NET)
     await passed()
     assert bench.attempts == 2
+
+
+async def test_each_failure_doubles_the_pause_up_to_a_cap(bench: Bench) -> None:
+    bench.connections.start()
+    for _ in range(9):
+        bench.connections.attempt_failed(NET)
+        await passed()
+    assert bench.pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+    assert bench.attempts == 10
+
+
+async def test_a_child_that_lasts_makes_the_next_failure_a_first_one(bench: Bench) -> None:
+    for _ in range(3):
+        bench.connections.attempt_failed(NET)
+    bench.connections.child_up(NET)
+    bench.now += 60
+    bench.connections.child_lost(NET, by_peer=True)
+    await passed()
+    bench.connections.attempt_failed(NET)
+    await passed()
+    assert bench.pauses[-2:] == [5, 5]
+
+
+async def test_a_child_that_the_peer_takes_down_at_once_was_refused(bench: Bench) -> None:
+    for _ in range(3):
+        bench.connections.child_up(NET)
+        bench.connections.child_lost(NET, by_peer=True)
+        await passed()
+    assert bench.pauses == [5, 10, 20]
+
+
+async def test_traffic_does_not_cut_a_refusals_pause_short(bench: Bench) -> None:
+    bench.hold.clear()
+    bench.connections.attempt_failed(NET)
+    for _ in range(100):
+        bench.connections.bring_up(*NET)
+    assert bench.attempts == 0
+    bench.hold.set()
+    await passed()
+    assert bench.attempts == 1
+
+
+async def test_a_child_that_nobody_keeps_up_is_tried_again_by_traffic_after_its_pause(
+    bench: Bench,
+) -> None:
+    bench.connections.keep_up([])
+    bench.connections.attempt_failed(NET)
+    await passed()
+    assert bench.attempts == 0
+    bench.connections.bring_up(*NET)
+    assert bench.attempts == 1
+
+
+async def test_a_switch_that_is_back_lets_everything_be_tried_at_once(bench: Bench) -> None:
+    bench.hold.clear()
+    for _ in range(5):
+        bench.connections.attempt_failed(NET)
+    bench.connections.start()
+    assert bench.attempts == 1
+
+
+async def test_the_end_of_a_child_that_was_never_installed_does_not_count_twice(
+    bench: Bench,
+) -> None:
+    """Installation fails: the attempt failed, and IKE's child SA is deleted after that."""
+    for _ in range(2):
+        bench.connections.attempt_failed(NET)
+        bench.connections.child_lost(NET)
+        await passed()
+    assert bench.pauses == [5, 10]

@@ -1,0 +1,65 @@
+"""The protect rules of one gateway: what each child carries, and what of it the pipeline can."""
+
+from collections.abc import Iterable, Sequence
+
+from p4esp.controller.errors import ControllerError
+from p4esp.controller.selectors import check_matchable
+from p4esp.ipsec.policy import PolicyRule
+from p4esp.ipsec.selectors import TrafficSelector, is_subset
+
+
+class ProtectRules:
+    """Rules by the child that carries their traffic, and by name."""
+
+    def __init__(self, rules: Iterable[PolicyRule]) -> None:
+        self._by_child = {rule.child: rule for rule in rules if rule.child is not None}
+        self._child_of = {rule.name: child for child, rule in self._by_child.items()}
+
+    def of(self, peer: str, child: str) -> PolicyRule:
+        """The rule whose traffic a child carries; ControllerError when there is none."""
+        rule = self._by_child.get(f"{peer}/{child}")
+        if rule is None:
+            raise ControllerError(f"no policy protects with child {peer}/{child}")
+        return rule
+
+    def child_of(self, rule: str) -> tuple[str, str] | None:
+        """Peer and child that carry a rule's traffic."""
+        child = self._child_of.get(rule)
+        if child is None:
+            return None
+        peer, name = child.split("/", 1)
+        return peer, name
+
+    def objection(
+        self,
+        peer: str,
+        child: str,
+        local: Sequence[TrafficSelector],
+        remote: Sequence[TrafficSelector],
+    ) -> str | None:
+        """Why the pipeline cannot carry such a child SA (see `Environment.objection`)."""
+        try:
+            _require_whole_rule(self.of(peer, child), local, remote)
+            check_matchable(remote, local)
+        except ControllerError as error:
+            return str(error)
+        return None
+
+
+def _require_whole_rule(
+    rule: PolicyRule, local: Sequence[TrafficSelector], remote: Sequence[TrafficSelector]
+) -> None:
+    """The pipeline selects outbound SAs by policy and destination: a narrower SA would be sent
+    what its peer must drop (RFC 4301 4.4.1.2).
+    """
+    ports = {(selector.protocol, selector.ports) for selector in rule.remote}
+    narrowed = any((selector.protocol, selector.ports) not in ports for selector in remote)
+    if narrowed or not is_subset(rule.local, local):
+        raise ControllerError(
+            f"rule {rule.name} narrowed to {_list(local)} - {_list(remote)} cannot be carried; "
+            f"accepted: all of {_list(rule.local)}, and the ports of {_list(rule.remote)}"
+        )
+
+
+def _list(selectors: Iterable[TrafficSelector]) -> str:
+    return ", ".join(map(str, selectors))
