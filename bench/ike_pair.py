@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from ipaddress import ip_address
 from itertools import count
 from time import thread_time
@@ -99,7 +101,9 @@ def _side(here: tuple[str, str, str], there: tuple[str, str, str]) -> Side:
 
     config = _config(here, there)
     settings = Settings(init_rate=PLENTY, max_ike_sas=PLENTY, max_ike_sas_per_peer=PLENTY)
-    environment = Environment(os.urandom, CountingSpis(), settings, STANDARD)
+    environment = Environment(
+        os.urandom, CountingSpis(), settings, STANDARD, wall_clock=partial(datetime.now, UTC)
+    )
     return Side(config, IkeEndpoint(environment, directory([config]), 0.0))
 
 

@@ -5,11 +5,13 @@ import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from ipaddress import ip_address
 
 from p4esp.ike.auth.credentials import preshared
 from p4esp.ike.config import ChildConfig, PeerConfig, Retransmission, Settings
 from p4esp.ike.endpoint import IkeEndpoint, directory
+from p4esp.ike.events import ChildUp, IkeDown, IkeEstablished
 from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.standard import STANDARD
 from p4esp.ike.path import Datagram, Path, UdpAddress
@@ -21,6 +23,8 @@ from p4esp.ipsec.selectors import TrafficSelector
 WEST, EAST = ip_address("192.0.2.1"), ip_address("192.0.2.2")
 WEST_NET, EAST_NET = "10.1.0.0/16", "10.2.0.0/16"
 LATENCY = 0.01
+TODAY = datetime(2026, 3, 1, 12, tzinfo=UTC)
+"""What the wall clock of every node says."""
 STEADY = Retransmission(jitter=0.0)
 
 
@@ -119,6 +123,7 @@ def make_node(
         return node.objects(*question)
 
     env = Environment(
+        wall_clock=lambda: TODAY,
         random=source.randbytes,
         spis=spis,
         settings=settings or Settings(retransmission=STEADY),
@@ -232,3 +237,14 @@ def toward(host: object, datagram: Datagram) -> bool:
 
 def path_between(local: object, remote: object, port: int = 500) -> Path:
     return Path(UdpAddress(local, port), UdpAddress(remote, port))  # type: ignore[arg-type]
+
+
+def assert_nothing_left(lab: Lab) -> None:
+    """No SA came of it, and nothing of the attempt remains at either end."""
+    lab.run(60)
+    for node in (lab.west, lab.east):
+        assert node.of(IkeEstablished) == node.of(ChildUp) == node.of(IkeDown) == []
+        assert node.endpoint.ike_sas == []
+        assert node.endpoint.half_open == 0
+        assert node.spis.used == set()
+        assert node.endpoint.get_timer() is None

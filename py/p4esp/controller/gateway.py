@@ -95,6 +95,7 @@ class Gateway:
             trace=self._trace_hook(),
             export_keys=around.export_keys,
             objection=self._protect.objection,
+            wall_clock=around.wall_clock,
         )
         endpoint = IkeEndpoint(environment, directory(peers), around.clock())
         events = IkeEvents(self.name, self.sas, around.journal, lambda: self._link)

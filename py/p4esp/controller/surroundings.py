@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from p4esp.controller.program import Program
 from p4esp.ike.config import Settings
-from p4esp.ike.state import KeyExport
+from p4esp.ike.state import KeyExport, WallClock
 from p4esp.ike.trace import TraceRecord
 from p4esp.service.backoff import RETRY, RETRY_MOST
 from p4esp.service.journal import Journal
@@ -25,6 +27,7 @@ class Surroundings:
     journal: Journal
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
+    wall_clock: WallClock = field(default=partial(datetime.now, UTC))
     election_id: int = 10
     ike_settings: Settings = field(default_factory=Settings)
     trace: Callable[[str, TraceRecord], None] | None = None

@@ -1,7 +1,9 @@
 """The IKE daemon: an endpoint on UDP sockets, a data plane that carries nothing, commands."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from p4esp.daemon.commands import DaemonCommands
@@ -13,7 +15,7 @@ from p4esp.ike.config import PeerConfig
 from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.extensions.standard import STANDARD
 from p4esp.ike.path import Datagram
-from p4esp.ike.state import Environment, KeyExport
+from p4esp.ike.state import Environment, KeyExport, WallClock
 from p4esp.ike.trace import TraceHook
 from p4esp.service.connections import Connections
 from p4esp.service.control import control_socket
@@ -29,6 +31,7 @@ class Surroundings:
     journal: Journal
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
+    wall_clock: WallClock = field(default=partial(datetime.now, UTC))
     trace: TraceHook | None = None
     export_keys: KeyExport | None = None
 
@@ -62,6 +65,7 @@ class IkeDaemon:
             extensions=STANDARD,
             trace=self._around.trace,
             export_keys=self._around.export_keys,
+            wall_clock=self._around.wall_clock,
         )
         return IkeEndpoint(environment, directory(self.peers.values()), self._around.clock())
 

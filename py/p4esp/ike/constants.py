@@ -82,6 +82,25 @@ class AuthMethod(IntEnum):
     SIGNATURE = 14
 
 
+class CertEncoding(IntEnum):
+    """Certificate encodings (RFC 7296 3.6)."""
+
+    X509_SIGNATURE = 4
+    CRL = 7
+    HASH_AND_URL = 12
+    HASH_AND_URL_BUNDLE = 13
+
+
+class HashAlgorithm(IntEnum):
+    """Hash algorithms of digital signatures (RFC 7427 7, RFC 8420 5)."""
+
+    SHA1 = 1
+    SHA2_256 = 2
+    SHA2_384 = 3
+    SHA2_512 = 4
+    IDENTITY = 5
+
+
 class TsType(IntEnum):
     """Traffic selector types (RFC 7296 3.13.1)."""
 
@@ -129,6 +148,7 @@ class NotifyType(IntEnum):
     REDIRECT = 16407
     REDIRECTED_FROM = 16408
     IKEV2_FRAGMENTATION_SUPPORTED = 16430
+    SIGNATURE_HASH_ALGORITHMS = 16431
 
 
 FIRST_STATUS_NOTIFY = 16384

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,6 +52,10 @@ KeyExport = Callable[[bytes, bytes, IkeSuite, IkeKeys], None]
 """Called with SPIi, SPIr, algorithms and keys of each new IKE SA; only for explicit key export."""
 
 
+WallClock = Callable[[], datetime]
+"""The time of day, aware of its zone: only for the validity of certificates."""
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """What an IKE SA needs from outside, shared by all SAs of an endpoint."""
@@ -63,6 +68,7 @@ class Environment:
     export_keys: KeyExport | None = None
     objection: Objection = no_objection
     """Asked before a child SA is agreed to (RFC 7296 2.9: TS_UNACCEPTABLE)."""
+    wall_clock: WallClock = field(kw_only=True)
 
     def fraction(self) -> float:
         """A random number, 0 <= fraction < 1."""
@@ -129,6 +135,10 @@ class IkeSaState:
         self.nat: NatStatus | None = None
         self.fragmentation = False
         """Whether protected messages may travel in fragments (RFC 7383); rekeying inherits it."""
+        self.own_hashes: frozenset[int] = frozenset()
+        """Hash algorithms for signatures that we announced (RFC 7427 4); empty: none."""
+        self.peer_hashes: frozenset[int] = frozenset()
+        """Those that the peer announced."""
         self.first_contact = False
         """Initiator: we have no other IKE SA with the peer. Responder: the peer says so."""
         self.children = ChildTable()

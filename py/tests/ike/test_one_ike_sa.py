@@ -3,7 +3,7 @@
 import os
 from itertools import count
 
-from ike_lab import EAST, WEST, Spis, east_config, path_between, west_config
+from ike_lab import EAST, TODAY, WEST, Spis, east_config, path_between, west_config
 
 from p4esp.ike.config import Settings
 from p4esp.ike.events import ChildUp, DownReason, IkeDown, IkeEstablished
@@ -14,7 +14,9 @@ from p4esp.ike.window import MAX_MESSAGE_ID
 
 
 def environment(extensions=STANDARD):
-    return Environment(os.urandom, Spis(0xC0000000), Settings(), extensions)
+    return Environment(
+        os.urandom, Spis(0xC0000000), Settings(), extensions, wall_clock=lambda: TODAY
+    )
 
 
 def pair(extensions=STANDARD):

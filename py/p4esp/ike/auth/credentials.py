@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from p4esp.ike.auth.certificates import CertifiedKey, TrustedCertificates
 from p4esp.ike.constants import AuthMethod
 
 
@@ -32,10 +33,10 @@ class Anonymous:
         return "13 (NULL)"
 
 
-Credential = PresharedKey | Anonymous
+Credential = PresharedKey | CertifiedKey | Anonymous
 """What we prove our identity with."""
 
-Requirement = PresharedKey | Anonymous
+Requirement = PresharedKey | TrustedCertificates | Anonymous
 """What a peer must prove its identity with."""
 
 

@@ -1,25 +1,55 @@
 """Making our AUTH payload and checking the peer's, by whatever method (RFC 7296 2.15)."""
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from p4esp.ike.auth.certificates import CertifiedKey, TrustedCertificates
+from p4esp.ike.auth.certified import check_certified
 from p4esp.ike.auth.credentials import Anonymous, PresharedKey, Requirement
+from p4esp.ike.auth.schemes import SignatureError
+from p4esp.ike.auth.signatures import sign, sign_the_old_way
 from p4esp.ike.auth.transcript import IdPayload, own_octets, peer_octets
+from p4esp.ike.codec.certificates import Certificate
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Authentication
 from p4esp.ike.config import PeerConfig
-from p4esp.ike.constants import AuthMethod
+from p4esp.ike.constants import AuthMethod, CertEncoding
 from p4esp.ike.crypto.auth import same_secret, shared_key_auth
 from p4esp.ike.errors import AuthenticationError
 from p4esp.ike.state import IkeSaState
 
 
 def own_proof(sa: IkeSaState, identity: IdPayload) -> list[AnyPayload]:
-    """What proves that we are `identity`: AUTH."""
+    """What proves that we are `identity`: CERT payloads where we have any, and AUTH.
+
+    `AuthenticationError` when we have no signature algorithm that the peer takes.
+    """
     octets = own_octets(sa, identity)
     match sa.config.auth.own:
         case PresharedKey(secret):
             return [_shared_key(sa, AuthMethod.SHARED_KEY, secret, octets)]
+        case CertifiedKey() as certified:
+            return [*_sent(certified), _signature(sa, certified, octets)]
         case Anonymous():
             return [_shared_key(sa, AuthMethod.NULL, _own_key(sa), octets)]
+
+
+def _sent(certified: CertifiedKey) -> list[AnyPayload]:
+    return [
+        Certificate(CertEncoding.X509_SIGNATURE, certificate.public_bytes(Encoding.DER))
+        for certificate in certified.certificates
+    ]
+
+
+def _signature(sa: IkeSaState, certified: CertifiedKey, octets: bytes) -> Authentication:
+    """Method 14 when both sides announced hash algorithms (RFC 7427 3)."""
+    schemes = certified.usable_schemes
+    try:
+        if sa.own_hashes and sa.peer_hashes:
+            return sign(certified.key, octets, schemes, sa.peer_hashes)
+        return sign_the_old_way(certified.key, octets, schemes)
+    except SignatureError as error:
+        raise AuthenticationError(str(error)) from None
 
 
 def _shared_key(sa: IkeSaState, method: AuthMethod, secret: bytes, octets: bytes) -> Authentication:
@@ -52,6 +82,8 @@ def check_proof(
     match requirement:
         case PresharedKey(secret):
             _check_shared_key(sa, auth, secret, octets, f"{identity.identity}: the keys differ")
+        case TrustedCertificates() as trust:
+            check_certified(sa, trust, identity, payloads, octets)
         case Anonymous():
             _check_shared_key(sa, auth, _peer_key(sa), octets, "an anonymous peer")
         case None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from struct import Struct
 
+from p4esp.ike.codec.certificates import Certificate, CertificateRequest
 from p4esp.ike.codec.payload import AnyPayload, Payload, RawPayload
 from p4esp.ike.codec.payloads import (
     Authentication,
@@ -35,6 +36,8 @@ PAYLOADS: dict[int, type[Payload]] = {
         KeyExchange,
         IdInitiator,
         IdResponder,
+        Certificate,
+        CertificateRequest,
         Authentication,
         Nonce,
         Notify,

@@ -1,8 +1,16 @@
 """The extensions every endpoint should run with."""
 
 from p4esp.ike.extensions.base import Extension
+from p4esp.ike.extensions.certificate_requests import CertificateRequests
 from p4esp.ike.extensions.fragmentation import Fragmentation
 from p4esp.ike.extensions.initial_contact import InitialContact
 from p4esp.ike.extensions.nat_detection import NatDetection
+from p4esp.ike.extensions.signature_hashes import SignatureHashes
 
-STANDARD: tuple[Extension, ...] = (NatDetection(), Fragmentation(), InitialContact())
+STANDARD: tuple[Extension, ...] = (
+    NatDetection(),
+    SignatureHashes(),
+    Fragmentation(),
+    CertificateRequests(),
+    InitialContact(),
+)

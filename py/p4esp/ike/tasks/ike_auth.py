@@ -35,24 +35,34 @@ class IkeAuth(InitiatorTask):
 
     def __init__(self, child: ChildConfig | None) -> None:
         self._child = child
+        self._proof: list[AnyPayload] = []
         self._offer: ChildOffer | None = None
 
     def prepare(self, sa: IkeSaState) -> bool:
-        """Make the child SA's offer; without one the IKE SA comes up alone."""
+        """Make our proof, or give up; and the child SA's offer, without which the IKE SA comes up
+        alone.
+        """
+        try:
+            self._proof = own_proof(sa, IdInitiator(sa.config.local_id))
+        except AuthenticationError as error:
+            _reject_peer(sa, error, told=True)
+            return False
         if self._child is not None:
-            try:
-                self._offer = make_offer(sa, self._child)
-            except Refusal as refusal:
-                sa.events.append(ChildFailed(sa.info(), self._child.name, str(refusal)))
+            self._make_offer(sa, self._child)
         return True
 
+    def _make_offer(self, sa: IkeSaState, child: ChildConfig) -> None:
+        try:
+            self._offer = make_offer(sa, child)
+        except Refusal as refusal:
+            sa.events.append(ChildFailed(sa.info(), child.name, str(refusal)))
+
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """IDi, IDr, AUTH, and SA, TSi, TSr of the child SA."""
-        identity = IdInitiator(sa.config.local_id)
+        """IDi, CERT, AUTH, IDr, and SA, TSi, TSr of the child SA."""
         payloads: list[AnyPayload] = [
-            identity,
+            IdInitiator(sa.config.local_id),
+            *self._proof,
             IdResponder(sa.config.remote_id),
-            *own_proof(sa, identity),
         ]
         if self._offer is None:
             return payloads
@@ -123,6 +133,7 @@ class IkeAuthResponder(ResponderTask):
     """The peer's half: find out who it is, check its proof, answer its child SA request."""
 
     def __init__(self) -> None:
+        self._identity: list[AnyPayload] = []
         self._child: list[AnyPayload] = []
 
     def process(self, sa: IkeSaState, request: Inbound) -> None:
@@ -133,6 +144,8 @@ class IkeAuthResponder(ResponderTask):
         if isinstance(proof, Anonymous):
             sa.first_contact = False  # it may speak for nobody (RFC 7619 2.3)
         sa.peer = peer
+        own = IdResponder(peer.local_id)
+        self._identity = [own, *own_proof(sa, own)]
         _establish(sa)
         if payloads.has(SecurityAssociation):
             self._answer_child(sa, request)
@@ -149,9 +162,8 @@ class IkeAuthResponder(ResponderTask):
             sa.events.append(ChildUp(child.params))
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """IDr, AUTH, and the child SA's payloads or why there is none."""
-        identity = IdResponder(sa.config.local_id)
-        return [identity, *own_proof(sa, identity), *self._child]
+        """IDr, CERT, AUTH, and the child SA's payloads or why there is none."""
+        return [*self._identity, *self._child]
 
 
 def _establish(sa: IkeSaState) -> None:
