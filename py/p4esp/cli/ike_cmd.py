@@ -18,7 +18,7 @@ from p4esp.cli.fallback_group import RunGroup
 from p4esp.cli.stopping import until_stopped
 from p4esp.daemon.config import load_daemon_config
 from p4esp.daemon.daemon import IkeDaemon, Surroundings
-from p4esp.service.control_client import ask, watch
+from p4esp.service.control_client import ask, watching
 from p4esp.service.journal import Entry, Journal
 
 app = typer.Typer(
@@ -141,8 +141,8 @@ def check_command(
 @app.command("watch")
 def watch_command(control: ControlOption = DEFAULT_CONTROL) -> None:
     """Print each event as a line of JSON until Ctrl-C."""
-    with one_line("ike watch"):
-        for event in watch(control):
+    with one_line("ike watch"), watching(control) as events:
+        for event in events:
             print(json.dumps(event), flush=True)
 
 

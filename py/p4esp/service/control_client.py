@@ -20,12 +20,12 @@ def ask(path: Path, command: str, **arguments: str) -> Any:
         return _request(stream, {"command": command, **arguments}, path)
 
 
-def watch(path: Path) -> Iterator[dict[str, Any]]:
-    """The events from now on, until the process ends."""
+@contextmanager
+def watching(path: Path) -> Iterator[Iterator[dict[str, Any]]]:
+    """The events from the call on, until the process ends."""
     with _conversation(path) as stream:
         _request(stream, {"command": WATCH}, path)
-        for line in stream:
-            yield json.loads(line)
+        yield map(json.loads, stream)
 
 
 @contextmanager

@@ -1,0 +1,229 @@
+"""strongSwan's charon in a namespace, configured and watched over vici."""
+
+import os
+import re
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from netlab import Namespace
+from programs import CHARON
+from vici import Vici
+
+PLUGINS: Final = (
+    "random nonce openssl sha1 sha2 hmac kdf drbg gmp curve25519 chapoly xcbc cmac mgf1 x509 "
+    "revocation constraints pubkey pem pkcs1 pkcs7 pkcs8 pkcs12"
+)
+"""openssl comes first: the plugins' own ciphers are ten times slower."""
+STARTED: Final = "spawning"
+"""In the log line that follows the opening of all sockets."""
+EVENTS: Final = ("ike-updown", "ike-rekey", "ike-update", "child-updown", "child-rekey")
+RETRANSMISSION: Final = {
+    "retransmit_timeout": 1,
+    "retransmit_base": 1.5,
+    "retransmit_tries": 3,
+}
+"""So that a dead peer is found dead within ten seconds."""
+STOP_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """What charon does with its SAs, and global options."""
+
+    kernel: str
+    """Plugins of the data plane."""
+    shim: Path | None = None
+    """Preloaded, so that a kernel without ESP seems to take SAs."""
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+def libipsec(**options: object) -> Flavour:
+    """ESP in user space: always in UDP, tunnel mode, no ESN. It carries traffic."""
+    return Flavour("kernel-libipsec kernel-netlink", None, options)
+
+
+def control_plane(shim: Path, **options: object) -> Flavour:
+    """Everything IKE can negotiate, and no traffic."""
+    return Flavour("kernel-netlink", shim, options)
+
+
+def settings(sections: Mapping[str, object], depth: int = 0) -> str:
+    """strongswan.conf: sections are dictionaries."""
+    indent, lines = "  " * depth, []
+    for name, value in sections.items():
+        if isinstance(value, Mapping):
+            lines += [f"{indent}{name} {{", settings(value, depth + 1), f"{indent}}}"]
+        else:
+            lines.append(f"{indent}{name} = {value}")
+    return "\n".join(lines)
+
+
+class Charon:
+    """A running daemon; a context manager."""
+
+    def __init__(self, namespace: Namespace, directory: Path, flavour: Flavour) -> None:
+        self.namespace = namespace
+        self._directory = directory
+        self._flavour = flavour
+        self._log: deque[str] = deque(maxlen=2000)
+        self._said = threading.Condition()
+        self._ended = False
+
+    def __enter__(self) -> "Charon":
+        (self._directory / "run").mkdir(parents=True)
+        self._write_configuration()
+        self._process = self._start()
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self._reader.start()
+        self.wait_for_log(STARTED)
+        self.vici = Vici(self.socket)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.vici.close()
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def kill(self) -> None:
+        """End it without a word to the peer."""
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def socket(self) -> Path:
+        """The vici socket."""
+        return self._directory / "run" / "charon.vici"
+
+    def _write_configuration(self) -> None:
+        vici = {"vici": {"socket": f"unix://{self.socket}"}}
+        log = {"stderr": {"default": 1, "ike": 2, "cfg": 2}}  # stdout would be buffered
+        kernel = f"{PLUGINS} {self._flavour.kernel} socket-default vici updown counters"
+        charon = {
+            "load": kernel,
+            "filelog": log,
+            "plugins": vici,
+            **RETRANSMISSION,
+            **self._flavour.options,
+        }
+        (self._directory / "strongswan.conf").write_text(settings({"charon": charon}))
+
+    def _start(self) -> "subprocess.Popen[str]":
+        """The pid file's place is compiled in, so each daemon has a `/run` of its own."""
+        private = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
+        script = f'mount --bind "{self._directory}/run" /run && exec {CHARON}'
+        environment = {**os.environ, "STRONGSWAN_CONF": str(self._directory / "strongswan.conf")}
+        if self._flavour.shim is not None:
+            script = script.replace("exec", f'exec env LD_PRELOAD="{self._flavour.shim}"')
+        return self.namespace.start(
+            *private,
+            script,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            errors="replace",
+        )
+
+    def _read_log(self) -> None:
+        assert self._process.stdout is not None
+        with (self._directory / "charon.log").open("w") as copy:
+            for line in self._process.stdout:
+                copy.write(line)
+                with self._said:
+                    self._log.append(line)
+                    self._said.notify_all()
+        with self._said:
+            self._ended = True
+            self._said.notify_all()
+
+    def wait_for_log(self, pattern: str, timeout: float = 30.0) -> str:
+        """The first line that matches, said already or yet to be said."""
+        wanted = re.compile(pattern)
+
+        def find() -> str | None:
+            return next((line for line in self._log if wanted.search(line)), None)
+
+        with self._said:
+            self._said.wait_for(lambda: self._ended or find() is not None, timeout)
+            found = find()
+        assert found is not None, f"charon did not say {pattern!r}:\n{self.last_words()}"
+        return found
+
+    def last_words(self, lines: int = 60) -> str:
+        """The end of the log, for failures."""
+        return "".join(list(self._log)[-lines:])
+
+    def load(self, connection: Mapping[str, Any], secrets: Iterable[Mapping[str, Any]]) -> None:
+        """Take a configuration; the connection is a dictionary with its name."""
+        for secret in secrets:
+            self.vici.request("load-shared", **secret)
+        self.vici.request("load-conn", **connection)
+
+    def clear(self) -> None:
+        """Forget all connections and secrets, and end all SAs."""
+        if self._process.poll() is not None:
+            return
+        for name in self.vici.request("get-conns")["conns"]:
+            self.vici.request("unload-conn", name=name)
+        for sa in self.sas():
+            self.vici.stream(
+                "terminate", "control-log", **{"ike-id": sa["uniqueid"], "force": "yes"}
+            )
+        self.vici.request("clear-creds")
+
+    def initiate(self, child: str, **arguments: Any) -> None:
+        """Bring a child up; ViciError when it does not come up."""
+        self.vici.request("initiate", **{"child": child, "timeout": 20000} | arguments)
+
+    def terminate(self, **arguments: Any) -> None:
+        """Delete SAs, named by `ike` or `child`."""
+        self.vici.request("terminate", **{"timeout": 20000} | arguments)
+
+    def rekey(self, **arguments: Any) -> None:
+        """Start rekeying, of an `ike` or a `child`."""
+        self.vici.request("rekey", **arguments)
+
+    def sas(self) -> list[dict[str, Any]]:
+        """The IKE SAs, each with its name under `name`."""
+        found = self.vici.stream("list-sas", "list-sa")
+        return [{"name": name, **facts} for entry in found for name, facts in entry.items()]
+
+    def children(self) -> list[dict[str, Any]]:
+        """The child SAs that are installed."""
+        every = [child for sa in self.sas() for child in sa["child-sas"].values()]
+        return [child for child in every if child["state"] == "INSTALLED"]
+
+    def watch(self) -> "CharonEvents":
+        """Its events from now on."""
+        return CharonEvents(self.socket)
+
+
+class CharonEvents:
+    """Events of a daemon; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._vici = Vici(path)
+        self._vici.listen(*EVENTS)
+
+    def __enter__(self) -> "CharonEvents":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._vici.close()
+
+    def wait(self, name: str, wanted: Callable[[dict[str, Any]], bool] = bool) -> dict[str, Any]:
+        """The next event of a name that is wanted."""
+        return next(
+            facts for event, facts in self._vici.events() if event == name and wanted(facts)
+        )

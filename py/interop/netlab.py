@@ -1,0 +1,103 @@
+"""Network namespaces, and cables between them."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from pathlib import Path
+from typing import Any
+
+Interface = IPv4Interface | IPv6Interface
+
+
+def _run(*words: str) -> None:
+    subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A network namespace with a name; it ends with the suite's mount namespace at the latest."""
+
+    name: str
+
+    @classmethod
+    def create(cls, name: str) -> "Namespace":
+        """A new one, with loopback."""
+        _run("ip", "netns", "add", name)
+        namespace = cls(name)
+        namespace.ip("link", "set", "lo", "up")
+        return namespace
+
+    def remove(self) -> None:
+        """Its interfaces end with it."""
+        _run("ip", "netns", "del", self.name)
+
+    def command(self, *words: str) -> list[str]:
+        """A command line that runs inside."""
+        return ["nsenter", f"--net=/run/netns/{self.name}", "--", *words]
+
+    def ip(self, *words: str) -> None:
+        """An `ip` command inside."""
+        _run("ip", "-n", self.name, *words)
+
+    def run(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a program inside to its end."""
+        options = {"capture_output": True, "text": True} | options
+        return subprocess.run(self.command(*words), check=True, **options)
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        """Start a program inside."""
+        options = {"text": True, "stdin": subprocess.DEVNULL} | options
+        return subprocess.Popen(self.command(*words), **options)
+
+    def address(self, interface: str, *addresses: str) -> None:
+        """Give an interface addresses such as `10.99.0.1/24`, usable at once."""
+        for text in addresses:
+            extra = ["nodad"] if ip_interface(text).version == 6 else []
+            self.ip("addr", "add", text, "dev", interface, *extra)
+
+    def route(self, destination: str, via: str) -> None:
+        """Route a prefix by way of a neighbour."""
+        self.ip("route", "add", destination, "via", via)
+
+
+@dataclass(slots=True)
+class Lab:
+    """The namespaces of one topology; a context manager that removes them."""
+
+    prefix: str
+    namespaces: list[Namespace] = field(default_factory=list)
+
+    def __enter__(self) -> "Lab":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for namespace in self.namespaces:
+            namespace.remove()
+
+    def host(self, name: str) -> Namespace:
+        """A new namespace."""
+        namespace = Namespace.create(f"{self.prefix}-{name}")
+        self.namespaces.append(namespace)
+        return namespace
+
+    def cable(
+        self, one: tuple[Namespace, str, Sequence[str]], other: tuple[Namespace, str, Sequence[str]]
+    ) -> None:
+        """A cable between two namespaces: for each end its interface name and addresses."""
+        (left, left_name, left_addresses), (right, right_name, right_addresses) = one, other
+        peer = ("peer", "name", right_name, "netns", right.name)
+        left.ip("link", "add", left_name, "type", "veth", *peer)
+        for namespace, name, addresses in (
+            (left, left_name, left_addresses),
+            (right, right_name, right_addresses),
+        ):
+            namespace.address(name, *addresses)
+            namespace.ip("link", "set", name, "up")
+
+
+def require_privacy() -> None:
+    """The suite changes interfaces: never outside namespaces of its own."""
+    if os.environ.get("P4ESP_INTEROP") != "inside" or not Path("/run/netns").is_dir():
+        raise RuntimeError("run the suite with `make interop` or python py/interop/run.py")

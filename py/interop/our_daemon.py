@@ -1,0 +1,117 @@
+"""Our daemon, `p4esp ike`, in a namespace, commanded over its control socket."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any, Final
+
+from netlab import Namespace
+from toml_text import toml_text
+
+from p4esp.service.control_client import ask, watching
+
+P4ESP: Final = Path(sys.executable).with_name("p4esp")
+READY: Final = "ike: ready\n"
+PATIENCE: Final = 60.0
+"""Seconds until an event counts as missing."""
+
+
+class OurDaemon:
+    """A running daemon; a context manager. Events since the start can be waited for."""
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        directory: Path,
+        config: Mapping[str, Any],
+        options: Sequence[str] = (),
+    ) -> None:
+        """`options` follow the file's name on the command line."""
+        self.namespace = namespace
+        self._directory = directory
+        self._config = {"control": "ike.sock"} | dict(config)
+        self._options = options
+        self._events: Queue[dict[str, Any]] = Queue()
+
+    def __enter__(self) -> "OurDaemon":
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._directory / "ike.toml"
+        path.write_text(toml_text(self._config))
+        self._errors = (self._directory / "stderr").open("w+")
+        self._process = self.namespace.start(
+            *(str(P4ESP), "ike", str(path), *self._options),
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
+        self._wait_until_ready()
+        self._watch = ExitStack()
+        events = self._watch.enter_context(watching(self.control))
+        self._watcher = threading.Thread(target=self._follow, args=(events,), daemon=True)
+        self._watcher.start()
+        return self
+
+    @property
+    def control(self) -> Path:
+        """Its control socket."""
+        return self._directory / "ike.sock"
+
+    def _wait_until_ready(self) -> None:
+        output = self._process.stdout
+        assert output is not None
+        line = output.readline()
+        assert line == READY, f"{line}{(self._directory / 'stderr').read_text()}"
+        self._log = threading.Thread(target=self._copy_log, daemon=True)
+        self._log.start()
+
+    def _copy_log(self) -> None:
+        assert self._process.stdout is not None
+        with (self._directory / "stdout").open("w") as copy:
+            copy.writelines(self._process.stdout)
+
+    def _follow(self, events: Iterable[dict[str, Any]]) -> None:
+        for event in events:
+            self._events.put(event)
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(PATIENCE)
+        self._log.join()
+        self._watcher.join()
+        self._watch.close()
+        self._errors.close()
+
+    def kill(self) -> None:
+        """End it without a word to the peer."""
+        self._process.kill()
+
+    def tell(self, command: str, **arguments: str) -> Any:
+        """Have a command done; its result. ControlError when it is refused."""
+        return ask(self.control, command, **arguments)
+
+    def status(self) -> dict[str, Any]:
+        """All SAs, and what was dropped."""
+        facts: dict[str, Any] = self.tell("status")
+        return facts
+
+    def wait(self, event: str, wanted: Callable[[dict[str, Any]], bool] = bool) -> dict[str, Any]:
+        """The next event of a name that is wanted, not looked at before."""
+        passed = []
+        try:
+            while (found := self._events.get(timeout=PATIENCE))["event"] != event or not wanted(
+                found
+            ):
+                passed.append(found["event"])
+        except Empty:
+            raise AssertionError(f"no {event} came; only {passed}") from None
+        return found
+
+    @property
+    def log(self) -> str:
+        """What it has printed."""
+        return (self._directory / "stdout").read_text()

@@ -1,0 +1,49 @@
+"""The programs that the suite runs, and the Debian packages that hold them: run it to list them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Where a program is looked for."""
+
+    path: str | None = None
+    """A directory that is not on PATH."""
+
+
+CHARON = "/usr/lib/ipsec/charon"
+PROGRAMS = {
+    "charon": Program("/usr/lib/ipsec"),
+    "pki": Program(),
+    "ip": Program(),
+    "nsenter": Program(),
+    "unshare": Program(),
+    "nft": Program("/usr/sbin:/sbin"),
+    "tcpdump": Program(),
+    "tshark": Program(),
+    "iperf3": Program(),
+    "ping": Program(),
+    "gcc": Program(),
+}
+PACKAGES = (
+    "strongswan-charon",
+    "strongswan-libcharon",
+    "strongswan-swanctl",
+    "strongswan-pki",
+    "libcharon-extra-plugins",
+    "libcharon-extauth-plugins",
+    "libstrongswan-standard-plugins",
+    "libstrongswan-extra-plugins",
+    "iproute2",
+    "iputils-ping",
+    "nftables",
+    "tcpdump",
+    "tshark",
+    "iperf3",
+    "gcc",
+    "libc6-dev",
+)
+
+
+if __name__ == "__main__":
+    print(*PACKAGES)

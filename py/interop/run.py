@@ -1,0 +1,61 @@
+"""Runs the interoperability suite in namespaces of its own. Takes pytest's options.
+
+Network, mount and process namespaces are private, so nothing outlives the run, however it ends.
+Root is not needed where the kernel allows user namespaces.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from programs import PACKAGES, PROGRAMS
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+PRIVATE = "P4ESP_INTEROP"
+"""Set for tests that run inside the private namespaces."""
+
+
+def main() -> None:
+    """Become pytest, one `exec` after the other: outside, inside the namespaces."""
+    if os.environ.get(PRIVATE) == "inside":
+        _prepare()
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", *_options(sys.argv[1:])])
+    _require_programs()
+    os.environ[PRIVATE] = "inside"
+    isolate = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"]
+    mapping = [] if os.geteuid() == 0 else ["--map-root-user"]
+    os.execvp("unshare", [*isolate, *mapping, sys.executable, __file__, *sys.argv[1:]])
+
+
+def _require_programs() -> None:
+    missing = [name for name in PROGRAMS if shutil.which(name, path=PROGRAMS[name].path) is None]
+    if missing:
+        packages = " ".join(PACKAGES)
+        sys.exit(f"interop: {', '.join(missing)} not found; accepted: apt-get install {packages}")
+
+
+def _prepare() -> None:
+    """A `/run` and a `/proc` of our own, and the loopback interface."""
+    for command in (
+        ["mount", "-t", "tmpfs", "tmpfs", "/run"],
+        ["mount", "-t", "proc", "proc", "/proc"],
+        ["ip", "link", "set", "lo", "up"],
+    ):
+        if os.spawnvp(os.P_WAIT, command[0], command):
+            sys.exit(f"interop: {' '.join(command)} failed")
+    Path("/run/netns").mkdir()
+
+
+def _options(arguments: list[str]) -> list[str]:
+    os.chdir(REPOSITORY)
+    report = REPOSITORY / "build" / "reports"
+    report.mkdir(parents=True, exist_ok=True)
+    fixed = ["-n", "2", "--dist", "loadfile", f"--junitxml={report / 'interop.xml'}"]
+    named = any(Path(item.split("::")[0]).exists() for item in arguments)
+    return [*fixed, *arguments, *([] if named else [str(HERE)])]
+
+
+if __name__ == "__main__":
+    main()
