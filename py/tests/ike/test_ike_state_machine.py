@@ -7,9 +7,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from ike_lab import EAST_NET, LATENCY, WEST_NET, Lab, child, east_config, west_config
+from ike_ledger import assert_mirrored, live
 
 from p4esp.ike.errors import CommandError
-from p4esp.ike.events import ChildDown, ChildRekeyed, ChildUp, IkeDown, IkeEstablished
+from p4esp.ike.events import ChildDown, ChildRekeyed, ChildUp, IkeDown, IkeEstablished, IkeRekeyed
 
 SIDES = st.sampled_from(["west", "east"])
 HEAL = 400.0
@@ -35,15 +36,7 @@ class TwoGateways(RuleBasedStateMachine):
         return getattr(self.lab, side)
 
     def live(self, side):
-        alive = {}
-        for event in self.node(side).events:
-            if isinstance(event, ChildUp):
-                alive[event.child.spi_in] = event.child
-            elif isinstance(event, ChildRekeyed):
-                alive[event.new.spi_in] = event.new
-            elif isinstance(event, ChildDown):
-                del alive[event.child.spi_in]
-        return alive
+        return live(self.node(side))
 
     @precondition(lambda self: self.live("west"))
     @rule(side=SIDES, pick=st.integers(0, 9), what=st.sampled_from(["rekey_child", "delete_child"]))
@@ -58,6 +51,12 @@ class TwoGateways(RuleBasedStateMachine):
         for info in self.node(side).endpoint.ike_sas:
             with suppress(CommandError):
                 self.node(side).endpoint.create_child(info.spi, name, self.lab.now)
+
+    @rule(side=SIDES)
+    def rekey_ike(self, side):
+        for info in self.node(side).endpoint.ike_sas:
+            with suppress(CommandError):
+                self.node(side).endpoint.rekey_ike(info.spi, self.lab.now)
 
     @rule(side=SIDES)
     def check_liveness(self, side):
@@ -78,12 +77,7 @@ class TwoGateways(RuleBasedStateMachine):
     def heal(self):
         self.lab.fate = lambda _: [LATENCY]
         self.lab.run(HEAL)
-        west, east = self.live("west"), self.live("east")
-        assert {c.spi_out for c in west.values()} == set(east)
-        for mine in west.values():
-            theirs = east[mine.spi_out]
-            assert mine.keymat.inbound == theirs.keymat.outbound
-            assert mine.keymat.outbound == theirs.keymat.inbound
+        assert_mirrored(self.lab)
 
     @invariant()
     def the_endpoint_holds_what_its_events_say(self):
@@ -96,7 +90,11 @@ class TwoGateways(RuleBasedStateMachine):
     def ike_sas_go_down_at_most_once(self):
         for side in ("west", "east"):
             node = self.node(side)
-            assert len(node.of(IkeDown)) <= len(node.of(IkeEstablished))
+            up = [event.ike.spi for event in node.of(IkeEstablished)]
+            up += [event.new.spi for event in node.of(IkeRekeyed)]
+            down = [event.ike.spi for event in node.of(IkeDown)]
+            assert len(set(down)) == len(down)
+            assert set(down) <= set(up)
 
     @invariant()
     def no_key_is_ever_used_twice(self):
