@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from p4esp.ike.codec.proposal import Transform
-from p4esp.ike.constants import ESN_EXTENDED, ESN_NONE, ProtocolId, TransformType
+from p4esp.ike.constants import ESN_EXTENDED, ESN_NONE, KE_NONE, ProtocolId, TransformType
 from p4esp.ike.crypto import methods, prf
 from p4esp.ike.errors import ProposalError
 from p4esp.ipsec import algorithms
@@ -23,13 +23,15 @@ _KE = {
     row.name: Transform(TransformType.KE, row.transform_id)
     for row in methods.KEY_EXCHANGES.values()
 }
+_NO_KE = {"modpnone": Transform(TransformType.KE, KE_NONE)}
+"""Beside methods it makes perfect forward secrecy the peer's choice (RFC 7296 3.3.6)."""
 _SN = {
     "noesn": Transform(TransformType.SN, ESN_NONE),
     "esn": Transform(TransformType.SN, ESN_EXTENDED),
 }
 KEYWORDS: dict[int, dict[str, Transform]] = {
     ProtocolId.IKE: _ENCR | _INTEG | _PRF | _KE,
-    ProtocolId.ESP: _ENCR | _INTEG | _KE | _SN,
+    ProtocolId.ESP: _ENCR | _INTEG | _KE | _NO_KE | _SN,
 }
 """Keywords by protocol."""
 _WEAK = algorithms.WEAK | prf.WEAK | methods.WEAK
