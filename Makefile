@@ -35,12 +35,13 @@ test: $(VENV)/.ready $(SHELLVENV)/.ready | $(REPORTS)  ## The whole suite on the
 	$(BIN)/python ptf-tests/run.py --target embedded
 	$(BIN)/pytest -n 2 --junitxml=$(REPORTS)/pytest.xml
 
-lint: $(VENV)/.ready  ## ruff, strict typing, and p4-check
+lint: $(VENV)/.ready  ## ruff, strict typing, secrets never compared by ==, and p4-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --strict bench
+	$(BIN)/mypy --strict bench tools
 	cd ptf-tests && ../$(BIN)/mypy --config-file mypy.ini
+	$(BIN)/python tools/secret_comparison.py py/p4esp/ike py/p4esp/engine
 	$(BIN)/p4esp p4 check
 
 ptf: $(VENV)/.ready | $(REPORTS)  ## Packet tests; TARGET=embedded or bmv2

@@ -84,5 +84,5 @@ def _middle_fits(entry: KeyEntry, middle: bytes) -> bool:
 
 
 def _tail_fits(entry: KeyEntry, tail: bytes) -> bool:
-    icv, align = tail
-    return icv == entry.transform.icv_len and align.bit_count() == 1
+    icv_len, align = tail
+    return icv_len == entry.transform.icv_len and align.bit_count() == 1

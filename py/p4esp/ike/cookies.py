@@ -68,7 +68,8 @@ class Cookies:
     def is_shown(self, opening: Opening, path: Path, now: float) -> bool:
         """Whether a request has the cookie we gave its sender."""
         for period in (_period(now), _period(now) - 1):
-            if opening.cookie[:1] == _tag(period) and period in self._secrets:
+            number = opening.cookie[:1]
+            if number == _number(period) and period in self._secrets:
                 good = _cookie(period, self._secrets[period], opening, path)
                 return hmac.compare_digest(opening.cookie, good)
         return False
@@ -87,10 +88,10 @@ def _period(now: float) -> int:
     return int(now // LIFETIME)
 
 
-def _tag(period: int) -> bytes:
+def _number(period: int) -> bytes:
     return bytes([period & 0xFF])
 
 
 def _cookie(period: int, secret: bytes, opening: Opening, path: Path) -> bytes:
     facts = opening.nonce + path.remote.host.packed + opening.header.spi_i
-    return _tag(period) + hmac.digest(secret, facts, hashlib.sha256)
+    return _number(period) + hmac.digest(secret, facts, hashlib.sha256)

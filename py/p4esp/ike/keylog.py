@@ -30,7 +30,7 @@ def _ike_cipher(suite: Suite) -> str:
 def _ike_integrity(integrity: Integrity | None) -> str:
     if integrity is None:
         return "NONE [RFC4306]"
-    if integrity.digest == "sha1":
+    if integrity.digest == "sha1":  # not a secret: an algorithm
         return "HMAC_SHA1_96 [RFC2404]"
     return f"HMAC_SHA2_{integrity.name[3:]}_{8 * integrity.icv_size} [RFC4868]"
 
@@ -68,7 +68,7 @@ def _esp_cipher(suite: Suite) -> str:
 def _esp_integrity(integrity: Integrity | None) -> str:
     if integrity is None:
         return "NULL"
-    if integrity.digest == "sha1":
+    if integrity.digest == "sha1":  # not a secret: an algorithm
         return "HMAC-SHA-1-96 [RFC2404]"
     return f"HMAC-SHA-{integrity.name[3:]}-{8 * integrity.icv_size} [RFC4868]"
 

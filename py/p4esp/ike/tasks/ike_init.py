@@ -67,8 +67,8 @@ class IkeInit(InitiatorTask):
         return Verdict.IGNORE
 
     def _take_cookie(self, data: bytes) -> Verdict:
-        new = data not in (b"", self._cookie) and len(data) <= MAX_COOKIE_SIZE
-        if not new or self._cookies == MAX_COOKIES:
+        known = data in (b"", self._cookie)  # not a secret: the peer's
+        if known or len(data) > MAX_COOKIE_SIZE or self._cookies == MAX_COOKIES:
             return Verdict.IGNORE
         self._cookie, self._cookies = data, self._cookies + 1
         return Verdict.RETRY
