@@ -4,6 +4,7 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -129,7 +130,7 @@ def make_node(
         settings=settings or Settings(retransmission=STEADY),
         extensions=extensions,
         trace=node_traces.append,
-        export_keys=lambda *facts: node_keys.append(facts),
+        export_keys=lambda *facts: node_keys.append((*facts[:-1], deepcopy(facts[-1]))),
         objection=objection,
     )
     endpoint = IkeEndpoint(env, directory(configs), 0.0)

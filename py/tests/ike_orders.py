@@ -151,5 +151,5 @@ def _assert_fresh_keys(node: Node) -> None:
     made += [event.new for event in node.of(ChildRekeyed)]
     keys = [child.keymat.inbound.key for child in made]
     keys += [child.keymat.outbound.key for child in made]
-    keys += [key for facts in node.keys for key in (facts[3].ei, facts[3].er)]
+    keys += [bytes(key) for facts in node.keys for key in (facts[3].ei, facts[3].er)]
     assert len(set(keys)) == len(keys)

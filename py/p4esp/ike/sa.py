@@ -26,7 +26,7 @@ from p4esp.ike.tasks.deleting import DeleteChild, DeleteIke
 from p4esp.ike.tasks.ike_init import IkeInit
 from p4esp.ike.tasks.informational import CheckLiveness
 from p4esp.ike.tasks.rekey_ike import RekeyIke
-from p4esp.ike.teardown import close, give_up
+from p4esp.ike.teardown import OVER, close, give_up
 from p4esp.ike.wire import Wire
 from p4esp.ipsec.selectors import Address
 
@@ -213,7 +213,7 @@ class IkeSa:
     def _settle(self) -> None:
         self._requesting.settle()
         self._note_phase()
-        if self._state.phase is Phase.CLOSED:
+        if self._state.phase in OVER:
             self._state.forget_keys()
         self._settle_successors()
 

@@ -49,7 +49,10 @@ def no_objection(peer: str, child: str, local: Selectors, remote: Selectors) -> 
 
 
 KeyExport = Callable[[bytes, bytes, IkeSuite, IkeKeys], None]
-"""Called with SPIi, SPIr, algorithms and keys of each new IKE SA; only for explicit key export."""
+"""Called with SPIi, SPIr, algorithms and keys of each new IKE SA; only for explicit key export.
+
+The keys are overwritten when the IKE SA ends: who wants to keep them copies them at once.
+"""
 
 
 WallClock = Callable[[], datetime]
@@ -229,6 +232,8 @@ class IkeSaState:
 
     def forget_keys(self) -> None:
         """Drop all key material; nothing more is sent or understood."""
+        if self.keys is not None:
+            self.keys.wipe()
         self.keys = self.protection = None
 
     def drop_child(self, child: ChildSa, reason: DownReason) -> None:

@@ -59,12 +59,12 @@ def _shared_key(sa: IkeSaState, method: AuthMethod, secret: bytes, octets: bytes
 def _own_key(sa: IkeSaState) -> bytes:
     """The key that stands for a shared secret in NULL authentication (RFC 7619 2.1)."""
     keys = sa.secrets[1]
-    return keys.pi if sa.initiator else keys.pr
+    return bytes(keys.pi if sa.initiator else keys.pr)
 
 
 def _peer_key(sa: IkeSaState) -> bytes:
     keys = sa.secrets[1]
-    return keys.pr if sa.initiator else keys.pi
+    return bytes(keys.pr if sa.initiator else keys.pi)
 
 
 def check_proof(

@@ -2,13 +2,13 @@
 
 import hmac
 
-from p4esp.ike.crypto.prf import Prf
+from p4esp.ike.crypto.prf import Key, Prf
 
 _KEY_PAD = b"Key Pad for IKEv2"
 
 
 def signed_octets(
-    prf: Prf, first_message: bytes, peer_nonce: bytes, sk_p: bytes, id_body: bytes
+    prf: Prf, first_message: bytes, peer_nonce: bytes, sk_p: Key, id_body: bytes
 ) -> bytes:
     """What one side authenticates: its IKE_SA_INIT message, the other's nonce, its own identity.
 
@@ -18,7 +18,7 @@ def signed_octets(
     return first_message + peer_nonce + prf(sk_p, id_body)
 
 
-def shared_key_auth(prf: Prf, secret: bytes, octets: bytes) -> bytes:
+def shared_key_auth(prf: Prf, secret: Key, octets: bytes) -> bytes:
     """AUTH data of method 2, shared key message integrity code."""
     return prf(prf(secret, _KEY_PAD), octets)
 

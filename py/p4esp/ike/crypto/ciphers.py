@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
 from p4esp.ike.crypto.auth import same_secret
+from p4esp.ike.crypto.prf import Key
 from p4esp.ike.errors import IntegrityError
 from p4esp.ipsec.algorithms import (
     AES_CBC,
@@ -44,7 +45,7 @@ class MessageCipher(Protocol):
         """The plaintext, or `IntegrityError`."""
 
 
-def message_cipher(suite: Suite, key: bytes, integrity_key: bytes = b"") -> MessageCipher:
+def message_cipher(suite: Suite, key: Key, integrity_key: Key = b"") -> MessageCipher:
     """The cipher of one direction: `key` is SK_e, `integrity_key` SK_a (empty with an AEAD)."""
     if suite.integrity is None:
         return AeadCipher(suite, key)
@@ -60,7 +61,7 @@ class _Aead(Protocol):
 class _ShortTagGcm:
     """AES-GCM whose tag is cut to 8 or 12 octets, which the library's AEAD object cannot do."""
 
-    def __init__(self, tag_size: int, key: bytes) -> None:
+    def __init__(self, tag_size: int, key: Key) -> None:
         self._tag_size = tag_size
         self._algorithm = AES(key)
 
@@ -78,7 +79,7 @@ class _ShortTagGcm:
         return decryptor.update(text) + decryptor.finalize()
 
 
-_AEADS: dict[int, Callable[[bytes], _Aead]] = {
+_AEADS: dict[int, Callable[[Key], _Aead]] = {
     AES_GCM_16.transform_id: AESGCM,
     AES_GCM_12.transform_id: partial(_ShortTagGcm, AES_GCM_12.icv_size),
     AES_GCM_8.transform_id: partial(_ShortTagGcm, AES_GCM_8.icv_size),
@@ -91,8 +92,8 @@ class AeadCipher:
 
     __slots__ = ("_aead", "_salt", "block_size", "icv_size", "iv_size", "random_iv")
 
-    def __init__(self, suite: Suite, key: bytes) -> None:
-        self._salt = key[suite.key_size :]
+    def __init__(self, suite: Suite, key: Key) -> None:
+        self._salt = bytes(key[suite.key_size :])
         self._aead = _AEADS[suite.encryption.transform_id](key[: suite.key_size])
         self.block_size = suite.block_size
         self.iv_size = suite.iv_size
@@ -114,9 +115,9 @@ class AeadCipher:
             raise IntegrityError("SK payload: integrity check failed") from None
 
 
-_BLOCK_CIPHERS: dict[int, Callable[[bytes], BlockCipherAlgorithm]] = {
+_BLOCK_CIPHERS: dict[int, Callable[[Key], BlockCipherAlgorithm]] = {
     AES_CBC.transform_id: AES,
-    TRIPLE_DES.transform_id: TripleDES,
+    TRIPLE_DES.transform_id: lambda key: TripleDES(bytes(key)),
 }
 
 
@@ -133,7 +134,7 @@ class CbcCipher:
         "random_iv",
     )
 
-    def __init__(self, suite: Suite, integrity: Integrity, key: bytes, mac_key: bytes) -> None:
+    def __init__(self, suite: Suite, integrity: Integrity, key: Key, mac_key: Key) -> None:
         self._algorithm = _BLOCK_CIPHERS[suite.encryption.transform_id](key)
         self._integrity = integrity
         self._mac_key = mac_key

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 MAX_BLOCKS = 255
 
+Key = bytes | bytearray
+"""Key octets: a bytearray where their holder overwrites them in the end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prf:
@@ -16,19 +19,23 @@ class Prf:
     size: int
     """Octets of output and of the preferred key (SK_d, SK_pi, SK_pr)."""
 
-    def __call__(self, key: bytes, data: bytes) -> bytes:
+    def __call__(self, key: Key, data: bytes) -> bytes:
         """prf(key, data)."""
         return hmac.digest(key, data, self.digest)
 
-    def expand(self, key: bytes, seed: bytes, size: int) -> bytes:
-        """prf+(key, seed), the first `size` octets; its counter is a single octet."""
+    def expand(self, key: Key, seed: bytes, size: int) -> bytearray:
+        """prf+(key, seed), the first `size` octets; its counter is a single octet.
+
+        The caller overwrites the result when it is done with it.
+        """
         if size > MAX_BLOCKS * self.size:
             raise ValueError(f"prf+ yields at most {MAX_BLOCKS * self.size} octets, not {size}")
-        stream = block = b""
+        stream, block = bytearray(), b""
         for counter in range(1, -(-size // self.size) + 1):
             block = self(key, block + seed + bytes([counter]))
             stream += block
-        return stream[:size]
+        del stream[size:]
+        return stream
 
 
 HMAC_SHA2_256 = Prf(5, "prfsha256", "sha256", 32)

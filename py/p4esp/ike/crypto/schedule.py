@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from p4esp.ike.crypto.prf import Prf
+from p4esp.ike.crypto.prf import Key, Prf
 from p4esp.ipsec.algorithms import Suite
 from p4esp.ipsec.sa import DirectionKeys
 
@@ -45,13 +45,23 @@ class FreshInput:
 class IkeKeys:
     """The keys of an IKE SA. `repr` shows none of them. With AEAD SK_e* end in the salt."""
 
-    d: bytes = field(repr=False)
-    ai: bytes = field(repr=False)
-    ar: bytes = field(repr=False)
-    ei: bytes = field(repr=False)
-    er: bytes = field(repr=False)
-    pi: bytes = field(repr=False)
-    pr: bytes = field(repr=False)
+    d: bytearray = field(repr=False)
+    ai: bytearray = field(repr=False)
+    ar: bytearray = field(repr=False)
+    ei: bytearray = field(repr=False)
+    er: bytearray = field(repr=False)
+    pi: bytearray = field(repr=False)
+    pr: bytearray = field(repr=False)
+
+    def wipe(self) -> None:
+        """Overwrite all of them. Copies that `cryptography` and the interpreter made stay."""
+        for key in (self.d, self.ai, self.ar, self.ei, self.er, self.pi, self.pr):
+            overwrite(key)
+
+
+def overwrite(secret: bytearray) -> None:
+    """Put zeros in the place of a secret."""
+    secret[:] = bytes(len(secret))
 
 
 def skeyseed(prf: Prf, nonces: Nonces, secret: bytes) -> bytes:
@@ -59,7 +69,7 @@ def skeyseed(prf: Prf, nonces: Nonces, secret: bytes) -> bytes:
     return prf(nonces.joined, secret)
 
 
-def rekeyed_skeyseed(old_prf: Prf, old_sk_d: bytes, fresh: FreshInput) -> bytes:
+def rekeyed_skeyseed(old_prf: Prf, old_sk_d: Key, fresh: FreshInput) -> bytes:
     """SKEYSEED of an IKE SA made by rekeying; PRF and SK_d are the old one's (RFC 7296 2.18)."""
     return old_prf(old_sk_d, fresh.octets)
 
@@ -72,30 +82,35 @@ def ike_keys(prf: Prf, cipher: Suite, seed_key: bytes, nonces: Nonces, spis: byt
     p, a, e = prf.size, cipher.integrity_size, cipher.cipher_size
     sizes = (p, a, a, e, e, p, p)
     stream = prf.expand(seed_key, nonces.joined + spis, sum(sizes))
-    return IkeKeys(*_slices(stream, sizes))
+    keys = IkeKeys(*_slices(stream, sizes))
+    overwrite(stream)
+    return keys
 
 
-def child_keymat(prf: Prf, sk_d: bytes, fresh: FreshInput, size: int) -> bytes:
+def child_keymat(prf: Prf, sk_d: Key, fresh: FreshInput, size: int) -> bytearray:
     """KEYMAT of a child SA (RFC 7296 2.17)."""
     return prf.expand(sk_d, fresh.octets, size)
 
 
 def child_keys(
-    prf: Prf, sk_d: bytes, fresh: FreshInput, suite: Suite
+    prf: Prf, sk_d: Key, fresh: FreshInput, suite: Suite
 ) -> tuple[DirectionKeys, DirectionKeys]:
     """Keys initiator to responder, then responder to initiator; each key, salt, integrity key."""
     size = suite.keymat_size
     stream = child_keymat(prf, sk_d, fresh, 2 * size)
     forward, backward = _slices(stream, (size, size))
-    return _direction(forward, suite), _direction(backward, suite)
+    keys = _direction(forward, suite), _direction(backward, suite)
+    for copied in (stream, forward, backward):
+        overwrite(copied)
+    return keys
 
 
-def _direction(keymat: bytes, suite: Suite) -> DirectionKeys:
+def _direction(keymat: bytearray, suite: Suite) -> DirectionKeys:
     sizes = (suite.key_size, suite.salt_size, suite.integrity_size)
-    return DirectionKeys(*_slices(keymat, sizes))
+    return DirectionKeys(*map(bytes, _slices(keymat, sizes)))
 
 
-def _slices(stream: bytes, sizes: tuple[int, ...]) -> list[bytes]:
+def _slices(stream: bytearray, sizes: tuple[int, ...]) -> list[bytearray]:
     parts, at = [], 0
     for size in sizes:
         parts.append(stream[at : at + size])
