@@ -12,6 +12,7 @@ CRYPTO_PORT: Final = 509
 
 PROTO_ESP: Final = 50
 
+SIZE_SPD: Final = 4096
 SIZE_SA: Final = 65536
 SIZE_NEIGHBOUR: Final = 65536
 SPACES: Final = 65536

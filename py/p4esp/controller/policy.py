@@ -4,12 +4,12 @@ A rule covers both directions: clear packets from the protected side, and, mirro
 from outside, which the pipeline drops where a rule wants them protected (RFC 4301 5.2).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from p4esp.controller import tables
 from p4esp.controller.entries import Entry, Op, Update, deletes, inserts
 from p4esp.controller.errors import ControllerError
-from p4esp.controller.numbers import Role
+from p4esp.controller.numbers import SIZE_SPD, Role
 from p4esp.controller.selectors import packet_matches
 from p4esp.controller.tables import PacketMatch
 from p4esp.controller.writer import TableWriter
@@ -20,6 +20,10 @@ VERSIONS = 256
 MAX_POLICIES = 65536
 
 
+class PolicyTooLargeError(ControllerError):
+    """The rules do not fit; the text says how many there are, and how many are accepted."""
+
+
 class PolicyIds:
     """A number for each protect rule, kept for as long as a rule of that name exists."""
 
@@ -27,24 +31,36 @@ class PolicyIds:
         self._store = store
         self._gateway = gateway
         self._ids = store.policy_ids(gateway)
+        self._rules = {number: rule for rule, number in self._ids.items()}
+        self._lowest = 1
+        """No lower number is free."""
 
     def of(self, rule: str) -> int:
         """The number of a rule, new if need be; policy 0 is never used."""
         if rule not in self._ids:
-            self._ids[rule] = self._lowest_free()
-            self._store.add_policy_id(self._gateway, rule, self._ids[rule])
+            number = self._lowest_free()
+            self._store.add_policy_id(self._gateway, rule, number)
+            self._ids[rule], self._rules[number] = number, rule
         return self._ids[rule]
 
     def rule(self, policy: int) -> str | None:
         """The name of the rule with a number."""
-        return next((rule for rule, number in self._ids.items() if number == policy), None)
+        return self._rules.get(policy)
+
+    def keep(self, rules: Iterable[str]) -> None:
+        """Give back the numbers of all other rules, once nothing in the switch names them."""
+        for rule in self._ids.keys() - set(rules):
+            self._store.remove_policy_id(self._gateway, rule)
+            number = self._ids.pop(rule)
+            del self._rules[number]
+            self._lowest = min(self._lowest, number)
 
     def _lowest_free(self) -> int:
-        used = set(self._ids.values())
-        free = next((number for number in range(1, MAX_POLICIES) if number not in used), None)
-        if free is None:
+        while self._lowest in self._rules:
+            self._lowest += 1
+        if self._lowest >= MAX_POLICIES:
             raise ControllerError(f"{self._gateway}: all {MAX_POLICIES - 1} policy ids are in use")
-        return free
+        return self._lowest
 
 
 def spd_entries(
@@ -94,16 +110,19 @@ class PolicyTable:
     async def install(self, rules: Sequence[PolicyRule]) -> None:
         """Replace all rules, atomically to packets: new entries, one flip, old entries go.
 
-        Nothing is written when the switch holds these rules already.
+        Nothing is written when the switch holds these rules already. For a moment it holds the old
+        rules and the new ones: PolicyTooLargeError when they do not fit together; the old ones
+        stay in force then.
         """
         ids = self._numbers(rules)
-        if set(spd_entries(rules, ids, self._version)) == set(self._entries):
-            return
-        version = (self._version + 1) % VERSIONS
-        await self._switch_to(version, spd_entries(rules, ids, version))
+        if set(spd_entries(rules, ids, self._version)) != set(self._entries):
+            version = (self._version + 1) % VERSIONS
+            await self._switch_to(version, spd_entries(rules, ids, version))
+        self._ids.keep(ids)
 
     async def _switch_to(self, version: int, entries: list[Entry]) -> None:
         leftover = [entry for entry in self._entries if entry.field("version") == (version, 0xFF)]
+        _require_room(len(entries), len(self._entries) - len(leftover))
         await self._writer.write(deletes(leftover))
         await self._writer.write(inserts(entries))
         await self._writer.write([Update(Op.MODIFY, tables.policy_version(version))])
@@ -115,3 +134,12 @@ class PolicyTable:
     def _numbers(self, rules: Sequence[PolicyRule]) -> dict[str, int]:
         protect = (rule.name for rule in rules if rule.action is Action.PROTECT)
         return {name: self._ids.of(name) for name in protect}
+
+
+def _require_room(new: int, old: int) -> None:
+    if new + old > SIZE_SPD:
+        beside = f" beside the {old} that are in force" if old else ""
+        raise PolicyTooLargeError(
+            f"spd: {new} entries do not fit{beside}; accepted: {SIZE_SPD - old}"
+            + (" (a switch that starts afresh takes more)" if old else "")
+        )

@@ -6,6 +6,7 @@ INSTALLED, an entry that is missing or differs, a configuration that no longer w
 pair: its key is discarded.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -89,17 +90,23 @@ def _account_for_strays(findings: Findings, strays: list[Entry]) -> None:
     for entry in strays:
         if entry.table == "sa_in" and entry.arg("window"):
             findings.dirty_cells.add((entry.arg("cell_base"), entry.arg("cell_mask") + 1))
-    in_use = {cells for cells in findings.dirty_cells if _in_use(cells, findings)}
-    findings.dirty_cells.difference_update(in_use)
+    in_use = _CellsInUse(findings.keep)
+    touched = {cells for cells in findings.dirty_cells if in_use.touch(cells)}
+    findings.dirty_cells.difference_update(touched)
 
 
-def _in_use(cells: tuple[int, int], findings: Findings) -> bool:
-    """Whether a range touches that of an SA that stays (which no other may ever have had)."""
-    base, count = cells
-    places = [live.record.placement for live in findings.keep]
-    return any(
-        place.cell_base < base + count and base < place.cell_base + place.cells for place in places
-    )
+class _CellsInUse:
+    """The replay cells of the SAs that stay, which no other SA may ever have had."""
+
+    def __init__(self, keep: Iterable[LiveSa]) -> None:
+        places = [live.record.placement for live in keep]
+        self._ranges = sorted((p.cell_base, p.cell_base + p.cells) for p in places if p.cells)
+
+    def touch(self, cells: tuple[int, int]) -> bool:
+        """Whether a range shares a cell with one of them; they do not overlap each other."""
+        base, count = cells
+        at = bisect_left(self._ranges, (base + count,))
+        return at > 0 and self._ranges[at - 1][1] > base
 
 
 def adopt_selection(

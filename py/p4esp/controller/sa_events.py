@@ -34,7 +34,7 @@ class SaEvents:
     async def run(self) -> None:
         """Serve until cancelled."""
         async for digest in self._session.digests():
-            live = self._sas.by_outbound_index(digest["sa"])
+            live = self._sas.live.by_outbound_index(digest["sa"])
             if live is not None and _is_of(live, digest["generation"]):
                 self._act(live, digest["kind"], digest["seq"])
 

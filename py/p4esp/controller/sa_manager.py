@@ -1,11 +1,13 @@
 """The child SAs of one gateway: from IKE's events to installed, replaced and removed SAs."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from p4esp.controller.engine_keys import ENGINE_ERRORS, PairKeys
 from p4esp.controller.errors import ControllerError, SwitchUnreachableError
+from p4esp.controller.live_sas import LiveSas
 from p4esp.controller.placement import Placements
 from p4esp.controller.policy import PolicyIds
 from p4esp.controller.pools import PoolExhaustedError
@@ -42,8 +44,8 @@ class SaManager:
         self._ids = PolicyIds(store, gateway)
         self._installer: SaInstaller | None = None
         self._leaving: set[asyncio.Task[None]] = set()
-        self.live: dict[int, LiveSa] = {}
-        """Installed SAs by inbound SPI."""
+        self._strangers: defaultdict[str, list[int]] = defaultdict(list)
+        self.live = LiveSas()
         self.negotiated: set[int] = set()
         """Inbound SPIs of the children that IKE has, installed or not."""
 
@@ -56,9 +58,18 @@ class SaManager:
         """The switch is there, with these SAs in it. Those that ended meanwhile go."""
         ended = {record.child.spi_in for record in self._records() if _is_ended(record)}
         self._installer = installer
-        self.live = {sa.record.child.spi_in: sa for sa in live}
+        self.live = LiveSas()
+        self._strangers.clear()
+        for sa in live:
+            self._adopt(sa)
         for spi_in in ended & self.live.keys():
             self._start(self._remove(installer, self.live.pop(spi_in)))
+
+    def _adopt(self, live: LiveSa) -> None:
+        child = live.record.child
+        self.live[child.spi_in] = live
+        if child.spi_in not in self.negotiated:
+            self._strangers[child.peer].append(child.spi_in)
 
     def disconnect(self) -> None:
         """The switch is away; removals that are under way are taken up by reconciliation."""
@@ -73,15 +84,8 @@ class SaManager:
 
     def serves(self, peer: str, name: str) -> bool:
         """Whether a child of this configuration is up, under an IKE SA that still is."""
-        children = (self.live[spi].record.child for spi in self.negotiated & self.live.keys())
-        return any((child.peer, child.name) == (peer, name) for child in children)
-
-    def by_outbound_index(self, sa_out: int) -> LiveSa | None:
-        """The SA that sends under an index."""
-        return next((sa for sa in self._present() if sa.record.placement.sa_out == sa_out), None)
-
-    def _present(self) -> list[LiveSa]:
-        return list(self.live.values())
+        children = (live.record.child for live in self.live.of_child(peer, name))
+        return any(child.spi_in in self.negotiated for child in children)
 
     async def up(self, child: ChildSaParams, *, send: bool = True) -> bool:
         """Install a new pair; False, with the reason in the journal, when that failed."""
@@ -119,18 +123,17 @@ class SaManager:
 
     async def readdress(self, peer: str, old: Path, new: Path) -> None:
         """A peer behind a NAT is elsewhere now: its SAs follow (RFC 7296 2.23)."""
-        for live in self._present():
+        for live in self.live.of_peer(peer):
             child = live.record.child
-            if child.peer == peer and _is_on(child, old) and child.local == new.local.host:
+            if _is_on(child, old) and child.local == new.local.host:
                 await self._connected().readdress(live, new)
                 self._note(Kind.SA_MOVED, child, f"to {new.remote}")
 
     def retire_strangers(self, peer: str) -> None:
         """Remove SAs of a peer that IKE does not know (they outlived a controller)."""
-        for live in self._present():
-            child = live.record.child
-            if child.peer == peer and child.spi_in not in self.negotiated:
-                self.down(child, DownReason.INITIAL_CONTACT)
+        for spi_in in self._strangers.pop(peer, ()):
+            if spi_in in self.live and spi_in not in self.negotiated:
+                self.down(self.live[spi_in].record.child, DownReason.INITIAL_CONTACT)
 
     async def _remove(self, installer: SaInstaller, live: LiveSa) -> None:
         child = live.record.child
@@ -168,7 +171,7 @@ class SaManager:
 
     async def restore_keys(self) -> None:
         """Give the engine each key that a live SA lacks there; raises the first failure, if any."""
-        lacking = [live for live in self._present() if not self._keys.holds(live.handles)]
+        lacking = [live for live in self.live.values() if not self._keys.holds(live.handles)]
         outcomes = await asyncio.gather(*map(self._restore, lacking), return_exceptions=True)
         for error in filter(None, outcomes):
             raise error

@@ -4,6 +4,7 @@ During a rekey two SAs serve the same traffic. Each destination keeps its candid
 first one is in the table, and takes over or gives way by one MODIFY.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from ipaddress import IPv4Network
 
@@ -21,6 +22,7 @@ class SaSelection:
     def __init__(self, writer: TableWriter) -> None:
         self._writer = writer
         self._candidates: dict[Destination, list[int]] = {}
+        self._served: defaultdict[int, list[Destination]] = defaultdict(list)
 
     async def add(self, destinations: Iterable[Destination], sa: int, *, first: bool) -> None:
         """Let an SA serve destinations: from now on, or (`first` false) when others are gone."""
@@ -33,11 +35,12 @@ class SaSelection:
         candidates = self._candidates.setdefault(place, [])
         before = candidates[0] if candidates else None
         candidates.insert(0 if first else len(candidates), sa)
+        self._served[sa].append(place)
         return _change(place, before, candidates[0])
 
     async def withdraw(self, sa: int) -> None:
         """Take an SA away from all its destinations; the next candidate takes over."""
-        served = [place for place, candidates in self._candidates.items() if sa in candidates]
+        served = self._served.pop(sa, ())
         updates = [update for place in served for update in self._withdrawn(place, sa)]
         await self._writer.clear(updates)
 
@@ -53,14 +56,11 @@ class SaSelection:
         """Take over what the switch does already, in the order of the calls."""
         for place in destinations:
             self._candidates.setdefault(place, []).append(sa)
+            self._served[sa].append(place)
 
     def entries(self) -> list[Entry]:
         """What the table must hold."""
         return [tables.sa_select(*place, sas[0]) for place, sas in self._candidates.items()]
-
-    def clear(self) -> None:
-        """Forget everything: the switch has lost it."""
-        self._candidates.clear()
 
 
 def _change(place: Destination, before: int | None, after: int | None) -> list[Update]:

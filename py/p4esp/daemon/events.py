@@ -63,7 +63,8 @@ class DaemonEvents:
 
     def _child_down(self, child: ChildSaParams, reason: DownReason) -> None:
         if reason not in (DownReason.REKEYED, DownReason.COLLISION):
-            self._connections.child_lost((child.peer, child.name))
+            by_peer = reason is DownReason.PEER_DELETE
+            self._connections.child_lost((child.peer, child.name), by_peer=by_peer)
 
     def _record(self, event: Event) -> None:
         match event:

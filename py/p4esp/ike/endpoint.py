@@ -257,7 +257,7 @@ class IkeEndpoint:
             self._note(sa, event, now)
             self._events.append(event)
         for datagram in sa.datagrams_to_send(now):
-            self._send(datagram.data, datagram.path)
+            self._send(datagram.data, datagram.path, sa.info.peer)
         if entry.init_key is not None and sa.authenticated:
             self._half_open.graduate(entry.init_key)
         if sa.phase is Phase.DEAD:
@@ -265,9 +265,9 @@ class IkeEndpoint:
         else:
             self._schedule(entry)
 
-    def _send(self, message: bytes, path: Path) -> None:
+    def _send(self, message: bytes, path: Path, peer: str = "") -> None:
         framed = self._env.settings.ports.frame(message, path.local.port)
-        self._outbox.append(Datagram(framed, path))
+        self._outbox.append(Datagram(framed, path, peer))
 
     def _schedule(self, entry: _Entry) -> None:
         timer = entry.sa.get_timer()

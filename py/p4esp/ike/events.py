@@ -1,7 +1,7 @@
 """What the IKE core tells its owner. Every event is a fact: it needs no answer.
 
-Drain events before sending datagrams: a responder's answer must not leave before the inbound child
-SA that it promises is installed (RFC 7296 2.8).
+Deal with a peer's events before its datagrams leave: a responder's answer must not leave before the
+inbound child SA that it promises is installed (RFC 7296 2.8).
 """
 
 from dataclasses import dataclass
@@ -179,3 +179,14 @@ Event = (
     | PathChanged
     | PeerAlive
 )
+
+
+def peer_of(event: Event) -> str:
+    """Name of the peer an event is about: one peer's events are dealt with in their order."""
+    match event:
+        case ChildUp(child) | ChildDown(child) | ChildRekeyed(new=child):
+            return child.peer
+        case IkeRekeyed(new=ike):
+            return ike.peer
+        case _:
+            return event.ike.peer

@@ -1,6 +1,6 @@
 """Where datagrams come from and go to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from p4esp.ipsec.selectors import Address
 
@@ -35,3 +35,7 @@ class Datagram:
 
     data: bytes
     path: Path
+    peer: str = field(default="", compare=False)
+    """Name of the peer's configuration, once it is known: what it promises may have to be carried
+    out first.
+    """

@@ -8,14 +8,15 @@ traffic that waits for it must not turn into a storm of attempts.
 import asyncio
 import random
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from p4esp.ike.config import PeerConfig
 from p4esp.ike.errors import CommandError
-from p4esp.ike.events import IkeSaInfo
 from p4esp.service.backoff import RETRY, RETRY_MOST, Backoff
 from p4esp.service.driver import Driver
+from p4esp.service.established import Established
 from p4esp.service.journal import Entry, Journal, Kind
 
 Wanted = tuple[str, str]
@@ -60,13 +61,12 @@ class Connections:
         self._clock = clock
         self._backoff = Backoff(retry, retry_most, fraction)
         self._kept_up: frozenset[Wanted] = frozenset()
-        self._under_way: set[Wanted] = set()
+        self._under_way: defaultdict[str, set[str]] = defaultdict(set)
         self._up_since: dict[Wanted, float] = {}
         self._pausing: dict[Wanted, asyncio.Task[None]] = {}
         self._refused: set[Wanted] = set()
         """Those of the pausing that nobody may try before the pause is over."""
-        self.established: dict[bytes, IkeSaInfo] = {}
-        """IKE SAs that are up, by our SPI."""
+        self.established = Established()
 
     def keep_up(self, children: Iterable[Wanted]) -> None:
         """Which children are to be up always."""
@@ -94,17 +94,17 @@ class Connections:
         """
         wanted = (peer, child)
         hopeless = wanted in self._refused
-        if hopeless or wanted in self._under_way or self._sas.serves(*wanted):
+        if hopeless or child in self._under_way[peer] or self._sas.serves(*wanted):
             return
-        self._under_way.add(wanted)
+        self._under_way[peer].add(child)
         try:
             self._request(peer, child)
         except CommandError as error:
-            self._under_way.discard(wanted)
+            self._under_way[peer].discard(child)
             self._journal.add(Entry(self._gateway, Kind.REFUSED, f"{peer}/{child}", str(error)))
 
     def _request(self, peer: str, child: str) -> None:
-        ike = next((spi for spi, info in self.established.items() if info.peer == peer), None)
+        ike = self.established.of_peer(peer)
         if ike is not None:
             self._ike.command(lambda endpoint, now: endpoint.create_child(ike, child, now))
         elif peer in self._peers:
@@ -115,7 +115,7 @@ class Connections:
 
     def child_up(self, wanted: Wanted) -> None:
         """A child was made, by whomever."""
-        self._under_way.discard(wanted)
+        self._settle(wanted)
         self._end_pause(wanted)
         self._up_since[wanted] = self._clock()
 
@@ -124,7 +124,7 @@ class Connections:
 
         A name is empty where the peer asked for something that is none of our children.
         """
-        self._under_way.discard(wanted)
+        self._settle(wanted)
         if wanted[1]:
             self._pause(wanted, self._backoff.failed(wanted))
             self._refused.add(wanted)
@@ -145,8 +145,12 @@ class Connections:
 
     def peer_failed(self, peer: str) -> None:
         """No IKE SA came of an attempt."""
-        for wanted in [item for item in self._under_way if item[0] == peer]:
-            self.attempt_failed(wanted)
+        for child in list(self._under_way[peer]):
+            self.attempt_failed((peer, child))
+
+    def _settle(self, wanted: Wanted) -> None:
+        peer, child = wanted
+        self._under_way[peer].discard(child)
 
     def _pause(self, wanted: Wanted, seconds: float) -> None:
         """Wait, and then try again what is to be up."""

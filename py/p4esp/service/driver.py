@@ -1,7 +1,8 @@
 """Runs an IKE endpoint: datagrams in and out, its clock, its events.
 
-The endpoint has no I/O. Here one task feeds it, lets every event be dealt with and only then lets
-its datagrams go, so that no answer promises an SA that is not installed yet (RFC 7296 2.8).
+The endpoint has no I/O. Here one task feeds it and puts what it says, events before datagrams, into
+a queue per peer: no answer promises an SA that is not installed yet (RFC 7296 2.8), and an
+installation that takes long holds up nobody else.
 """
 
 import asyncio
@@ -11,11 +12,15 @@ from contextlib import suppress
 from typing import Final, TypeVar
 
 from p4esp.ike.endpoint import IkeEndpoint
-from p4esp.ike.events import Event
+from p4esp.ike.events import Event, peer_of
 from p4esp.ike.path import Datagram, Path
+from p4esp.service.peer_queues import PeerQueues
 
 MAX_INBOX: Final = 4096
 """Datagrams that may wait; more are dropped."""
+
+MAX_BACKLOG: Final = 256
+"""Items of one peer that may wait while datagrams are added; more datagrams are dropped."""
 
 HandleEvent = Callable[[Event], Awaitable[None]]
 SendDatagram = Callable[[Datagram], Awaitable[None]]
@@ -52,24 +57,34 @@ class Driver:
 
     async def run(self) -> None:
         """Serve the endpoint until cancelled."""
-        while True:
-            self._wake.clear()
-            await self._serve()
-            await self._wait()
+        async with asyncio.TaskGroup() as tasks:
+            queues = PeerQueues(tasks, self._deal)
+            while True:
+                self._wake.clear()
+                await self._serve(queues)
+                await self._wait()
 
-    async def _serve(self) -> None:
+    async def _serve(self, queues: PeerQueues[Event | Datagram]) -> None:
         self.endpoint.handle_timer(self._clock())
-        await self._settle()
+        self._queue_output(queues)
         while self._inbox:
             payload, path = self._inbox.popleft()
             self.endpoint.receive_datagram(payload, path, self._clock())
-            await self._settle()
+            self._queue_output(queues)
+            await asyncio.sleep(0)  # what is queued is worked off between datagrams
 
-    async def _settle(self) -> None:
+    def _queue_output(self, queues: PeerQueues[Event | Datagram]) -> None:
         while (event := self.endpoint.next_event()) is not None:
-            await self._handle_event(event)
+            queues.put(peer_of(event), event)
         for datagram in self.endpoint.datagrams_to_send(self._clock()):
-            await self._send(datagram)
+            if queues.backlog(datagram.peer) < MAX_BACKLOG:
+                queues.put(datagram.peer, datagram)
+
+    async def _deal(self, item: Event | Datagram) -> None:
+        if isinstance(item, Datagram):
+            await self._send(item)
+        else:
+            await self._handle_event(item)
 
     async def _wait(self) -> None:
         due = self.endpoint.get_timer()

@@ -109,6 +109,10 @@ class Store:
         """Record the id of a rule."""
         self._change("INSERT INTO policy VALUES (?, ?, ?)", gateway, rule, policy_id)
 
+    def remove_policy_id(self, gateway: str, rule: str) -> None:
+        """Forget the id of a rule that is gone."""
+        self._change("DELETE FROM policy WHERE gateway=? AND rule=?", gateway, rule)
+
     # Generations outlive the SAs that had them.
 
     def generations(self, gateway: str, direction: str) -> dict[int, int]:

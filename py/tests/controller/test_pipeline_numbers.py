@@ -52,7 +52,15 @@ def test_control_operations_equal_the_p4_constants() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["SIZE_SA", "SIZE_NEIGHBOUR", "SPACES", "PUNT_REASONS", "REPLAY_CELLS", "SCRUB_CELLS_MAX"],
+    [
+        "SIZE_SPD",
+        "SIZE_SA",
+        "SIZE_NEIGHBOUR",
+        "SPACES",
+        "PUNT_REASONS",
+        "REPLAY_CELLS",
+        "SCRUB_CELLS_MAX",
+    ],
 )
 def test_size_equals_the_p4_define(name: str) -> None:
     define = re.search(rf"#define {name}\s+(\d+)", SIZES)

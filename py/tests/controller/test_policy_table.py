@@ -1,6 +1,6 @@
 """SPD rules in the switch: mirrored, ranked, and flipped at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from p4esp.controller import tables
 from p4esp.controller.entries import Entry, Op, Update
-from p4esp.controller.numbers import Role
-from p4esp.controller.policy import PolicyIds, PolicyTable, spd_entries
+from p4esp.controller.numbers import SIZE_SPD, Role
+from p4esp.controller.policy import PolicyIds, PolicyTable, PolicyTooLargeError, spd_entries
 from p4esp.controller.selectors import UnsupportedSelectorError
 from p4esp.controller.tables import PacketMatch
 from p4esp.controller.writer import TableWriter
@@ -38,6 +38,7 @@ class Switch:
         self.version = 0
         self.seen: list[set[str]] = []
         self.writer = TableWriter(self.send)
+        self.before_write: Callable[[], object] = lambda: None
 
     async def send(self, updates: Sequence[Update]) -> dict[int, tuple[str, str]]:
         for update in updates:
@@ -46,6 +47,7 @@ class Switch:
         return {}
 
     def apply(self, update: Update) -> None:
+        self.before_write()
         entry = update.entry
         if entry.table == "policy_version":
             self.version = entry.arg("version")
@@ -57,6 +59,15 @@ class Switch:
 
     def active(self) -> list[Entry]:
         return [e for e in self.spd.values() if e.field("version") == (self.version, 0xFF)]
+
+
+class FullSwitch(Switch):
+    """One on which only the outcome counts: thousands of rules."""
+
+    async def send(self, updates: Sequence[Update]) -> dict[int, tuple[str, str]]:
+        for update in updates:
+            self.apply(update)
+        return {}
 
 
 def policy_table(switch: Switch) -> PolicyTable:
@@ -135,6 +146,60 @@ def test_policy_ids_stay_with_their_rules() -> None:
     assert PolicyIds(store, "left").of("b") == 2
     assert PolicyIds(store, "right").of("b") == 1
     assert (first.rule(2), first.rule(9)) == ("b", None)
+
+
+def test_the_number_of_a_rule_that_is_gone_is_free_again() -> None:
+    store = Store(None, Sealer(bytes(32)))
+    ids = PolicyIds(store, "left")
+    assert [ids.of(rule) for rule in "abc"] == [1, 2, 3]
+    ids.keep(["a", "c"])
+    assert (ids.rule(2), store.policy_ids("left")) == (None, {"a": 1, "c": 3})
+    assert [ids.of("c"), ids.of("d"), ids.of("e")] == [3, 2, 4]
+
+
+async def test_a_rule_keeps_its_number_until_nothing_in_the_switch_names_it() -> None:
+    switch = Switch()
+    ids = PolicyIds(Store(None, Sealer(bytes(32))), "left")
+    policy = PolicyTable(switch.writer, ids)
+    await policy.install([PROTECT])
+    number = ids.of(PROTECT.name)
+    switch.before_write = lambda: in_use.append(ids.rule(number))
+    in_use: list[str | None] = []
+    await policy.install([BYPASS])
+    assert set(in_use) == {PROTECT.name}
+    assert ids.rule(number) is None
+
+
+def bypasses(count: int, port: int) -> list[PolicyRule]:
+    """Rules of two entries each."""
+    anywhere = (TrafficSelector.of_network("0.0.0.0/0"),)
+    hosts = (f"10.2.{n >> 8}.{n & 255}/32" for n in range(count))
+    selectors = [TrafficSelector.of_network(host, 17, (port, port)) for host in hosts]
+    return [PolicyRule(str(ts), Action.BYPASS, anywhere, (ts,)) for ts in selectors]
+
+
+async def test_old_and_new_rules_must_fit_into_the_table_together() -> None:
+    switch = FullSwitch()
+    policy = policy_table(switch)
+    await policy.install(bypasses(1024, 53))
+    await policy.install(bypasses(1024, 54))
+    before = dict(switch.spd)
+    with pytest.raises(
+        PolicyTooLargeError, match=r"2050 entries do not fit beside the 2048.*; accepted: 2048 "
+    ):
+        await policy.install(bypasses(1025, 55))
+    assert switch.spd == before
+    assert {entry.key for entry in switch.active()} == set(before)
+
+
+async def test_a_fresh_switch_takes_a_whole_table_and_no_more() -> None:
+    switch = FullSwitch()
+    await policy_table(switch).install(bypasses(2048, 53))
+    assert len(switch.spd) == SIZE_SPD
+    empty = FullSwitch()
+    with pytest.raises(PolicyTooLargeError, match="4098 entries do not fit; accepted: 4096"):
+        await policy_table(empty).install(bypasses(2049, 53))
+    assert not empty.spd
 
 
 def test_an_ipv6_rule_is_refused_by_name() -> None:
