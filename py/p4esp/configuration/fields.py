@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from p4esp.configuration.secret_files import read_psk
+from p4esp.ike.auth.schemes import SCHEMES
 from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity
@@ -62,7 +63,9 @@ def _identity(value: str) -> str:
     try:
         Identity.parse(value)
     except ValueError:
-        raise ValueError("accepted: an address, a@b, @# and hex digits, or a name") from None
+        raise ValueError(
+            "accepted: an address, a@b, @# and hex digits, C=CH, CN=x, or a name"
+        ) from None
     return value
 
 
@@ -80,6 +83,12 @@ def _proposal(parse: Callable[[str], Template]) -> Callable[[str], str]:
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     """A relative path starts at the directory of the configuration file."""
     return Path((info.context or {}).get("directory", "")) / path
+
+
+def _signature(value: str) -> str:
+    if value not in SCHEMES:
+        raise ValueError(f"accepted: {', '.join(SCHEMES)}")
+    return value
 
 
 def _psk_file(path: Path) -> Path:
@@ -104,6 +113,7 @@ Id = Annotated[str, Field(min_length=1), AfterValidator(_identity)]
 IkeProposal = Annotated[str, AfterValidator(_proposal(partial(Template.ike, allow_weak=True)))]
 EspProposal = Annotated[str, AfterValidator(_proposal(partial(Template.esp, allow_weak=True)))]
 """Whether a weak algorithm is allowed, the peer's section decides."""
+SignatureName = Annotated[str, AfterValidator(_signature)]
 Name = Annotated[str, AfterValidator(_name)]
 FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
 PskFile = Annotated[FilePath, AfterValidator(_psk_file)]

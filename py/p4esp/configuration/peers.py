@@ -1,9 +1,10 @@
 """IKE peers and their child SAs, as a file describes them."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from p4esp.configuration.certificates import CertificateSection, TrustSection, own_identity
 from p4esp.configuration.fields import (
     Address,
     EspProposal,
@@ -15,12 +16,21 @@ from p4esp.configuration.fields import (
 )
 from p4esp.configuration.secret_files import PSK_MIN, read_psk
 from p4esp.configuration.sections import Section, require_unique
-from p4esp.ike.auth.credentials import preshared
+from p4esp.ike.auth.credentials import (
+    Anonymous,
+    Credential,
+    PeerAuth,
+    PresharedKey,
+    Requirement,
+)
+from p4esp.ike.auth.schemes import RSA_SHA1
 from p4esp.ike.config import DEFAULT_ESP, DEFAULT_IKE, ChildConfig, PeerConfig
 from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
-from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.identity import Identity, IdType
 from p4esp.ipsec.selectors import TrafficSelector
+
+Method = Literal["psk", "certificate", "null"]
 
 
 class ChildSection(Section):
@@ -49,7 +59,7 @@ class ChildSection(Section):
 
 
 class PeerSection(Section):
-    """An IKE peer with a pre-shared key, either in place or in a file."""
+    """An IKE peer."""
 
     name: Name
     """Its name in policies, commands, output and metrics."""
@@ -57,16 +67,24 @@ class PeerSection(Section):
     """Our address towards it; unset: any."""
     remote: Address | None = None
     """Its address; unset: any, then only the peer can begin."""
-    local_id: Id
-    """Our identity: an address, `a@b`, `@#` and hex digits, or a domain name."""
+    local_id: Id | None = None
+    """Our identity: an address, `a@b`, `@#` and hex digits, a domain name, or `C=CH, CN=x`."""
     remote_id: Id
     """Its identity, in the same forms."""
+    local_auth: Method | None = None
+    """How we prove ours; unset: `certificate` where there is such a section, else `psk`."""
+    remote_auth: Method | None = None
+    """How it must; unset: `certificate` where there is a section `trust`, else `psk`."""
     psk: str | None = Field(default=None, min_length=PSK_MIN, repr=False)
-    """Pre-shared key, at least 8 octets. Give either this or `psk_file`."""
+    """Pre-shared key, at least 8 octets, for `psk` in either direction. Or give `psk_file`."""
     psk_file: PskFile | None = None
     """File with the pre-shared key, mode 0600; a line end behind the key does not count."""
+    certificate: CertificateSection | None = None
+    """What we sign with."""
+    trust: TrustSection | None = None
+    """Which certificates of the peer's count."""
     allow_weak: bool = False
-    """Admit what RFC 8247 discourages: `modp1536`, `modp1024`, `prfsha1`, `sha1`, `3des`."""
+    """Admit what RFC 8247 discourages: `modp1536`, `modp1024`, `sha1`, `3des`, `rsa-sha1` ..."""
     proposals: tuple[IkeProposal, ...] = ()
     """IKE proposals, best first: `aes256gcm16-prfsha256-x25519`; empty: the built-in ones."""
     dpd_delay: float = Field(default=30, ge=0)
@@ -78,13 +96,34 @@ class PeerSection(Section):
 
     @model_validator(mode="after")
     def _is_usable(self) -> Self:
-        if (self.psk is None) == (self.psk_file is None):
-            raise ValueError("accepted: exactly one of psk and psk_file")
+        self._check_material()
         require_unique("child", [child.name for child in self.children])
         self._check_strength()
         return self
 
+    def _check_material(self) -> None:
+        """Each direction has what its method needs, and nothing is given that none uses."""
+        if self.psk is not None and self.psk_file is not None:
+            raise ValueError("accepted: exactly one of psk and psk_file")
+        methods = self._local_method, self._remote_method
+        given = self.psk is not None or self.psk_file is not None
+        _require("psk or psk_file", "psk" in methods, given)
+        _require("certificate", methods[0] == "certificate", self.certificate is not None)
+        _require("trust", methods[1] == "certificate", self.trust is not None)
+        self._local_identity()
+
+    @property
+    def _local_method(self) -> Method:
+        return self.local_auth or ("certificate" if self.certificate else "psk")
+
+    @property
+    def _remote_method(self) -> Method:
+        return self.remote_auth or ("certificate" if self.trust else "psk")
+
     def _check_strength(self) -> None:
+        named = [item.signatures for item in (self.certificate, self.trust) if item]
+        if RSA_SHA1.name in sum(named, ()) and not self.allow_weak:
+            raise ValueError(f"{RSA_SHA1.name} is weak; accepted: with allow_weak = true")
         try:
             self._templates()
             for child in self.children:
@@ -97,12 +136,12 @@ class PeerSection(Section):
         return tuple(Template.ike(text, allow_weak=weak) for text in self.proposals) or DEFAULT_IKE
 
     def config(self) -> PeerConfig:
-        """The form the IKE core takes; ValueError when the key's file can no longer be used."""
+        """The form the IKE core takes; ValueError when a file can no longer be used."""
         return PeerConfig(
             name=self.name,
-            local_id=Identity.parse(self.local_id),
+            local_id=self._local_identity(),
             remote_id=Identity.parse(self.remote_id),
-            auth=preshared(self._psk()),
+            auth=PeerAuth(self._credential(), (self._requirement(),)),
             local=self.local,
             remote=self.remote,
             proposals=self._templates(),
@@ -111,10 +150,38 @@ class PeerSection(Section):
             force_encapsulation=self.force_encapsulation,
         )
 
+    def _local_identity(self) -> Identity:
+        """With a certificate it is a name in it, and a distinguished name is taken from it."""
+        certificate = self.certificate.credential().certificates[0] if self.certificate else None
+        if certificate is not None:
+            return own_identity(certificate, self.local_id)
+        if self.local_id is not None:
+            return Identity.parse(self.local_id)
+        if self._local_method == "null":
+            return Identity(IdType.NULL, b"")
+        raise ValueError("local_id is missing; accepted: our identity, or a certificate with one")
+
+    def _credential(self) -> Credential:
+        if self.certificate is not None:
+            return self.certificate.credential()
+        return Anonymous() if self._local_method == "null" else PresharedKey(self._psk())
+
+    def _requirement(self) -> Requirement:
+        if self.trust is not None:
+            return self.trust.requirement()
+        return Anonymous() if self._remote_method == "null" else PresharedKey(self._psk())
+
     def _psk(self) -> bytes:
         if self.psk_file is not None:
             return read_psk(self.psk_file)
         return (self.psk or "").encode()
+
+
+def _require(what: str, needed: bool, given: bool) -> None:
+    if needed and not given:
+        raise ValueError(f"{what} is missing; accepted: it, or another local_auth or remote_auth")
+    if given and not needed:
+        raise ValueError(f"{what} is used by neither direction; accepted: without it")
 
 
 def selectors(nets: tuple[Network, ...], protocol: int = 0) -> tuple[TrafficSelector, ...]:

@@ -80,6 +80,8 @@ SECTIONS = {
     "### `[[gateways.NAME.routes]]`": SCHEMA["$defs"]["RouteConfig"],
     "### `[[gateways.NAME.neighbours]]`": SCHEMA["$defs"]["NeighbourConfig"],
     "### `[[gateways.NAME.peers]]`": SCHEMA["$defs"]["GatewayPeer"],
+    "### `[gateways.NAME.peers.certificate]`": SCHEMA["$defs"]["CertificateSection"],
+    "### `[gateways.NAME.peers.trust]`": SCHEMA["$defs"]["TrustSection"],
     "### `[[gateways.NAME.peers.children]]`": SCHEMA["$defs"]["GatewayChild"],
     "### `[[gateways.NAME.policies]]`": SCHEMA["$defs"]["PolicySection"],
     "### `[gateways.NAME.sa]`": SCHEMA["$defs"]["SaSection"],

@@ -21,7 +21,7 @@ class CredentialError(ValueError):
 class CertifiedKey:
     """A private key with its certificate, by which we sign."""
 
-    key: PrivateKey = field(repr=False)
+    key: PrivateKey = field(repr=False, compare=False)
     certificates: tuple[x509.Certificate, ...]
     """Ours first, then intermediate CAs for peers that do not have them."""
     schemes: tuple[SignatureScheme, ...] = ()

@@ -26,8 +26,8 @@ def find_peer(sa: IkeSaState, payloads: PayloadSet) -> PeerConfig:
 def _fits(
     sa: IkeSaState, peer: PeerConfig, claimed: IdInitiator, wanted: IdResponder | None
 ) -> bool:
-    known = peer.remote_id == claimed.identity
-    ours = wanted is None or peer.local_id == wanted.identity
+    known = peer.remote_id.matches(claimed.identity)
+    ours = wanted is None or peer.local_id.matches(wanted.identity)
     return known and ours and _accepts_suite(sa, peer)
 
 

@@ -87,7 +87,7 @@ class IkeAuth(InitiatorTask):
             name = name_of(NotifyType, error.type)
             raise AuthenticationError(f"the peer refused us with {name}")
         identity = reply.payloads.one(IdResponder)
-        if identity.identity != sa.config.remote_id:
+        if not sa.config.remote_id.matches(identity.identity):
             raise AuthenticationError(
                 f"the peer is {identity.identity}, expected is {sa.config.remote_id}"
             )
