@@ -138,6 +138,18 @@ def check_command(
     _tell(control, as_json, "check", peer=peer)
 
 
+@app.command("move")
+def move_command(
+    peer: PeerArgument,
+    local: Annotated[str, typer.Argument(help="Our address from now on.")],
+    remote: Annotated[str, typer.Argument(help="The peer's; as it is if not given.")] = "",
+    control: ControlOption = DEFAULT_CONTROL,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with other outer addresses (MOBIKE, RFC 4555)."""
+    _tell(control, as_json, "move", peer=peer, local=local, remote=remote)
+
+
 @app.command("watch")
 def watch_command(control: ControlOption = DEFAULT_CONTROL) -> None:
     """Print each event as a line of JSON until Ctrl-C."""

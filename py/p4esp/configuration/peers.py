@@ -91,6 +91,10 @@ class PeerSection(Section):
     """Seconds of silence before the peer is asked whether it is alive; 0: never."""
     force_encapsulation: bool = False
     """Put ESP into UDP even when there is no NAT."""
+    mobike: bool = False
+    """Let the end that began change its addresses (RFC 4555), the peer's to any."""
+    additional_local: tuple[Address, ...] = ()
+    """Further addresses of ours, told to the peer with `mobike`."""
     children: tuple[ChildSection, ...] = ()
     """The child SAs of this peer."""
 
@@ -148,6 +152,8 @@ class PeerSection(Section):
             children=tuple(child.config(self.allow_weak) for child in self.children),
             dpd_delay=self.dpd_delay or None,
             force_encapsulation=self.force_encapsulation,
+            mobike=self.mobike,
+            additional_local=self.additional_local,
         )
 
     def _local_identity(self) -> Identity:

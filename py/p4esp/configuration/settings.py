@@ -27,6 +27,10 @@ class IkeSection(Section):
     """Half-open IKE SAs at most."""
     max_half_open_per_source: int = Field(default=_LIMITS.max_half_open_per_source, ge=1)
     """Of them, with one source: an IPv4 address or an IPv6 /64."""
+    fragment_size: int = Field(default=_LIMITS.fragment_size, ge=576, le=65535)
+    """Octets of the largest IP packet a message makes when the peer takes fragments (RFC 7383)."""
+    nat_keepalive: float = Field(default=_LIMITS.nat_keepalive, ge=0)
+    """Silence after which we send a keepalive when we are behind a NAT; 0: never."""
 
     def settings(self, ports: Ports | None = None) -> Settings:
         """The form the IKE core takes."""
@@ -39,4 +43,6 @@ class IkeSection(Section):
             cookie_threshold=self.cookie_threshold,
             max_half_open=self.max_half_open,
             max_half_open_per_source=self.max_half_open_per_source,
+            fragment_size=self.fragment_size,
+            nat_keepalive=self.nat_keepalive,
         )

@@ -22,10 +22,10 @@ from p4esp.ike.events import (
     IkeRekeyFailed,
     IkeSaInfo,
     InitRefused,
+    MoveRefused,
     NegotiationFailed,
     PathChanged,
 )
-from p4esp.ike.path import Path
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.connections import Connections
 from p4esp.service.driver import Driver
@@ -74,7 +74,7 @@ class IkeEvents:
                 self._note(Kind.IKE_FAILED, ike, f"not rekeyed: {reason}")
             case NegotiationFailed(ike, reason) | AuthenticationFailed(ike, reason):
                 self._failed(ike, reason)
-            case InitRefused(ike, reason):
+            case InitRefused(ike, reason) | MoveRefused(ike, reason):
                 self._note(Kind.IKE_FAILED, ike, reason)
             case ChildUp(child):
                 await self._child_up(child)
@@ -85,8 +85,8 @@ class IkeEvents:
             case ChildFailed(ike, name, reason):
                 self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
                 self._connections.attempt_failed((ike.peer, name))
-            case PathChanged(ike, old, new):
-                await self._path_changed(ike, old, new)
+            case PathChanged():
+                await self._path_changed(event)
             case _:
                 return
 
@@ -119,11 +119,11 @@ class IkeEvents:
         except ControllerError as error:
             self._journal.add(Entry(self._gateway, Kind.REFUSED, spi.hex(), str(error)))
 
-    async def _path_changed(self, ike: IkeSaInfo, old: Path, new: Path) -> None:
+    async def _path_changed(self, change: PathChanged) -> None:
         try:
-            await self._sas.readdress(ike.peer, old, new)
+            await self._sas.readdress(change)
         except ControllerError as error:
-            self._note(Kind.SA_FAILED, ike, f"cannot follow to {new}: {error}")
+            self._note(Kind.SA_FAILED, change.ike, f"cannot follow to {change.new}: {error}")
 
     def _failed(self, ike: IkeSaInfo, reason: str) -> None:
         self._note(Kind.IKE_FAILED, ike, reason)

@@ -26,8 +26,7 @@ from p4esp.controller.sa_entries import (
 from p4esp.controller.selection import SaSelection
 from p4esp.controller.state_channel import StateChannel
 from p4esp.controller.writer import TableWriter
-from p4esp.ike.path import Path
-from p4esp.ipsec.sa import ChildSaParams, UdpEncapsulation
+from p4esp.ipsec.sa import ChildSaParams
 from p4esp.ipsec.selectors import Address
 from p4esp.store import SaRecord, SaState, Store, StoreError
 
@@ -192,20 +191,23 @@ class SaInstaller:
         stale, live.handles, live.entries = live.handles, fresh.handles, fresh.entries
         await self._keys.discard(stale)
 
-    async def readdress(self, live: LiveSa, path: Path) -> None:
-        """Send a UDP-encapsulated SA to where its peer is now: one entry changes in place."""
+    async def readdress(self, live: LiveSa, child: ChildSaParams) -> None:
+        """Move an SA to other outer addresses. What comes in on the old ones is still taken until
+        the new ones are in use both ways.
+        """
         async with live.changing:
             if not live.is_leaving:
-                await self._redirect(live, path)
+                await self._redirect(live, replace(live.record, child=child))
 
-    async def _redirect(self, live: LiveSa, path: Path) -> None:
-        encapsulation = UdpEncapsulation(path.local.port, path.remote.port)
-        child = replace(live.record.child, remote=path.remote.host, encapsulation=encapsulation)
-        record = replace(live.record, child=child)
-        entries = self.entries(record, live.handles)
+    async def _redirect(self, live: LiveSa, record: SaRecord) -> None:
+        entries, stale = self.entries(record, live.handles), live.entries.sad
         self._store.change_sa(record)
+        if entries.sad != stale:
+            await self._switch.writer.write(inserts((entries.sad,)))
         await self._switch.writer.write(modifies((entries.outbound,)))
         live.record, live.entries = record, entries
+        if entries.sad != stale:
+            await self._switch.writer.clear(deletes((stale,)))
 
     def _moved(self, record: SaRecord, state: SaState) -> SaRecord:
         self._store.set_state(record.gateway, record.child.spi_in, state)

@@ -13,8 +13,8 @@ from p4esp.controller.policy import PolicyIds
 from p4esp.controller.pools import PoolExhaustedError
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.controller.sa_installer import LiveSa, SaInstaller
-from p4esp.ike.events import DownReason
-from p4esp.ike.path import Path, UdpAddress
+from p4esp.ike.events import DownReason, PathChanged
+from p4esp.ike.path import Path
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.journal import Entry, Journal, Kind
 from p4esp.store import SaRecord, SaState, Store, StoreError
@@ -121,13 +121,13 @@ class SaManager:
         else:
             self._start(self._remove(self._installer, live))
 
-    async def readdress(self, peer: str, old: Path, new: Path) -> None:
-        """A peer behind a NAT is elsewhere now: its SAs follow (RFC 7296 2.23)."""
-        for live in self.live.of_peer(peer):
+    async def readdress(self, change: PathChanged) -> None:
+        """A peer is elsewhere now: its SAs follow (RFC 7296 2.23, RFC 4555)."""
+        for live in self.live.of_peer(change.ike.peer):
             child = live.record.child
-            if _is_on(child, old) and child.local == new.local.host:
-                await self._connected().readdress(live, new)
-                self._note(Kind.SA_MOVED, child, f"to {new.remote}")
+            if _is_on(child, change.old):
+                await self._connected().readdress(live, change.followed_by(child))
+                self._note(Kind.SA_MOVED, child, f"to {change.new}")
 
     def retire_strangers(self, peer: str) -> None:
         """Remove SAs of a peer that IKE does not know (they outlived a controller)."""
@@ -190,9 +190,8 @@ def _is_ended(record: SaRecord) -> bool:
 
 
 def _is_on(child: ChildSaParams, path: Path) -> bool:
-    """Whether a child's UDP encapsulation uses a path."""
-    udp = child.encapsulation
-    if udp is None:
+    """Whether a child's outer addresses, and ports if it has any, are those of a path."""
+    if (child.local, child.remote) != (path.local.host, path.remote.host):
         return False
-    local = UdpAddress(child.local, udp.local_port)
-    return path == Path(local, UdpAddress(child.remote, udp.remote_port))
+    udp = child.encapsulation
+    return udp is None or (udp.local_port, udp.remote_port) == (path.local.port, path.remote.port)

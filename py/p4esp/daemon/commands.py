@@ -1,6 +1,7 @@
 """What the daemon can be told over its control socket."""
 
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from typing import Any, Protocol
 
 from p4esp.daemon.null_data_plane import NullDataPlane
@@ -8,6 +9,7 @@ from p4esp.ike.config import PeerConfig
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import Event
 from p4esp.ipsec.sa import ChildSaParams
+from p4esp.ipsec.selectors import Address
 from p4esp.service.connections import Connections
 from p4esp.service.control import Command
 from p4esp.service.driver import Driver
@@ -50,6 +52,7 @@ class DaemonCommands:
             "rekey-child": self.rekey_child,
             "delete-child": self.delete_child,
             "check": self.check,
+            "move": self.move,
         }
 
     async def status(self) -> object:
@@ -109,6 +112,14 @@ class DaemonCommands:
         (spi, *_) = _some(self._established(peer), peer)
         return _as_json(await self._commander.check(spi))
 
+    async def move(self, peer: str, local: str, remote: str = "") -> object:
+        """Use other outer addresses with a peer (RFC 4555); without `remote` the peer's stays."""
+        self._peer(peer)
+        (spi, *_) = _some(self._established(peer), peer)
+        (path,) = (ike.path for ike in self._daemon.driver.endpoint.ike_sas if ike.spi == spi)
+        there = _address(remote) if remote else path.remote.host
+        return _as_json(await self._commander.move(spi, path.between(_address(local), there)))
+
     def _peer(self, name: str) -> PeerConfig:
         peers = self._daemon.peers
         if name not in peers:
@@ -131,6 +142,13 @@ class DaemonCommands:
 
 def _names_of(child: ChildSaParams) -> tuple[str, str]:
     return f"{child.peer}/{child.name}", f"{child.spi_in:08x}"
+
+
+def _address(text: str) -> Address:
+    try:
+        return ip_address(text)
+    except ValueError:
+        raise CommandError(f"{text!r}; accepted: an IP address") from None
 
 
 def _some(sas: Iterable[bytes], peer: str) -> list[bytes]:

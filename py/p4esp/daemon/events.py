@@ -13,6 +13,7 @@ from p4esp.ike.events import (
     IkeEstablished,
     IkeSaInfo,
     InitRefused,
+    MoveRefused,
     NegotiationFailed,
     PathChanged,
 )
@@ -86,6 +87,8 @@ class DaemonEvents:
                 self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
             case PathChanged(ike, old, new):
                 self._note(Kind.SA_MOVED, ike, f"{old} to {new}")
+            case MoveRefused(ike, reason):
+                self._note(Kind.SA_FAILED, ike, reason)
 
     def _note(self, kind: Kind, ike: IkeSaInfo, text: str) -> None:
         subject = f"{ike.peer or ike.path.remote.host} {ike.spi.hex()}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from p4esp.ike.events import ChildDown, ChildRekeyed, ChildUp, Event
+from p4esp.ike.events import ChildDown, ChildRekeyed, ChildUp, Event, PathChanged
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.spi_pool import SpiPool
 
@@ -23,6 +23,13 @@ class NullDataPlane:
         match event:
             case ChildUp(child) | ChildRekeyed(new=child):
                 self.children[child.spi_in] = child
+            case PathChanged():
+                self._follow(event)
             case ChildDown(child):
                 if self.children.pop(child.spi_in, None) is not None:
                     self.spis.release(child.spi_in)
+
+    def _follow(self, change: PathChanged) -> None:
+        for spi, child in self.children.items():
+            if child.peer == change.ike.peer and child.remote == change.old.remote.host:
+                self.children[spi] = change.followed_by(child)

@@ -53,6 +53,12 @@ class PeerConfig:
     """Tell the peer to drop what it still has of us, when we have nothing of it."""
     force_encapsulation: bool = False
     """Pretend to be behind a NAT, so that ESP is carried in UDP."""
+    mobike: bool = False
+    """Let the end that began change its addresses (RFC 4555): the peer's to any, whatever `remote`
+    says.
+    """
+    additional_local: tuple[Address, ...] = ()
+    """Further addresses at which the peer can reach us; told with MOBIKE."""
 
     def may_use(self, path: Path) -> bool:
         """Whether the addresses of a path fit this peer."""

@@ -380,6 +380,18 @@ class IkeEndpoint:
         entry.sa.delete(now)
         self._settle(entry, now)
 
+    def update_addresses(self, ike: bytes, path: Path, now: float) -> None:
+        """Move an IKE SA and its child SAs to another path (RFC 4555)."""
+        entry = self._entry(ike)
+        entry.sa.update_addresses(path, now)
+        self._settle(entry, now)
+
+    def announce_addresses(self, ike: bytes, addresses: Iterable[Address], now: float) -> None:
+        """Tell the peer of an IKE SA at which other addresses we can be reached (RFC 4555)."""
+        entry = self._entry(ike)
+        entry.sa.announce_addresses(addresses, now)
+        self._settle(entry, now)
+
     def check_liveness(self, ike: bytes, now: float) -> None:
         """Ask the peer of an IKE SA for a sign of life."""
         entry = self._entry(ike)

@@ -4,13 +4,13 @@ Deal with a peer's events before its datagrams leave: a responder's answer must 
 inbound child SA that it promises is installed (RFC 7296 2.8).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
 from p4esp.ipsec.identity import Identity
-from p4esp.ipsec.sa import ChildSaParams
+from p4esp.ipsec.sa import ChildSaParams, UdpEncapsulation
 
 
 class DownReason(StrEnum):
@@ -147,14 +147,30 @@ class ChildFailed:
 
 @dataclass(frozen=True, slots=True)
 class PathChanged:
-    """The peer's authenticated messages now come from elsewhere: its NAT mapping changed.
+    """One end is elsewhere now: its NAT mapping changed (RFC 7296 2.23), or it moved (RFC 4555).
 
-    Outbound child SAs must follow.
+    The child SAs of the IKE SA must follow.
     """
 
     ike: IkeSaInfo
     old: Path
     new: Path
+    encapsulation: UdpEncapsulation | None
+    """How ESP travels from now on."""
+
+    def followed_by(self, child: ChildSaParams) -> ChildSaParams:
+        """What becomes of a child SA of this IKE SA; keys, SPIs and selectors stay."""
+        local, remote = self.new.local.host, self.new.remote.host
+        return replace(child, local=local, remote=remote, encapsulation=self.encapsulation)
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRefused:
+    """The peer does not want us at another path; we go on using the one before."""
+
+    ike: IkeSaInfo
+    reason: str
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +193,7 @@ Event = (
     | ChildDown
     | ChildFailed
     | PathChanged
+    | MoveRefused
     | PeerAlive
 )
 

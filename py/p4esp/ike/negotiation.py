@@ -17,7 +17,7 @@ from p4esp.ike.ke_payloads import chosen_method
 from p4esp.ike.proposals import Template, esp_suite, offers, select, verify_choice
 from p4esp.ike.state import IkeSaState
 from p4esp.ipsec.algorithms import Suite
-from p4esp.ipsec.sa import ChildSaParams, Keymat, Mode, UdpEncapsulation
+from p4esp.ipsec.sa import ChildSaParams, Keymat, Mode
 from p4esp.ipsec.selectors import TrafficSelector, is_subset, narrow
 
 P = TypeVar("P", Proposal, Template)
@@ -181,7 +181,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         remote_ts=agreement.remote_ts,
         local=sa.path.local.host,
         remote=sa.path.remote.host,
-        encapsulation=_encapsulation(sa),
+        encapsulation=sa.encapsulation,
         initiator=agreement.initiator,
         local_id=sa.config.local_id,
         remote_id=sa.config.remote_id,
@@ -195,12 +195,6 @@ def _keymat(sa: IkeSaState, suite: Suite, fresh: FreshInput, *, initiator: bool)
     ike, keys = sa.secrets
     forward, backward = child_keys(ike.prf, keys.d, fresh, suite)
     return Keymat(backward, forward) if initiator else Keymat(forward, backward)
-
-
-def _encapsulation(sa: IkeSaState) -> UdpEncapsulation | None:
-    if sa.nat is None or not sa.nat.found:
-        return None
-    return UdpEncapsulation(sa.path.local.port, sa.path.remote.port)
 
 
 def _list(selectors: Iterable[TrafficSelector]) -> str:

@@ -25,6 +25,10 @@ class Path:
     local: UdpAddress
     remote: UdpAddress
 
+    def between(self, local: Address, remote: Address) -> "Path":
+        """The path between other hosts on the same ports."""
+        return Path(UdpAddress(local, self.local.port), UdpAddress(remote, self.remote.port))
+
     def __str__(self) -> str:
         return f"{self.local} - {self.remote}"
 

@@ -5,6 +5,7 @@ from p4esp.ike.codec.message import Message
 from p4esp.ike.constants import ExchangeType
 from p4esp.ike.errors import FragmentError, IkeError, IntegrityError
 from p4esp.ike.events import DownReason
+from p4esp.ike.mobility import alternatives, is_mobile
 from p4esp.ike.opening import Opened
 from p4esp.ike.path import Path
 from p4esp.ike.state import IkeSaState, Subject
@@ -13,6 +14,9 @@ from p4esp.ike.teardown import OVER, give_up
 from p4esp.ike.trace import TraceKind
 from p4esp.ike.window import Outstanding, Packets, RequestWindow
 from p4esp.ike.wire import Wire
+
+PROBE_AFTER = 2
+"""Retransmissions after which other paths are tried as well (RFC 4555 3.10)."""
 
 
 class Requesting:
@@ -106,6 +110,12 @@ class Requesting:
             self._window.replace(packets, self._state.now, self._state.env.fraction())
             self._wire.send(packets, self._state.path)
 
+    def hurry(self) -> None:
+        """Send the outstanding request again at once: the path has changed (RFC 4555 3.5)."""
+        outstanding = self._window.outstanding
+        if outstanding is not None:
+            self._wire.resend(TraceKind.RETRANSMITTED, outstanding.packets, self._state.path)
+
     def handle_timer(self) -> None:
         """Retransmit when it is time; give up when all tries are spent."""
         outstanding, now = self._window.outstanding, self._state.now
@@ -113,9 +123,18 @@ class Requesting:
             return
         packets = self._window.retransmit(now, self._state.env.fraction())
         if packets is not None:
-            self._wire.resend(TraceKind.RETRANSMITTED, packets, self._state.path)
+            self._resend(packets, outstanding.sent)
             return
         self._abandon()
         tries = 1 + outstanding.sent
         reason = f"no answer to {outstanding.task.exchange.name}, sent {tries} times"
         give_up(self._state, DownReason.PEER_DEAD, reason)
+
+    def _resend(self, packets: Packets, sent: int) -> None:
+        """Once more; where we may move, a path that stays silent is not the only one tried."""
+        sa = self._state
+        self._wire.resend(TraceKind.RETRANSMITTED, packets, sa.path)
+        if sent >= PROBE_AFTER and is_mobile(sa) and sa.mobility.mover:
+            sa.mobility.probing = True
+            for path in alternatives(sa):
+                self._wire.resend(TraceKind.RETRANSMITTED, packets, path)

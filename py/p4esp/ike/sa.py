@@ -2,7 +2,7 @@
 and the next deadline come out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 from p4esp.ike.children import ChildPhase, ChildSa
@@ -13,6 +13,7 @@ from p4esp.ike.constants import NO_SPI, ExchangeType
 from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloadError
 from p4esp.ike.events import DownReason, Event, IkeSaInfo
 from p4esp.ike.keepalive import Keepalive
+from p4esp.ike.mobility import is_mobile
 from p4esp.ike.outside import hints_at_loss
 from p4esp.ike.path import Datagram, Path
 from p4esp.ike.ratelimit import RateLimit
@@ -25,6 +26,7 @@ from p4esp.ike.tasks.create_child import CreateChild
 from p4esp.ike.tasks.deleting import DeleteChild, DeleteIke
 from p4esp.ike.tasks.ike_init import IkeInit
 from p4esp.ike.tasks.informational import CheckLiveness
+from p4esp.ike.tasks.mobike import AnnounceAddresses, move_to
 from p4esp.ike.tasks.rekey_ike import RekeyIke
 from p4esp.ike.teardown import OVER, close, give_up
 from p4esp.ike.wire import Wire
@@ -271,6 +273,34 @@ class IkeSa:
         self._state.phase = Phase.DELETING
         self._state.now = now
         self._start(DeleteIke())
+
+    def update_addresses(self, path: Path, now: float) -> None:
+        """Move to another path, and the child SAs when the peer agrees (RFC 4555 3.5).
+
+        `PathChanged` or `MoveRefused` tells the outcome.
+        """
+        self._require_movable(path)
+        self._state.now = now
+        self._state.mobility.probing = False
+        move_to(self._state, path)
+        self._requesting.hurry()
+        self._settle()
+
+    def _require_movable(self, path: Path) -> None:
+        self._require_established()
+        if not is_mobile(self._state):
+            raise CommandError("the IKE SA cannot move: MOBIKE was not agreed on")
+        if not self._state.mobility.mover:
+            raise CommandError("the IKE SA was begun by the peer, only the peer moves it (MOBIKE)")
+        if path.local.host.version != path.remote.host.version:
+            raise CommandError(f"{path} has two address families, must have one")
+
+    def announce_addresses(self, addresses: Iterable[Address], now: float) -> None:
+        """Tell the peer at which other addresses we can be reached (RFC 4555 3.6)."""
+        self._require_established()
+        if not is_mobile(self._state):
+            raise CommandError("addresses are not announced: MOBIKE was not agreed on")
+        self._command(AnnounceAddresses(addresses), now)
 
     def abort(self, reason: DownReason, now: float) -> None:
         """End the IKE SA without telling the peer."""

@@ -15,10 +15,12 @@ from p4esp.ike.crypto.keyexchange import RandomSource
 from p4esp.ike.crypto.schedule import IkeKeys, Nonces
 from p4esp.ike.crypto.suite import IkeSuite
 from p4esp.ike.events import ChildDown, DownReason, Event, IkeSaInfo, PathChanged
+from p4esp.ike.mobility import Mobility
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
 from p4esp.ike.protection import Protection
 from p4esp.ike.trace import TraceHook
+from p4esp.ipsec.sa import UdpEncapsulation
 from p4esp.ipsec.selectors import TrafficSelector
 
 if TYPE_CHECKING:
@@ -119,7 +121,6 @@ class IkeSaState:
     ) -> None:
         """With `peer` we are the initiator; a responder has `candidates` until IKE_AUTH."""
         self.env = env
-        self.path = path
         self.now = now
         self.initiator = peer is not None
         self.spi_i, self.spi_r = spi_i, spi_r
@@ -136,6 +137,7 @@ class IkeSaState:
         self.keys: IkeKeys | None = None
         self.protection: Protection | None = None
         self.nat: NatStatus | None = None
+        self.mobility = Mobility(path, path, mover=self.initiator)
         self.fragmentation = False
         """Whether protected messages may travel in fragments (RFC 7383); rekeying inherits it."""
         self.own_hashes: frozenset[int] = frozenset()
@@ -172,7 +174,7 @@ class IkeSaState:
         new = IkeSaState(self.env, self.path, self.now, spi_i=spi_i, spi_r=spi_r, peer=self.config)
         new.initiator, new.phase = initiator, Phase.STANDBY
         new.authenticated, new.provisional, new.nat = True, True, self.nat
-        new.fragmentation = self.fragmentation
+        new.fragmentation, new.mobility = self.fragmentation, self.mobility
         new.children, new.predecessor = self.children, self
         self.successors.append(new)
         return new
@@ -216,11 +218,35 @@ class IkeSaState:
             self.nat,
         )
 
-    def move(self, path: Path) -> None:
-        """Use another path from now on; child SAs follow."""
-        old, self.path = self.path, path
-        if self.authenticated and old != path:
-            self.events.append(PathChanged(self.info(), old, path))
+    @property
+    def path(self) -> Path:
+        """The path in use for IKE; successors share it."""
+        return self.mobility.path
+
+    @property
+    def encapsulation(self) -> UdpEncapsulation | None:
+        """How ESP travels on the path in use."""
+        if self.nat is None or not self.nat.found:
+            return None
+        return UdpEncapsulation(self.path.local.port, self.path.remote.port)
+
+    def use_path(self, path: Path) -> None:
+        """Use another path for IKE from now on; once authenticated, ESP waits for `settle_path`."""
+        self.mobility.path = path
+        self.mobility.moves += 1
+        if not self.authenticated:
+            self.mobility.child_path = path
+
+    def settle_path(self) -> None:
+        """ESP follows to the path in use."""
+        ends = self.mobility
+        change = PathChanged(self.info(), ends.child_path, ends.path, self.encapsulation)
+        ends.settled, ends.child_path = ends.moves, ends.path
+        moved = [(child, change.followed_by(child.params)) for child in self.children]
+        if change.old != change.new or any(child.params != params for child, params in moved):
+            self.events.append(change)
+        for child, params in moved:
+            child.params = params
 
     def abandon_tasks(self) -> None:
         """Forget everything that was to be asked."""

@@ -6,6 +6,7 @@ from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.codec.message import Message, encode_clear
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.constants import ExchangeType
+from p4esp.ike.mobility import is_mobile
 from p4esp.ike.opening import Opened, Opener
 from p4esp.ike.path import Datagram, Path
 from p4esp.ike.state import IkeSaState, Phase
@@ -114,15 +115,16 @@ class Wire:
     def _follow(self, path: Path) -> None:
         """Send to where the peer now is (RFC 7296 2.23): a responder follows to the port IKE_AUTH
         comes from; later only a peer behind a NAT may move, only when we are not behind one, and
-        never back to the port without ESP.
+        never back to the port without ESP. With MOBIKE nobody moves unless he says so.
         """
         sa = self._state
-        if path == sa.path:
+        if path == sa.path or is_mobile(sa):
             return
         floating = sa.phase is Phase.NEGOTIATING and not sa.initiator
         behind_nat = sa.nat is not None and sa.nat.remote and not sa.nat.local
         if floating or (behind_nat and path.local.port == sa.env.settings.ports.nat):
-            sa.move(path)
+            sa.use_path(path)
+            sa.settle_path()
 
     def drop(self, path: Path, reason: str, header: Header | None = None) -> None:
         """Record that a message was not used."""

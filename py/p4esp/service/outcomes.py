@@ -16,9 +16,12 @@ from p4esp.ike.events import (
     IkeDown,
     IkeEstablished,
     InitRefused,
+    MoveRefused,
     NegotiationFailed,
+    PathChanged,
     PeerAlive,
 )
+from p4esp.ike.path import Path
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.driver import Driver
 from p4esp.service.event_hub import EventHub
@@ -105,6 +108,21 @@ class Commander:
 
         with self._hub.watch() as events:
             self._driver.command(lambda endpoint, now: endpoint.check_liveness(ike, now))
+            return await self._decided(events, judge)
+
+    async def move(self, ike: bytes, path: Path) -> object:
+        """Move an IKE SA and its child SAs to another path (RFC 4555)."""
+
+        def judge(event: Event) -> object:
+            match event:
+                case PathChanged(info, new=new) if info.spi == ike and new == path:
+                    return event
+                case MoveRefused(info, reason) | IkeDown(info, reason) if info.spi == ike:
+                    raise CommandError(str(reason))
+            return None
+
+        with self._hub.watch() as events:
+            self._driver.command(lambda endpoint, now: endpoint.update_addresses(ike, path, now))
             return await self._decided(events, judge)
 
     async def _decided(self, events: asyncio.Queue[Event], judge: Judge) -> object:

@@ -21,7 +21,6 @@ from p4esp.controller.writer import TableWriter
 from p4esp.engine.core import Engine
 from p4esp.engine.keyservice import LocalKeys
 from p4esp.engine.keystore import KeySpec
-from p4esp.ike.path import Path, UdpAddress
 from p4esp.ipsec.sa import ChildSaParams, UdpEncapsulation
 from p4esp.store import SaState, Sealer, Store
 
@@ -219,13 +218,27 @@ async def test_a_peer_that_moved_changes_one_entry_and_the_record() -> None:
     child = replace(CHILD, encapsulation=UdpEncapsulation(4500, 4500))
     live = await bench.installer.install("left", child, 1)
     bench.events.clear()
-    remote = UdpAddress(IPv4Address("203.0.113.9"), 60000)
-    await bench.installer.readdress(live, Path(UdpAddress(child.local, 4500), remote))
+    there = IPv4Address("203.0.113.9")
+    moved = replace(child, remote=there, encapsulation=UdpEncapsulation(4500, 60000))
+    await bench.installer.readdress(live, moved)
     assert bench.events == ["modify sa_out"]
     outbound = live.entries.outbound
-    assert (outbound.arg("tunnel_dst"), outbound.arg("udp_dport")) == (int(remote.host), 60000)
+    assert (outbound.arg("tunnel_dst"), outbound.arg("udp_dport")) == (int(there), 60000)
     (kept,) = bench.store.sas("left")
     assert kept == live.record
+
+
+async def test_a_move_to_another_address_of_ours_is_received_on_both_meanwhile() -> None:
+    bench = Bench()
+    here = IPv4Address("192.0.2.77")
+    bench.installer._local_id = lambda address: 2 if address == here else 1
+    live = await bench.installed()
+    bench.events.clear()
+    moved = replace(CHILD, local=here, encapsulation=UdpEncapsulation(4500, 4500))
+    await bench.installer.readdress(live, moved)
+    assert bench.events == ["insert sad", "modify sa_out", "delete sad"]
+    (kept,) = bench.store.sas("left")
+    assert kept.child == moved
 
 
 async def test_a_cancelled_installation_waits_for_nobody_and_leaves_what_a_crash_would() -> None:

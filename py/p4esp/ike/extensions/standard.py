@@ -4,6 +4,7 @@ from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.certificate_requests import CertificateRequests
 from p4esp.ike.extensions.fragmentation import Fragmentation
 from p4esp.ike.extensions.initial_contact import InitialContact
+from p4esp.ike.extensions.mobike import Mobike
 from p4esp.ike.extensions.nat_detection import NatDetection
 from p4esp.ike.extensions.signature_hashes import SignatureHashes
 
@@ -13,4 +14,5 @@ STANDARD: tuple[Extension, ...] = (
     Fragmentation(),
     CertificateRequests(),
     InitialContact(),
+    Mobike(),
 )

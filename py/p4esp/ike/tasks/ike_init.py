@@ -94,8 +94,8 @@ class IkeInit(InitiatorTask):
         secret = self._exchange.shared_secret(ke.data)
         sa.spi_r, sa.init_response = reply.header.spi_r, reply.raw
         derive_keys(sa, chosen, Nonces(self._nonce, nonce.data), secret)
-        if sa.nat is not None and sa.nat.found:
-            sa.path = sa.env.settings.ports.float(sa.path)
+        if sa.nat is not None and (sa.nat.found or sa.config.mobike):  # RFC 4555 3.3
+            sa.use_path(sa.env.settings.ports.float(sa.path))
         sa.tasks.append(IkeAuth(self._child))
 
 

@@ -1,0 +1,439 @@
+"""MOBIKE: both ends agree on it, the one that began moves, ESP follows when it may (RFC 4555)."""
+
+from ipaddress import ip_address
+
+import pytest
+from ike_lab import EAST, WEST, Lab, east_config, toward, west_config
+
+from p4esp.ike.codec.header import Header
+from p4esp.ike.codec.message import parse_message
+from p4esp.ike.codec.payloads import Notify
+from p4esp.ike.constants import ExchangeType, NotifyType
+from p4esp.ike.errors import CommandError
+from p4esp.ike.events import (
+    AuthenticationFailed,
+    ChildRekeyed,
+    ChildUp,
+    IkeDown,
+    IkeEstablished,
+    IkeRekeyed,
+    MoveRefused,
+    PathChanged,
+    PeerAlive,
+)
+from p4esp.ike.nat import NatStatus
+from p4esp.ike.path import Datagram, Path, UdpAddress
+from p4esp.ipsec.sa import UdpEncapsulation
+
+WEST2, EAST2 = ip_address("198.51.100.1"), ip_address("198.51.100.2")
+WEST6, EAST6 = ip_address("2001:db8::1"), ip_address("2001:db8::2")
+HOME = Path(UdpAddress(WEST, 4500), UdpAddress(EAST, 4500))
+AWAY = HOME.between(WEST2, EAST)
+UPDATE, COOKIE2 = NotifyType.UPDATE_SA_ADDRESSES, NotifyType.COOKIE2
+
+
+class MobileLab(Lab):
+    """Both ends have several addresses; `dead` ones neither send nor receive."""
+
+    def __init__(self, west=None, east=None, **options):
+        super().__init__(
+            west or west_config(mobike=True),
+            east or east_config(mobike=True, local=None),
+            **options,
+        )
+        self.nodes |= {WEST2: self.west, WEST6: self.west, EAST2: self.east, EAST6: self.east}
+        self.dead = set()
+        wanted = self.fate
+        self.fate = lambda d: (
+            [] if {d.path.local.host, d.path.remote.host} & self.dead else wanted(d)
+        )
+
+    def ike(self, node):
+        """A node's only IKE SA."""
+        (info,) = node.endpoint.ike_sas
+        return info
+
+    def move(self, path=AWAY):
+        self.west.endpoint.update_addresses(self.ike(self.west).spi, path, self.now)
+        self.settle()
+
+
+@pytest.fixture
+def lab():
+    lab = MobileLab()
+    lab.connect()
+    return lab
+
+
+def outer(node):
+    """Addresses and encapsulation of a node's only child SA, as its IKE core knows it."""
+    (entry,) = node.endpoint._entries.values()
+    (child,) = entry.sa.children
+    return child.params.local, child.params.remote, child.params.encapsulation
+
+
+def protection_of(node):
+    (entry,) = node.endpoint._entries.values()
+    return entry.sa._state.protection
+
+
+def opened(lab, datagram):
+    """The payloads of a datagram of either side."""
+    sender = lab.west if lab.nodes[datagram.path.local.host] is lab.west else lab.east
+    receiver = lab.east if sender is lab.west else lab.west
+    return protection_of(receiver).open(parse_message(datagram.data[4:]))
+
+
+def forge(lab, payloads, path, *, message_id=None):
+    """An authentic INFORMATIONAL request of west's; east's answer."""
+    info, state = lab.ike(lab.west), next(iter(lab.west.endpoint._entries.values())).sa
+    number = state._requesting._window.next_id if message_id is None else message_id
+    header = Header(info.spi, info.peer_spi, ExchangeType.INFORMATIONAL, True, False, number)
+    data = bytes(4) + protection_of(lab.west).seal(header, payloads)
+    sent = len(lab.wire)
+    lab.deliver(Datagram(data, path))
+    return opened(lab, lab.wire[sent][1]), lab.wire[sent][1]
+
+
+def test_both_announce_it_and_the_initiator_goes_to_4500_without_any_nat(lab):
+    assert lab.ike(lab.west).path == HOME
+    assert lab.ike(lab.east).path == Path(HOME.remote, HOME.local)
+    for node in (lab.west, lab.east):
+        names = [name for record in node.traces for name in record.payloads]
+        assert names.count("N(MOBIKE_SUPPORTED)") == 2
+        assert node.one(ChildUp).child.encapsulation is None
+
+
+@pytest.mark.parametrize("who", ["west", "east"])
+def test_it_takes_both_to_agree(who):
+    changes = {"mobike": False}
+    west = west_config(**{"mobike": True, **(changes if who == "west" else {})})
+    east = east_config(**{"mobike": True, **(changes if who == "east" else {})})
+    lab = MobileLab(west, east)
+    lab.connect()
+    with pytest.raises(CommandError, match="not agreed"):
+        lab.move()
+    names = [name for record in lab.east.traces for name in record.payloads]
+    assert names.count("N(MOBIKE_SUPPORTED)") == (1 if who == "east" else 0)
+
+
+def test_the_mover_moves_and_esp_follows_at_both_ends(lab):
+    lab.move()
+    west, east = lab.west.one(PathChanged), lab.east.one(PathChanged)
+    assert (west.old, west.new) == (HOME, AWAY)
+    assert (east.new.local, east.new.remote) == (AWAY.remote, AWAY.local)
+    assert outer(lab.west) == (WEST2, EAST, None)
+    assert outer(lab.east) == (EAST, WEST2, None)
+    assert west.followed_by(lab.west.one(ChildUp).child).local == WEST2
+    lab.east.endpoint.check_liveness(lab.ike(lab.east).spi, lab.now)
+    lab.settle()
+    assert lab.east.one(PeerAlive)
+    assert lab.wire[-1][1].path.local.host == WEST2
+
+
+def test_the_responder_sends_no_esp_to_an_address_before_the_way_back_is_proved(lab):
+    lab.fate = lambda d: [] if d.path.local.host == EAST and is_request(d) else [0.01]
+    lab.move()
+    assert lab.west.one(PathChanged)
+    assert lab.ike(lab.east).path.remote.host == WEST2
+    assert lab.east.of(PathChanged) == []
+    assert outer(lab.east) == (EAST, WEST, None)
+    lab.fate = lambda _: [0.01]
+    lab.run(10.0)
+    assert lab.east.one(PathChanged)
+    assert outer(lab.east) == (EAST, WEST2, None)
+
+
+def is_request(datagram):
+    return not parse_message(datagram.data[4:]).header.response
+
+
+def test_an_update_to_an_address_that_never_answers_ends_the_ike_sa_not_the_victims_peace(lab):
+    """RFC 4555 3.7: nobody is flooded with ESP; IKE tries as often as ever."""
+    notifies = [Notify(UPDATE)]
+    before = len(lab.wire)
+    victim = ip_address("203.0.113.77")
+    lab.deliver(sealed_update(lab, notifies, HOME.between(victim, EAST)))
+    lab.run(400.0)
+    assert lab.east.one(IkeDown)
+    assert lab.east.of(PathChanged) == []
+    assert len([d for _, d in lab.wire[before:] if toward(victim, d)]) <= 7
+
+
+def sealed_update(lab, payloads, path):
+    info = lab.ike(lab.west)
+    header = Header(info.spi, info.peer_spi, ExchangeType.INFORMATIONAL, True, False, 2)
+    return Datagram(bytes(4) + protection_of(lab.west).seal(header, payloads), path)
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: bytes(len(data)), None])
+def test_an_answer_without_the_same_cookie2_ends_the_ike_sa(lab, spoil, monkeypatch):
+    from p4esp.ike.extensions import mobike
+
+    def answer(sa):
+        cookies = [n for n in sa.mobility.answer if n.type == COOKIE2]
+        sa.mobility.answer = []
+        return [Notify(COOKIE2, spoil(n.data)) for n in cookies] if spoil else []
+
+    monkeypatch.setattr(mobike, "_taken_answer", answer)
+    lab.move()
+    assert lab.east.one(IkeDown)
+    assert lab.east.of(PathChanged) == []
+
+
+def test_moves_in_quick_succession_end_at_the_last_one(lab):
+    """RFC 4555 3.5: an answer to an older update is not taken for one to a newer."""
+    further = HOME.between(ip_address("198.51.100.9"), EAST)
+    lab.nodes[further.local.host] = lab.west
+    for path in (AWAY, HOME, AWAY, further):
+        lab.west.endpoint.update_addresses(lab.ike(lab.west).spi, path, lab.now)
+    lab.run(30.0)
+    assert lab.ike(lab.west).path == further
+    assert lab.ike(lab.east).path.remote == further.local
+    assert outer(lab.west) == (further.local.host, EAST, None)
+    assert outer(lab.east) == (EAST, further.local.host, None)
+    assert lab.west.of(PathChanged)[-1].new == further
+
+
+def test_an_older_update_that_comes_late_undoes_nothing(lab):
+    lab.fate = lambda _: []
+    lab.west.endpoint.update_addresses(lab.ike(lab.west).spi, AWAY, lab.now)
+    lab.settle()
+    late = lab.wire[-1][1]
+    lab.fate = lambda _: [0.01]
+    lab.run(10.0)
+    lab.move(HOME)
+    lab.run(10.0)
+    lab.deliver(late)
+    lab.settle()
+    assert lab.ike(lab.east).path.remote.host == WEST
+    assert outer(lab.east) == (EAST, WEST, None)
+
+
+def test_a_request_that_was_outstanding_goes_on_from_the_new_address(lab):
+    lab.dead = {WEST}
+    lab.west.endpoint.rekey_child(lab.west.one(ChildUp).child.spi_in, lab.now)
+    lab.settle()
+    lab.move()
+    assert lab.west.one(ChildRekeyed).new.local == WEST2
+    assert lab.west.one(PathChanged).new == AWAY
+    assert outer(lab.east) == (EAST, WEST2, None)
+
+
+def test_only_the_one_that_began_moves_and_rekeying_does_not_change_who(lab):
+    with pytest.raises(CommandError, match="only the peer moves"):
+        lab.east.endpoint.update_addresses(lab.ike(lab.east).spi, AWAY, lab.now)
+    lab.east.endpoint.rekey_ike(lab.ike(lab.east).spi, lab.now)
+    lab.run(60.0)
+    assert lab.east.one(IkeRekeyed)
+    assert not lab.ike(lab.west).initiator
+    lab.move()
+    assert outer(lab.east) == (EAST, WEST2, None)
+    with pytest.raises(CommandError, match="only the peer moves"):
+        lab.east.endpoint.update_addresses(lab.ike(lab.east).spi, AWAY, lab.now)
+
+
+def test_with_mobike_an_authentic_message_from_elsewhere_is_answered_but_not_followed(lab):
+    """RFC 4555 3.8: even when a NAT seems to be in front of the peer."""
+    answer, datagram = forge(lab, [], AWAY)
+    assert datagram.path.remote == AWAY.local
+    assert answer.payloads == ()
+    assert lab.ike(lab.east).path.remote.host == WEST
+
+
+def test_from_one_address_family_to_the_other(lab):
+    lab.move(HOME.between(WEST6, EAST6))
+    assert outer(lab.west) == (WEST6, EAST6, None)
+    assert outer(lab.east) == (EAST6, WEST6, None)
+    with pytest.raises(CommandError, match="two address families"):
+        lab.move(HOME.between(WEST6, EAST))
+
+
+def test_nat_detection_and_cookie2_are_answered_in_any_informational_request(lab):
+    cookie = Notify(COOKIE2, bytes(range(8)))
+    hashes = [Notify(NotifyType.NAT_DETECTION_SOURCE_IP, bytes(20)),
+              Notify(NotifyType.NAT_DETECTION_DESTINATION_IP, bytes(20))]  # fmt: skip
+    answer, _ = forge(lab, [cookie, *hashes], HOME)
+    assert answer.notify(COOKIE2) == cookie
+    assert answer.notify(NotifyType.NAT_DETECTION_SOURCE_IP)
+    assert answer.notify(NotifyType.NAT_DETECTION_DESTINATION_IP)
+    assert lab.ike(lab.east).nat == NatStatus(local=False, remote=False)
+
+
+def test_90_without_mobike_its_notifies_are_ignored():
+    lab = MobileLab(west_config(), east_config())
+    lab.connect()
+    lab.fate = lambda _: []
+    info = lab.ike(lab.west)
+    header = Header(info.spi, info.peer_spi, ExchangeType.INFORMATIONAL, True, False, 2)
+    notifies = [Notify(UPDATE), Notify(COOKIE2, bytes(8))]
+    data = protection_of(lab.west).seal(header, notifies)
+    path = Path(UdpAddress(WEST2, 500), UdpAddress(EAST, 500))
+    lab.deliver(Datagram(data, path))
+    answer = lab.wire[-1][1]
+    assert protection_of(lab.west).open(parse_message(answer.data)).payloads == ()
+    assert lab.ike(lab.east).path.remote.host == WEST
+
+
+@pytest.mark.parametrize("size", [0, 7, 65])
+def test_a_cookie2_of_an_illegal_size_is_malformed(lab, size):
+    answer, _ = forge(lab, [Notify(COOKIE2, bytes(size))], HOME)
+    assert answer.error().type == NotifyType.INVALID_SYNTAX
+
+
+def test_a_nat_on_the_new_path_puts_esp_into_udp(lab):
+    public = UdpAddress(ip_address("203.0.113.9"), 61000)
+    honest = lab.deliver
+
+    def through_nat(datagram):
+        path = datagram.path
+        if path.local.host == WEST2:
+            path = Path(public, path.remote)
+        if path.remote == public:
+            path = Path(path.local, UdpAddress(WEST2, 4500))
+        honest(Datagram(datagram.data, path))
+
+    lab.deliver = through_nat
+    lab.move()
+    assert outer(lab.west) == (WEST2, EAST, UdpEncapsulation(4500, 4500))
+    assert outer(lab.east) == (EAST, public.host, UdpEncapsulation(4500, 61000))
+    assert lab.ike(lab.west).nat == NatStatus(local=True, remote=False)
+    lab.deliver = honest
+    lab.move(HOME)
+    assert outer(lab.west) == (WEST, EAST, None)
+    assert outer(lab.east) == (EAST, WEST, None)
+
+
+def test_a_changed_mapping_is_noticed_by_the_mover_who_tells_the_responder(lab):
+    """RFC 4555 3.8: the liveness check of who is behind a NAT asks how it is seen."""
+    public, honest = ip_address("203.0.113.9"), lab.deliver
+    mapping = [61000]
+
+    def through_nat(datagram):
+        path = datagram.path
+        if path.local.host == WEST2:
+            path = Path(UdpAddress(public, mapping[0]), path.remote)
+        if path.remote.host == public:
+            path = Path(path.local, UdpAddress(WEST2, 4500))
+        honest(Datagram(datagram.data, path))
+
+    lab.deliver = through_nat
+    lab.move()
+    ike = lab.ike(lab.west).spi
+    for _ in range(2):
+        lab.west.endpoint.check_liveness(ike, lab.now)
+        lab.settle()
+    assert len(lab.east.of(PathChanged)) == 1
+    mapping[0] = 62000
+    lab.west.endpoint.check_liveness(ike, lab.now)
+    lab.settle()
+    assert outer(lab.east) == (EAST, public, UdpEncapsulation(4500, 62000))
+    assert len(lab.east.of(PathChanged)) == 2
+
+
+def test_a_move_the_responder_cannot_accept_is_taken_back():
+    lab = MobileLab(east=east_config(mobike=True, local=EAST))
+    lab.connect()
+    lab.move(HOME.between(WEST, EAST2))
+    refused = lab.west.one(MoveRefused)
+    assert refused.reason.endswith("UNACCEPTABLE_ADDRESSES")
+    assert refused.path.remote.host == EAST2
+    assert lab.ike(lab.west).path == HOME
+    assert lab.west.of(PathChanged) == lab.east.of(PathChanged) == []
+    lab.move()
+    assert outer(lab.east) == (EAST, WEST2, None)
+
+
+@pytest.mark.parametrize("source", ["224.0.0.1", "0.0.0.0", "240.0.0.1"])
+def test_addresses_no_peer_can_have_are_unacceptable(lab, source):
+    answer, _ = forge(lab, [Notify(UPDATE)], HOME.between(ip_address(source), EAST))
+    assert answer.error().type == NotifyType.UNACCEPTABLE_ADDRESSES
+    assert lab.ike(lab.east).path.remote.host == WEST
+
+
+def no_nats(path):
+    ports = path.local.port.to_bytes(2, "big") + path.remote.port.to_bytes(2, "big")
+    data = path.local.host.packed + path.remote.host.packed + ports
+    return Notify(NotifyType.NO_NATS_ALLOWED, data)
+
+
+def test_no_nats_allowed_holds_an_update_to_the_addresses_it_names(lab):
+    answer, _ = forge(lab, [Notify(UPDATE), no_nats(HOME)], AWAY)
+    assert answer.error().type == NotifyType.UNEXPECTED_NAT_DETECTED
+    assert lab.ike(lab.east).path.remote.host == WEST
+    answer, _ = forge(lab, [Notify(UPDATE), no_nats(AWAY)], AWAY, message_id=3)
+    assert answer.error() is None
+    assert lab.ike(lab.east).path.remote.host == WEST2
+
+
+class Forbid:
+    """NO_NATS_ALLOWED in IKE_AUTH."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def received(self, sa, message):
+        pass
+
+    def additions(self, sa, exchange, *, response):
+        wanted = exchange == ExchangeType.IKE_AUTH and not response
+        return [no_nats(self._path)] if wanted else []
+
+
+def test_no_nats_allowed_in_ike_auth_is_checked_before_there_is_an_ike_sa():
+    from p4esp.ike.extensions.standard import STANDARD
+
+    for path, established in ((HOME, 1), (AWAY, 0)):
+        lab = MobileLab(extensions=(*STANDARD, Forbid(path)))
+        lab.connect()
+        assert len(lab.east.of(IkeEstablished)) == established
+        assert len(lab.west.of(AuthenticationFailed)) == 1 - established
+
+
+def test_each_list_of_addresses_replaces_the_one_before():
+    lab = MobileLab(east=east_config(mobike=True, local=None, additional_local=(EAST2, EAST6)))
+    lab.connect()
+
+    def known():
+        (entry,) = lab.west.endpoint._entries.values()
+        return entry.sa._state.mobility.peer_addresses
+
+    assert known() == (EAST2, EAST6)
+    lab.east.endpoint.announce_addresses(lab.ike(lab.east).spi, [EAST2], lab.now)
+    lab.settle()
+    assert known() == (EAST2,)
+    lab.east.endpoint.announce_addresses(lab.ike(lab.east).spi, [], lab.now)
+    lab.settle()
+    assert known() == ()
+
+
+def test_addresses_of_an_illegal_size_are_malformed_and_too_many_are_not_kept(lab):
+    many = [Notify(NotifyType.ADDITIONAL_IP4_ADDRESS, bytes([10, 0, 0, n])) for n in range(60)]
+    forge(lab, many, HOME)
+    (entry,) = lab.east.endpoint._entries.values()
+    assert len(entry.sa._state.mobility.peer_addresses) == 16
+    spoiled = Notify(NotifyType.ADDITIONAL_IP4_ADDRESS, bytes(16))
+    answer, _ = forge(lab, [spoiled], HOME, message_id=3)
+    assert answer.error().type == NotifyType.INVALID_SYNTAX
+
+
+def test_a_silent_path_makes_the_mover_try_the_other_addresses():
+    east = east_config(mobike=True, local=None, additional_local=(EAST2,))
+    lab = MobileLab(west_config(mobike=True, dpd_delay=10.0, additional_local=(WEST2,)), east)
+    lab.connect()
+    lab.dead = {EAST}
+    lab.run(60.0)
+    assert lab.west.of(PathChanged)[-1].new.remote.host == EAST2
+    assert outer(lab.east)[0] == EAST2
+    assert lab.west.of(IkeDown) == lab.east.of(IkeDown) == []
+    lab.dead = {WEST}
+    lab.run(120.0)
+    assert outer(lab.west)[0] == WEST2
+    assert lab.west.of(IkeDown) == []
+
+
+def test_without_other_addresses_a_silent_path_ends_the_ike_sa_as_ever(lab):
+    lab.dead = {EAST}
+    lab.west.endpoint.check_liveness(lab.ike(lab.west).spi, lab.now)
+    lab.run(400.0)
+    assert lab.west.one(IkeDown)
