@@ -11,9 +11,8 @@ from queue import Empty, Queue
 from typing import Any, Final
 
 from netlab import Namespace
-from toml_text import toml_text
-
 from p4esp.service.control_client import ask, watching
+from toml_text import toml_text
 
 P4ESP: Final = Path(sys.executable).with_name("p4esp")
 READY: Final = "ike: ready\n"

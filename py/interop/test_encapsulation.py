@@ -1,6 +1,7 @@
 """A charon with ESP in user space pretends to be behind a NAT: all moves to port 4500."""
 
 import pytest
+
 from pairing import Pair, Role, Terms
 
 

@@ -1,10 +1,10 @@
 """SAs end and are replaced, whichever side asks for it."""
 
 import pytest
-from netlab import Lab
-from pairing import Pair, Role, Terms
 
 from charon import control_plane
+from netlab import Lab
+from pairing import Pair, Role, Terms
 
 ROLES = pytest.mark.parametrize("role", ["initiator", "responder"])
 

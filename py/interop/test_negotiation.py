@@ -1,6 +1,7 @@
 """Both sides agree on a child SA, whoever begins."""
 
 import pytest
+
 from pairing import Pair, Role, Terms
 
 SUITES = {

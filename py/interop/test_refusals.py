@@ -1,10 +1,10 @@
 """What cannot be agreed on leaves nothing behind, and each side is told why."""
 
 import pytest
-from pairing import OUR_ID, THEIR_ID, Pair, Terms
-from vici import ViciError
 
 from p4esp.service.control_client import ControlError
+from pairing import OUR_ID, THEIR_ID, Pair, Terms
+from vici import ViciError
 
 WRONG = ({"type": "IKE", "data": "quite another key", "owners": [OUR_ID, THEIR_ID]},)
 

@@ -141,11 +141,12 @@ class Lab:
 
     async def happened(self, site: Site, kind: Kind, text: str = "") -> Entry:
         """Wait until the journal says that something has happened."""
+        return await self._first(site, lambda entry: entry.kind is kind and text in str(entry))
+
+    async def _first(self, site: Site, wanted: Callable[[Entry], bool]) -> Entry:
         name = site.plan.name
         return await self._while_running(
-            self.journal.has(
-                lambda entry: entry.gateway == name and entry.kind is kind and text in str(entry)
-            )
+            self.journal.has(lambda entry: entry.gateway == name and wanted(entry))
         )
 
     async def _while_running(self, wait: Coroutine[Any, Any, _T]) -> _T:
@@ -164,16 +165,21 @@ class Lab:
         raise LabError(f"the controller ended; {self._last_words()}")
 
     async def tunnel_up(self, seconds: float = TUNNEL_SECONDS) -> None:
-        """Wait until both sites have a child SA; LabError when that takes too long."""
+        """Wait until both sites have a child SA; LabError when IKE fails or takes too long."""
         try:
             async with asyncio.timeout(seconds):
-                for site in self.sites:
-                    await self.happened(site, Kind.SA_UP)
+                ends = [await self._first(site, _is_end) for site in self.sites]
         except TimeoutError:
             raise LabError(f"no tunnel after {seconds:g} s; {self._last_words()}") from None
+        if any(entry.kind is Kind.IKE_FAILED for entry in ends):
+            raise LabError(f"no tunnel; {self._last_words()}")
 
     def _last_words(self) -> str:
         return "; ".join(str(entry) for entry in self.journal.entries[-_LAST_WORDS:])
+
+
+def _is_end(entry: Entry) -> bool:
+    return entry.kind in (Kind.SA_UP, Kind.IKE_FAILED)
 
 
 @asynccontextmanager

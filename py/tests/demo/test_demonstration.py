@@ -14,7 +14,6 @@ import pytest
 from lab_helpers import PROGRAM
 from rich.console import Console
 
-from p4esp.demo import run
 from p4esp.demo.attacks import SCENARIOS, carry_out, is_repelled
 from p4esp.demo.facts import CLAIMS, Facts
 from p4esp.demo.lab import running_lab
@@ -132,15 +131,14 @@ def test_keys_never_go_into_a_file_that_others_may_read(tmp_path: Path) -> None:
 
 
 async def test_gateways_that_do_not_agree_are_a_failed_claim_with_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(run, "PATIENCE", 1.0)
     change = Change(psk={"right": "another key altogether"})
     facts = await demonstrate(PROGRAM, tmp_path, 1, lambda _, __: None, change)
     assert {check.name for check in facts.checks} == set(CLAIMS)
     assert not any(check.held for check in facts.checks)
     (tunnel,) = [check for check in facts.checks if check.name == "tunnel up"]
-    assert "no tunnel after 1 s" in tunnel.detail
+    assert "no tunnel; " in tunnel.detail
     assert "AUTHENTICATION_FAILED" in tunnel.detail
 
 
