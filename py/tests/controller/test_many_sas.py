@@ -31,7 +31,7 @@ from p4esp.store import Sealer, Store
 SAS = 10_000
 CHUNK = 500
 GROWTH = 2.0
-"""What the last chunks may take, compared with the first. A search of all SAs an event makes it 4."""
+"""What the last chunks may take, against the first. A search of all SAs per event makes it 4."""
 
 
 class Bench:
