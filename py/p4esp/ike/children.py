@@ -1,12 +1,13 @@
 """The child SAs of one IKE SA."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import KE_NONE
 from p4esp.ike.crypto.schedule import Nonces
+from p4esp.ike.term import Term
 from p4esp.ipsec.sa import ChildSaParams
 
 
@@ -30,6 +31,11 @@ class ChildSa:
     """Of the exchange that made it: decides simultaneous rekeys (RFC 7296 2.8.1)."""
     method: int = KE_NONE
     """The key exchange method of that exchange."""
+    fraction: float = 0.0
+    """Random, 0 <= fraction < 1: how early its rekey begins."""
+    term: Term = field(default_factory=Term)
+    worn: bool = False
+    """Whether it has carried enough to be rekeyed."""
     phase: ChildPhase = ChildPhase.INSTALLED
     successor: "ChildSa | None" = None
     """The SA by which the peer replaced this one."""

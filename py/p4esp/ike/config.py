@@ -23,6 +23,37 @@ DEFAULT_ESP = (Template.esp("aes256gcm16-aes128gcm16-chacha20poly1305-esn-noesn"
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A rekey begins at `soft`, or up to the share `spread` of it earlier; use ends at `hard`."""
+
+    soft: float
+    hard: float
+    spread: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.soft < self.hard or not 0 <= self.spread < 1:
+            raise ValueError(
+                f"limit: soft {self.soft:g}, hard {self.hard:g}, spread {self.spread:g}; "
+                "accepted: 0 < soft < hard, 0 <= spread < 1"
+            )
+
+    def rekey_at(self, fraction: float) -> float:
+        """Where a rekey begins; `fraction`, 0 <= fraction < 1, is random, so that the two ends
+        seldom begin at once (RFC 7296 2.8.1).
+        """
+        return self.soft * (1.0 - self.spread * fraction)
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """What a child SA may last and carry, in the busier direction; None: without limit."""
+
+    seconds: Limit | None = None
+    octets: Limit | None = None
+    packets: Limit | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChildConfig:
     """A child SA we would make or accept, in tunnel mode."""
 
@@ -30,6 +61,7 @@ class ChildConfig:
     local_ts: tuple[TrafficSelector, ...]
     remote_ts: tuple[TrafficSelector, ...]
     proposals: tuple[Template, ...] = DEFAULT_ESP
+    lifetime: Lifetime = field(default_factory=Lifetime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +79,8 @@ class PeerConfig:
     """The peer's address; None: any, then it can only be the initiator."""
     proposals: tuple[Template, ...] = DEFAULT_IKE
     children: tuple[ChildConfig, ...] = ()
+    lifetime: Limit | None = None
+    """Seconds an IKE SA lives; None: without limit."""
     dpd_delay: float | None = None
     """Seconds of silence after which the peer must prove it lives; None: never asked."""
     initial_contact: bool = True

@@ -403,6 +403,14 @@ class IkeEndpoint:
         entry = self._child_entry(spi_in)
         entry.sa.note_inbound_traffic(now)
 
+    def note_usage(self, spi_in: int, octets: int, packets: int, now: float) -> None:
+        """What a child SA has carried since its beginning, in the busier direction: it is rekeyed
+        or deleted at the limits of its configuration.
+        """
+        entry = self._child_entry(spi_in)
+        entry.sa.note_usage(spi_in, octets, packets, now)
+        self._settle(entry, now)
+
     def _entry(self, ike: bytes) -> _Entry:
         """The entry of an IKE SA; of a rekeyed one, that of its heir."""
         entry = self._entries.get(ike)

@@ -25,6 +25,7 @@ class DownReason(StrEnum):
     IKE_SA_GONE = "its IKE SA is gone"
     PROTOCOL_ERROR = "the peer broke the protocol"
     NO_ROOM = "a newer one takes its place"
+    EXPIRED = "its lifetime is over"
     OUT_OF_STEP = "the peer was busy for too long: both ends' states must differ"
 
 

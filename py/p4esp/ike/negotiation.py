@@ -16,6 +16,7 @@ from p4esp.ike.errors import ProposalError, Refusal
 from p4esp.ike.ke_payloads import chosen_method
 from p4esp.ike.proposals import Template, esp_suite, offers, select, verify_choice
 from p4esp.ike.state import IkeSaState
+from p4esp.ike.term import Term
 from p4esp.ipsec.algorithms import Suite
 from p4esp.ipsec.sa import ChildSaParams, Keymat, Mode
 from p4esp.ipsec.selectors import TrafficSelector, is_subset, narrow
@@ -186,7 +187,9 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         local_id=sa.config.local_id,
         remote_id=sa.config.remote_id,
     )
-    child = ChildSa(params, agreement.config, fresh.nonces, chosen_method(agreement.chosen))
+    method, fraction = chosen_method(agreement.chosen), sa.env.fraction()
+    child = ChildSa(params, agreement.config, fresh.nonces, method, fraction)
+    child.term = Term.of(agreement.config.lifetime.seconds, sa.now, fraction)
     sa.children.add(child)
     return child
 

@@ -3,7 +3,7 @@
 from p4esp.ike.events import DownReason
 from p4esp.ike.state import IkeSaState, Phase
 from p4esp.ike.tasks.base import InitiatorTask
-from p4esp.ike.tasks.deleting import DeleteIke
+from p4esp.ike.tasks.deleting import delete_ike
 
 RETRY_DELAY = (5.0, 15.0)
 """Seconds, least and most, before trying again."""
@@ -20,9 +20,7 @@ def retry_later(sa: IkeSaState, task: InitiatorTask) -> None:
         delay = least + (most - least) * sa.env.fraction()
         sa.deferred.append((sa.now + delay, task))
     elif sa.phase is Phase.ESTABLISHED:
-        sa.abandon_tasks()
-        sa.phase = Phase.DELETING
-        sa.tasks.append(DeleteIke(DownReason.OUT_OF_STEP))
+        delete_ike(sa, DownReason.OUT_OF_STEP)
 
 
 def answered(sa: IkeSaState) -> None:

@@ -13,6 +13,7 @@ from p4esp.ike.constants import NO_SPI, ExchangeType
 from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloadError
 from p4esp.ike.events import DownReason, Event, IkeSaInfo
 from p4esp.ike.keepalive import Keepalive
+from p4esp.ike.lifetimes import act, next_due, note_usage
 from p4esp.ike.mobility import is_mobile
 from p4esp.ike.outside import hints_at_loss
 from p4esp.ike.path import Datagram, Path
@@ -20,15 +21,16 @@ from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.requesting import Requesting
 from p4esp.ike.responding import Responding
 from p4esp.ike.spi import new_ike_spi
-from p4esp.ike.state import Environment, IkeSaState, Phase, Subject
+from p4esp.ike.state import Environment, IkeSaState, Phase
 from p4esp.ike.tasks.base import InitiatorTask
 from p4esp.ike.tasks.create_child import CreateChild
-from p4esp.ike.tasks.deleting import DeleteChild, DeleteIke
+from p4esp.ike.tasks.deleting import DeleteChild, delete_ike
 from p4esp.ike.tasks.ike_init import IkeInit
 from p4esp.ike.tasks.informational import CheckLiveness
 from p4esp.ike.tasks.mobike import AnnounceAddresses, move_to
-from p4esp.ike.tasks.rekey_ike import RekeyIke
+from p4esp.ike.tasks.rekey_ike import RekeyIke, is_being_rekeyed
 from p4esp.ike.teardown import OVER, close, give_up
+from p4esp.ike.term import Term
 from p4esp.ike.wire import Wire
 from p4esp.ipsec.selectors import Address
 
@@ -48,7 +50,8 @@ class IkeSa:
         self._responding = Responding(state, self._wire)
         self._keepalive = Keepalive(state, self._wire)
         self._suspicion = RateLimit(1.0 / state.env.settings.hint_interval, state.now)
-        self._phase, self._since = state.phase, state.now
+        self._phase: Phase | None = None
+        self._since = state.now
         self.successors: list[IkeSa] = []
         """IKE SAs made by rekeying this one; the owner enters them under their own SPIs."""
 
@@ -169,7 +172,7 @@ class IkeSa:
     def get_timer(self) -> float | None:
         """When `handle_timer` is due; None: never."""
         times = [self._requesting.deadline, self._expiry(), self._silence_ends()]
-        times += [self._wire.deadline, self._keepalive.deadline]
+        times += [self._wire.deadline, self._keepalive.deadline, next_due(self._state)]
         times += [time for time, _ in self._state.deferred]
         return min((time for time in times if time is not None), default=None)
 
@@ -183,6 +186,7 @@ class IkeSa:
         self._wire.handle_timer()
         self._requesting.handle_timer()
         self._resume_deferred()
+        act(self._state)
         self._settle()
         self._keepalive.handle_timer()
 
@@ -222,6 +226,12 @@ class IkeSa:
     def _note_phase(self) -> None:
         if self._state.phase is not self._phase:
             self._phase, self._since = self._state.phase, self._state.now
+            self._begin_term()
+
+    def _begin_term(self) -> None:
+        sa = self._state
+        if sa.phase is Phase.ESTABLISHED and sa.config.lifetime is not None:
+            sa.term = Term.of(sa.config.lifetime, sa.now, sa.env.fraction())
 
     def _settle_successors(self) -> None:
         for state in self._state.successors[len(self.successors) :]:
@@ -237,12 +247,10 @@ class IkeSa:
 
     def rekey(self, now: float) -> None:
         """Replace the IKE SA by a fresh one that takes over its child SAs, then delete it."""
-        state = self._state
-        waiting = [*state.tasks, *(task for _, task in state.deferred)]
-        if state.asking is Subject.IKE_SA or any(isinstance(t, RekeyIke) for t in waiting):
+        if is_being_rekeyed(self._state):
             raise CommandError("the IKE SA is being rekeyed already")
         self._require_established()
-        self._command(RekeyIke(state), now)
+        self._command(RekeyIke(self._state), now)
 
     def rekey_child(self, spi_in: int, now: float) -> None:
         """Replace a child SA by a fresh one with the same selectors, then delete the old one."""
@@ -269,10 +277,9 @@ class IkeSa:
             self.abort(DownReason.LOCAL_DELETE, now)
             return
         self._require_established()
-        self._state.abandon_tasks()
-        self._state.phase = Phase.DELETING
         self._state.now = now
-        self._start(DeleteIke())
+        delete_ike(self._state, DownReason.LOCAL_DELETE)
+        self._settle()
 
     def update_addresses(self, path: Path, now: float) -> None:
         """Move to another path, and the child SAs when the peer agrees (RFC 4555 3.5).
@@ -325,6 +332,13 @@ class IkeSa:
     def note_inbound_traffic(self, now: float) -> None:
         """A child SA received an authentic packet, so the peer lives (RFC 7296 2.4)."""
         self._wire.last_heard = max(self._wire.last_heard, now)
+
+    def note_usage(self, spi_in: int, octets: int, packets: int, now: float) -> None:
+        """What a child SA has carried since its beginning, in the busier direction."""
+        self._state.now = now
+        note_usage(self._state, self._child(spi_in), octets, packets)
+        act(self._state)
+        self._settle()
 
     def _child(self, spi_in: int) -> ChildSa:
         child = self._state.children.by_inbound(spi_in)

@@ -19,6 +19,7 @@ from p4esp.ike.mobility import Mobility
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
 from p4esp.ike.protection import Protection
+from p4esp.ike.term import Term
 from p4esp.ike.trace import TraceHook
 from p4esp.ipsec.sa import UdpEncapsulation
 from p4esp.ipsec.selectors import TrafficSelector
@@ -151,6 +152,7 @@ class IkeSaState:
         """Whether the peer may already have a child SA whose answer has not reached us."""
         self.early_deletes: set[int] = set()
         """Peer's SPIs that it deleted while we were awaiting such an answer."""
+        self.term = Term()
         self.asking = Subject.NOTHING
         self.successors: list[IkeSaState] = []
         """IKE SAs made by rekeying this one: two when both ends do so at once."""

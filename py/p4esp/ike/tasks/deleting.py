@@ -89,5 +89,12 @@ class DeleteIke(InitiatorTask):
         close(sa, self._reason)
 
 
+def delete_ike(sa: IkeSaState, reason: DownReason) -> None:
+    """Begin to delete an established IKE SA; requests not yet sent are forgotten."""
+    sa.abandon_tasks()
+    sa.phase = Phase.DELETING
+    sa.tasks.append(DeleteIke(reason))
+
+
 def _delete_esp(spi: int) -> Delete:
     return Delete(ProtocolId.ESP, (spi.to_bytes(4, "big"),))

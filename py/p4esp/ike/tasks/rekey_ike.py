@@ -78,6 +78,12 @@ class RekeyIke(InitiatorTask):
             sa.events.append(IkeRekeyFailed(sa.info(), name_of(NotifyType, error)))
 
 
+def is_being_rekeyed(sa: IkeSaState) -> bool:
+    """Whether our request is outstanding, queued or put off."""
+    waiting = [*sa.tasks, *(task for _, task in sa.deferred)]
+    return sa.asking is Subject.IKE_SA or any(isinstance(task, RekeyIke) for task in waiting)
+
+
 class RekeyIkeResponder(ResponderTask):
     """The peer's half."""
 
