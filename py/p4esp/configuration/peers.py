@@ -14,6 +14,7 @@ from p4esp.configuration.fields import (
     Network,
     PskFile,
 )
+from p4esp.configuration.lifetimes import ChildLifetime, IkeLifetime
 from p4esp.configuration.secret_files import PSK_MIN, read_psk
 from p4esp.configuration.sections import Section, require_unique
 from p4esp.ike.auth.credentials import (
@@ -46,11 +47,14 @@ class ChildSection(Section):
     """ESP proposals, best first, such as `aes256gcm16-esn`; empty: the built-in ones."""
     start: bool = False
     """Bring it up at start, and again whenever it is lost."""
+    lifetime: ChildLifetime = ChildLifetime()
+    """When it is rekeyed, and when it ends."""
 
     def config(self, allow_weak: bool) -> ChildConfig:
         """The form the IKE core takes."""
         local, remote = selectors(self.local), selectors(self.remote)
-        return ChildConfig(self.name, local, remote, self.templates(allow_weak))
+        templates = self.templates(allow_weak)
+        return ChildConfig(self.name, local, remote, templates, self.lifetime.of_child())
 
     def templates(self, allow_weak: bool) -> tuple[Template, ...]:
         """What the ESP proposals say; ProposalError for a weak one that is not allowed."""
@@ -95,6 +99,8 @@ class PeerSection(Section):
     """Let the end that began change its addresses (RFC 4555), the peer's to any."""
     additional_local: tuple[Address, ...] = ()
     """Further addresses of ours, told to the peer with `mobike`."""
+    lifetime: IkeLifetime = IkeLifetime()
+    """When the IKE SA is rekeyed, and when it ends."""
     children: tuple[ChildSection, ...] = ()
     """The child SAs of this peer."""
 
@@ -150,6 +156,7 @@ class PeerSection(Section):
             remote=self.remote,
             proposals=self._templates(),
             children=tuple(child.config(self.allow_weak) for child in self.children),
+            lifetime=self.lifetime.of_ike_sa(),
             dpd_delay=self.dpd_delay or None,
             force_encapsulation=self.force_encapsulation,
             mobike=self.mobike,
