@@ -18,10 +18,15 @@ def check_binding(certificate: x509.Certificate, identity: Identity) -> None:
 
 
 def _subject_is(certificate: x509.Certificate, identity: Identity) -> bool:
-    """A DN is the whole subject, octet by octet (RFC 4945 3.1.5); an empty one names nobody."""
+    """A DN is the whole subject (RFC 4945 3.1.5); an empty one names nobody.
+
+    Its text may be encoded otherwise, against that RFC: a responder that is asked for a DN in
+    IDr answers with our octets, not with those of its certificate.
+    """
     subject = certificate.subject
-    dn = identity.type == IdType.DER_ASN1_DN
-    return dn and bool(subject.rdns) and subject.public_bytes() == identity.data
+    return bool(subject.rdns) and identity.matches(
+        Identity(IdType.DER_ASN1_DN, subject.public_bytes())
+    )
 
 
 def _names_include(certificate: x509.Certificate, identity: Identity) -> bool:
