@@ -3,11 +3,14 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 SHELLVENV := .venv-shell
+FUZZVENV := .venv-fuzz
+FUZZTARGETS := ike_codec ike_machine
+SECONDS ?= 30
 TARGET  ?= embedded
 BASE    ?=
 REPORTS := build/reports
 
-.PHONY: help demo test lint ptf p4 p4-check bench shell lock clean
+.PHONY: help demo test lint ptf p4 p4-check fuzz bench shell lock clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +26,11 @@ $(VENV)/.ready: requirements.lock requirements-ptf.lock pyproject.toml
 $(SHELLVENV)/.ready: requirements-shell.lock
 	$(PYTHON) -m venv $(SHELLVENV)
 	$(SHELLVENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-shell.lock
+	@touch $@
+
+$(FUZZVENV)/.ready: requirements-fuzz.lock
+	$(PYTHON) -m venv $(FUZZVENV)
+	$(FUZZVENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
 	@touch $@
 
 $(REPORTS):
@@ -53,6 +61,9 @@ p4: $(VENV)/.ready  ## Compile p4src (p4c on PATH, else its docker image) and re
 p4-check: $(VENV)/.ready  ## Fail when the committed artefacts are not those of the sources
 	$(BIN)/p4esp p4 check
 
+fuzz: $(FUZZVENV)/.ready  ## Fuzz the IKE codec and SA machine with atheris, SECONDS=30 each
+	for target in $(FUZZTARGETS); do PYTHONPATH=py:py/tests $(FUZZVENV)/bin/python -m fuzz $$target $(SECONDS) || exit 1; done
+
 bench: $(VENV)/.ready  ## Benchmarks against peers in the same run; BASE=<rev> compares commits
 	$(BIN)/p4esp bench $(if $(BASE),--base $(BASE))
 
@@ -63,6 +74,7 @@ lock: $(VENV)/.ready  ## Renew the lock files
 	$(BIN)/pip install --quiet pip-tools
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header --extra test --extra build -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements-shell.lock requirements-shell.in
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements-fuzz.lock requirements-fuzz.in
 
 clean:  ## Remove what the targets made
-	rm -rf build demo $(VENV) $(SHELLVENV)
+	rm -rf build demo $(VENV) $(SHELLVENV) $(FUZZVENV)

@@ -9,6 +9,9 @@ from p4esp.ike.state import IkeSaState
 from p4esp.ike.succession import deleted_by_peer
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 
+MAX_EARLY_DELETES = 64
+"""Deletes of child SAs we do not know yet; of more the peer has no need."""
+
 
 class CheckLiveness(InitiatorTask):
     """An empty request: any answer proves that the peer lives."""
@@ -58,7 +61,7 @@ class InformationalResponder(ResponderTask):
     def _delete_child(sa: IkeSaState, spi: bytes) -> bytes | None:
         """Drop the SA that sends to an SPI of the peer's; our inbound SPI when there was one."""
         child = sa.children.by_outbound(int.from_bytes(spi, "big"))
-        if child is None and sa.awaiting_child:
+        if child is None and sa.awaiting_child and len(sa.early_deletes) < MAX_EARLY_DELETES:
             sa.early_deletes.add(int.from_bytes(spi, "big"))
         if child is None or child.phase is ChildPhase.DELETING:
             return None
