@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from bench.charon import absence, handshakes_per_second
 from bench.ike_pair import Pair
+from bench.load_tester import absence, handshakes_per_second
 from bench.registry import Benchmark
 from bench.row import Row
 from bench.session import Session

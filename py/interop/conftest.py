@@ -9,10 +9,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from charon import control_plane, libipsec
 from netlab import Lab, require_privacy
 from pairing import Pair
-
-from charon import control_plane, libipsec
 
 
 def pytest_configure() -> None:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from charon import Charon, Flavour
 from netlab import Lab, Namespace
 from our_daemon import OurDaemon
-
-from charon import Charon, Flavour
 
 Role = Literal["initiator", "responder"]
 """Ours."""
