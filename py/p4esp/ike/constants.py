@@ -20,6 +20,8 @@ class ExchangeType(IntEnum):
     IKE_AUTH = 35
     CREATE_CHILD_SA = 36
     INFORMATIONAL = 37
+    IKE_INTERMEDIATE = 43
+    IKE_FOLLOWUP_KE = 44
 
 
 class PayloadType(IntEnum):
@@ -55,13 +57,25 @@ class ProtocolId(IntEnum):
 
 
 class TransformType(IntEnum):
-    """Transform types (RFC 7296 3.3.2)."""
+    """Transform types (RFC 7296 3.3.2, RFC 9370 3)."""
 
     ENCR = 1
     PRF = 2
     INTEG = 3
     KE = 4
     SN = 5
+    ADDKE1 = 6
+    ADDKE2 = 7
+    ADDKE3 = 8
+    ADDKE4 = 9
+    ADDKE5 = 10
+    ADDKE6 = 11
+    ADDKE7 = 12
+
+
+ADDKE_TYPES = tuple(TransformType(n) for n in range(TransformType.ADDKE1, 13))
+"""In the order in which the exchanges run."""
+KE_TYPES = (TransformType.KE, *ADDKE_TYPES)
 
 
 class AttributeType(IntEnum):
@@ -130,6 +144,7 @@ class NotifyType(IntEnum):
     UNEXPECTED_NAT_DETECTED = 41
     TEMPORARY_FAILURE = 43
     CHILD_SA_NOT_FOUND = 44
+    STATE_NOT_FOUND = 47
     INITIAL_CONTACT = 16384
     SET_WINDOW_SIZE = 16385
     NAT_DETECTION_SOURCE_IP = 16388
@@ -149,6 +164,8 @@ class NotifyType(IntEnum):
     REDIRECTED_FROM = 16408
     IKEV2_FRAGMENTATION_SUPPORTED = 16430
     SIGNATURE_HASH_ALGORITHMS = 16431
+    INTERMEDIATE_EXCHANGE_SUPPORTED = 16438
+    ADDITIONAL_KEY_EXCHANGE = 16441
 
 
 FIRST_STATUS_NOTIFY = 16384

@@ -4,7 +4,7 @@ from p4esp.ike.codec.proposal import Proposal
 from p4esp.ike.crypto.prf import Prf
 from p4esp.ike.crypto.schedule import FreshInput, Nonces, ike_keys, rekeyed_skeyseed, skeyseed
 from p4esp.ike.errors import ParseError
-from p4esp.ike.proposals import ike_suite
+from p4esp.ike.proposals import additional_methods, ike_suite
 from p4esp.ike.protection import Protection
 from p4esp.ike.state import IkeSaState
 
@@ -14,6 +14,20 @@ def derive_keys(sa: IkeSaState, chosen: Proposal, nonces: Nonces, secret: bytes)
     set.
     """
     _protect(sa, chosen, nonces, skeyseed(ike_suite(chosen).prf, nonces, secret))
+    sa.intermediate.pending.extend(additional_methods(chosen))
+
+
+def add_key_exchange(sa: IkeSaState, secret: bytes) -> None:
+    """Mix the secret of the additional key exchange whose turn it was into all keys
+    (RFC 9370 2.2.2).
+    """
+    suite, keys = sa.secrets
+    if sa.proposal is None:
+        raise RuntimeError("keys without a proposal")
+    sa.intermediate.pending.popleft()
+    fresh = FreshInput(sa.nonces, secret)
+    _protect(sa, sa.proposal, sa.nonces, rekeyed_skeyseed(suite.prf, keys.d, fresh))
+    keys.wipe()
 
 
 def derive_rekeyed(sa: IkeSaState, old: IkeSaState, chosen: Proposal, fresh: FreshInput) -> None:

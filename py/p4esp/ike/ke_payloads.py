@@ -1,4 +1,4 @@
-"""KE payloads of CREATE_CHILD_SA: a fresh secret for a child SA or an IKE SA (RFC 7296 1.3)."""
+"""KE payloads after IKE_SA_INIT: a fresh secret for a child SA or an IKE SA (RFC 7296 1.3)."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from p4esp.ike.codec.proposal import Proposal
 from p4esp.ike.constants import KE_NONE, NotifyType, TransformType
 from p4esp.ike.crypto.keyexchange import KeyExchangeMethod, RandomSource
 from p4esp.ike.crypto.methods import KEY_EXCHANGES
-from p4esp.ike.errors import ProposalError, Refusal
+from p4esp.ike.errors import ParseError, ProposalError, Refusal
 
 MAX_CHANGES = 3
 """How often the peer may ask for another method."""
@@ -23,6 +23,14 @@ def offered_methods(offered: Sequence[Proposal]) -> list[int]:
     """The methods in an offer, most preferred first, NONE left out."""
     found = [t.id for proposal in offered for t in proposal.of_type(TransformType.KE)]
     return [method for method in dict.fromkeys(found) if method != KE_NONE]
+
+
+def payload_of(payloads: PayloadSet, method: int) -> KeyExchange:
+    """The one KE payload, which must be for this method; ParseError."""
+    ke = payloads.one(KeyExchange)
+    if ke.method != method:
+        raise ParseError(f"KE payload uses method {ke.method}, its turn has {method}")
+    return ke
 
 
 class KeyOffer:

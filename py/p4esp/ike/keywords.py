@@ -3,7 +3,14 @@
 from collections.abc import Iterable
 
 from p4esp.ike.codec.proposal import Transform
-from p4esp.ike.constants import ESN_EXTENDED, ESN_NONE, KE_NONE, ProtocolId, TransformType
+from p4esp.ike.constants import (
+    ADDKE_TYPES,
+    ESN_EXTENDED,
+    ESN_NONE,
+    KE_NONE,
+    ProtocolId,
+    TransformType,
+)
 from p4esp.ike.crypto import methods, prf
 from p4esp.ike.errors import ProposalError
 from p4esp.ipsec import algorithms
@@ -19,9 +26,12 @@ _INTEG = {
     row.name: Transform(TransformType.INTEG, row.transform_id) for row in algorithms.INTEGRITIES
 }
 _PRF = {row.name: Transform(TransformType.PRF, row.transform_id) for row in prf.PRFS.values()}
-_KE = {
-    row.name: Transform(TransformType.KE, row.transform_id)
-    for row in methods.KEY_EXCHANGES.values()
+_METHODS = {row.name: row.transform_id for row in methods.KEY_EXCHANGES.values()}
+_KE = {name: Transform(TransformType.KE, number) for name, number in _METHODS.items()}
+_ADDKE = {
+    f"ke{slot}_{name}": Transform(type_, number)
+    for slot, type_ in enumerate(ADDKE_TYPES, start=1)
+    for name, number in [*_METHODS.items(), ("none", KE_NONE)]
 }
 _NO_KE = {"modpnone": Transform(TransformType.KE, KE_NONE)}
 """Beside methods it makes perfect forward secrecy the peer's choice (RFC 7296 3.3.6)."""
@@ -30,8 +40,8 @@ _SN = {
     "esn": Transform(TransformType.SN, ESN_EXTENDED),
 }
 KEYWORDS: dict[int, dict[str, Transform]] = {
-    ProtocolId.IKE: _ENCR | _INTEG | _PRF | _KE,
-    ProtocolId.ESP: _ENCR | _INTEG | _KE | _NO_KE | _SN,
+    ProtocolId.IKE: _ENCR | _INTEG | _PRF | _KE | _ADDKE,
+    ProtocolId.ESP: _ENCR | _INTEG | _KE | _NO_KE | _SN | _ADDKE,
 }
 """Keywords by protocol."""
 _WEAK = algorithms.WEAK | prf.WEAK | methods.WEAK
@@ -44,7 +54,7 @@ def read(protocol: ProtocolId, text: str, *, allow_weak: bool) -> tuple[Transfor
 
 
 def _transform(protocol: ProtocolId, word: str, allow_weak: bool) -> Transform:
-    if word in _WEAK and not allow_weak:
+    if _algorithm(word) in _WEAK and not allow_weak:
         raise ProposalError(
             f"{word!r} is weak (RFC 8221, RFC 8247) and refused unless the peer has allow_weak; "
             f"accepted: {accepted(protocol)}"
@@ -57,10 +67,17 @@ def _transform(protocol: ProtocolId, word: str, allow_weak: bool) -> Transform:
         ) from None
 
 
+def _algorithm(word: str) -> str:
+    """The keyword without the slot of an additional key exchange."""
+    return word.partition("_")[2] or word
+
+
 def accepted(protocol: ProtocolId, type_: int | None = None) -> str:
     """The keywords of a protocol, or of one transform type, that are not weak."""
     rows = KEYWORDS[protocol].items()
-    return ", ".join(word for word, row in rows if type_ in (None, row.type) and word not in _WEAK)
+    types = (type_,) if type_ else set(TransformType) - set(ADDKE_TYPES)
+    strong = ", ".join(word for word, row in rows if row.type in types and word not in _WEAK)
+    return strong if type_ else f"{strong}, and ke1_ to ke7_ before a key exchange method or none"
 
 
 def prf_like(integrity: Transform) -> Transform:

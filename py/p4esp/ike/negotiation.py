@@ -10,7 +10,7 @@ from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
 from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig
-from p4esp.ike.constants import NotifyType, TransformType
+from p4esp.ike.constants import KE_TYPES, NotifyType
 from p4esp.ike.crypto.schedule import FreshInput, child_keys
 from p4esp.ike.errors import ProposalError, Refusal
 from p4esp.ike.ke_payloads import chosen_method
@@ -129,7 +129,7 @@ def _usable(choices: Sequence[P], with_ke: bool) -> tuple[P, ...]:
 
 
 def _without_ke(choice: P) -> P:
-    kept = tuple(t for t in choice.transforms if t.type != TransformType.KE)
+    kept = tuple(t for t in choice.transforms if t.type not in KE_TYPES)
     return replace(choice, transforms=kept)
 
 

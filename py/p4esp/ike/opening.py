@@ -7,6 +7,7 @@ from p4esp.ike.codec.encrypted import Encrypted, Part
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import Message, PayloadSet
 from p4esp.ike.constants import ExchangeType
+from p4esp.ike.crypto.int_auth import plain_form
 from p4esp.ike.errors import FragmentError, IntegrityError
 from p4esp.ike.protection import Protection
 from p4esp.ike.reassembly import Reassembly
@@ -30,6 +31,12 @@ class Opened:
         if isinstance(self.content, PayloadSet):
             return self.content
         return PayloadSet(parse_chain(*self.content))
+
+    def plain_form(self) -> bytes:
+        """The protected message as IntAuth covers it (RFC 9242 3.3.2)."""
+        if isinstance(self.content, PayloadSet):
+            raise RuntimeError("IKE_SA_INIT has no protected form")
+        return plain_form(self.raw, self.content[1])
 
 
 class Opener:

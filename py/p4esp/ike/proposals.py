@@ -1,30 +1,36 @@
 """Choosing algorithms: configured templates against offered proposals (RFC 7296 2.7, 3.3)."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn, Self
 
 from p4esp.ike import keywords
 from p4esp.ike.codec.proposal import Proposal, Transform
 from p4esp.ike.constants import (
+    ADDKE_TYPES,
     ESN_EXTENDED,
     ESN_NONE,
     INTEG_NONE,
     KE_NONE,
+    KE_TYPES,
     NotifyType,
     ProtocolId,
     TransformType,
 )
-from p4esp.ike.crypto.methods import KEY_EXCHANGES
+from p4esp.ike.crypto.keyexchange import KeyExchangeMethod
+from p4esp.ike.crypto.methods import KEY_EXCHANGES, TOO_LARGE_FOR_INIT
 from p4esp.ike.crypto.prf import PRFS
 from p4esp.ike.crypto.suite import IkeSuite
 from p4esp.ike.errors import ProposalError, Refusal
 from p4esp.ipsec.algorithms import Suite, suite_of_transforms
 
-_OPTIONAL: dict[int, int] = {TransformType.INTEG: INTEG_NONE, TransformType.KE: KE_NONE}
+_OPTIONAL: dict[int, int] = {
+    TransformType.INTEG: INTEG_NONE,
+    TransformType.KE: KE_NONE,
+    **dict.fromkeys(ADDKE_TYPES, KE_NONE),
+}
 """Transform types that a choice may leave out, and the ID that says the same."""
-_KEY_EXCHANGES = (TransformType.KE,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,18 @@ class Template:
             self._fault(text, f"names {names} beside an AEAD, which takes none")
         if not integrity and aead == {False}:
             self._fault(text, "names no INTEG algorithm", TransformType.INTEG)
+        if self.protocol == ProtocolId.IKE:
+            self._check_sizes(text)
         return self
+
+    def _check_sizes(self, text: str) -> None:
+        for transform in self.of_type(TransformType.KE):
+            method = KEY_EXCHANGES[transform.id].name
+            if method in TOO_LARGE_FOR_INIT:
+                raise ProposalError(
+                    f"IKE proposal {text!r}: {method} does not fit into IKE_SA_INIT; "
+                    f"accepted: ke1_{method} beside another method"
+                )
 
     def _fault(self, text: str, fault: str, type_: int = TransformType.ENCR) -> NoReturn:
         raise ProposalError(
@@ -93,10 +110,10 @@ class Template:
         pairs = itertools.product(self.of_type(TransformType.ENCR), integrities)
         return tuple(_suite(encryption, integrity) for encryption, integrity in pairs)
 
-    def without_key_exchange(self) -> Self:
-        """For the child SA of IKE_AUTH, which has no key exchange of its own (RFC 7296 1.2)."""
-        kept = tuple(t for t in self.transforms if t.type not in _KEY_EXCHANGES)
-        return replace(self, transforms=kept)
+    @property
+    def additional(self) -> bool:
+        """Whether it names additional key exchanges (RFC 9370)."""
+        return any(transform.type in ADDKE_TYPES for transform in self.transforms)
 
 
 _IKE_TYPES = (TransformType.ENCR, TransformType.PRF, TransformType.KE)
@@ -124,16 +141,27 @@ def select(offered: Sequence[Proposal], templates: Sequence[Template]) -> Propos
 def _match(proposal: Proposal, template: Template) -> Proposal | None:
     if proposal.protocol != template.protocol:
         return None
-    types = _types(template.transforms + proposal.transforms)
-    picked = [_pick(proposal, template, type_) for type_ in types]
-    if None in picked:
-        return None
-    return _without_none(replace(proposal, transforms=tuple(filter(None, picked))))
+    picked: list[Transform] = []
+    for type_ in sorted(_types(template.transforms + proposal.transforms)):
+        transform = _pick(proposal, template, type_, picked)
+        if transform is None:
+            return None
+        picked.append(transform)
+    return _without_none(replace(proposal, transforms=tuple(picked)))
 
 
-def _pick(proposal: Proposal, template: Template, type_: int) -> Transform | None:
-    available = _choices(proposal, type_)
+def _pick(
+    proposal: Proposal, template: Template, type_: int, picked: Sequence[Transform]
+) -> Transform | None:
+    available = [t for t in _choices(proposal, type_) if not _repeats(t, picked)]
     return next((ours for ours in _choices(template, type_) if ours in available), None)
+
+
+def _repeats(transform: Transform, picked: Sequence[Transform]) -> bool:
+    """Whether a key exchange method was picked for another type already (RFC 9370 2.2.1)."""
+    if transform.type not in KE_TYPES or transform.id == KE_NONE:
+        return False
+    return any(t.type in KE_TYPES and t.id == transform.id for t in picked)
 
 
 def _choices(side: Proposal | Template, type_: int) -> tuple[Transform, ...]:
@@ -142,7 +170,7 @@ def _choices(side: Proposal | Template, type_: int) -> tuple[Transform, ...]:
     return side.of_type(type_) or (() if none is None else (Transform(type_, none),))
 
 
-def _may_lack(proposal: Proposal, types: Iterable[int]) -> bool:
+def _may_lack(proposal: Proposal | Template, types: Iterable[int]) -> bool:
     """Whether the proposal offers NONE for each of the types."""
     return all(
         any(offer.id == _OPTIONAL.get(type_) for offer in proposal.of_type(type_))
@@ -180,13 +208,43 @@ def _verify_transforms(chosen: Proposal, offer: Proposal) -> None:
     altered = set(chosen.transforms) - set(offer.transforms)
     if altered:
         raise ProposalError(f"the answer has transforms that were not offered: {altered}")
+    if any(_repeats(t, chosen.transforms[:at]) for at, t in enumerate(chosen.transforms)):
+        raise ProposalError("the answer has the same key exchange method twice")
 
 
 def ike_suite(chosen: Proposal) -> IkeSuite:
     """The algorithms of a chosen IKE proposal."""
     by_type = {transform.type: transform for transform in chosen.transforms}
     prf = PRFS[by_type[TransformType.PRF].id]
-    return IkeSuite(_suite_of(by_type), prf, KEY_EXCHANGES[by_type[TransformType.KE].id])
+    additional = keywords.describe(t for t in chosen.transforms if t.type in ADDKE_TYPES)
+    return IkeSuite(
+        _suite_of(by_type), prf, KEY_EXCHANGES[by_type[TransformType.KE].id], additional
+    )
+
+
+def additional_methods(chosen: Proposal) -> list[type[KeyExchangeMethod]]:
+    """The additional key exchanges of a choice, in their order."""
+    rounds = sorted((t for t in chosen.transforms if t.type in ADDKE_TYPES), key=_type)
+    return [KEY_EXCHANGES[transform.id] for transform in rounds]
+
+
+def _type(transform: Transform) -> int:
+    return transform.type
+
+
+def without_additional(templates: Iterable[Template]) -> list[Template]:
+    """What remains of templates when there can be no additional key exchanges: those that need
+    one are gone.
+    """
+    return [
+        replace(template, transforms=tuple(_without_additional(template)))
+        for template in templates
+        if _may_lack(template, set(_types(template.transforms)) & set(ADDKE_TYPES))
+    ]
+
+
+def _without_additional(template: Template) -> Iterator[Transform]:
+    return (t for t in template.transforms if t.type not in ADDKE_TYPES)
 
 
 def esp_suite(chosen: Proposal) -> tuple[Suite, bool]:

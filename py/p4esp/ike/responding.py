@@ -21,6 +21,7 @@ from p4esp.ike.tasks.base import Inbound, ResponderTask
 from p4esp.ike.tasks.create_child_sa import CreateChildSaResponder
 from p4esp.ike.tasks.ike_auth import IkeAuthResponder
 from p4esp.ike.tasks.ike_init import IkeInitResponder
+from p4esp.ike.tasks.ike_intermediate import IkeIntermediateResponder
 from p4esp.ike.tasks.informational import InformationalResponder
 from p4esp.ike.teardown import close
 from p4esp.ike.trace import TraceKind
@@ -63,6 +64,9 @@ class Responding:
             return None
         if sa.keys is None:
             return IkeInitResponder() if exchange == ExchangeType.IKE_SA_INIT else None
+        if sa.intermediate.pending:
+            turn = exchange == ExchangeType.IKE_INTERMEDIATE
+            return IkeIntermediateResponder() if turn else None
         return IkeAuthResponder() if exchange == ExchangeType.IKE_AUTH else None
 
     def _open(self, task: ResponderTask, message: Message, path: Path) -> None:
@@ -85,6 +89,7 @@ class Responding:
             self._malformed(opened, path, error)
         else:
             self._answer(opened, path, payloads)
+            task.answered(self._state)
 
     def _process(self, task: ResponderTask, request: Inbound) -> list[AnyPayload]:
         task.process(self._state, request)

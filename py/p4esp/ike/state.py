@@ -15,6 +15,7 @@ from p4esp.ike.crypto.keyexchange import RandomSource
 from p4esp.ike.crypto.schedule import IkeKeys, Nonces
 from p4esp.ike.crypto.suite import IkeSuite
 from p4esp.ike.events import ChildDown, DownReason, Event, IkeSaInfo, PathChanged
+from p4esp.ike.intermediate import IntermediateState
 from p4esp.ike.mobility import Mobility
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
@@ -137,6 +138,7 @@ class IkeSaState:
         self.suite: IkeSuite | None = None
         self.keys: IkeKeys | None = None
         self.protection: Protection | None = None
+        self.intermediate = IntermediateState()
         self.nat: NatStatus | None = None
         self.mobility = Mobility(path, path, mover=self.initiator)
         self.fragmentation = False

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from p4esp.ike.codec.chain import encode_chain
 from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.codec.message import Message, encode_clear
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.constants import ExchangeType
+from p4esp.ike.crypto.int_auth import plain_form
 from p4esp.ike.mobility import is_mobile
 from p4esp.ike.opening import Opened, Opener
 from p4esp.ike.path import Datagram, Path
@@ -46,6 +48,8 @@ class Wire:
         sa = self._state
         header = Header(sa.spi_i, sa.spi_r, exchange, sa.initiator, response, message_id)
         packets = self._seal(header, payloads)
+        if exchange == ExchangeType.IKE_INTERMEDIATE:
+            self._record(response, plain_form(packets[0], encode_chain(payloads)[1]))
         self._trace(TraceKind.SENT, sa.path, header, payloads, size=sum(map(len, packets)))
         return packets
 
@@ -101,11 +105,21 @@ class Wire:
         """An opened message's payloads, shown to extensions. `ParseError`: malformed."""
         self._heard(opened, path)
         payloads = opened.payloads()
+        if opened.header.exchange == ExchangeType.IKE_INTERMEDIATE:
+            self._record(opened.header.response, opened.plain_form())
         self._trace(TraceKind.RECEIVED, path, opened.header, payloads.payloads, size=opened.size)
         inbound = Inbound(opened.header, payloads, path, opened.raw)
         for extension in self._state.env.extensions:
             extension.received(self._state, inbound)
         return inbound
+
+    def _record(self, response: bool, octets: bytes) -> None:
+        """Keep what AUTH will cover, under the keys of this exchange (RFC 9242 3.3.2)."""
+        suite, keys = self._state.secrets
+        if response:
+            self._state.intermediate.int_auth.add_response(suite.prf, keys.pr, octets)
+        else:
+            self._state.intermediate.int_auth.add_request(suite.prf, keys.pi, octets)
 
     def _heard(self, opened: Opened, path: Path) -> None:
         if opened.header.exchange != ExchangeType.IKE_SA_INIT:

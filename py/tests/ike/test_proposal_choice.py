@@ -55,7 +55,10 @@ def test_23_a_proposal_with_an_unknown_transform_type_is_passed_over_for_the_nex
     hybrid = ike(GCM256, SHA256, X25519, ADDKE, number=1)
     plain = ike(GCM256, SHA256, X25519, number=2)
     assert select([hybrid, plain], IKE).number == 2
-    assert "6/36" in refused([hybrid], IKE)
+    assert "ke1_mlkem768" in refused([hybrid], IKE)
+    strange = ike(GCM256, SHA256, X25519, Transform(200, 1), number=1)
+    assert select([strange, plain], IKE).number == 2
+    assert "200/1" in refused([strange], IKE)
 
 
 def test_24_aead_with_a_real_integrity_transform_is_refused_and_with_none_accepted():

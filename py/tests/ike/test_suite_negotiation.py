@@ -6,7 +6,7 @@ from ike_lab import Lab, east_config, west_config
 from p4esp.ike.codec.proposal import Transform
 from p4esp.ike.config import DEFAULT_IKE
 from p4esp.ike.crypto.curves import X25519
-from p4esp.ike.crypto.methods import KEY_EXCHANGES
+from p4esp.ike.crypto.methods import KEY_EXCHANGES, TOO_LARGE_FOR_INIT
 from p4esp.ike.crypto.schedule import Nonces
 from p4esp.ike.errors import ParseError
 from p4esp.ike.establish import derive_keys
@@ -22,7 +22,9 @@ def connected(text):
     return lab
 
 
-@pytest.mark.parametrize("method", [method.name for method in KEY_EXCHANGES.values()])
+@pytest.mark.parametrize(
+    "method", sorted({method.name for method in KEY_EXCHANGES.values()} - TOO_LARGE_FOR_INIT)
+)
 def test_every_key_exchange_method_makes_an_ike_sa(method):
     lab = connected(f"aes128gcm16-prfsha256-{method}")
     assert lab.west.one(IkeEstablished).ike.suite == f"aes128gcm16-prfsha256-{method}"

@@ -1,4 +1,4 @@
-"""What AUTH payloads cover (RFC 7296 2.15)."""
+"""What AUTH payloads cover (RFC 7296 2.15, RFC 9242 3.3)."""
 
 from p4esp.ike.codec.payloads import IdInitiator, IdResponder
 from p4esp.ike.crypto.auth import signed_octets
@@ -19,7 +19,9 @@ def peer_octets(sa: IkeSaState, identity: IdPayload) -> bytes:
 
 def _octets(sa: IkeSaState, identity: IdPayload, *, by_initiator: bool) -> bytes:
     suite, keys = sa.secrets
-    body = identity.encode()
+    body, more = identity.encode(), sa.intermediate.int_auth.octets
     if by_initiator:
-        return signed_octets(suite.prf, sa.init_request, sa.nonces.responder, keys.pi, body)
-    return signed_octets(suite.prf, sa.init_response, sa.nonces.initiator, keys.pr, body)
+        first, nonce, key = sa.init_request, sa.nonces.responder, keys.pi
+    else:
+        first, nonce, key = sa.init_response, sa.nonces.initiator, keys.pr
+    return signed_octets(suite.prf, first, nonce, key, body) + more

@@ -14,6 +14,9 @@ class IkeSuite:
     cipher: Suite
     prf: Prf
     key_exchange: type[KeyExchangeMethod]
+    additional: str = ""
+    """Keywords of the additional key exchanges (RFC 9370), joined by dashes."""
 
     def __str__(self) -> str:
-        return f"{self.cipher}-{self.prf.name}-{self.key_exchange.name}"
+        text = f"{self.cipher}-{self.prf.name}-{self.key_exchange.name}"
+        return f"{text}-{self.additional}" if self.additional else text

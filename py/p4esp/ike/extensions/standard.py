@@ -4,6 +4,7 @@ from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.certificate_requests import CertificateRequests
 from p4esp.ike.extensions.fragmentation import Fragmentation
 from p4esp.ike.extensions.initial_contact import InitialContact
+from p4esp.ike.extensions.intermediate import Intermediate
 from p4esp.ike.extensions.mobike import Mobike
 from p4esp.ike.extensions.nat_detection import NatDetection
 from p4esp.ike.extensions.signature_hashes import SignatureHashes
@@ -12,6 +13,7 @@ STANDARD: tuple[Extension, ...] = (
     NatDetection(),
     SignatureHashes(),
     Fragmentation(),
+    Intermediate(),
     CertificateRequests(),
     InitialContact(),
     Mobike(),

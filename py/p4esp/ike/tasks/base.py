@@ -65,3 +65,6 @@ class ResponderTask(ABC):
     @abstractmethod
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """Payloads of the response."""
+
+    def answered(self, sa: IkeSaState) -> None:  # noqa: B027 - most tasks are done by then
+        """Go on now that the response is sealed: from here on the keys may change."""

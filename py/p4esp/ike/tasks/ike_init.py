@@ -17,10 +17,17 @@ from p4esp.ike.crypto.schedule import Nonces
 from p4esp.ike.errors import ParseError, ProposalError, Refusal
 from p4esp.ike.establish import derive_keys
 from p4esp.ike.events import InitRefused
-from p4esp.ike.proposals import offers, select, verify_choice
+from p4esp.ike.proposals import (
+    additional_methods,
+    offers,
+    select,
+    verify_choice,
+    without_additional,
+)
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 from p4esp.ike.tasks.ike_auth import IkeAuth
+from p4esp.ike.tasks.ike_intermediate import IkeIntermediate
 
 NONCE_SIZE = 32
 MAX_COOKIES = 3
@@ -88,6 +95,8 @@ class IkeInit(InitiatorTask):
         payloads = reply.payloads
         chosen = verify_choice(payloads.one(SecurityAssociation).proposals, self._offers)
         ke, nonce = payloads.one(KeyExchange), payloads.one(Nonce)
+        if additional_methods(chosen) and not sa.intermediate.supported:
+            raise ProposalError("the answer has additional key exchanges but no IKE_INTERMEDIATE")
         method = self._exchange.transform_id
         if reply.header.spi_r == NO_SPI or not method == ke.method == _method(chosen):
             raise ProposalError("the answer lacks an SPI or uses another key exchange method")
@@ -96,6 +105,7 @@ class IkeInit(InitiatorTask):
         derive_keys(sa, chosen, Nonces(self._nonce, nonce.data), secret)
         if sa.nat is not None and (sa.nat.found or sa.config.mobike):  # RFC 4555 3.3
             sa.use_path(sa.env.settings.ports.float(sa.path))
+        sa.tasks.extend(IkeIntermediate() for _ in sa.intermediate.pending)
         sa.tasks.append(IkeAuth(self._child))
 
 
@@ -111,6 +121,8 @@ class IkeInitResponder(ResponderTask):
         offered = payloads.one(SecurityAssociation).proposals
         ke, nonce = payloads.one(KeyExchange), payloads.one(Nonce)
         templates = [template for peer in sa.candidates for template in peer.proposals]
+        if not sa.intermediate.supported:
+            templates = without_additional(templates)
         chosen = select(offered, templates)
         self._check_method(ke.method, _method(chosen))
         answer = KEY_EXCHANGES[ke.method].respond(sa.env.random, ke.data)
