@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from charon import control_plane, libipsec
+from charon_daemon import control_plane, libipsec
 from netlab import Lab, require_privacy
 from pairing import Pair
 

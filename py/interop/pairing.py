@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from charon import Charon, Flavour
+from charon_daemon import Charon, Flavour
 from netlab import Lab, Namespace
 from our_daemon import OurDaemon
 

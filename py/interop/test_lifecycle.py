@@ -2,7 +2,7 @@
 
 import pytest
 
-from charon import control_plane
+from charon_daemon import control_plane
 from netlab import Lab
 from pairing import Pair, Role, Terms
 

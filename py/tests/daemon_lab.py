@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,9 @@ async def running_daemon(directory: Path, **config: Any) -> AsyncIterator[Runnin
     parsed = parse_file(DaemonConfig, config, "test.toml", directory)
     traces: list[TraceRecord] = []
     journal = Journal()
-    around = Surroundings(journal, time.monotonic, os.urandom, trace=traces.append)
+    around = Surroundings(
+        journal, time.monotonic, os.urandom, trace=lambda _, record: traces.append(record)
+    )
     daemon = IkeDaemon(parsed, around)
     ready = asyncio.Event()
     task = asyncio.create_task(daemon.run(ready.set))
@@ -76,4 +78,5 @@ async def running_daemon(directory: Path, **config: Any) -> AsyncIterator[Runnin
     finally:
         waiting.cancel()
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        with suppress(asyncio.CancelledError):
+            await task

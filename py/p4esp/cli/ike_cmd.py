@@ -13,8 +13,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from p4esp.cli.event_line import event_line
 from p4esp.cli.failures import one_line
 from p4esp.cli.fallback_group import RunGroup
+from p4esp.cli.observing import ExportOption, Observers, TraceOption, observers
 from p4esp.cli.stopping import until_stopped
 from p4esp.daemon.config import load_daemon_config
 from p4esp.daemon.daemon import IkeDaemon, Surroundings
@@ -40,6 +42,8 @@ DEFAULT_CONTROL = Path("ike.sock")
 def run_command(
     config: Annotated[Path, typer.Argument(help="TOML file, see the operator guide.")],
     check: Annotated[bool, typer.Option("--check", help="Only check the file.")] = False,
+    trace: TraceOption = None,
+    export_keys: ExportOption = None,
 ) -> None:
     """Run the daemon until Ctrl-C."""
     with one_line("ike"):
@@ -47,8 +51,20 @@ def run_command(
         if check:
             typer.echo(f"{config}: {len(loaded.peers)} peer(s), nothing to object to")
             return
-        around = Surroundings(Journal(_print_entry), clock=time.monotonic, random_bytes=os.urandom)
-        asyncio.run(until_stopped(IkeDaemon(loaded, around).run(_print_ready)))
+        journal = Journal(_print_entry)
+        with observers(trace, export_keys, journal) as observing:
+            daemon = IkeDaemon(loaded, _surroundings(journal, observing))
+            asyncio.run(until_stopped(daemon.run(_print_ready)))
+
+
+def _surroundings(journal: Journal, observing: Observers) -> Surroundings:
+    return Surroundings(
+        journal,
+        clock=time.monotonic,
+        random_bytes=os.urandom,
+        trace=observing.trace,
+        export_keys=observing.keys,
+    )
 
 
 def _print_entry(entry: Entry) -> None:
@@ -122,6 +138,14 @@ def rekey_child_command(
     _tell(control, as_json, "rekey-child", child=child)
 
 
+@app.command("rekey-ike")
+def rekey_ike_command(
+    peer: PeerArgument, control: ControlOption = DEFAULT_CONTROL, as_json: JsonOption = False
+) -> None:
+    """Replace the IKE SA with a peer by a fresh one."""
+    _tell(control, as_json, "rekey-ike", peer=peer)
+
+
 @app.command("delete-child")
 def delete_child_command(
     child: ChildArgument, control: ControlOption = DEFAULT_CONTROL, as_json: JsonOption = False
@@ -165,20 +189,9 @@ def _tell(control: Path, as_json: bool, command: str, **arguments: str) -> None:
         typer.echo(json.dumps(result, indent=2))
         return
     for event in result if isinstance(result, list) else [result]:
-        typer.echo(_line(event))
+        typer.echo(event_line(event))
 
 
 def _ask(control: Path, command: str, **arguments: str) -> Any:
     with one_line(f"ike {command}"):
         return ask(control, command, **arguments)
-
-
-def _line(event: dict[str, Any]) -> str:
-    """An event in one line: its name, whom it is about, and why."""
-    child = event.get("new") or event.get("child")
-    if child:
-        subject = f"{child['peer']}/{child['name']} in {child['spi_in']} out {child['spi_out']}"
-    else:
-        subject = f"{event['ike']['peer']} {event['ike']['spi']}"
-    reason = event.get("reason", "")
-    return f"{event['event']} {subject}{': ' if reason else ''}{reason}"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from p4esp.cli.event_line import event_line
+from p4esp.cli.failures import one_line
 from p4esp.cli.running_switch import (
     DEFAULT_SWITCH,
     DeviceOption,
@@ -20,6 +23,13 @@ from p4esp.cli.running_switch import (
 )
 from p4esp.controller.entries import Entry
 from p4esp.controller.reading import Reader
+from p4esp.service.control_client import ask
+
+ControlOption = Annotated[
+    Path, typer.Option("--control", help="Control socket of the running controller.")
+]
+SpiArgument = Annotated[str, typer.Argument(help="SPI in hexadecimal, of either direction.")]
+DEFAULT_CONTROL = Path("p4esp.sock")
 
 app = typer.Typer(help="Security associations of a running switch.", no_args_is_help=True)
 
@@ -61,7 +71,7 @@ def list_command(
 
 @app.command("show")
 def show_command(
-    spi: Annotated[str, typer.Argument(help="SPI in hexadecimal, of either direction.")],
+    spi: SpiArgument,
     switch: SwitchOption = DEFAULT_SWITCH,
     device_id: DeviceOption = 1,
 ) -> None:
@@ -74,6 +84,28 @@ def show_command(
         raise typer.Exit(1)
     for entry in wanted:
         typer.echo(str(entry))
+
+
+@app.command("rekey")
+def rekey_command(
+    spi: SpiArgument, control: ControlOption = DEFAULT_CONTROL, as_json: JsonOption = False
+) -> None:
+    """Have the controller replace an SA by a fresh one; wait until it is agreed on."""
+    _tell("rekey", spi, control, as_json)
+
+
+@app.command("delete")
+def delete_command(
+    spi: SpiArgument, control: ControlOption = DEFAULT_CONTROL, as_json: JsonOption = False
+) -> None:
+    """Have the controller delete an SA at both ends; one that is to be up is soon made again."""
+    _tell("delete", spi, control, as_json)
+
+
+def _tell(command: str, spi: str, control: Path, as_json: bool) -> None:
+    with one_line(f"sa {command}"):
+        event = ask(control, command, spi=spi)
+    typer.echo(json.dumps(event, indent=2) if as_json else event_line(event))
 
 
 async def _sa_entries(reader: Reader) -> list[Entry]:

@@ -10,14 +10,17 @@ import typer
 
 from p4esp.cli.failures import one_line, quiet_finsy
 from p4esp.cli.gateway_program import gateway_program
+from p4esp.cli.observing import ExportOption, TraceOption, observers
 from p4esp.controller.config import load_config
 from p4esp.controller.controller import run_controller
-from p4esp.service.journal import Entry
+from p4esp.service.journal import Entry, Journal
 
 
 def up_command(
     config: Annotated[Path, typer.Argument(help="TOML file, see the operator guide.")],
     check: Annotated[bool, typer.Option("--check", help="Only check the file.")] = False,
+    trace: TraceOption = None,
+    export_keys: ExportOption = None,
 ) -> None:
     """Run the controller of all gateways of a configuration until Ctrl-C."""
     with one_line("up"):
@@ -26,7 +29,14 @@ def up_command(
             typer.echo(f"{config}: {len(loaded.gateways)} gateway(s), nothing to object to")
             return
         quiet_finsy()
-        asyncio.run(run_controller(loaded, gateway_program(), _print_entry))
+        journal = Journal(_print_entry)
+        with observers(trace, export_keys, journal) as observing:
+            work = run_controller(
+                *(loaded, gateway_program(), journal),
+                trace=observing.trace,
+                export_keys=observing.keys,
+            )
+            asyncio.run(work)
 
 
 def _print_entry(entry: Entry) -> None:

@@ -29,6 +29,7 @@ from p4esp.configuration.sections import (
     parse_file,
     require_unique,
 )
+from p4esp.configuration.settings import IkeSection
 from p4esp.controller.engine_keys import TRANSFORMS
 from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, Role
 from p4esp.controller.sa_entries import LAST_EXTENDED_SEQUENCE, SaSettings
@@ -231,6 +232,10 @@ class ControllerConfig(Section):
     """Database of SAs, made when missing."""
     key_file: FilePath = Field(default=Path("p4esp.key"), validate_default=True)
     """Key that seals the store, mode 0600, made when missing."""
+    control: FilePath = Field(default=Path("p4esp.sock"), validate_default=True)
+    """Unix socket for commands, mode 0600."""
+    ike: IkeSection = IkeSection()
+    """Timers and limits of IKE."""
     election_id: int = Field(default=10, ge=1)
     """P4Runtime election id; the highest controls the switch."""
     metrics_port: int | None = Field(default=None, ge=1, le=65535)

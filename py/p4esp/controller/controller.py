@@ -10,6 +10,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, start_http_server
 
 from p4esp.configuration.sections import ConfigError
+from p4esp.controller.commands import ControllerCommands
 from p4esp.controller.config import ControllerConfig, GatewayConfig
 from p4esp.controller.gateway import Gateway
 from p4esp.controller.metrics import ControllerCollector
@@ -17,7 +18,10 @@ from p4esp.controller.program import Program
 from p4esp.controller.surroundings import Surroundings
 from p4esp.engine.client import EngineClient
 from p4esp.engine.keyservice import KeyService
-from p4esp.service.journal import Entry, Journal
+from p4esp.service.audit import TraceSink
+from p4esp.service.control import control_socket
+from p4esp.service.journal import Journal
+from p4esp.service.key_export import KeyExporter
 from p4esp.store import Sealer, Store
 
 
@@ -44,10 +48,16 @@ class Controller:
 
 
 async def run_controller(
-    config: ControllerConfig, program: Program, listener: Callable[[Entry], None]
+    config: ControllerConfig,
+    program: Program,
+    journal: Journal,
+    *,
+    trace: TraceSink | None = None,
+    export_keys: KeyExporter | None = None,
 ) -> None:
     """Run as a process does: store and key file on disk, engines behind their sockets."""
     collector = ControllerCollector()
+    journal.listen(collector.count)
     async with AsyncExitStack() as stack:
         services = {
             name: await stack.enter_async_context(EngineClient(_socket(name, section)))
@@ -55,25 +65,22 @@ async def run_controller(
         }
         store = Store(config.store, Sealer.from_file(config.key_file))
         stack.callback(store.close)
-        journal = Journal(collector.count, listener)
-        controller = Controller(config, services, _surroundings(config, program, store, journal))
+        around = Surroundings(
+            *(program, store, journal),
+            clock=time.monotonic,
+            random_bytes=os.urandom,
+            election_id=config.election_id,
+            ike_settings=config.ike.settings(),
+            trace=trace,
+            export_keys=export_keys,
+        )
+        controller = Controller(config, services, around)
         collector.watch(controller.gateways)
         if config.metrics_port is not None:
             stack.callback(_serve_metrics(collector, config.metrics_port))
+        commands = ControllerCommands(controller.gateways, around.hub).table
+        await stack.enter_async_context(control_socket(config.control, commands, around.hub))
         await controller.run()
-
-
-def _surroundings(
-    config: ControllerConfig, program: Program, store: Store, journal: Journal
-) -> Surroundings:
-    return Surroundings(
-        program,
-        store,
-        journal,
-        clock=time.monotonic,
-        random_bytes=os.urandom,
-        election_id=config.election_id,
-    )
 
 
 def _serve_metrics(collector: ControllerCollector, port: int) -> Callable[[], None]:

@@ -40,15 +40,17 @@ from p4esp.controller.target import Session, SwitchAddress, open_session
 from p4esp.engine.keyservice import KeyService
 from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.errors import CommandError
+from p4esp.ike.events import Event
 from p4esp.ike.extensions.standard import STANDARD
 from p4esp.ike.path import Datagram
 from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.state import Environment
-from p4esp.ike.trace import TraceHook
 from p4esp.ipsec.sa import ChildSaParams
+from p4esp.service.audit import trace_hook
 from p4esp.service.connections import Connections
 from p4esp.service.driver import Driver
 from p4esp.service.journal import Entry, Kind
+from p4esp.service.key_export import ike_key_export
 from p4esp.store import StoreError
 
 REFUSALS: Final = 1.0
@@ -92,14 +94,17 @@ class Gateway:
             spis=self._placements.spis,
             settings=around.ike_settings,
             extensions=STANDARD,
-            trace=self._trace_hook(),
-            export_keys=around.export_keys,
+            trace=trace_hook(self.name, around.journal, around.clock(), around.trace),
+            export_keys=ike_key_export(around.export_keys),
             objection=self._protect.objection,
             wall_clock=around.wall_clock,
         )
         endpoint = IkeEndpoint(environment, directory(peers), around.clock())
-        events = IkeEvents(self.name, self.sas, around.journal, lambda: self._link)
-        self.ike = Driver(endpoint, events.handle, self._send_datagram, around.clock)
+        events = IkeEvents(
+            self.name, self.sas, around.journal, lambda: self._link, around.export_keys
+        )
+        self._events = events
+        self.ike = Driver(endpoint, self._handle_event, self._send_datagram, around.clock)
         self.connections = Connections(
             *(self.name, peers, self.sas, self.ike),
             journal=around.journal,
@@ -110,9 +115,9 @@ class Gateway:
         )
         events.attach(self.ike, self.connections)
 
-    def _trace_hook(self) -> TraceHook | None:
-        trace = self._around.trace
-        return None if trace is None else lambda record: trace(self.name, record)
+    async def _handle_event(self, event: Event) -> None:
+        await self._events.handle(event)
+        self._around.hub.publish(event)
 
     async def run(self) -> None:
         """Serve for ever; a switch that cannot be used is tried again."""

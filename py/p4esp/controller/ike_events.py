@@ -30,6 +30,7 @@ from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.connections import Connections
 from p4esp.service.driver import Driver
 from p4esp.service.journal import Entry, Journal, Kind
+from p4esp.service.key_export import KeyExporter
 from p4esp.store import StoreError
 
 
@@ -42,7 +43,9 @@ class IkeEvents:
         sas: SaManager,
         journal: Journal,
         link: Callable[[], SwitchLink | None],
+        export_keys: KeyExporter | None = None,
     ) -> None:
+        self._export_keys = export_keys
         self._gateway = gateway
         self._sas = sas
         self._journal = journal
@@ -130,6 +133,8 @@ class IkeEvents:
         self._connections.peer_failed(ike.peer)
 
     async def _child_up(self, child: ChildSaParams, *, send: bool = True) -> None:
+        if self._export_keys is not None:
+            self._export_keys.child(child)
         if await self._sas.up(child, send=send):
             self._connections.child_up((child.peer, child.name))
             self._sas.retire_strangers(child.peer)

@@ -8,10 +8,12 @@ from typing import Final
 
 from p4esp.controller.program import Program
 from p4esp.ike.config import Settings
-from p4esp.ike.state import KeyExport, WallClock
-from p4esp.ike.trace import TraceRecord
+from p4esp.ike.state import WallClock
+from p4esp.service.audit import TraceSink
 from p4esp.service.backoff import RETRY, RETRY_MOST
+from p4esp.service.event_hub import EventHub
 from p4esp.service.journal import Journal
+from p4esp.service.key_export import KeyExporter
 from p4esp.store import Store
 
 RECONNECT: Final = 1.0
@@ -30,9 +32,11 @@ class Surroundings:
     wall_clock: WallClock = field(default=partial(datetime.now, UTC))
     election_id: int = 10
     ike_settings: Settings = field(default_factory=Settings)
-    trace: Callable[[str, TraceRecord], None] | None = None
+    trace: TraceSink | None = None
     """Called with the gateway's name and each IKE message."""
-    export_keys: KeyExport | None = None
+    export_keys: KeyExporter | None = None
+    hub: EventHub = field(default_factory=EventHub)
+    """Told of the events of all gateways, once they are dealt with."""
     reconnect: float = RECONNECT
     retry: float = RETRY
     retry_most: float = RETRY_MOST

@@ -50,6 +50,7 @@ class DaemonCommands:
             "up-childless": self.up_childless,
             "down": self.down,
             "rekey-child": self.rekey_child,
+            "rekey-ike": self.rekey_ike,
             "delete-child": self.delete_child,
             "check": self.check,
             "move": self.move,
@@ -74,9 +75,9 @@ class DaemonCommands:
         names = [config.child(child).name] if child else [item.name for item in config.children]
         if not names:
             raise CommandError(f"peer {peer} has no children; accepted: up-childless")
-        return [_as_json(await self._up(config, name)) for name in names]
+        return [event_as_json(await self._up(config, name)) for name in names]
 
-    async def _up(self, peer: PeerConfig, child: str) -> object:
+    async def _up(self, peer: PeerConfig, child: str) -> Event:
         wanted = (peer.name, child)
         for ike in self._established(peer.name):
             return await self._commander.create_child(ike, wanted)
@@ -90,27 +91,33 @@ class DaemonCommands:
         event = await self._commander.connect(
             lambda endpoint, now: endpoint.initiate(config, now), None
         )
-        return _as_json(event)
+        return event_as_json(event)
 
     async def down(self, peer: str) -> object:
         """Delete all IKE SAs with a peer."""
         self._peer(peer)
         sas = [ike.spi for ike in self._daemon.driver.endpoint.ike_sas if ike.peer == peer]
-        return [_as_json(await self._commander.delete_ike(spi)) for spi in _some(sas, peer)]
+        return [event_as_json(await self._commander.delete_ike(spi)) for spi in _some(sas, peer)]
 
     async def rekey_child(self, child: str) -> object:
         """Replace a child SA by a fresh one."""
-        return _as_json(await self._commander.rekey_child(self._child(child)))
+        return event_as_json(await self._commander.rekey_child(self._child(child)))
+
+    async def rekey_ike(self, peer: str) -> object:
+        """Replace the IKE SA with a peer by a fresh one."""
+        self._peer(peer)
+        (spi, *_) = _some(self._established(peer), peer)
+        return event_as_json(await self._commander.rekey_ike(spi))
 
     async def delete_child(self, child: str) -> object:
         """Delete a child SA."""
-        return _as_json(await self._commander.delete_child(self._child(child).spi_in))
+        return event_as_json(await self._commander.delete_child(self._child(child).spi_in))
 
     async def check(self, peer: str) -> object:
         """Ask a peer whether it is alive."""
         self._peer(peer)
         (spi, *_) = _some(self._established(peer), peer)
-        return _as_json(await self._commander.check(spi))
+        return event_as_json(await self._commander.check(spi))
 
     async def move(self, peer: str, local: str, remote: str = "") -> object:
         """Use other outer addresses with a peer (RFC 4555); without `remote` the peer's stays."""
@@ -118,7 +125,7 @@ class DaemonCommands:
         (spi, *_) = _some(self._established(peer), peer)
         (path,) = (ike.path for ike in self._daemon.driver.endpoint.ike_sas if ike.spi == spi)
         there = _address(remote) if remote else path.remote.host
-        return _as_json(await self._commander.move(spi, path.between(_address(local), there)))
+        return event_as_json(await self._commander.move(spi, path.between(_address(local), there)))
 
     def _peer(self, name: str) -> PeerConfig:
         peers = self._daemon.peers
@@ -156,7 +163,3 @@ def _some(sas: Iterable[bytes], peer: str) -> list[bytes]:
     if not found:
         raise CommandError(f"there is no IKE SA with peer {peer}")
     return found
-
-
-def _as_json(event: object) -> object:
-    return event_as_json(event) if isinstance(event, Event) else event

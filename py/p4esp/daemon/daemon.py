@@ -15,13 +15,14 @@ from p4esp.ike.config import PeerConfig
 from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.extensions.standard import STANDARD
 from p4esp.ike.path import Datagram
-from p4esp.ike.state import Environment, KeyExport, WallClock
-from p4esp.ike.trace import TraceHook
+from p4esp.ike.state import Environment, WallClock
+from p4esp.service.audit import TraceSink, trace_hook
 from p4esp.service.connections import Connections
 from p4esp.service.control import control_socket
 from p4esp.service.driver import Driver
 from p4esp.service.event_hub import EventHub
 from p4esp.service.journal import Journal
+from p4esp.service.key_export import KeyExporter, ike_key_export
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,9 @@ class Surroundings:
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     wall_clock: WallClock = field(default=partial(datetime.now, UTC))
-    trace: TraceHook | None = None
-    export_keys: KeyExport | None = None
+    trace: TraceSink | None = None
+    """Called with `ike` and each message."""
+    export_keys: KeyExporter | None = None
 
 
 class IkeDaemon:
@@ -46,7 +48,7 @@ class IkeDaemon:
         self.peers: Mapping[str, PeerConfig] = {peer.name: peer.config() for peer in config.peers}
         self.hub = EventHub()
         self.plane = NullDataPlane(self._random_bits)
-        events = DaemonEvents(self.plane, self.hub, around.journal)
+        events = DaemonEvents(self.plane, self.hub, around.journal, around.export_keys)
         self.driver = Driver(self._endpoint(), events.handle, self._send, around.clock)
         self.connections = Connections(
             NAME, self.peers.values(), self.plane, self.driver, journal=around.journal
@@ -58,16 +60,17 @@ class IkeDaemon:
         return int.from_bytes(self._around.random_bytes(bits // 8), "big")
 
     def _endpoint(self) -> IkeEndpoint:
+        around = self._around
         environment = Environment(
-            random=self._around.random_bytes,
+            random=around.random_bytes,
             spis=self.plane.spis,
             settings=self._config.ike.settings(self._config.ports),
             extensions=STANDARD,
-            trace=self._around.trace,
-            export_keys=self._around.export_keys,
-            wall_clock=self._around.wall_clock,
+            trace=trace_hook(NAME, around.journal, around.clock(), around.trace),
+            export_keys=ike_key_export(around.export_keys),
+            wall_clock=around.wall_clock,
         )
-        return IkeEndpoint(environment, directory(self.peers.values()), self._around.clock())
+        return IkeEndpoint(environment, directory(self.peers.values()), around.clock())
 
     async def _send(self, datagram: Datagram) -> None:
         if self._sockets is not None:

@@ -11,6 +11,8 @@ from p4esp.ike.events import (
     Event,
     IkeDown,
     IkeEstablished,
+    IkeRekeyed,
+    IkeRekeyFailed,
     IkeSaInfo,
     InitRefused,
     MoveRefused,
@@ -21,6 +23,7 @@ from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.connections import Connections
 from p4esp.service.event_hub import EventHub
 from p4esp.service.journal import Entry, Journal, Kind
+from p4esp.service.key_export import KeyExporter
 
 NAME = "ike"
 """The daemon in the journal, where a gateway's name would be."""
@@ -29,7 +32,14 @@ NAME = "ike"
 class DaemonEvents:
     """The event handler: data plane first, then who waits for it, then the journal."""
 
-    def __init__(self, plane: NullDataPlane, hub: EventHub, journal: Journal) -> None:
+    def __init__(
+        self,
+        plane: NullDataPlane,
+        hub: EventHub,
+        journal: Journal,
+        export_keys: KeyExporter | None = None,
+    ) -> None:
+        self._export_keys = export_keys
         self._plane = plane
         self._hub = hub
         self._journal = journal
@@ -41,15 +51,23 @@ class DaemonEvents:
     async def handle(self, event: Event) -> None:
         """Deal with one event."""
         self._plane.handle(event)
+        self._export(event)
         self._follow(event)
         self._record(event)
         self._hub.publish(event)
+
+    def _export(self, event: Event) -> None:
+        if self._export_keys is not None and isinstance(event, ChildUp | ChildRekeyed):
+            self._export_keys.child(event.child if isinstance(event, ChildUp) else event.new)
 
     def _follow(self, event: Event) -> None:
         connections = self._connections
         match event:
             case IkeEstablished(ike):
                 connections.established[ike.spi] = ike
+            case IkeRekeyed(old, new):
+                connections.established.pop(old.spi, None)
+                connections.established[new.spi] = new
             case IkeDown(ike):
                 connections.established.pop(ike.spi, None)
                 connections.peer_failed(ike.peer)
@@ -73,8 +91,11 @@ class DaemonEvents:
                 self._note(Kind.IKE_UP, ike, f"{ike.suite}, {ike.path}")
             case IkeDown(ike, reason, detail):
                 self._note(Kind.IKE_DOWN, ike, f"{reason}{': ' if detail else ''}{detail}")
+            case IkeRekeyed(old, new):
+                self._note(Kind.IKE_REKEYED, new, f"{new.suite}, was {old.spi.hex()}")
             case (
-                NegotiationFailed(ike, reason)
+                IkeRekeyFailed(ike, reason)
+                | NegotiationFailed(ike, reason)
                 | AuthenticationFailed(ike, reason)
                 | InitRefused(ike, reason)
             ):

@@ -20,9 +20,9 @@ from p4esp.controller.surroundings import Surroundings
 from p4esp.demo.plan import LEFT, OUTSIDE, RIGHT, Change, gateway_section
 from p4esp.demo.site import Site
 from p4esp.ike.config import Retransmission, Settings
-from p4esp.ike.state import KeyExport
 from p4esp.ike.trace import TraceRecord
 from p4esp.service.journal import Entry, Journal, Kind
+from p4esp.service.key_export import KeyExporter
 from p4esp.store import Sealer, Store
 from p4esp.switch.ports.memory import Link
 from p4esp.switch.ports.pcap import PcapWriter
@@ -47,7 +47,7 @@ class Lab:
         change: Change,
         pcap: PcapWriter | None = None,
         store: Store | None = None,
-        export_keys: KeyExport | None = None,
+        export_keys: KeyExporter | None = None,
     ) -> None:
         self.program = program
         self.change = change

@@ -43,8 +43,8 @@ async def demonstrate(
     keys = KeyLog()
     with (directory / "wire.pcap").open("wb") as capture:
         pcap = PcapWriter(capture, time.time_ns)
-        async with running_lab(program, change, pcap=pcap, export_keys=keys.ike_keys) as lab:
-            trouble = await _trouble_of(_Demonstration(lab, facts, step, random.Random(seed)), keys)
+        async with running_lab(program, change, pcap=pcap, export_keys=keys) as lab:
+            trouble = await _trouble_of(_Demonstration(lab, facts, step, random.Random(seed)))
     _leave_files(facts, directory, keys)
     if trouble:
         facts.give_up(trouble)
@@ -53,10 +53,10 @@ async def demonstrate(
     return facts
 
 
-async def _trouble_of(demonstration: "_Demonstration", keys: KeyLog) -> str:
+async def _trouble_of(demonstration: "_Demonstration") -> str:
     """Run all steps; why they could not all be done, or nothing."""
     try:
-        await demonstration.run(keys)
+        await demonstration.run()
     except ControllerError as error:
         return str(error)
     return ""
@@ -78,9 +78,9 @@ class _Demonstration:
         self._step = step
         self._rng = rng
 
-    async def run(self, keys: KeyLog) -> None:
+    async def run(self) -> None:
         """All steps in order."""
-        await self._tunnel(keys)
+        await self._tunnel()
         await self._entries()
         self._watches = [self._watch(site) for site in self._lab.sites]
         self._trace()
@@ -88,12 +88,9 @@ class _Demonstration:
         await self._attacks()
         await self._aftermath()
 
-    async def _tunnel(self, keys: KeyLog) -> None:
+    async def _tunnel(self) -> None:
         started = time.monotonic()
         await self._lab.tunnel_up(PATIENCE)
-        for site in self._lab.sites:
-            for live in self._lab.gateway(site).sas.live.values():
-                keys.child(live.record.child)
         self._facts.ike = [
             IkeMessage(
                 round(record.time - self._lab.trace[0][1].time, 4),

@@ -11,6 +11,7 @@ from p4esp.ike.crypto.schedule import IkeKeys
 from p4esp.ike.crypto.suite import IkeSuite
 from p4esp.ike.keylog import esp_lines, ike_line
 from p4esp.ipsec.sa import ChildSaParams
+from p4esp.service.key_export import ESP_FILE, IKE_FILE, begin_secret_file
 
 
 class KeyLog:
@@ -35,10 +36,9 @@ class KeyLog:
     def write(self, directory: Path) -> list[Path]:
         """Write `ikev2_decryption_table` and `esp_sa`, readable by the owner alone."""
         directory.mkdir(parents=True, exist_ok=True)
-        files = {"ikev2_decryption_table": self.ike, "esp_sa": self.esp}
+        files = {IKE_FILE: self.ike, ESP_FILE: self.esp}
         for name, lines in files.items():
-            (directory / name).unlink(missing_ok=True)  # a file that exists keeps its mode
-            (directory / name).touch(mode=0o600, exist_ok=False)
+            begin_secret_file(directory / name)
             (directory / name).write_text("".join(f"{line}\n" for line in lines))
         return [directory / name for name in files]
 

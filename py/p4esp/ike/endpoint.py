@@ -103,14 +103,14 @@ class IkeEndpoint:
         else:
             self._dispatch(header, message, path, now)
 
-    def _drop(self, reason: Drop, path: Path, now: float) -> None:
+    def _drop(self, reason: Drop, path: Path, now: float, header: Header | None = None) -> None:
         self.drops[reason] += 1
-        if self._env.trace is not None:
-            self._env.trace(TraceRecord(now, TraceKind.DROPPED, path, reason=reason.value))
+        if self._env.trace is not None and reason is not Drop.NOT_IKE:
+            self._env.trace(TraceRecord(now, TraceKind.DROPPED, path, header, reason=reason.value))
 
     def _dispatch(self, header: Header, message: bytes, path: Path, now: float) -> None:
         if header.major != VERSION >> 4:
-            self._drop(Drop.OTHER_VERSION, path, now)
+            self._drop(Drop.OTHER_VERSION, path, now, header)
             self._reply(self._replies.refuse_version(header, now), path)
             return
         own_spi = header.spi_r if header.initiator else header.spi_i
@@ -119,7 +119,7 @@ class IkeEndpoint:
             return
         entry = self._entries.get(own_spi)
         if entry is None:
-            self._drop(Drop.UNKNOWN_SPI, path, now)
+            self._drop(Drop.UNKNOWN_SPI, path, now, header)
             if not self._take_hint(header, message, path, now):
                 self._reply(self._replies.refuse_spi(header, now), path)
             return
@@ -150,7 +150,7 @@ class IkeEndpoint:
 
     def _receive_opening(self, header: Header, message: bytes, path: Path, now: float) -> None:
         if not _is_opening(header):
-            self._drop(Drop.NOT_AN_OPENING, path, now)
+            self._drop(Drop.NOT_AN_OPENING, path, now, header)
             self._take_hint(header, message, path, now)
             return
         key = InitKey.of(header.spi_i, message, path)
@@ -169,21 +169,21 @@ class IkeEndpoint:
         """A new IKE SA for an IKE_SA_INIT request, unless a limit or the lookup says no."""
         candidates = self._peers(path)
         if not candidates:
-            self._drop(Drop.NO_PEER, path, now)
+            self._drop(Drop.NO_PEER, path, now, header)
             return None
         refused = self._admission.judge(header, message, path, now)
         if refused is not None:
-            self._refuse_opening(refused, path, now)
+            self._refuse_opening(refused, header, path, now)
             return None
         if not self._make_room(now):
-            self._drop(Drop.IKE_SA_LIMIT, path, now)
+            self._drop(Drop.IKE_SA_LIMIT, path, now, header)
             return None
         sa = IkeSa.respond(self._env, candidates, path, now, key.spi_i)
         self._half_open.add(key, sa.own_spi)
         return self._enter(sa, key)
 
-    def _refuse_opening(self, refused: Refused, path: Path, now: float) -> None:
-        self._drop(refused.reason, path, now)
+    def _refuse_opening(self, refused: Refused, header: Header, path: Path, now: float) -> None:
+        self._drop(refused.reason, path, now, header)
         if refused.answer is not None:
             self._send(refused.answer, path)
 

@@ -34,6 +34,9 @@ class Kind(StrEnum):
     STORE_FAILED = "store failed"
     REFUSED = "refused"
     LIMIT = "limit"
+    EXCHANGE_FAILED = "exchange failed"
+    KEYS_EXPORTED = "ALL KEYS ARE EXPORTED to"
+    NOT_EXPORTED = "keys not exported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,12 @@ class Journal:
 
     def __init__(self, *listeners: Callable[[Entry], None]) -> None:
         self._entries: deque[Entry] = deque(maxlen=KEPT)
-        self._listeners = listeners
+        self._listeners = list(listeners)
         self._waiting: list[tuple[Callable[[Entry], bool], asyncio.Future[Entry]]] = []
+
+    def listen(self, listener: Callable[[Entry], None]) -> None:
+        """Have a listener told of each entry from now on."""
+        self._listeners.append(listener)
 
     def add(self, entry: Entry) -> None:
         """Record an entry and wake those who wait for it."""

@@ -15,6 +15,8 @@ from p4esp.ike.events import (
     Event,
     IkeDown,
     IkeEstablished,
+    IkeRekeyed,
+    IkeRekeyFailed,
     InitRefused,
     MoveRefused,
     NegotiationFailed,
@@ -29,8 +31,8 @@ from p4esp.service.event_hub import EventHub
 PATIENCE: Final = 60.0
 """Seconds that a command waits for its outcome."""
 
-Judge = Callable[[Event], object]
-"""What an event means for a command: the result, or None for nothing. `CommandError`: it failed."""
+Judge = Callable[[Event], Event | None]
+"""The event, when it decides a command; None: it does not. `CommandError`: it failed."""
 
 
 class Commander:
@@ -43,22 +45,22 @@ class Commander:
 
     async def connect(
         self, start: Callable[[IkeEndpoint, float], bytes], child: tuple[str, str] | None
-    ) -> object:
+    ) -> Event:
         """Make an IKE SA and the child `(peer, name)`; returns the event that says it is up."""
         with self._hub.watch() as events:
             spi = self._driver.command(start)
             return await self._decided(events, _Connecting(spi, child).judge)
 
-    async def create_child(self, ike: bytes, child: tuple[str, str]) -> object:
+    async def create_child(self, ike: bytes, child: tuple[str, str]) -> Event:
         """Make a child `(peer, name)` under an IKE SA."""
         with self._hub.watch() as events:
             self._driver.command(lambda endpoint, now: endpoint.create_child(ike, child[1], now))
             return await self._decided(events, _Connecting(ike, child).judge)
 
-    async def rekey_child(self, child: ChildSaParams) -> object:
+    async def rekey_child(self, child: ChildSaParams) -> Event:
         """Replace a child SA."""
 
-        def judge(event: Event) -> object:
+        def judge(event: Event) -> Event | None:
             match event:
                 case ChildRekeyed(old=old) if old.spi_in == child.spi_in:
                     return event
@@ -72,20 +74,35 @@ class Commander:
             self._driver.command(lambda endpoint, now: endpoint.rekey_child(child.spi_in, now))
             return await self._decided(events, judge)
 
-    async def delete_child(self, spi_in: int) -> object:
+    async def rekey_ike(self, ike: bytes) -> Event:
+        """Replace an IKE SA."""
+
+        def judge(event: Event) -> Event | None:
+            match event:
+                case IkeRekeyed(old=old) if old.spi == ike:
+                    return event
+                case IkeRekeyFailed(info, reason) | IkeDown(info, reason) if info.spi == ike:
+                    raise CommandError(str(reason))
+            return None
+
+        with self._hub.watch() as events:
+            self._driver.command(lambda endpoint, now: endpoint.rekey_ike(ike, now))
+            return await self._decided(events, judge)
+
+    async def delete_child(self, spi_in: int) -> Event:
         """Delete a child SA at both ends."""
 
-        def judge(event: Event) -> object:
+        def judge(event: Event) -> Event | None:
             return event if isinstance(event, ChildDown) and event.child.spi_in == spi_in else None
 
         with self._hub.watch() as events:
             self._driver.command(lambda endpoint, now: endpoint.delete_child(spi_in, now))
             return await self._decided(events, judge)
 
-    async def delete_ike(self, ike: bytes) -> object:
+    async def delete_ike(self, ike: bytes) -> Event:
         """Delete an IKE SA and its child SAs."""
 
-        def judge(event: Event) -> object:
+        def judge(event: Event) -> Event | None:
             match event:
                 case IkeDown(info) | NegotiationFailed(info) | AuthenticationFailed(info):
                     return event if info.spi == ike else None
@@ -95,10 +112,10 @@ class Commander:
             self._driver.command(lambda endpoint, now: endpoint.delete_ike(ike, now))
             return await self._decided(events, judge)
 
-    async def check(self, ike: bytes) -> object:
+    async def check(self, ike: bytes) -> Event:
         """Ask the peer for a sign of life."""
 
-        def judge(event: Event) -> object:
+        def judge(event: Event) -> Event | None:
             match event:
                 case PeerAlive(info) if info.spi == ike:
                     return event
@@ -110,10 +127,10 @@ class Commander:
             self._driver.command(lambda endpoint, now: endpoint.check_liveness(ike, now))
             return await self._decided(events, judge)
 
-    async def move(self, ike: bytes, path: Path) -> object:
+    async def move(self, ike: bytes, path: Path) -> Event:
         """Move an IKE SA and its child SAs to another path (RFC 4555)."""
 
-        def judge(event: Event) -> object:
+        def judge(event: Event) -> Event | None:
             match event:
                 case PathChanged(info, new=new) if info.spi == ike and new == path:
                     return event
@@ -125,7 +142,7 @@ class Commander:
             self._driver.command(lambda endpoint, now: endpoint.update_addresses(ike, path, now))
             return await self._decided(events, judge)
 
-    async def _decided(self, events: asyncio.Queue[Event], judge: Judge) -> object:
+    async def _decided(self, events: asyncio.Queue[Event], judge: Judge) -> Event:
         try:
             async with asyncio.timeout(self._patience):
                 while (result := judge(await events.get())) is None:
@@ -143,7 +160,7 @@ class _Connecting:
         self._ike = ike
         self._child = child
 
-    def judge(self, event: Event) -> object:
+    def judge(self, event: Event) -> Event | None:
         match event:
             case IkeEstablished(ike) if ike.spi == self._ike and self._child is None:
                 return event

@@ -1,0 +1,62 @@
+"""What a running controller can be told over its control socket."""
+
+from collections.abc import Mapping
+
+from p4esp.controller.gateway import Gateway
+from p4esp.ike.errors import CommandError
+from p4esp.ipsec.sa import ChildSaParams
+from p4esp.service.control import Command
+from p4esp.service.event_hub import EventHub
+from p4esp.service.event_json import child_as_json, event_as_json, ike_as_json
+from p4esp.service.outcomes import Commander
+
+
+class ControllerCommands:
+    """Each command takes strings by name and returns JSON-ready values.
+
+    An SA is named by the SPI of either direction, in hexadecimal.
+    """
+
+    def __init__(self, gateways: Mapping[str, Gateway], hub: EventHub) -> None:
+        self._gateways = gateways
+        self._hub = hub
+
+    @property
+    def table(self) -> dict[str, Command]:
+        """The commands by name."""
+        return {"status": self.status, "rekey": self.rekey, "delete": self.delete}
+
+    async def status(self) -> object:
+        """The SAs of all gateways, as IKE knows them."""
+        return {
+            name: {
+                "ike_sas": [ike_as_json(ike) for ike in gateway.connections.established.values()],
+                "child_sas": [child_as_json(child) for child in _children(gateway)],
+            }
+            for name, gateway in self._gateways.items()
+        }
+
+    async def rekey(self, spi: str) -> object:
+        """Replace an SA by a fresh one; returns once the new one is agreed on."""
+        gateway, child = self._find(spi)
+        return event_as_json(await self._commander(gateway).rekey_child(child))
+
+    async def delete(self, spi: str) -> object:
+        """Delete an SA at both ends. One that is to be up is soon made again."""
+        gateway, child = self._find(spi)
+        return event_as_json(await self._commander(gateway).delete_child(child.spi_in))
+
+    def _commander(self, gateway: Gateway) -> Commander:
+        return Commander(gateway.ike, self._hub)
+
+    def _find(self, text: str) -> tuple[Gateway, ChildSaParams]:
+        known = [(g, child) for g in self._gateways.values() for child in _children(g)]
+        for gateway, child in known:
+            if text.lower() in (f"{child.spi_in:08x}", f"{child.spi_out:08x}"):
+                return gateway, child
+        accepted = ", ".join(f"{child.spi_in:08x}" for _, child in known) or "none is up"
+        raise CommandError(f"no SA has SPI {text}; accepted: {accepted}")
+
+
+def _children(gateway: Gateway) -> list[ChildSaParams]:
+    return [live.record.child for live in gateway.sas.live.values()]

@@ -1,0 +1,77 @@
+"""Keys for Wireshark and tshark, where the operator asks for them by name.
+
+Whoever has these files can read and forge the traffic.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Protocol
+
+from p4esp.ike.crypto.schedule import IkeKeys
+from p4esp.ike.crypto.suite import IkeSuite
+from p4esp.ike.errors import KeyExportError
+from p4esp.ike.keylog import esp_lines, ike_line
+from p4esp.ike.state import KeyExport
+from p4esp.ipsec.sa import ChildSaParams
+from p4esp.service.journal import Entry, Journal, Kind
+
+IKE_FILE: Final = "ikev2_decryption_table"
+ESP_FILE: Final = "esp_sa"
+"""Wireshark's own names for files of a profile."""
+
+
+class KeyExporter(Protocol):
+    """Takes the keys of each SA."""
+
+    def ike_keys(self, spi_i: bytes, spi_r: bytes, suite: IkeSuite, keys: IkeKeys) -> None:
+        """An IKE SA has its keys, be it new or rekeyed (a `KeyExport`)."""
+
+    def child(self, child: ChildSaParams) -> None:
+        """A child SA is up."""
+
+
+def ike_key_export(exporter: KeyExporter | None) -> KeyExport | None:
+    """The form in which an endpoint takes an exporter."""
+    return None if exporter is None else exporter.ike_keys
+
+
+class KeyFiles:
+    """Appends a line to a file of mode 0600 for each SA, as soon as it has keys."""
+
+    def __init__(self, directory: Path, journal: Journal) -> None:
+        """Begins the files anew; OSError when they cannot be written."""
+        self._journal = journal
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._ike, self._esp = directory / IKE_FILE, directory / ESP_FILE
+        for path in (self._ike, self._esp):
+            begin_secret_file(path)
+        text = "whoever reads these files can read and forge all traffic"
+        self._note(Kind.KEYS_EXPORTED, str(directory), text)
+
+    def ike_keys(self, spi_i: bytes, spi_r: bytes, suite: IkeSuite, keys: IkeKeys) -> None:
+        """Write the keys of an IKE SA."""
+        try:
+            _append(self._ike, [ike_line(spi_i, spi_r, suite, keys)])
+        except (KeyExportError, OSError) as error:
+            self._note(Kind.NOT_EXPORTED, f"{spi_i.hex()} {spi_r.hex()}", str(error))
+
+    def child(self, child: ChildSaParams) -> None:
+        """Write the keys of a child SA."""
+        try:
+            _append(self._esp, esp_lines(child))
+        except (KeyExportError, OSError) as error:
+            self._note(Kind.NOT_EXPORTED, f"{child.peer}/{child.name}", str(error))
+
+    def _note(self, kind: Kind, subject: str, text: str) -> None:
+        self._journal.add(Entry("WARNING", kind, subject, text))
+
+
+def begin_secret_file(path: Path) -> None:
+    """An empty file that only its owner can read; what was there is gone."""
+    path.unlink(missing_ok=True)  # a file that exists keeps its mode
+    path.touch(mode=0o600, exist_ok=False)
+
+
+def _append(path: Path, lines: Iterable[str]) -> None:
+    with path.open("a") as file:
+        file.writelines(f"{line}\n" for line in lines)

@@ -1,0 +1,39 @@
+"""A running controller does what it is told over its control socket."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from lab_helpers import PROGRAM, passes_soon
+
+from p4esp.controller.commands import ControllerCommands
+from p4esp.demo.lab import running_lab
+from p4esp.ike.errors import CommandError
+from p4esp.service.event_hub import EventHub
+
+
+async def test_an_sa_is_rekeyed_and_deleted_by_its_spi() -> None:
+    hub = EventHub()
+    async with running_lab(PROGRAM) as lab, asyncio.timeout(60):
+        await lab.tunnel_up()
+        await lab.stop_controller()
+        lab.start_controller(hub=hub)
+        commands = ControllerCommands(lab.controller.gateways, hub)
+        await lab.tunnel_up()
+        ((old,),) = [facts["child_sas"] for facts in (await status(commands)).values()][:1]
+        rekeyed: Any = await commands.rekey(old["spi_out"])
+        assert old["spi_in"] in (rekeyed["old"]["spi_in"], rekeyed["old"]["spi_out"])
+        await passes_soon(lab, lab.left, lab.right)
+        gone: Any = await commands.delete(rekeyed["new"]["spi_in"].upper())
+        assert gone["reason"] == "deleted by us"
+
+
+async def status(commands: ControllerCommands) -> dict[str, Any]:
+    facts: Any = await commands.status()
+    return facts
+
+
+async def test_an_spi_that_nobody_has_is_refused_with_those_there_are() -> None:
+    commands = ControllerCommands({}, EventHub())
+    with pytest.raises(CommandError, match="no SA has SPI c0ffee01; accepted: none is up"):
+        await commands.rekey("c0ffee01")
