@@ -18,7 +18,6 @@ from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.errors import ControllerError, ForeignPipelineError
 from p4esp.controller.ike_events import IkeEvents
 from p4esp.controller.ike_transport import frame_of
-from p4esp.controller.inbound_traffic import InboundTraffic
 from p4esp.controller.interfaces import Interfaces
 from p4esp.controller.link import (
     Inventory,
@@ -35,6 +34,7 @@ from p4esp.controller.punts import PuntHandler
 from p4esp.controller.sa_events import SaEvents
 from p4esp.controller.sa_installer import Numbers
 from p4esp.controller.sa_manager import SaManager
+from p4esp.controller.sa_traffic import SaTraffic
 from p4esp.controller.surroundings import Surroundings
 from p4esp.controller.target import Session, SwitchAddress, open_session
 from p4esp.engine.keyservice import KeyService
@@ -173,7 +173,7 @@ class Gateway:
                 events = self._sa_events(session)
                 tasks.create_task(events.run())
                 tasks.create_task(events.catch_up(link.state))
-                traffic = InboundTraffic(session, self.sas, self.ike)
+                traffic = SaTraffic(session, self.sas, self.ike)
                 tasks.create_task(traffic.run(self._around.traffic_interval))
                 tasks.create_task(link.health.run(self._around.health_interval))
         finally:

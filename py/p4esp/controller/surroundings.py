@@ -43,4 +43,4 @@ class Surroundings:
     """The least and the most time between two attempts at a child."""
     health_interval: float = 1.0
     traffic_interval: float = 10.0
-    """How often IKE is told of inbound traffic, which spares peers liveness checks."""
+    """How often IKE is told what SAs carry, for liveness checks and limits."""
