@@ -25,7 +25,7 @@ from p4esp.ike.auth.credentials import (
     Requirement,
 )
 from p4esp.ike.auth.schemes import RSA_SHA1
-from p4esp.ike.config import DEFAULT_ESP, DEFAULT_IKE, ChildConfig, PeerConfig
+from p4esp.ike.config import DEFAULT_ESP, DEFAULT_IKE, ChildConfig, Childless, PeerConfig
 from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity, IdType
@@ -93,6 +93,8 @@ class PeerSection(Section):
     """IKE proposals, best first: `aes256gcm16-prfsha256-x25519`; empty: the built-in ones."""
     dpd_delay: float = Field(default=30, ge=0)
     """Seconds of silence before the peer is asked whether it is alive; 0: never."""
+    childless: Literal["allow", "force", "never"] = "allow"
+    """Whether the IKE SA comes up alone: when the initiator wants, always, or never."""
     force_encapsulation: bool = False
     """Put ESP into UDP even when there is no NAT."""
     mobike: bool = False
@@ -158,6 +160,7 @@ class PeerSection(Section):
             children=tuple(child.config(self.allow_weak) for child in self.children),
             lifetime=self.lifetime.of_ike_sa(),
             dpd_delay=self.dpd_delay or None,
+            childless=Childless(self.childless),
             force_encapsulation=self.force_encapsulation,
             mobike=self.mobike,
             additional_local=self.additional_local,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from p4esp.ike.auth.credentials import PeerAuth
 from p4esp.ike.errors import CommandError
@@ -64,6 +65,17 @@ class ChildConfig:
     lifetime: Lifetime = field(default_factory=Lifetime)
 
 
+class Childless(StrEnum):
+    """Whether IKE_AUTH makes a child SA (RFC 6023)."""
+
+    ALLOW = "allow"
+    """As the initiator wants."""
+    FORCE = "force"
+    """Never: each child SA has a CREATE_CHILD_SA of its own, with a key exchange where wanted."""
+    NEVER = "never"
+    """Always."""
+
+
 @dataclass(frozen=True, slots=True)
 class PeerConfig:
     """A peer, as initiator and as responder."""
@@ -87,6 +99,7 @@ class PeerConfig:
     """Tell the peer to drop what it still has of us, when we have nothing of it."""
     force_encapsulation: bool = False
     """Pretend to be behind a NAT, so that ESP is carried in UDP."""
+    childless: Childless = Childless.ALLOW
     mobike: bool = False
     """Let the end that began change its addresses (RFC 4555): the peer's to any, whatever `remote`
     says.

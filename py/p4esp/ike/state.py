@@ -147,6 +147,8 @@ class IkeSaState:
         """Hash algorithms for signatures that we announced (RFC 7427 4); empty: none."""
         self.peer_hashes: frozenset[int] = frozenset()
         """Those that the peer announced."""
+        self.childless = False
+        """Whether IKE_AUTH may go without a child SA: the responder announced it (RFC 6023)."""
         self.first_contact = False
         """Initiator: we have no other IKE SA with the peer. Responder: the peer says so."""
         self.children = ChildTable()

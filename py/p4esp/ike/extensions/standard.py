@@ -2,6 +2,7 @@
 
 from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.certificate_requests import CertificateRequests
+from p4esp.ike.extensions.childless import ChildlessInitiation
 from p4esp.ike.extensions.fragmentation import Fragmentation
 from p4esp.ike.extensions.initial_contact import InitialContact
 from p4esp.ike.extensions.intermediate import Intermediate
@@ -15,6 +16,7 @@ STANDARD: tuple[Extension, ...] = (
     Fragmentation(),
     Intermediate(),
     CertificateRequests(),
+    ChildlessInitiation(),
     InitialContact(),
     Mobike(),
 )

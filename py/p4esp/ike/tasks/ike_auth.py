@@ -6,7 +6,7 @@ from p4esp.ike.auth.proof import check_proof, own_proof
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Authentication, IdInitiator, IdResponder, Notify
 from p4esp.ike.codec.proposal import SecurityAssociation
-from p4esp.ike.config import ChildConfig
+from p4esp.ike.config import ChildConfig, Childless
 from p4esp.ike.constants import ExchangeType, NotifyType, name_of
 from p4esp.ike.crypto.schedule import FreshInput
 from p4esp.ike.errors import AuthenticationError, IkeError, Refusal
@@ -14,6 +14,7 @@ from p4esp.ike.events import (
     AuthenticationFailed,
     ChildFailed,
     ChildUp,
+    DownReason,
     IkeEstablished,
 )
 from p4esp.ike.negotiation import (
@@ -25,7 +26,9 @@ from p4esp.ike.negotiation import (
 )
 from p4esp.ike.state import IkeSaState, Phase
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
+from p4esp.ike.tasks.create_child import CreateChild
 from p4esp.ike.tasks.deleting import DeleteIke, DeleteSpi
+from p4esp.ike.teardown import give_up
 
 
 class IkeAuth(InitiatorTask):
@@ -39,16 +42,17 @@ class IkeAuth(InitiatorTask):
         self._offer: ChildOffer | None = None
 
     def prepare(self, sa: IkeSaState) -> bool:
-        """Make our proof, or give up; and the child SA's offer, without which the IKE SA comes up
-        alone.
-        """
+        """Make our proof, and the child SA's offer; or give up."""
         try:
             self._proof = own_proof(sa, IdInitiator(sa.config.local_id))
         except AuthenticationError as error:
             _reject_peer(sa, error, told=True)
             return False
-        if self._child is not None:
+        if self._child is not None and sa.config.childless is not Childless.FORCE:
             self._make_offer(sa, self._child)
+        if self._offer is None and not sa.childless:
+            give_up(sa, DownReason.PROTOCOL_ERROR, "the peer makes no IKE SA without a child SA")
+            return False
         return True
 
     def _make_offer(self, sa: IkeSaState, child: ChildConfig) -> None:
@@ -79,6 +83,8 @@ class IkeAuth(InitiatorTask):
         _establish(sa)
         if self._offer is not None:
             self._conclude_child(sa, self._offer, reply)
+        elif self._child is not None and sa.config.childless is Childless.FORCE:
+            sa.tasks.append(CreateChild(self._child))
         return Verdict.DONE
 
     def _authenticate(self, sa: IkeSaState, reply: Inbound) -> None:
@@ -144,10 +150,12 @@ class IkeAuthResponder(ResponderTask):
         if isinstance(proof, Anonymous):
             sa.first_contact = False  # it may speak for nobody (RFC 7619 2.3)
         sa.peer = peer
+        with_child = payloads.has(SecurityAssociation)
+        _check_shape(sa, with_child=with_child)
         own = IdResponder(peer.local_id)
         self._identity = [own, *own_proof(sa, own)]
         _establish(sa)
-        if payloads.has(SecurityAssociation):
+        if with_child:
             self._answer_child(sa, request)
 
     def _answer_child(self, sa: IkeSaState, request: Inbound) -> None:
@@ -164,6 +172,16 @@ class IkeAuthResponder(ResponderTask):
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """IDr, CERT, AUTH, and the child SA's payloads or why there is none."""
         return [*self._identity, *self._child]
+
+
+def _check_shape(sa: IkeSaState, *, with_child: bool) -> None:
+    """A request without child SA only where that was announced, with one unless forbidden."""
+    allowed = sa.childless and sa.config.childless is not Childless.NEVER
+    forced = sa.config.childless is Childless.FORCE
+    if (with_child and forced) or (not with_child and not allowed):
+        what = "a" if with_child else "no"
+        reason = f"IKE_AUTH with {what} child SA; childless is {sa.config.childless}"
+        raise Refusal(NotifyType.INVALID_SYNTAX, reason, fatal=True)
 
 
 def _establish(sa: IkeSaState) -> None:
