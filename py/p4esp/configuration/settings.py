@@ -1,5 +1,7 @@
 """Timers and limits of an IKE endpoint, as a file gives them."""
 
+from dataclasses import fields
+
 from pydantic import Field
 
 from p4esp.configuration.sections import Section
@@ -8,6 +10,7 @@ from p4esp.ike.transport import Ports
 
 _TIMERS = Retransmission()
 _LIMITS = Settings()
+_LIMIT_NAMES = frozenset(field.name for field in fields(Settings))
 
 
 class IkeSection(Section):
@@ -27,6 +30,16 @@ class IkeSection(Section):
     """Half-open IKE SAs at most."""
     max_half_open_per_source: int = Field(default=_LIMITS.max_half_open_per_source, ge=1)
     """Of them, with one source: an IPv4 address or an IPv6 /64."""
+    init_rate: float = Field(default=_LIMITS.init_rate, gt=0)
+    """IKE_SA_INIT requests per second and source; beyond that a cookie must be shown."""
+    max_auth_failures: int = Field(default=_LIMITS.max_auth_failures, ge=1)
+    """Failed authentications of one source a minute, after which it opens nothing for a while."""
+    max_ike_sas: int = Field(default=_LIMITS.max_ike_sas, ge=1)
+    """IKE SAs in all, beyond which peers open none."""
+    max_ike_sas_per_peer: int = Field(default=_LIMITS.max_ike_sas_per_peer, ge=2)
+    """IKE SAs with one pair of identities; the oldest is deleted for the newest."""
+    audit_rate: float = Field(default=_LIMITS.audit_rate, gt=0)
+    """Records per second of messages that were not used; the others are only counted."""
     fragment_size: int = Field(default=_LIMITS.fragment_size, ge=576, le=65535)
     """Octets of the largest IP packet a message makes when the peer takes fragments (RFC 7383)."""
     nat_keepalive: float = Field(default=_LIMITS.nat_keepalive, ge=0)
@@ -34,15 +47,8 @@ class IkeSection(Section):
 
     def settings(self, ports: Ports | None = None) -> Settings:
         """The form the IKE core takes."""
-        return Settings(
-            ports=ports or Ports(),
-            retransmission=Retransmission(
-                self.retransmit_first, self.retransmit_base, self.retransmit_tries
-            ),
-            half_open_timeout=self.half_open_timeout,
-            cookie_threshold=self.cookie_threshold,
-            max_half_open=self.max_half_open,
-            max_half_open_per_source=self.max_half_open_per_source,
-            fragment_size=self.fragment_size,
-            nat_keepalive=self.nat_keepalive,
+        retransmission = Retransmission(
+            self.retransmit_first, self.retransmit_base, self.retransmit_tries
         )
+        limits = {name: value for name, value in self if name in _LIMIT_NAMES}
+        return Settings(ports=ports or Ports(), retransmission=retransmission, **limits)

@@ -199,6 +199,8 @@ class Settings:
     """
     hint_interval: float = 10.0
     """Seconds between liveness checks of one IKE SA that unauthenticated messages may cause."""
+    audit_rate: float = 20.0
+    """Records per second of messages that were not used; the others are counted."""
     unprotected_replies: float = 10.0
     """Answers per second to messages outside any IKE SA (errors only)."""
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Drop(StrEnum):
-    """Why a datagram never reached an IKE SA, or an IKE SA was given up for a newer one."""
+    """Why a message was not used, or an IKE SA given up for a newer one."""
 
     RUNT = "too short for any header"
     NOT_IKE = "ESP or NAT keepalive"
@@ -20,3 +20,12 @@ class Drop(StrEnum):
     FAILED_BEFORE = "this source failed to authenticate too often"
     IKE_SA_LIMIT = "too many IKE SAs"
     GAVE_WAY = "the oldest half-open IKE SA gave way to a newer one"
+    WRONG_SA = "SPIs or initiator flag are not those of this IKE SA"
+    NOT_PROTECTED = "not protected"
+    NOT_AUTHENTIC = "the integrity check failed"
+    FRAGMENT = "a fragment that is not used"
+    OUTSIDE_WINDOW = "message ID or exchange is not the one expected"
+    UNASKED = "answers no outstanding request"
+    MALFORMED_INSIDE = "not a well-formed message"
+    REFUSED = "answered with an error"
+    USELESS_ANSWER = "a response that cannot be used"

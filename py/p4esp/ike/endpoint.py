@@ -3,9 +3,10 @@
 import heapq
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from p4esp.ike.admission import Admission, Refused
+from p4esp.ike.audit import Audit
 from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.codec.message import parse_message
 from p4esp.ike.config import PeerConfig, PeerLookup
@@ -64,7 +65,8 @@ class IkeEndpoint:
 
     def __init__(self, env: Environment, peers: PeerLookup, now: float) -> None:
         """`peers` tells which configurations an unknown initiator may belong to."""
-        self._env = env
+        self._audit = Audit(env.trace, env.settings.audit_rate, now)
+        self._env = env = replace(env, dropped=self._audit)
         self._peers = peers
         self._entries: dict[bytes, _Entry] = {}
         self._children: dict[int, bytes] = {}
@@ -77,8 +79,11 @@ class IkeEndpoint:
         self._timers: list[tuple[float, bytes]] = []
         self._outbox: list[Datagram] = []
         self._events: deque[Event] = deque()
-        self.drops: Counter[Drop] = Counter()
-        """What strangers sent in vain, by reason."""
+
+    @property
+    def drops(self) -> Counter[Drop]:
+        """Messages that were not used, by reason."""
+        return self._audit.counts
 
     @property
     def ike_sas(self) -> list[IkeSaInfo]:
@@ -104,9 +109,8 @@ class IkeEndpoint:
             self._dispatch(header, message, path, now)
 
     def _drop(self, reason: Drop, path: Path, now: float, header: Header | None = None) -> None:
-        self.drops[reason] += 1
-        if self._env.trace is not None and reason is not Drop.NOT_IKE:
-            self._env.trace(TraceRecord(now, TraceKind.DROPPED, path, header, reason=reason.value))
+        kind = TraceKind.DROPPED
+        self._audit(TraceRecord(now, kind, path, header, drop=reason, reason=reason.value))
 
     def _dispatch(self, header: Header, message: bytes, path: Path, now: float) -> None:
         if header.major != VERSION >> 4:

@@ -3,6 +3,7 @@
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import Message
 from p4esp.ike.constants import ExchangeType
+from p4esp.ike.drops import Drop
 from p4esp.ike.errors import FragmentError, IkeError, IntegrityError
 from p4esp.ike.events import DownReason
 from p4esp.ike.mobility import alternatives, is_mobile
@@ -75,12 +76,14 @@ class Requesting:
         """Take in a response."""
         outstanding = self._window.answered_by(message.header)
         if outstanding is None:
-            self._wire.drop(path, "answers no outstanding request", message.header)
+            self._wire.drop(path, Drop.UNASKED, message.header)
             return
         try:
             opened = self._wire.open(message)
-        except (IntegrityError, FragmentError) as error:
-            self._wire.drop(path, str(error), message.header)
+        except FragmentError as error:
+            self._wire.drop(path, Drop.FRAGMENT, message.header, str(error))
+        except IntegrityError as error:
+            self._wire.drop(path, Drop.NOT_AUTHENTIC, message.header, str(error))
         else:
             if opened is not None:
                 self._process(outstanding, opened, path)
@@ -97,7 +100,7 @@ class Requesting:
         """Before there are keys wait for a better response; an authentic one that is malformed
         ends the IKE SA (RFC 7296 2.21).
         """
-        self._wire.drop(path, str(error), header)
+        self._wire.drop(path, Drop.USELESS_ANSWER, header, str(error))
         if header.exchange != ExchangeType.IKE_SA_INIT:
             give_up(self._state, DownReason.PROTOCOL_ERROR, str(error))
 

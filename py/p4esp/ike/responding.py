@@ -5,6 +5,7 @@ from p4esp.ike.codec.message import Message, encode_clear
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.constants import NO_SPI, ExchangeType, NotifyType
+from p4esp.ike.drops import Drop
 from p4esp.ike.errors import (
     AuthenticationError,
     FragmentError,
@@ -51,7 +52,7 @@ class Responding:
         if arrival is Arrival.REPEATED:
             self._wire.resend(TraceKind.REPEATED, self._window.response, path)
         elif arrival is Arrival.OUTSIDE or task is None:
-            self._wire.drop(path, "message ID or exchange is not the one expected", header)
+            self._wire.drop(path, Drop.OUTSIDE_WINDOW, header)
         else:
             self._open(task, message, path)
 
@@ -72,8 +73,10 @@ class Responding:
     def _open(self, task: ResponderTask, message: Message, path: Path) -> None:
         try:
             opened = self._wire.open(message)
-        except (IntegrityError, FragmentError) as error:
-            self._wire.drop(path, str(error), message.header)
+        except FragmentError as error:
+            self._wire.drop(path, Drop.FRAGMENT, message.header, str(error))
+        except IntegrityError as error:
+            self._wire.drop(path, Drop.NOT_AUTHENTIC, message.header, str(error))
         else:
             if opened is not None:
                 self._run(task, opened, path)
@@ -117,13 +120,13 @@ class Responding:
     def _malformed(self, request: Opened, path: Path, error: IkeError) -> None:
         """Silence in IKE_SA_INIT; under protection INVALID_SYNTAX, and the end of the IKE SA."""
         if request.header.exchange == ExchangeType.IKE_SA_INIT:
-            self._wire.drop(path, str(error), request.header)
+            self._wire.drop(path, Drop.MALFORMED_INSIDE, request.header, str(error))
         else:
             refusal = Refusal(NotifyType.INVALID_SYNTAX, str(error), fatal=True)
             self._refuse(request, path, refusal)
 
     def _refuse(self, request: Opened, path: Path, refusal: Refusal) -> None:
-        self._wire.drop(path, str(refusal), request.header)
+        self._wire.drop(path, Drop.REFUSED, request.header, str(refusal))
         notify = Notify(refusal.notify, refusal.data, refusal.protocol, refusal.spi)
         if request.header.exchange == ExchangeType.IKE_SA_INIT:
             self._refuse_init(request.header, path, notify)
@@ -146,7 +149,7 @@ class Responding:
         whose clear payloads nobody vouches for.
         """
         header = parse_header(data)
-        self._wire.drop(path, str(error), header)
+        self._wire.drop(path, Drop.MALFORMED_INSIDE, header, str(error))
         fresh = not self._state.initiator and self._state.keys is None
         if fresh and header.exchange == ExchangeType.IKE_SA_INIT and not header.response:
             data = bytes([error.payload_type])

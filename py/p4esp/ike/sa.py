@@ -10,6 +10,7 @@ from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import parse_message
 from p4esp.ike.config import ChildConfig, PeerConfig
 from p4esp.ike.constants import NO_SPI, ExchangeType
+from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloadError
 from p4esp.ike.events import DownReason, Event, IkeSaInfo
 from p4esp.ike.keepalive import Keepalive
@@ -127,7 +128,7 @@ class IkeSa:
         except UnsupportedCriticalPayloadError as error:
             self._responding.refuse_critical(data, path, error)
         except ParseError as error:
-            self._wire.drop(path, str(error))
+            self._wire.drop(path, Drop.MALFORMED_INSIDE, detail=str(error))
         if self._stillborn():
             self._state.phase = Phase.DEAD
         self._settle()
@@ -140,10 +141,9 @@ class IkeSa:
     def _receive(self, data: bytes, path: Path) -> None:
         message = parse_message(data)
         if not self._is_ours(message.header):
-            reason = "SPIs or initiator flag are not those of this IKE SA"
-            self._wire.drop(path, reason, message.header)
+            self._wire.drop(path, Drop.WRONG_SA, message.header)
         elif message.encrypted is None and message.header.exchange != ExchangeType.IKE_SA_INIT:
-            self._wire.drop(path, "not protected", message.header)
+            self._wire.drop(path, Drop.NOT_PROTECTED, message.header)
             if hints_at_loss(message):
                 self.suspect(self._state.now)
         elif message.header.response:

@@ -72,6 +72,8 @@ class Environment:
     settings: Settings
     extensions: Sequence["Extension"] = ()
     trace: TraceHook | None = None
+    dropped: TraceHook | None = None
+    """Takes the records of dropped messages instead of `trace`; an endpoint sets it."""
     export_keys: KeyExport | None = None
     objection: Objection = no_objection
     """Asked before a child SA is agreed to (RFC 7296 2.9: TS_UNACCEPTABLE)."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from p4esp.ike.codec.header import Header
 from p4esp.ike.constants import ExchangeType, name_of
+from p4esp.ike.drops import Drop
 from p4esp.ike.path import Path
 
 
@@ -34,8 +35,12 @@ class TraceRecord:
     size: int = 0
     """Octets of the IKE message."""
     payloads: tuple[str, ...] = ()
+    drop: Drop | None = None
+    """Why it was dropped, by name."""
     reason: str = ""
-    """Why it was dropped."""
+    """The same in detail."""
+    untold: int = 0
+    """Further messages that were dropped since the last record of one, and not recorded."""
 
     @property
     def message(self) -> str:
@@ -53,8 +58,11 @@ class TraceRecord:
             **({} if self.header is None else _header_as_json(self.header)),
             "size": self.size,
             "payloads": list(self.payloads),
-            "reason": self.reason,
+            **({} if self.drop is None else self._drop_as_json(self.drop)),
         }
+
+    def _drop_as_json(self, drop: Drop) -> dict[str, object]:
+        return {"drop": drop.name, "reason": self.reason or drop.value, "untold": self.untold}
 
 
 def _header_as_json(header: Header) -> dict[str, object]:

@@ -8,6 +8,7 @@ from p4esp.ike.codec.message import Message, encode_clear
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.constants import ExchangeType
 from p4esp.ike.crypto.int_auth import plain_form
+from p4esp.ike.drops import Drop
 from p4esp.ike.mobility import is_mobile
 from p4esp.ike.opening import Opened, Opener
 from p4esp.ike.path import Datagram, Path
@@ -140,9 +141,16 @@ class Wire:
             sa.use_path(path)
             sa.settle_path()
 
-    def drop(self, path: Path, reason: str, header: Header | None = None) -> None:
+    def drop(
+        self, path: Path, reason: Drop, header: Header | None = None, detail: str = ""
+    ) -> None:
         """Record that a message was not used."""
-        self._trace(TraceKind.DROPPED, path, header, reason=reason)
+        sa = self._state
+        hook = sa.env.dropped or sa.env.trace
+        if hook is not None:
+            text, peer = detail or reason.value, sa.peer.name if sa.peer else ""
+            kind = TraceKind.DROPPED
+            hook(TraceRecord(sa.now, kind, path, header, peer, drop=reason, reason=text))
 
     def _trace(
         self,
@@ -151,7 +159,6 @@ class Wire:
         header: Header | None,
         payloads: Sequence[AnyPayload] = (),
         *,
-        reason: str = "",
         size: int = 0,
     ) -> None:
         sa = self._state
@@ -159,4 +166,4 @@ class Wire:
             return
         names = tuple(map(str, payloads))
         peer = sa.peer.name if sa.peer else ""
-        sa.env.trace(TraceRecord(sa.now, kind, path, header, peer, size, names, reason))
+        sa.env.trace(TraceRecord(sa.now, kind, path, header, peer, size, names))
