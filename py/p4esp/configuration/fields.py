@@ -22,6 +22,7 @@ from p4esp.ike.auth.schemes import SCHEMES
 from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.identity_pattern import parse_peer_identity
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
@@ -69,6 +70,13 @@ def _identity(value: str) -> str:
     return value
 
 
+def _peer_identity(value: str) -> str:
+    if value.startswith("*"):
+        parse_peer_identity(value)
+        return value
+    return _identity(value)
+
+
 def _proposal(parse: Callable[[str], Template]) -> Callable[[str], str]:
     def check(text: str) -> str:
         try:
@@ -110,6 +118,7 @@ Network = Annotated[
 ]
 Network4 = Annotated[IPv4Network, _parsed(IPv4Network, "an IPv4 prefix such as 10.1.0.0/16")]
 Id = Annotated[str, Field(min_length=1), AfterValidator(_identity)]
+PeerId = Annotated[str, Field(min_length=1), AfterValidator(_peer_identity)]
 IkeProposal = Annotated[str, AfterValidator(_proposal(partial(Template.ike, allow_weak=True)))]
 EspProposal = Annotated[str, AfterValidator(_proposal(partial(Template.esp, allow_weak=True)))]
 """Whether a weak algorithm is allowed, the peer's section decides."""

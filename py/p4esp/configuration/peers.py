@@ -12,6 +12,7 @@ from p4esp.configuration.fields import (
     IkeProposal,
     Name,
     Network,
+    PeerId,
     PskFile,
 )
 from p4esp.configuration.lifetimes import ChildLifetime, IkeLifetime
@@ -29,6 +30,7 @@ from p4esp.ike.config import DEFAULT_ESP, DEFAULT_IKE, ChildConfig, Childless, P
 from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity, IdType
+from p4esp.ipsec.identity_pattern import parse_peer_identity
 from p4esp.ipsec.selectors import TrafficSelector
 
 Method = Literal["psk", "certificate", "null"]
@@ -73,8 +75,8 @@ class PeerSection(Section):
     """Its address; unset: any, then only the peer can begin."""
     local_id: Id | None = None
     """Our identity: an address, `a@b`, `@#` and hex digits, a domain name, or `C=CH, CN=x`."""
-    remote_id: Id
-    """Its identity, in the same forms."""
+    remote_id: PeerId
+    """Its identity, in the same forms; `*.example` or `*@example` for many, `*` for all."""
     local_auth: Method | None = None
     """How we prove ours; unset: `certificate` where there is such a section, else `psk`."""
     remote_auth: Method | None = None
@@ -152,7 +154,7 @@ class PeerSection(Section):
         return PeerConfig(
             name=self.name,
             local_id=self._local_identity(),
-            remote_id=Identity.parse(self.remote_id),
+            remote_id=parse_peer_identity(self.remote_id),
             auth=PeerAuth(self._credential(), (self._requirement(),)),
             local=self.local,
             remote=self.remote,

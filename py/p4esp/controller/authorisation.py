@@ -36,7 +36,7 @@ class Authorisation:
 
 
 def _is_peer(peer: PeerConfig, child: ChildSaParams) -> bool:
-    if (peer.local_id, peer.remote_id) != (child.local_id, child.remote_id):
+    if peer.local_id != child.local_id or not peer.remote_id.matches(child.remote_id):
         return False
     behind_nat = child.encapsulation is not None  # it may have moved since
     same_remote = behind_nat or peer.remote in (None, child.remote)

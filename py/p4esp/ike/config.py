@@ -10,6 +10,7 @@ from p4esp.ike.path import Path
 from p4esp.ike.proposals import Template
 from p4esp.ike.transport import Ports
 from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.identity_pattern import PeerIdentity
 from p4esp.ipsec.selectors import Address, TrafficSelector
 
 _HASHES = "prfsha256-prfsha384-prfsha512"
@@ -82,7 +83,8 @@ class PeerConfig:
 
     name: str
     local_id: Identity
-    remote_id: Identity
+    remote_id: PeerIdentity
+    """Who the peer may be."""
     auth: PeerAuth
     """How we prove who we are, and how the peer must."""
     local: Address | None = None

@@ -32,7 +32,7 @@ from p4esp.ike.sa import IkeSa
 from p4esp.ike.state import Environment, Phase
 from p4esp.ike.trace import TraceKind, TraceRecord
 from p4esp.ike.transport import Kind
-from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.identity import NOBODY, Identity
 from p4esp.ipsec.selectors import Address
 
 MAX_HINTS = 1.0
@@ -311,12 +311,18 @@ class IkeEndpoint:
     def _note_rekeyed(self, event: IkeRekeyed) -> None:
         new = event.new
         peers = self._by_peer[new.local_id, new.remote_id]
-        peers[new.spi] = peers.pop(event.old.spi, None)
+        if event.old.spi in peers:
+            peers[new.spi] = peers.pop(event.old.spi)
         for child in self._entries[new.spi].sa.children:
             self._children[child.params.spi_in] = new.spi
 
     def _note_established(self, sa: IkeSa, event: IkeEstablished, now: float) -> None:
-        """A proven peer that has no other IKE SA with us: neither have we (RFC 7296 2.4)."""
+        """A proven peer that has no other IKE SA with us: neither have we (RFC 7296 2.4).
+
+        Those that proved nothing are not all the same (RFC 7619 2.3).
+        """
+        if event.ike.remote_id == NOBODY:
+            return
         peers = self._by_peer[event.ike.local_id, event.ike.remote_id]
         if event.initial_contact and not event.ike.initiator:
             for own_spi in list(peers):
@@ -343,10 +349,15 @@ class IkeEndpoint:
         """
         config = None if child is None else peer.child(child)
         way = path or self._path_to(peer)
-        first = not self._by_peer[peer.local_id, peer.remote_id]
+        first = self._is_first(peer)
         sa = IkeSa.initiate(self._env, peer, way, now, child=config, first_contact=first)
         self._settle(self._enter(sa), now)
         return sa.own_spi
+
+    def _is_first(self, peer: PeerConfig) -> bool:
+        """Whether there is no IKE SA with a peer; a pattern does not say which peer it will be."""
+        expected = peer.remote_id
+        return isinstance(expected, Identity) and not self._by_peer[peer.local_id, expected]
 
     def _path_to(self, peer: PeerConfig) -> Path:
         if peer.local is None or peer.remote is None:

@@ -185,7 +185,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         encapsulation=sa.encapsulation,
         initiator=agreement.initiator,
         local_id=sa.config.local_id,
-        remote_id=sa.config.remote_id,
+        remote_id=sa.proven_id,
     )
     method, fraction = chosen_method(agreement.chosen), sa.env.fraction()
     child = ChildSa(params, agreement.config, fresh.nonces, method, fraction)

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
+from p4esp.ike.announced import Announced
 from p4esp.ike.children import ChildSa, ChildTable
 from p4esp.ike.codec.proposal import Proposal
 from p4esp.ike.config import PeerConfig, Settings
@@ -22,6 +23,7 @@ from p4esp.ike.path import Path
 from p4esp.ike.protection import Protection
 from p4esp.ike.term import Term
 from p4esp.ike.trace import TraceHook
+from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.sa import UdpEncapsulation
 from p4esp.ipsec.selectors import TrafficSelector
 
@@ -130,6 +132,8 @@ class IkeSaState:
         self.spi_i, self.spi_r = spi_i, spi_r
         self.peer = peer
         self.candidates = tuple(candidates)
+        self.remote_id: Identity | None = None
+        """Who the peer has proved to be; ID_NULL for one that proved nothing."""
         self.phase = Phase.NEGOTIATING
         self.authenticated = False
         self.provisional = False
@@ -145,12 +149,7 @@ class IkeSaState:
         self.mobility = Mobility(path, path, mover=self.initiator)
         self.fragmentation = False
         """Whether protected messages may travel in fragments (RFC 7383); rekeying inherits it."""
-        self.own_hashes: frozenset[int] = frozenset()
-        """Hash algorithms for signatures that we announced (RFC 7427 4); empty: none."""
-        self.peer_hashes: frozenset[int] = frozenset()
-        """Those that the peer announced."""
-        self.childless = False
-        """Whether IKE_AUTH may go without a child SA: the responder announced it (RFC 6023)."""
+        self.announced = Announced()
         self.first_contact = False
         """Initiator: we have no other IKE SA with the peer. Responder: the peer says so."""
         self.children = ChildTable()
@@ -184,6 +183,7 @@ class IkeSaState:
         new.authenticated, new.provisional, new.nat = True, True, self.nat
         new.fragmentation, new.mobility = self.fragmentation, self.mobility
         new.children, new.predecessor = self.children, self
+        new.remote_id = self.remote_id
         self.successors.append(new)
         return new
 
@@ -205,6 +205,13 @@ class IkeSaState:
         return self.peer
 
     @property
+    def proven_id(self) -> Identity:
+        """Who the peer is; known once it is authenticated."""
+        if self.remote_id is None:
+            raise RuntimeError("the peer of this IKE SA is not authenticated yet")
+        return self.remote_id
+
+    @property
     def secrets(self) -> tuple[IkeSuite, IkeKeys]:
         """Algorithms and keys; there are some once IKE_SA_INIT is done."""
         if self.suite is None or self.keys is None:
@@ -221,7 +228,7 @@ class IkeSaState:
             self.initiator,
             self.path,
             peer.local_id if peer else None,
-            peer.remote_id if peer else None,
+            self.remote_id or _expected(peer),
             str(self.suite) if self.suite else "",
             self.nat,
         )
@@ -279,3 +286,8 @@ class IkeSaState:
         """Forget all child SAs and say so."""
         for child in self.children:
             self.drop_child(child, reason)
+
+
+def _expected(peer: PeerConfig | None) -> Identity | None:
+    expected = peer.remote_id if peer else None
+    return expected if isinstance(expected, Identity) else None

@@ -1,7 +1,7 @@
 """Peer identities as the peer authorization database names them (RFC 4301 4.4.3, RFC 7296 3.5)."""
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Self
 
@@ -65,6 +65,10 @@ class Identity:
             return self.data.lower() == other.data.lower()
         return self.data == other.data
 
+    def normalised(self) -> Self:
+        """The spelling that all matching domain names or mailboxes share."""
+        return replace(self, data=self.data.lower()) if self.type in _TEXT else self
+
     def __str__(self) -> str:
         text = self.data.decode("ascii", "replace")
         if self.type in _TEXT and text.isascii() and text.isprintable():
@@ -75,7 +79,13 @@ class Identity:
             return f"@#{self.data.hex()}"
         if self.type == IdType.DER_ASN1_DN and (name := _name(self.data)):
             return name
+        if self.type == IdType.NULL:
+            return "nobody"
         return f"id-type-{self.type}:{self.data.hex()}"
+
+
+NOBODY = Identity(IdType.NULL, b"")
+"""ID_NULL (RFC 7619)."""
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -55,7 +55,9 @@ def test_a_request_that_was_not_invited_is_refused_as_invalid_syntax(monkeypatch
     """RFC 6023 3: west pretends to have seen the notify."""
     lab = Lab(east=east_config(childless=Childless.NEVER))
     monkeypatch.setattr(
-        ChildlessInitiation, "received", lambda self, sa, message: setattr(sa, "childless", True)
+        ChildlessInitiation,
+        "received",
+        lambda self, sa, message: setattr(sa.announced, "childless", True),
     )
     lab.connect(child=None)
     dropped = [record.reason for record in lab.east.traces if record.kind == "dropped"]

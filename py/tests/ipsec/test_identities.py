@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from p4esp.ipsec.distinguished_name import DistinguishedNameError, decode, encode
 from p4esp.ipsec.identity import Identity, IdType
+from p4esp.ipsec.identity_pattern import parse_peer_identity
 
 TEXT = "C=CH, O=Linux strongSwan, CN=moon.strongswan.org"
 
@@ -104,3 +105,29 @@ def test_a_damaged_name_is_a_name_or_refused(place, octets):
     good = encode(TEXT)
     damaged = good[:place] + octets + good[place + len(octets) :]
     assert isinstance(str(Identity(IdType.DER_ASN1_DN, damaged)), str)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "identity", "meant"),
+    [
+        ("*", "west.example", True),
+        ("*", "192.0.2.1", True),
+        ("*.example", "West.Example", True),
+        ("*.example", "a.b.example", True),
+        ("*.example", "example", False),
+        ("*.example", ".example", False),
+        ("*.example", "west.example.org", False),
+        ("*.example", "a@west.example", False),
+        ("*@example", "a@example", True),
+        ("*@example", "a@b.example", False),
+        ("*@example", "@#614065", False),
+    ],
+)
+def test_a_pattern_means_identities_of_its_kind_that_end_alike(pattern, identity, meant):
+    assert parse_peer_identity(pattern).matches(Identity.parse(identity)) is meant
+
+
+@pytest.mark.parametrize("text", ["*x", "**", "*.", "*@", "*.*.example"])
+def test_other_patterns_are_refused(text):
+    with pytest.raises(ValueError, match=r"accepted: \*, \*\.example or"):
+        parse_peer_identity(text)

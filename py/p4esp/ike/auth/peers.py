@@ -1,11 +1,13 @@
 """Whose configuration applies to a peer that names itself (RFC 4301 4.4.3, RFC 7296 2.15)."""
 
+from p4esp.ike.auth.credentials import Anonymous, Requirement
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payloads import Authentication, IdInitiator, IdResponder
 from p4esp.ike.config import PeerConfig
 from p4esp.ike.errors import AuthenticationError, Refusal
 from p4esp.ike.proposals import select
 from p4esp.ike.state import IkeSaState
+from p4esp.ipsec.identity import NOBODY, Identity
 
 
 def find_peer(sa: IkeSaState, payloads: PayloadSet) -> PeerConfig:
@@ -21,6 +23,16 @@ def find_peer(sa: IkeSaState, payloads: PayloadSet) -> PeerConfig:
     auth = payloads.optional(Authentication)
     method = auth.method if auth else 0
     return next((peer for peer in fitting if peer.auth.requirement(method)), fitting[0])
+
+
+def proven_identity(peer: PeerConfig, claimed: Identity, proof: Requirement) -> Identity:
+    """Who a peer is that gave an accepted proof; nobody without one (RFC 7619 2.2).
+
+    However the peer spells it, so that all its IKE SAs have the same.
+    """
+    if isinstance(proof, Anonymous):
+        return NOBODY
+    return peer.remote_id if isinstance(peer.remote_id, Identity) else claimed.normalised()
 
 
 def _fits(

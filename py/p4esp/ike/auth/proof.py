@@ -45,8 +45,8 @@ def _signature(sa: IkeSaState, certified: CertifiedKey, octets: bytes) -> Authen
     """Method 14 when both sides announced hash algorithms (RFC 7427 3)."""
     schemes = certified.usable_schemes
     try:
-        if sa.own_hashes and sa.peer_hashes:
-            return sign(certified.key, octets, schemes, sa.peer_hashes)
+        if sa.announced.own_hashes and sa.announced.peer_hashes:
+            return sign(certified.key, octets, schemes, sa.announced.peer_hashes)
         return sign_the_old_way(certified.key, octets, schemes)
     except SignatureError as error:
         raise AuthenticationError(str(error)) from None

@@ -15,7 +15,7 @@ class ChildlessInitiation:
         """Note what the responder announced."""
         if message.header.exchange == ExchangeType.IKE_SA_INIT and message.header.response:
             notify = message.payloads.notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED)
-            sa.childless = notify is not None
+            sa.announced.childless = notify is not None
 
     def additions(
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
@@ -23,6 +23,8 @@ class ChildlessInitiation:
         """The notify, unless no peer in question may do without a child SA."""
         if exchange != ExchangeType.IKE_SA_INIT or not response:
             return []
-        sa.childless = any(peer.childless is not Childless.NEVER for peer in sa.candidates)
+        sa.announced.childless = any(
+            peer.childless is not Childless.NEVER for peer in sa.candidates
+        )
         kind = NotifyType.CHILDLESS_IKEV2_SUPPORTED
-        return [Notify(kind, protocol=ProtocolId.IKE)] if sa.childless else []
+        return [Notify(kind, protocol=ProtocolId.IKE)] if sa.announced.childless else []

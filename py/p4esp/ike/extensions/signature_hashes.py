@@ -20,16 +20,16 @@ class SignatureHashes:
         if message.header.exchange != ExchangeType.IKE_SA_INIT:
             return
         notify = message.payloads.notify(NotifyType.SIGNATURE_HASH_ALGORITHMS)
-        sa.peer_hashes = frozenset(_numbers(notify.data)) if notify else frozenset()
+        sa.announced.peer_hashes = frozenset(_numbers(notify.data)) if notify else frozenset()
 
     def additions(
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
     ) -> list[AnyPayload]:
         """The notify, with the hashes of all algorithms that some peer in question may use."""
-        if exchange != ExchangeType.IKE_SA_INIT or (response and not sa.peer_hashes):
+        if exchange != ExchangeType.IKE_SA_INIT or (response and not sa.announced.peer_hashes):
             return []
-        sa.own_hashes = frozenset(_accepted(sa))
-        data = b"".join(number.to_bytes(_SIZE, "big") for number in sorted(sa.own_hashes))
+        sa.announced.own_hashes = frozenset(_accepted(sa))
+        data = b"".join(number.to_bytes(_SIZE, "big") for number in sorted(sa.announced.own_hashes))
         return [Notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, data)]
 
 

@@ -1,7 +1,6 @@
 """IKE_AUTH: who both sides are, and the first child SA (RFC 7296 1.2)."""
 
-from p4esp.ike.auth.credentials import Anonymous
-from p4esp.ike.auth.peers import find_peer
+from p4esp.ike.auth.peers import find_peer, proven_identity
 from p4esp.ike.auth.proof import check_proof, own_proof
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Authentication, IdInitiator, IdResponder, Notify
@@ -29,6 +28,8 @@ from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 from p4esp.ike.tasks.create_child import CreateChild
 from p4esp.ike.tasks.deleting import DeleteIke, DeleteSpi
 from p4esp.ike.teardown import give_up
+from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.identity_pattern import PeerIdentity
 
 
 class IkeAuth(InitiatorTask):
@@ -50,7 +51,7 @@ class IkeAuth(InitiatorTask):
             return False
         if self._child is not None and sa.config.childless is not Childless.FORCE:
             self._make_offer(sa, self._child)
-        if self._offer is None and not sa.childless:
+        if self._offer is None and not sa.announced.childless:
             give_up(sa, DownReason.PROTOCOL_ERROR, "the peer makes no IKE SA without a child SA")
             return False
         return True
@@ -66,7 +67,7 @@ class IkeAuth(InitiatorTask):
         payloads: list[AnyPayload] = [
             IdInitiator(sa.config.local_id),
             *self._proof,
-            IdResponder(sa.config.remote_id),
+            *_wanted(sa.config.remote_id),
         ]
         if self._offer is None:
             return payloads
@@ -97,7 +98,8 @@ class IkeAuth(InitiatorTask):
             raise AuthenticationError(
                 f"the peer is {identity.identity}, expected is {sa.config.remote_id}"
             )
-        check_proof(sa, sa.config, identity, reply.payloads)
+        proof = check_proof(sa, sa.config, identity, reply.payloads)
+        sa.remote_id = proven_identity(sa.config, identity.identity, proof)
 
     def _conclude_child(self, sa: IkeSaState, offer: ChildOffer, reply: Inbound) -> None:
         error = reply.payloads.error()
@@ -125,6 +127,11 @@ class IkeAuth(InitiatorTask):
             self._offer = None
 
 
+def _wanted(identity: PeerIdentity) -> list[AnyPayload]:
+    """IDr, when it is one identity that we want to speak to."""
+    return [IdResponder(identity)] if isinstance(identity, Identity) else []
+
+
 def _reject_peer(sa: IkeSaState, error: AuthenticationError, *, told: bool) -> None:
     """End the IKE SA; of a fault that we found the peer is told (RFC 7296 2.21.2)."""
     sa.events.append(AuthenticationFailed(sa.info(), error.reason))
@@ -147,8 +154,7 @@ class IkeAuthResponder(ResponderTask):
         payloads = request.payloads
         peer = find_peer(sa, payloads)
         proof = check_proof(sa, peer, payloads.one(IdInitiator), payloads)
-        if isinstance(proof, Anonymous):
-            sa.first_contact = False  # it may speak for nobody (RFC 7619 2.3)
+        sa.remote_id = proven_identity(peer, payloads.one(IdInitiator).identity, proof)
         sa.peer = peer
         with_child = payloads.has(SecurityAssociation)
         _check_shape(sa, with_child=with_child)
@@ -176,7 +182,7 @@ class IkeAuthResponder(ResponderTask):
 
 def _check_shape(sa: IkeSaState, *, with_child: bool) -> None:
     """A request without child SA only where that was announced, with one unless forbidden."""
-    allowed = sa.childless and sa.config.childless is not Childless.NEVER
+    allowed = sa.announced.childless and sa.config.childless is not Childless.NEVER
     forced = sa.config.childless is Childless.FORCE
     if (with_child and forced) or (not with_child and not allowed):
         what = "a" if with_child else "no"

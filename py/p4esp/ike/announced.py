@@ -1,0 +1,15 @@
+"""What the two sides told each other in IKE_SA_INIT about the IKE_AUTH to come."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Announced:
+    """Authenticated only by the AUTH payloads that cover those messages."""
+
+    own_hashes: frozenset[int] = frozenset()
+    """Hash algorithms for signatures that we announced (RFC 7427 4); empty: none."""
+    peer_hashes: frozenset[int] = frozenset()
+    """Those that the peer announced."""
+    childless: bool = False
+    """Whether IKE_AUTH may go without a child SA: the responder says so (RFC 6023)."""
