@@ -107,7 +107,7 @@ class EngineWatch(Protocol):
     def exchanged(self, request: bytes, reply: bytes | None) -> None:
         """A request and its answer."""
 
-    def sealed(self, handle: int, space: int, iv: bytes) -> None:
+    def sealed(self, handle: int, key: Key, space: int, iv: bytes) -> None:
         """A nonce that was used."""
 
 
@@ -155,7 +155,7 @@ class TestEngine:
         pad = padding(request.plain_len, request.align)
         plaintext = payload + pad + bytes([len(pad), request.next_header])
         iv = head[-request.iv_len :]
-        self._watch.sealed(request.key, request.space, iv)
+        self._watch.sealed(request.key, key, request.space, iv)
         sealed = key.aead().encrypt(key.salt + iv, plaintext, _aad(request, frame))
         space_pad = request.space << 8 | len(pad)
         descriptor = request.answer(Status.DONE, space_pad=space_pad)

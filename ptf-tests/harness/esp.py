@@ -3,6 +3,7 @@ sequence number zero, wrong padding, and a next header that does not fit."""
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from dataclasses import dataclass
 
@@ -20,9 +21,21 @@ class Key:
     salt: bytes
     chacha: bool = False
 
+    @property
+    def name(self) -> bytes:
+        """What this key material is known by: two handles with the same have one name."""
+        return hashlib.sha256(self.secret + self.salt).digest()[:8]
+
     def aead(self) -> AESGCM | ChaCha20Poly1305:
         """The cipher under this key."""
         return ChaCha20Poly1305(self.secret) if self.chacha else AESGCM(self.secret)
+
+
+def own_key(number: int, *, chacha: bool = False) -> Key:
+    """The key of one sender: no two may seal under the same one."""
+    octets = hashlib.sha256(f"key {number}".encode()).digest() + hashlib.sha256(b"salt").digest()
+    size = 32 if chacha else 16
+    return Key(octets[:size], octets[32:36], chacha)
 
 
 def additional_data(spi: int, seq: int, *, esn: bool) -> bytes:

@@ -22,6 +22,7 @@ from harness.counters import CounterReader, Snapshot
 from harness.engine import Hook, TestEngine
 from harness.ids import CRYPTO_PORT, Drop, Op, Outcome, Punt
 from harness.p4runtime import Client, WriteRefusedError
+from harness.policies import SpdMirror
 from harness.recorder import Recorder
 from harness.watch import Watch
 
@@ -97,6 +98,7 @@ class Gateway:
         self._seen = self._counters.read()
         self._disturbed = False
         self._installed: dict[bytes, P4TableEntry] = {}
+        self._spd = SpdMirror()
 
     # Packets
 
@@ -235,19 +237,23 @@ class Gateway:
         try:
             self._write(p4r.Update.INSERT, entries)
         except WriteRefusedError as error:
-            self._note(entry for entry, code in zip(entries, error.codes, strict=True) if not code)
+            self._note([e for e, code in zip(entries, error.codes, strict=True) if not code])
             raise
         self._note(entries)
 
     def modify(self, *entries: P4TableEntry) -> None:
         """Changes entries that are there."""
         self._write(p4r.Update.MODIFY, entries)
+        self._mirror(entries)
 
     def delete(self, *entries: P4TableEntry) -> None:
         """Removes entries."""
         self._write(p4r.Update.DELETE, entries)
-        for entry in entries:
-            self._installed.pop(self._key(entry), None)
+        keys = [self._key(entry) for entry in entries]
+        for key in keys:
+            self._installed.pop(key, None)
+        if self._spd.absent(keys):
+            self.tell_policy()
 
     def installed(self) -> set[bytes]:
         """Names what is installed, for ``reset``."""
@@ -259,8 +265,17 @@ class Gateway:
         if extra:
             self.delete(*extra)
 
-    def _note(self, entries: Iterable[P4TableEntry]) -> None:
+    def _note(self, entries: Sequence[P4TableEntry]) -> None:
         self._installed.update((self._key(entry), entry) for entry in entries)
+        self._mirror(entries)
+
+    def _mirror(self, entries: Sequence[P4TableEntry]) -> None:
+        if self._spd.present({self._key(entry): entry for entry in entries}):
+            self.tell_policy()
+
+    def tell_policy(self) -> None:
+        """Tells the watch which rules are in force now."""
+        self.watch.policy(self._spd.outbound())
 
     def _write(self, kind: p4r.Update.Type.ValueType, entries: Sequence[P4TableEntry]) -> None:
         schema = self.client.schema

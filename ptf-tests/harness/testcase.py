@@ -16,7 +16,7 @@ import ptf.testutils
 from finsy import P4DigestEntry, P4TableEntry
 
 from harness import frames, tables, topology
-from harness.esp import Key
+from harness.esp import Key, own_key
 from harness.gateway import Frame, Gateway, PacketIn, Verdict
 from harness.ids import Drop, Op, Outcome, Punt, Role
 from harness.p4runtime import Client
@@ -104,6 +104,7 @@ class GatewayTest(unittest.TestCase):
         self.gw.recover()
         self.assertEqual(self.gw.unexplained(), [])
         self.gw.watch.start()
+        self.gw.tell_policy()
         self.gw.count()
         self.windows: list[InboundTunnel] = []
 
@@ -152,8 +153,10 @@ class GatewayTest(unittest.TestCase):
         self.windows.append(tunnel)
         return tunnel
 
-    def outbound(self, *, key: Key = KEY, install: bool = True, **fields: Any) -> OutboundTunnel:
-        """A fresh outbound SA; nothing selects it yet."""
+    def outbound(
+        self, *, key: Key | None = None, install: bool = True, **fields: Any
+    ) -> OutboundTunnel:
+        """A fresh outbound SA with a key of its own; nothing selects it yet."""
         numbers = self.session.numbers
         index = numbers.index()
         defaults = {
@@ -164,6 +167,7 @@ class GatewayTest(unittest.TestCase):
             "spi": FIRST_SPI + index,
         }
         sa = OutboundSa(**{**defaults, **fields})
+        key = key or own_key(sa.handle)
         self.gw.engine.keys[sa.handle] = key
         if install:
             self.gw.insert(sa.entry())
@@ -174,7 +178,6 @@ class GatewayTest(unittest.TestCase):
         tunnel = self.outbound(**fields)
         rule = tables.spd(Traffic(src=SITE, dst=REMOTE), "protect", policy=policy)
         self.gw.insert(rule, tables.sa_select(policy, REMOTE, tunnel.sa.sa))
-        self.gw.watch.protects(SITE, REMOTE)
         return tunnel
 
     def bypass(self, traffic: Traffic, role: Role | None = None, priority: int = 100) -> None:

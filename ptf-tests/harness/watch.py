@@ -7,16 +7,16 @@ and windows changed, is kept from ``start`` on and judged once at the end of the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from ipaddress import ip_network
 from typing import Any
 
 from p4esp.engine.datapath import SealEvent
-from p4esp.invariants import Policy, Recorder, Role, Verdict
+from p4esp.invariants import Policy, Recorder, Role
 from p4esp.invariants.recorder import marked_numbers
 
 from harness import topology
 from harness import vectors as vec
 from harness.counters import Snapshot
+from harness.esp import Key
 from harness.ids import CPU_PORT, CRYPTO_PORT, Drop, Op, Outcome, Punt
 from harness.recorder import with_header
 
@@ -45,16 +45,14 @@ class Watch:
 
     def __init__(self) -> None:
         self._events: list[Event] = []
-        self._policies: list[Policy] = []
 
     def start(self) -> None:
         """Forgets the test before."""
         self._events.clear()
-        self._policies.clear()
 
-    def protects(self, src: str, dst: str) -> None:
-        """Says that policy protects what goes from ``src`` to ``dst``."""
-        self._policies.append(Policy(Verdict.PROTECT, ip_network(src), ip_network(dst)))
+    def policy(self, rules: Sequence[Policy]) -> None:
+        """The outbound rules that the switch holds from now on, the first one that fits first."""
+        self._add(lambda r: r.policy(rules))
 
     def batch(
         self, stimuli: Sequence[Any], frames: Sequence[Any], packet_ins: Sequence[Any]
@@ -71,10 +69,11 @@ class Watch:
         """A request that reached an engine, and its answer."""
         self._add(lambda r: r.exchanged(request, reply))
 
-    def sealed(self, handle: int, space: int, iv: bytes) -> None:
-        """A nonce that the engine has used.  Tests share key material: the handle names a key."""
-        event = SealEvent(handle, space, handle.to_bytes(4), int.from_bytes(iv))
+    def sealed(self, handle: int, key: Key, space: int, iv: bytes) -> None:
+        """A nonce that the engine has used: under whichever handle, it is the key that counts."""
+        event = SealEvent(handle, space, key.name, int.from_bytes(iv))
         self._add(lambda r: r.sealed(event))
+        self._add(lambda r: r.secret(f"key {key.name.hex()}", key.secret))
 
     def wrote(self, content: bytes) -> None:
         """A P4Runtime write."""
@@ -98,7 +97,7 @@ class Watch:
 
     def broken(self) -> list[str]:
         """The invariants that the test has broken."""
-        recorder = Recorder(ROLES, self._policies)
+        recorder = Recorder(ROLES)
         for name, value in SECRETS.items():
             recorder.secret(name, value)
         for event in self._events:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness import esp, frames, tables
 from harness import vectors as vec
-from harness.esp import Key
+from harness.esp import Key, own_key
 from harness.ids import Drop, Op
 from harness.sa import NEVER
 from harness.tables import Traffic
@@ -51,7 +51,7 @@ class Icv03KnownAnswerOutbound(GatewayTest):
 
     def protecting_vector(self) -> OutboundTunnel:
         """An outbound SA for the addresses of the vectors, which point the other way."""
-        tunnel = self.outbound(spi=vec.SPI)
+        tunnel = self.outbound(key=vec.KEY, spi=vec.SPI)
         rule = tables.spd(Traffic(src=REMOTE, dst=SITE), "protect", policy=9)
         self.gw.insert(rule, tables.sa_select(9, SITE, tunnel.sa.sa))
         return tunnel
@@ -63,7 +63,8 @@ class Icv03ChaChaOutbound(GatewayTest):
     def runTest(self) -> None:
         packet = frames.outgoing()
         for esn, seq in ((False, 1), (True, vec.ESN_SEQ)):
-            tunnel = self.protected_outbound(key=vec.CHACHA_KEY, esn=esn, seq_hard=NEVER)
+            key = own_key(1 + esn, chacha=True)
+            tunnel = self.protected_outbound(key=key, esn=esn, seq_hard=NEVER)
             tunnel.advance(seq - 1)
             opened = tunnel.open(self.seal(tunnel, packet), seq_high=seq >> 32)
             self.assertEqual(opened, frames.rewritten(packet))

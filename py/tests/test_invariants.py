@@ -155,6 +155,47 @@ def test_protected_gateway_address_may_send_what_the_engine_sealed(gateway: Gate
     assert [violation.packet for violation in recorder.violations()] == [2]
 
 
+def test_policy_counts_as_it_was_when_the_packet_left() -> None:
+    recorder = Recorder(ROLES)
+    bypass, protect = (Policy(v, LOCAL, REMOTE) for v in (Verdict.BYPASS, Verdict.PROTECT))
+    for rules in ([bypass], [protect], [bypass]):
+        recorder.policy(rules)
+        recorder.entered(SITE, clear(inner()))
+        recorder.left(WIRE, clear(inner()))
+    assert [violation.packet for violation in recorder.violations()] == [4]
+
+
+def test_a_later_fragment_is_no_concern_of_a_rule_about_ports() -> None:
+    """RFC 4301 7.2: it shows none."""
+    port_only = Policy(Verdict.BYPASS, LOCAL, REMOTE, 17, ports_known=True)
+    recorder = Recorder(ROLES, [port_only, Policy(Verdict.PROTECT, LOCAL, REMOTE)])
+    recorder.left(WIRE, clear(inner()))
+    number = recorder.left(WIRE, clear(inner(frag=3)))
+    assert [violation.packet for violation in recorder.violations()] == [number]
+
+
+def test_icmp_type_and_code_stand_where_ports_do() -> None:
+    echo = (0x0800, 0x08FF)
+    rules = [
+        Policy(Verdict.BYPASS, LOCAL, REMOTE, 1, echo, echo),
+        Policy(Verdict.PROTECT, LOCAL, REMOTE),
+    ]
+    recorder = Recorder(ROLES, rules)
+    numbers = [
+        recorder.left(WIRE, clear(bytes(IP(src="10.1.1.1", dst="10.2.2.2") / ICMP(type=kind))))
+        for kind in (8, 13)
+    ]
+    assert [violation.packet for violation in recorder.violations()] == numbers[1:]
+
+
+def test_what_the_controller_sends_itself_is_no_concern_of_policy(gateway: Gateway) -> None:
+    gateway.recorder.entered(CPU, b"packet-out header" + inner())
+    gateway.recorder.left(WIRE, clear(inner()))
+    gateway.recorder.assert_none()
+    gateway.recorder.left(WIRE, clear(inner(size=50)))
+    assert gateway.rules() == {Rule.CLEAR_TEXT_OUT}
+
+
 # --- nonces --------------------------------------------------------------------------------
 
 
@@ -327,7 +368,7 @@ def test_flow_agrees_with_scapy(
     for tag in tags:
         frame /= Dot1Q(vlan=tag)
     flow = read_flow(bytes(frame / packet))
-    ports = (None, None) if kind is ICMP else (port, port ^ 1)
+    ports = (0x0800, 0x0800) if kind is ICMP else (port, port ^ 1)
     assert (flow.source, flow.destination) == (source, destination)
     assert (flow.source_port, flow.destination_port) == ports
     assert flow.end - flow.ip_at == len(bytes(packet))

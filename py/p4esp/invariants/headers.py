@@ -10,6 +10,7 @@ _IPV4: Final = 0x0800
 _IPV6: Final = 0x86DD
 _VLAN: Final = (0x8100, 0x88A8)
 _WITH_PORTS: Final = (6, 17, 132)
+_ICMP: Final = 1
 ESP: Final = 50
 UDP: Final = 17
 UDP_ENCAPSULATION: Final = 4500
@@ -17,7 +18,8 @@ UDP_ENCAPSULATION: Final = 4500
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The header fields policy looks at; ports are None where the packet shows none.
+    """The header fields policy looks at; ports are None where the packet shows none, and ICMP's
+    type and code for ICMP.
 
     ``ip_at`` and ``l4_at`` are offsets in the frame, ``end`` is where the IP packet ends.
     """
@@ -72,7 +74,12 @@ def _read_ipv6(frame: bytes, at: int) -> Flow | None:
 
 
 def _ports(frame: bytes, protocol: int, at: int, end: int) -> tuple[int | None, int | None]:
-    if protocol not in _WITH_PORTS or at + 4 > end:
+    if at + 4 > end:
+        return None, None
+    if protocol == _ICMP:
+        type_and_code = int.from_bytes(frame[at : at + 2], "big")
+        return type_and_code, type_and_code
+    if protocol not in _WITH_PORTS:
         return None, None
     return int.from_bytes(frame[at : at + 2], "big"), int.from_bytes(frame[at + 2 : at + 4], "big")
 

@@ -43,8 +43,9 @@ class Verdict(Enum):
 class Policy:
     """One outbound rule; of several that match, the first in the list counts.
 
-    ``protocol`` None matches all; port ranges are inclusive and only looked at for TCP, UDP
-    and SCTP.
+    ``protocol`` None matches all; port ranges are inclusive and only looked at for packets that
+    show ports (ICMP: type << 8 | code in both). ``ports_known`` True: only packets that show them,
+    False: only those that do not, such as later fragments.
     """
 
     verdict: Verdict
@@ -53,6 +54,7 @@ class Policy:
     protocol: int | None = None
     source_ports: tuple[int, int] = ANY_PORT
     destination_ports: tuple[int, int] = ANY_PORT
+    ports_known: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,8 @@ class Text:
 class Log:
     """Everything one Recorder saw, in order."""
 
-    policies: tuple[Policy, ...] = ()
+    policies: list[tuple[int, tuple[Policy, ...]]] = field(default_factory=list)
+    """The rules in force, each with the number of packets recorded before."""
     packets: list[Packet] = field(default_factory=list)
     sealed: list[Sealed] = field(default_factory=list)
     sealed_texts: set[bytes] = field(default_factory=set)

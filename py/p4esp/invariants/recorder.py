@@ -34,11 +34,16 @@ class Recorder:
 
     def __init__(self, roles: Mapping[int, Role], policies: Iterable[Policy] = ()) -> None:
         self._roles = dict(roles)
-        self._log = Log(tuple(policies))
+        self._log = Log()
         self._moved: Counter[bool] = Counter()
         self._replies: Counter[str] = Counter()
         self._authenticated: dict[int, set[int]] = {}
         self._fresh: set[int] = set()
+        self.policy(policies)
+
+    def policy(self, policies: Iterable[Policy]) -> None:
+        """Record the rules that hold from now on, instead of those before."""
+        self._log.policies.append((self._now, tuple(policies)))
 
     # --- packets ---------------------------------------------------------------------------
 

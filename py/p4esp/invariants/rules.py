@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -34,20 +34,40 @@ _NO_REASON: Final = "NONE"
 
 
 def clear_text_out(log: Log) -> Iterator[Violation]:
-    """No packet that policy protects leaves an unprotected port readable."""
+    """No packet that policy protects leaves an unprotected port readable.
+
+    What the controller sends (IKE, ARP) is its own and no concern of policy.
+    """
     protected = _Fingerprints()
+    in_force = _PoliciesInForce(log)
     for packet in log.packets:
-        flow = read_flow(packet.frame)
-        if packet.inward and packet.role is Role.PROTECTED and flow and _protects(log, flow):
-            protected.add(fingerprint(packet.frame, flow))
+        flow, policies = read_flow(packet.frame), in_force.at(packet)
+        if packet.inward and packet.role is Role.PROTECTED and flow:
+            protected.note(fingerprint(packet.frame, flow), _protects(policies, flow))
         if not packet.inward and packet.role is Role.UNPROTECTED:
-            yield from _clear_out(log, packet, flow, protected)
+            clear = flow is not None and _protects(policies, flow)
+            yield from _clear_out(log, packet, flow if clear else None, protected)
+
+
+class _PoliciesInForce:
+    """The rules that hold for one packet after the other."""
+
+    def __init__(self, log: Log) -> None:
+        self._changes = deque(log.policies)
+        self._now: tuple[Policy, ...] = ()
+
+    def at(self, packet: Packet) -> tuple[Policy, ...]:
+        """The rules for a packet; packets come in order."""
+        while self._changes and self._changes[0][0] < packet.number:
+            self._now = self._changes.popleft()[1]
+        return self._now
 
 
 def _clear_out(
     log: Log, packet: Packet, flow: Flow | None, protected: _Fingerprints
 ) -> Iterator[Violation]:
-    if flow and _protects(log, flow) and not _was_sealed(log, packet.frame, flow):
+    """``flow`` is None for a packet that policy lets pass in clear."""
+    if flow and not (_was_sealed(log, packet.frame, flow) or _is_controllers(log, packet, flow)):
         yield Violation(
             Rule.CLEAR_TEXT_OUT,
             packet.number,
@@ -61,8 +81,14 @@ def _clear_out(
         )
 
 
-def _protects(log: Log, flow: Flow) -> bool:
-    matching = (policy.verdict for policy in log.policies if _matches(policy, flow))
+def _is_controllers(log: Log, packet: Packet, flow: Flow) -> bool:
+    sent = fingerprint(packet.frame, flow)
+    earlier = log.packets[: packet.number - 1]
+    return any(p.inward and p.role is Role.CPU and sent in p.frame for p in earlier)
+
+
+def _protects(policies: Sequence[Policy], flow: Flow) -> bool:
+    matching = (policy.verdict for policy in policies if _matches(policy, flow))
     return next(matching, Verdict.DISCARD) is Verdict.PROTECT
 
 
@@ -71,6 +97,7 @@ def _matches(policy: Policy, flow: Flow) -> bool:
         flow.source in policy.source
         and flow.destination in policy.destination
         and policy.protocol in (None, flow.protocol)
+        and policy.ports_known in (None, flow.source_port is not None)
         and _in_range(flow.source_port, policy.source_ports)
         and _in_range(flow.destination_port, policy.destination_ports)
     )
@@ -100,9 +127,13 @@ class _Fingerprints:
     def __init__(self) -> None:
         self._by_start: dict[bytes, set[bytes]] = {}
 
-    def add(self, whole: bytes) -> None:
+    def note(self, whole: bytes, protects: bool) -> None:
+        """What policy says of a packet now; the same one may have been protected before."""
         known = self._by_start.setdefault(whole[: self._INDEX_LEN], set())
-        known.add(whole)
+        if protects:
+            known.add(whole)
+        else:
+            known.discard(whole)
 
     def find(self, frame: bytes) -> int | None:
         """Return where in ``frame`` one of them starts, None when none does."""
