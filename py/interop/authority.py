@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from charon import Charon
+from charon_daemon import Charon
 
 KINDS = {
     "rsa": ("rsa", "--size", "3072"),

@@ -1,15 +1,12 @@
 """strongSwan's charon in a namespace, configured and watched over vici."""
 
 import os
-import re
-import subprocess
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from logged_process import LoggedProcess
 from netlab import Namespace
 from programs import CHARON
 from vici import Vici
@@ -28,7 +25,6 @@ RETRANSMISSION: Final = {
     "retransmit_tries": 3,
 }
 """So that a dead peer is found dead within ten seconds."""
-STOP_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,36 +66,26 @@ class Charon:
         self.namespace = namespace
         self._directory = directory
         self._flavour = flavour
-        self._log: deque[str] = deque(maxlen=2000)
-        self._said = threading.Condition()
-        self._ended = False
 
     def __enter__(self) -> "Charon":
         (self._directory / "run").mkdir(parents=True)
         self._write_configuration()
         self._process = self._start()
-        self._reader = threading.Thread(target=self._read_log, daemon=True)
-        self._reader.start()
-        self.wait_for_log(STARTED)
+        self._process.wait_for(STARTED)
         self.vici = Vici(self.socket)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.vici.close()
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._process.stop()
 
     def kill(self) -> None:
         """End it without a word to the peer."""
         self._process.kill()
-        self._process.wait()
+
+    def wait_for_log(self, pattern: str) -> str:
+        """The first line of its log that matches, said already or yet to be said."""
+        return self._process.wait_for(pattern)
 
     @property
     def socket(self) -> Path:
@@ -119,50 +105,15 @@ class Charon:
         }
         (self._directory / "strongswan.conf").write_text(settings({"charon": charon}))
 
-    def _start(self) -> "subprocess.Popen[str]":
+    def _start(self) -> LoggedProcess:
         """The pid file's place is compiled in, so each daemon has a `/run` of its own."""
         private = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
         script = f'mount --bind "{self._directory}/run" /run && exec {CHARON}'
         environment = {**os.environ, "STRONGSWAN_CONF": str(self._directory / "strongswan.conf")}
         if self._flavour.shim is not None:
             script = script.replace("exec", f'exec env LD_PRELOAD="{self._flavour.shim}"')
-        return self.namespace.start(
-            *private,
-            script,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            errors="replace",
-        )
-
-    def _read_log(self) -> None:
-        assert self._process.stdout is not None
-        with (self._directory / "charon.log").open("w") as copy:
-            for line in self._process.stdout:
-                copy.write(line)
-                with self._said:
-                    self._log.append(line)
-                    self._said.notify_all()
-        with self._said:
-            self._ended = True
-            self._said.notify_all()
-
-    def wait_for_log(self, pattern: str, timeout: float = 30.0) -> str:
-        """The first line that matches, said already or yet to be said."""
-        wanted = re.compile(pattern)
-
-        def find() -> str | None:
-            return next((line for line in self._log if wanted.search(line)), None)
-
-        with self._said:
-            self._said.wait_for(lambda: self._ended or find() is not None, timeout)
-            found = find()
-        assert found is not None, f"charon did not say {pattern!r}:\n{self.last_words()}"
-        return found
-
-    def last_words(self, lines: int = 60) -> str:
-        """The end of the log, for failures."""
-        return "".join(list(self._log)[-lines:])
+        log = self._directory / "charon.log"
+        return LoggedProcess(self.namespace, [*private, script], log, environment)
 
     def load(self, connection: Mapping[str, Any], secrets: Iterable[Mapping[str, Any]]) -> None:
         """Take a configuration; the connection is a dictionary with its name."""
@@ -172,7 +123,7 @@ class Charon:
 
     def clear(self) -> None:
         """Forget all connections and secrets, and end all SAs."""
-        if self._process.poll() is not None:
+        if not self._process.running:
             return
         for name in self.vici.request("get-conns")["conns"]:
             self.vici.request("unload-conn", name=name)

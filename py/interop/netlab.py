@@ -57,9 +57,9 @@ class Namespace:
             extra = ["nodad"] if ip_interface(text).version == 6 else []
             self.ip("addr", "add", text, "dev", interface, *extra)
 
-    def route(self, destination: str, via: str) -> None:
+    def route(self, destination: str, via: str, *options: str) -> None:
         """Route a prefix by way of a neighbour."""
-        self.ip("route", "add", destination, "via", via)
+        self.ip("route", "add", destination, "via", via, *options)
 
 
 @dataclass(slots=True)

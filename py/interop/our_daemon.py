@@ -1,7 +1,6 @@
 """Our daemon, `p4esp ike`, in a namespace, commanded over its control socket."""
 
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,12 +9,14 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Final
 
+from logged_process import LoggedProcess
 from netlab import Namespace
 from p4esp.service.control_client import ask, watching
 from toml_text import toml_text
 
 P4ESP: Final = Path(sys.executable).with_name("p4esp")
-READY: Final = "ike: ready\n"
+ENVIRONMENT: Final = {**os.environ, "PYTHONUNBUFFERED": "1"}
+READY: Final = "^ike: ready"
 PATIENCE: Final = 60.0
 """Seconds until an event counts as missing."""
 
@@ -41,14 +42,10 @@ class OurDaemon:
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / "ike.toml"
         path.write_text(toml_text(self._config))
-        self._errors = (self._directory / "stderr").open("w+")
-        self._process = self.namespace.start(
-            *(str(P4ESP), "ike", str(path), *self._options),
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-        )
-        self._wait_until_ready()
+        words = [str(P4ESP), "ike", str(path), *self._options]
+        log = self._directory / "log"
+        self._process = LoggedProcess(self.namespace, words, log, ENVIRONMENT)
+        self._process.wait_for(READY)
         self._watch = ExitStack()
         events = self._watch.enter_context(watching(self.control))
         self._watcher = threading.Thread(target=self._follow, args=(events,), daemon=True)
@@ -60,30 +57,14 @@ class OurDaemon:
         """Its control socket."""
         return self._directory / "ike.sock"
 
-    def _wait_until_ready(self) -> None:
-        output = self._process.stdout
-        assert output is not None
-        line = output.readline()
-        assert line == READY, f"{line}{(self._directory / 'stderr').read_text()}"
-        self._log = threading.Thread(target=self._copy_log, daemon=True)
-        self._log.start()
-
-    def _copy_log(self) -> None:
-        assert self._process.stdout is not None
-        with (self._directory / "stdout").open("w") as copy:
-            copy.writelines(self._process.stdout)
-
     def _follow(self, events: Iterable[dict[str, Any]]) -> None:
         for event in events:
             self._events.put(event)
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(PATIENCE)
-        self._log.join()
+        self._process.stop()
         self._watcher.join()
         self._watch.close()
-        self._errors.close()
 
     def kill(self) -> None:
         """End it without a word to the peer."""
@@ -110,7 +91,6 @@ class OurDaemon:
             raise AssertionError(f"no {event} came; only {passed}") from None
         return found
 
-    @property
-    def log(self) -> str:
-        """What it has printed."""
-        return (self._directory / "stdout").read_text()
+    def wait_for_log(self, pattern: str) -> str:
+        """The first line it prints that matches, printed already or yet to be."""
+        return self._process.wait_for(pattern)

@@ -23,6 +23,8 @@ PROGRAMS = {
     "tshark": Program(),
     "iperf3": Program(),
     "ping": Program(),
+    "ethtool": Program("/usr/sbin:/sbin"),
+    "sysctl": Program("/usr/sbin:/sbin"),
     "gcc": Program(),
 }
 PACKAGES = (
@@ -37,6 +39,8 @@ PACKAGES = (
     "iproute2",
     "iputils-ping",
     "nftables",
+    "ethtool",
+    "procps",
     "tcpdump",
     "tshark",
     "iperf3",

@@ -102,6 +102,16 @@ def delete_command(
     _tell("delete", spi, control, as_json)
 
 
+@app.command("rekey-ike")
+def rekey_ike_command(
+    spi: Annotated[str, typer.Argument(help="Our SPI of an IKE SA, 16 hexadecimal digits.")],
+    control: ControlOption = DEFAULT_CONTROL,
+    as_json: JsonOption = False,
+) -> None:
+    """Have the controller replace an IKE SA; its child SAs stay."""
+    _tell("rekey-ike", spi, control, as_json)
+
+
 def _tell(command: str, spi: str, control: Path, as_json: bool) -> None:
     with one_line(f"sa {command}"):
         event = ask(control, command, spi=spi)

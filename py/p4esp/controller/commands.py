@@ -24,7 +24,12 @@ class ControllerCommands:
     @property
     def table(self) -> dict[str, Command]:
         """The commands by name."""
-        return {"status": self.status, "rekey": self.rekey, "delete": self.delete}
+        return {
+            "status": self.status,
+            "rekey": self.rekey,
+            "delete": self.delete,
+            "rekey-ike": self.rekey_ike,
+        }
 
     async def status(self) -> object:
         """The SAs of all gateways, as IKE knows them."""
@@ -45,6 +50,16 @@ class ControllerCommands:
         """Delete an SA at both ends. One that is to be up is soon made again."""
         gateway, child = self._find(spi)
         return event_as_json(await self._commander(gateway).delete_child(child.spi_in))
+
+    async def rekey_ike(self, spi: str) -> object:
+        """Replace an IKE SA, named by our SPI, by a fresh one that takes over its child SAs."""
+        for gateway in self._gateways.values():
+            for own_spi in gateway.connections.established:
+                if own_spi.hex() == spi.lower():
+                    return event_as_json(await self._commander(gateway).rekey_ike(own_spi))
+        sas = [own for g in self._gateways.values() for own in g.connections.established]
+        accepted = ", ".join(own.hex() for own in sas) or "none is up"
+        raise CommandError(f"no IKE SA has SPI {spi}; accepted: {accepted}")
 
     def _commander(self, gateway: Gateway) -> Commander:
         return Commander(gateway.ike, self._hub)

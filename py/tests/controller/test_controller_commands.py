@@ -37,3 +37,5 @@ async def test_an_spi_that_nobody_has_is_refused_with_those_there_are() -> None:
     commands = ControllerCommands({}, EventHub())
     with pytest.raises(CommandError, match="no SA has SPI c0ffee01; accepted: none is up"):
         await commands.rekey("c0ffee01")
+    with pytest.raises(CommandError, match="no IKE SA has SPI c0ffee01; accepted: none is up"):
+        await commands.rekey_ike("c0ffee01")
