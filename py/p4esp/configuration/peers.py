@@ -16,6 +16,7 @@ from p4esp.configuration.fields import (
     PskFile,
 )
 from p4esp.configuration.lifetimes import ChildLifetime, IkeLifetime
+from p4esp.configuration.postquantum import PostquantumSection
 from p4esp.configuration.secret_files import PSK_MIN, read_psk
 from p4esp.configuration.sections import Section, require_unique
 from p4esp.ike.auth.credentials import (
@@ -89,6 +90,8 @@ class PeerSection(Section):
     """What we sign with."""
     trust: TrustSection | None = None
     """Which certificates of the peer's count."""
+    ppk: PostquantumSection | None = None
+    """Postquantum preshared key."""
     allow_weak: bool = False
     """Admit what RFC 8247 discourages: `modp1536`, `modp1024`, `sha1`, `3des`, `rsa-sha1` ..."""
     proposals: tuple[IkeProposal, ...] = ()
@@ -125,6 +128,8 @@ class PeerSection(Section):
         _require("certificate", methods[0] == "certificate", self.certificate is not None)
         _require("trust", methods[1] == "certificate", self.trust is not None)
         self._local_identity()
+        if self.ppk is not None and "null" in methods and not self.ppk.required:
+            raise ValueError("with null authentication accepted: a ppk that is required")
 
     @property
     def _local_method(self) -> Method:
@@ -160,6 +165,7 @@ class PeerSection(Section):
             remote=self.remote,
             proposals=self._templates(),
             children=tuple(child.config(self.allow_weak) for child in self.children),
+            ppk=self.ppk.key() if self.ppk else None,
             lifetime=self.lifetime.of_ike_sa(),
             dpd_delay=self.dpd_delay or None,
             childless=Childless(self.childless),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from p4esp.ike.auth.credentials import PeerAuth
+from p4esp.ike.auth.credentials import PeerAuth, PostquantumKey
 from p4esp.ike.errors import CommandError
 from p4esp.ike.path import Path
 from p4esp.ike.proposals import Template
@@ -99,6 +99,8 @@ class PeerConfig:
     """Seconds of silence after which the peer must prove it lives; None: never asked."""
     initial_contact: bool = True
     """Tell the peer to drop what it still has of us, when we have nothing of it."""
+    ppk: PostquantumKey | None = None
+    """Mixed into the keys of the IKE SA where the peer has it too (RFC 8784)."""
     force_encapsulation: bool = False
     """Pretend to be behind a NAT, so that ESP is carried in UDP."""
     childless: Childless = Childless.ALLOW

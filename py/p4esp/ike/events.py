@@ -44,6 +44,8 @@ class IkeSaInfo:
     remote_id: Identity | None = None
     suite: str = ""
     nat: NatStatus | None = None
+    ppk: bool = False
+    """Whether its keys came with a postquantum preshared key in them (RFC 8784)."""
 
 
 @dataclass(frozen=True, slots=True)

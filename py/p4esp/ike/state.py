@@ -111,6 +111,18 @@ class Subject(Enum):
     IKE_SA = auto()
 
 
+@dataclass(slots=True)
+class PostquantumState:
+    """Use of a postquantum preshared key in the initial exchanges (RFC 8784)."""
+
+    announced: bool = False
+    """Whether both sides sent USE_PPK."""
+    in_use: bool = False
+    """Whether the keys in force have it mixed in."""
+    plain: IkeKeys | None = None
+    """Initiator: the keys without it, which count when the responder cannot use it."""
+
+
 class IkeSaState:
     """One IKE SA's data. `initiator` and SPIs are those of the IKE SA, not of an exchange."""
 
@@ -144,7 +156,7 @@ class IkeSaState:
         self.suite: IkeSuite | None = None
         self.keys: IkeKeys | None = None
         self.protection: Protection | None = None
-        self.intermediate = IntermediateState()
+        self.intermediate, self.ppk = IntermediateState(), PostquantumState()
         self.nat: NatStatus | None = None
         self.mobility = Mobility(path, path, mover=self.initiator)
         self.fragmentation = False
@@ -181,7 +193,7 @@ class IkeSaState:
         new = IkeSaState(self.env, self.path, self.now, spi_i=spi_i, spi_r=spi_r, peer=self.config)
         new.initiator, new.phase = initiator, Phase.STANDBY
         new.authenticated, new.provisional, new.nat = True, True, self.nat
-        new.fragmentation, new.mobility = self.fragmentation, self.mobility
+        new.fragmentation, new.mobility, new.ppk = self.fragmentation, self.mobility, self.ppk
         new.children, new.predecessor = self.children, self
         new.remote_id = self.remote_id
         self.successors.append(new)
@@ -231,6 +243,7 @@ class IkeSaState:
             self.remote_id or _expected(peer),
             str(self.suite) if self.suite else "",
             self.nat,
+            self.ppk.in_use,
         )
 
     @property
@@ -273,9 +286,10 @@ class IkeSaState:
 
     def forget_keys(self) -> None:
         """Drop all key material; nothing more is sent or understood."""
-        if self.keys is not None:
-            self.keys.wipe()
-        self.keys = self.protection = None
+        for keys in (self.keys, self.ppk.plain):
+            if keys is not None:
+                keys.wipe()
+        self.keys = self.protection = self.ppk.plain = None
 
     def drop_child(self, child: ChildSa, reason: DownReason) -> None:
         """Forget a child SA and say so."""

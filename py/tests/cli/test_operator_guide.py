@@ -82,6 +82,7 @@ SECTIONS = {
     "### `[[gateways.NAME.peers]]`": SCHEMA["$defs"]["GatewayPeer"],
     "### `[gateways.NAME.peers.certificate]`": SCHEMA["$defs"]["CertificateSection"],
     "### `[gateways.NAME.peers.trust]`": SCHEMA["$defs"]["TrustSection"],
+    "### `[gateways.NAME.peers.ppk]`": SCHEMA["$defs"]["PostquantumSection"],
     "### `[gateways.NAME.peers.lifetime]`": SCHEMA["$defs"]["IkeLifetime"],
     "### `[[gateways.NAME.peers.children]]`": SCHEMA["$defs"]["GatewayChild"],
     "### `[gateways.NAME.peers.children.lifetime]`": SCHEMA["$defs"]["ChildLifetime"],

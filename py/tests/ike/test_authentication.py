@@ -3,7 +3,7 @@
 import pytest
 from ike_lab import EAST, WEST, Lab, assert_nothing_left, east_config, make_node, west_config
 
-from p4esp.ike.auth import proof
+from p4esp.ike.auth import postquantum, proof
 from p4esp.ike.auth.credentials import Anonymous, PeerAuth, PresharedKey
 from p4esp.ike.codec.payloads import Authentication, IdInitiator
 from p4esp.ike.errors import AuthenticationError
@@ -105,7 +105,7 @@ def test_55_reserved_id_octets_count_as_received(monkeypatch):
 )
 def test_55_another_auth_method_is_refused_by_number(monkeypatch, method, reason):
     monkeypatch.setattr(
-        ike_auth, "own_proof", lambda sa, identity: [Authentication(method, bytes(32))]
+        postquantum, "own_proof", lambda sa, identity: [Authentication(method, bytes(32))]
     )
     lab = Lab()
     lab.connect()
@@ -116,7 +116,7 @@ def test_55_another_auth_method_is_refused_by_number(monkeypatch, method, reason
 @pytest.mark.parametrize("size", [0, 31, 33])
 def test_55_auth_data_of_wrong_length_does_not_verify(monkeypatch, size):
     monkeypatch.setattr(
-        ike_auth, "own_proof", lambda sa, identity: [Authentication(2, bytes(size))]
+        postquantum, "own_proof", lambda sa, identity: [Authentication(2, bytes(size))]
     )
     lab = Lab()
     lab.connect()
@@ -205,7 +205,7 @@ def test_an_anonymous_initial_contact_ends_nobody_elses_ike_sa():
 
 def test_an_auth_payload_that_is_not_there_asks_for_eap_which_is_refused_by_name(monkeypatch):
     """RFC 7296 2.16."""
-    monkeypatch.setattr(ike_auth, "own_proof", lambda sa, identity: [])
+    monkeypatch.setattr(postquantum, "own_proof", lambda sa, identity: [])
     lab = Lab()
     lab.connect()
     assert "EAP, which is not supported" in lab.east.one(AuthenticationFailed).reason

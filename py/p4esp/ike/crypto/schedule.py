@@ -1,6 +1,6 @@
 """Key derivation for IKE SAs and child SAs (RFC 7296 2.13, 2.14, 2.17; RFC 5282 7)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from p4esp.ike.crypto.prf import Key, Prf
 from p4esp.ipsec.algorithms import Suite
@@ -85,6 +85,12 @@ def ike_keys(prf: Prf, cipher: Suite, seed_key: bytes, nonces: Nonces, spis: byt
     keys = IkeKeys(*_slices(stream, sizes))
     overwrite(stream)
     return keys
+
+
+def with_ppk(prf: Prf, keys: IkeKeys, ppk: bytes) -> IkeKeys:
+    """The keys once a postquantum preshared key is mixed into SK_d, SK_pi, SK_pr (RFC 8784 3)."""
+    d, pi, pr = (prf.expand(ppk, bytes(key), len(key)) for key in (keys.d, keys.pi, keys.pr))
+    return replace(keys, d=d, pi=pi, pr=pr)
 
 
 def child_keymat(prf: Prf, sk_d: Key, fresh: FreshInput, size: int) -> bytearray:

@@ -8,6 +8,7 @@ from p4esp.ike.extensions.initial_contact import InitialContact
 from p4esp.ike.extensions.intermediate import Intermediate
 from p4esp.ike.extensions.mobike import Mobike
 from p4esp.ike.extensions.nat_detection import NatDetection
+from p4esp.ike.extensions.postquantum import PostquantumKeys
 from p4esp.ike.extensions.signature_hashes import SignatureHashes
 
 STANDARD: tuple[Extension, ...] = (
@@ -15,6 +16,7 @@ STANDARD: tuple[Extension, ...] = (
     SignatureHashes(),
     Fragmentation(),
     Intermediate(),
+    PostquantumKeys(),
     CertificateRequests(),
     ChildlessInitiation(),
     InitialContact(),

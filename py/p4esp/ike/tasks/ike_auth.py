@@ -1,5 +1,6 @@
 """IKE_AUTH: who both sides are, and the first child SA (RFC 7296 1.2)."""
 
+from p4esp.ike.auth import postquantum
 from p4esp.ike.auth.peers import find_peer, proven_identity
 from p4esp.ike.auth.proof import check_proof, own_proof
 from p4esp.ike.codec.payload import AnyPayload
@@ -45,7 +46,7 @@ class IkeAuth(InitiatorTask):
     def prepare(self, sa: IkeSaState) -> bool:
         """Make our proof, and the child SA's offer; or give up."""
         try:
-            self._proof = own_proof(sa, IdInitiator(sa.config.local_id))
+            self._proof = postquantum.initiator_proof(sa, IdInitiator(sa.config.local_id))
         except AuthenticationError as error:
             _reject_peer(sa, error, told=True)
             return False
@@ -98,6 +99,7 @@ class IkeAuth(InitiatorTask):
             raise AuthenticationError(
                 f"the peer is {identity.identity}, expected is {sa.config.remote_id}"
             )
+        postquantum.settle(sa, reply.payloads)
         proof = check_proof(sa, sa.config, identity, reply.payloads)
         sa.remote_id = proven_identity(sa.config, identity.identity, proof)
 
@@ -153,13 +155,14 @@ class IkeAuthResponder(ResponderTask):
         """Authenticate before anything else; a child SA that fails does not fail the IKE SA."""
         payloads = request.payloads
         peer = find_peer(sa, payloads)
+        payloads = postquantum.responder_payloads(sa, peer, payloads)
         proof = check_proof(sa, peer, payloads.one(IdInitiator), payloads)
         sa.remote_id = proven_identity(peer, payloads.one(IdInitiator).identity, proof)
         sa.peer = peer
         with_child = payloads.has(SecurityAssociation)
         _check_shape(sa, with_child=with_child)
         own = IdResponder(peer.local_id)
-        self._identity = [own, *own_proof(sa, own)]
+        self._identity = [own, *own_proof(sa, own), *postquantum.confirmation(sa)]
         _establish(sa)
         if with_child:
             self._answer_child(sa, request)

@@ -63,8 +63,7 @@ class IkeInit(InitiatorTask):
         """Conclude, retry, or wait on: nothing in this message is authenticated yet."""
         payloads = reply.payloads
         if payloads.has(SecurityAssociation):
-            self._conclude(sa, reply)
-            return Verdict.DONE
+            return self._answered(sa, reply)
         if (cookie := payloads.notify(NotifyType.COOKIE)) is not None:
             return self._take_cookie(cookie.data)
         if (wanted := payloads.notify(NotifyType.INVALID_KE_PAYLOAD)) is not None:
@@ -72,6 +71,14 @@ class IkeInit(InitiatorTask):
         if (error := payloads.error()) is not None:
             self._report(sa, name_of(NotifyType, error.type))
         return Verdict.IGNORE
+
+    def _answered(self, sa: IkeSaState, reply: Inbound) -> Verdict:
+        ppk = sa.config.ppk
+        if ppk is not None and ppk.required and not sa.ppk.announced:
+            self._report(sa, "the answer lacks USE_PPK, which is mandatory")
+            return Verdict.IGNORE
+        self._conclude(sa, reply)
+        return Verdict.DONE
 
     def _take_cookie(self, data: bytes) -> Verdict:
         known = data in (b"", self._cookie)  # not a secret: the peer's
