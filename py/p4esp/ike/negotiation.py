@@ -1,6 +1,6 @@
 """Agreeing on a child SA: the payloads that IKE_AUTH and CREATE_CHILD_SA share (RFC 7296 2.9)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -25,6 +25,8 @@ P = TypeVar("P", Proposal, Template)
 
 FIRST_ESP_SPI = 256
 """Lower ones are reserved (RFC 4303 2.1)."""
+MAX_LISTED = 8
+"""Selectors that errors name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,5 +202,7 @@ def _keymat(sa: IkeSaState, suite: Suite, fresh: FreshInput, *, initiator: bool)
     return Keymat(backward, forward) if initiator else Keymat(forward, backward)
 
 
-def _list(selectors: Iterable[TrafficSelector]) -> str:
-    return ", ".join(map(str, selectors)) or "nothing"
+def _list(selectors: Sequence[TrafficSelector]) -> str:
+    """Those that a line of a log has room for."""
+    more = [f"{len(selectors) - MAX_LISTED} more"] if len(selectors) > MAX_LISTED else []
+    return ", ".join([*map(str, selectors[:MAX_LISTED]), *more]) or "nothing"

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from itertools import product
 from typing import Self
 
 Address = IPv4Address | IPv6Address
@@ -13,6 +14,8 @@ ANY_PROTOCOL = 0
 ANY_PORTS = (0, 65535)
 OPAQUE_PORTS = (65535, 0)
 """Ports that cannot be seen (RFC 7296 3.13.1): the start is above the end."""
+MAX_NARROWED = 64
+"""Selectors that `narrow` keeps; what a peer offers may meet our policy in many more places."""
 
 
 class SelectorError(ValueError):
@@ -69,7 +72,13 @@ class TrafficSelector:
 
     def contains(self, other: "TrafficSelector") -> bool:
         """Whether every packet that `other` matches is matched by this selector too."""
-        return self.intersection(other) == other
+        return (
+            self.version == other.version
+            and self.protocol in (ANY_PROTOCOL, other.protocol)
+            and int(self.first) <= int(other.first)
+            and int(other.last) <= int(self.last)
+            and _common_ports(self.ports, other.ports) == other.ports
+        )
 
     def intersection(self, other: "TrafficSelector") -> "TrafficSelector | None":
         """The packets both match, or None (RFC 7296 2.9: per selector, families apart)."""
@@ -89,8 +98,10 @@ class TrafficSelector:
         return tuple(ipaddress.summarize_address_range(self.first, self.last))
 
     def __str__(self) -> str:
-        prefixes = self.prefixes()
-        where = str(prefixes[0]) if len(prefixes) == 1 else f"{self.first}-{self.last}"
+        size = int(self.last) - int(self.first) + 1
+        is_prefix = size & (size - 1) == 0 and int(self.first) % size == 0
+        length = self.first.max_prefixlen - size.bit_length() + 1
+        where = f"{self.first}/{length}" if is_prefix else f"{self.first}-{self.last}"
         if self.protocol == ANY_PROTOCOL and self.ports == ANY_PORTS:
             return where
         return f"{where}[{self.protocol or 'any'}/{self._ports_text()}]"
@@ -116,15 +127,16 @@ def narrow(
 ) -> tuple[TrafficSelector, ...]:
     """The part of an offer that policy allows, in the offer's order (RFC 7296 2.9).
 
-    Never wider than either side; selectors that another one covers are left out. Empty means
-    TS_UNACCEPTABLE.
+    Never wider than either side; selectors that another one covers are left out, and those after
+    the first `MAX_NARROWED`. Empty means TS_UNACCEPTABLE.
     """
     kept: list[TrafficSelector] = []
-    for offer in offered:
-        for allowed in policy:
-            common = offer.intersection(allowed)
-            if common is not None and not any(have.contains(common) for have in kept):
-                kept.append(common)
+    for offer, allowed in product(offered, policy):
+        common = offer.intersection(allowed)
+        if common is not None and not any(have.contains(common) for have in kept):
+            kept.append(common)
+        if len(kept) == MAX_NARROWED:
+            break
     return tuple(ts for ts in kept if not any(_wider(other, ts) for other in kept))
 
 

@@ -1,0 +1,78 @@
+"""Peers that proved who they are, and mean harm all the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+
+import pytest
+from ike_lab import EAST_NET, WEST_NET, Lab, child, east_config, net
+
+from p4esp.ike.codec.message import PayloadSet
+from p4esp.ike.codec.payload import AnyPayload
+from p4esp.ike.codec.payloads import Nonce
+from p4esp.ike.codec.proposal import SecurityAssociation
+from p4esp.ike.codec.selectors import TsInitiator, TsResponder
+from p4esp.ike.config import DEFAULT_ESP
+from p4esp.ike.constants import ExchangeType
+from p4esp.ike.events import ChildUp
+from p4esp.ike.tasks.base import Inbound, InitiatorTask, Verdict
+from p4esp.ipsec.selectors import MAX_NARROWED, TrafficSelector
+
+SPI = bytes.fromhex("d0000001")
+
+
+@dataclass
+class Say(InitiatorTask):
+    """Whatever a test wants west to say, and what east answers."""
+
+    payloads: Sequence[AnyPayload]
+    exchange: ExchangeType = ExchangeType.INFORMATIONAL  # type: ignore[misc]
+    answers: list[PayloadSet] = field(default_factory=list)
+
+    def build(self, sa: object) -> list[AnyPayload]:
+        return list(self.payloads)
+
+    def process(self, sa: object, reply: Inbound) -> Verdict:
+        self.answers.append(reply.payloads)
+        return Verdict.DONE
+
+
+def say(lab: Lab, payloads, exchange=ExchangeType.INFORMATIONAL) -> PayloadSet:
+    """East's answer to a request of west's."""
+    task = Say(payloads, exchange)
+    (entry,) = lab.west.endpoint._entries.values()
+    entry.sa._command(task, lab.now)
+    lab.west.endpoint._settle(entry, lab.now)
+    lab.settle()
+    return task.answers[0]
+
+
+def child_request(theirs, ours):
+    offer = DEFAULT_ESP[0].offer(1, SPI)
+    return [SecurityAssociation((offer,)), Nonce(bytes(32)), TsInitiator(theirs), TsResponder(ours)]
+
+
+def one_for_each_protocol(first, last):
+    ends = ip_address(first), ip_address(last)
+    return tuple(TrafficSelector(*ends, protocol) for protocol in range(1, 256))
+
+
+def test_selectors_that_meet_policy_in_more_places_than_an_answer_can_hold_are_narrowed_further():
+    two_nets = child(EAST_NET, WEST_NET)
+    two_nets = replace(two_nets, local_ts=net("10.2.0.0/16") + net("10.4.0.0/16"))
+    lab = Lab(east=east_config(children=(two_nets,)))
+    lab.connect(child=None)
+    ours = one_for_each_protocol("10.2.0.0", "10.4.255.255")
+    answer = say(lab, child_request(net(WEST_NET), ours), ExchangeType.CREATE_CHILD_SA)
+    assert len(answer.one(TsResponder).selectors) == MAX_NARROWED
+    assert len(lab.east.one(ChildUp).child.local_ts) == MAX_NARROWED
+
+
+@pytest.mark.parametrize("count", [1, 8, 255])
+def test_what_is_said_of_refused_selectors_fits_into_a_line(count):
+    lab = Lab()
+    lab.connect(child=None)
+    ugly = TrafficSelector(ip_address("2001:db8::1"), ip_address("2001:db8:ffff::fffe"))
+    say(lab, child_request((ugly,) * count, net(EAST_NET)), ExchangeType.CREATE_CHILD_SA)
+    assert "no child configuration covers" in lab.east.traces[-2].reason
+    assert len(lab.east.traces[-2].reason) < 500
