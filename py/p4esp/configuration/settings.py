@@ -32,6 +32,8 @@ class IkeSection(Section):
     """Of them, with one source: an IPv4 address or an IPv6 /64."""
     init_rate: float = Field(default=_LIMITS.init_rate, gt=0)
     """IKE_SA_INIT requests per second and source; beyond that a cookie must be shown."""
+    futile_rate: float = Field(default=_LIMITS.futile_rate, gt=0)
+    """IKE_SA_INIT requests per second, of all sources, that come to nothing before all need one."""
     max_auth_failures: int = Field(default=_LIMITS.max_auth_failures, ge=1)
     """Failed authentications of one source a minute, after which it opens nothing for a while."""
     max_ike_sas: int = Field(default=_LIMITS.max_ike_sas, ge=1)

@@ -14,7 +14,7 @@ from p4esp.ike.drops import Drop
 from p4esp.ike.errors import ParseError
 from p4esp.ike.halfopen import HalfOpen
 from p4esp.ike.path import Path
-from p4esp.ike.ratelimit import SourceLimits, source_of
+from p4esp.ike.ratelimit import RateLimit, SourceLimits, source_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,16 @@ class Refused:
 class Admission:
     """Judges requests by what is half-open and by what their sources did before."""
 
-    def __init__(self, settings: Settings, random: RandomSource, half_open: HalfOpen) -> None:
+    def __init__(
+        self, settings: Settings, random: RandomSource, half_open: HalfOpen, now: float
+    ) -> None:
         self._settings = settings
         self._half_open = half_open
         self._cookies = Cookies(random)
         rate, sources = settings.init_rate, settings.max_sources
         self._claimed = SourceLimits(rate, rate, sources)
         self._proved = SourceLimits(rate, rate, sources)
+        self._futile = RateLimit(settings.futile_rate, now)
         failures, period = settings.max_auth_failures, settings.auth_failure_period
         self._failures = SourceLimits(failures / period, failures, sources)
 
@@ -45,7 +48,7 @@ class Admission:
             return Refused(Drop.TOO_LARGE)
         source = source_of(path.remote)
         claimed_too_often = not self._claimed.allow(source, now)
-        if claimed_too_often or self._half_open.needs_cookie:
+        if claimed_too_often or self._half_open.needs_cookie or self._futile.spent(now):
             return self._judge_cookie(header, message, path, now)
         return self._judge_source(source, now)
 
@@ -68,6 +71,12 @@ class Admission:
         if self._failures.spent(source, now):
             return Refused(Drop.FAILED_BEFORE)
         return Refused(Drop.SOURCE_LIMIT) if self._half_open.source_full(source) else None
+
+    def note_futile(self, now: float) -> None:
+        """A request that was let in came to nothing: we may have computed, but nothing counts it
+        as half-open.
+        """
+        self._futile.allow(now)
 
     def note_failure(self, path: Path, now: float) -> None:
         """An initiator on this path did not prove who it is."""

@@ -172,6 +172,10 @@ class Settings:
     """IKE_SA_INIT requests per second and source that are looked at. Beyond that a cookie must be
     shown, and with cookies no more than that again.
     """
+    futile_rate: float = 10.0
+    """IKE_SA_INIT requests per second, of all sources, that come to nothing before all initiators
+    must show a cookie.
+    """
     max_auth_failures: int = 10
     """Failed authentications of one source in `auth_failure_period` seconds, after which it opens
     no IKE SA for a while.

@@ -93,5 +93,7 @@ def _number(period: int) -> bytes:
 
 
 def _cookie(period: int, secret: bytes, opening: Opening, path: Path) -> bytes:
-    facts = opening.nonce + path.remote.host.packed + opening.header.spi_i
+    """What has a size of its own comes last, so that no two sets of facts are the same octets."""
+    host = path.remote.host
+    facts = bytes([host.version]) + host.packed + opening.header.spi_i + opening.nonce
     return _number(period) + hmac.digest(secret, facts, hashlib.sha256)

@@ -73,7 +73,7 @@ class IkeEndpoint:
         self._by_peer: defaultdict[_IdPair, dict[bytes, None]] = defaultdict(dict)
         """Established IKE SAs, oldest first."""
         self._half_open = HalfOpen(env.settings)
-        self._admission = Admission(env.settings, env.random, self._half_open)
+        self._admission = Admission(env.settings, env.random, self._half_open, now)
         self._replies = OutsideReplies(env.settings.unprotected_replies, now)
         self._hints = RateLimit(MAX_HINTS, now)
         self._timers: list[tuple[float, bytes]] = []
@@ -161,6 +161,8 @@ class IkeEndpoint:
         entry = self._known_opening(key) or self._admit(key, header, message, path, now)
         if entry is not None:
             entry.sa.receive_datagram(message, path, now)
+            if entry.sa.phase is Phase.DEAD:
+                self._admission.note_futile(now)
             self._settle(entry, now)
 
     def _known_opening(self, key: InitKey) -> _Entry | None:

@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from ike_lab import EAST, WEST, Lab, east_config, make_node, path_between, west_config
 
 from p4esp.ike.codec.message import encode_clear, parse_message
-from p4esp.ike.codec.payloads import Nonce, Notify, VendorId
+from p4esp.ike.codec.payloads import KeyExchange, Nonce, Notify, VendorId
+from p4esp.ike.codec.proposal import Proposal, SecurityAssociation, Transform
 from p4esp.ike.config import Settings
-from p4esp.ike.constants import NotifyType
+from p4esp.ike.constants import NotifyType, ProtocolId
 from p4esp.ike.drops import Drop
 from p4esp.ike.events import AuthenticationFailed, ChildUp, DownReason, IkeDown, IkeEstablished
 from p4esp.ike.path import Path, UdpAddress
 from p4esp.ike.ratelimit import SourceLimits
+from p4esp.ipsec.identity import Identity
 
 TO_EAST = path_between(EAST, WEST)
 
@@ -249,6 +251,54 @@ def test_a_cookie_is_good_for_its_address_spi_and_nonce_alone(opening):
     assert untouched(east)
     send(east, encode_clear(message.header, payloads))
     assert east.endpoint.half_open == 1
+
+
+def test_a_cookie_of_one_address_family_is_none_of_the_other(opening):
+    """An IPv6 address may end in somebody's IPv4 address, and a nonce in anything."""
+    east = make_node([east_config(local=None)], 2, Settings(cookie_threshold=0))
+    message = parse_message(opening)
+    (nonce,) = message.clear.every(Nonce)
+    six, four = ip_address("2001:db8::c000:24d"), ip_address("192.0.2.77")
+    assert six.packed[12:] == four.packed
+    mine = Path(UdpAddress(ip_address("2001:db8::1"), 500), UdpAddress(six, 500))
+    cookie = cookie_of(east, opening, mine)
+    longer = Nonce(nonce.data + six.packed[:12])
+    others = [longer if payload is nonce else payload for payload in message.clear.payloads]
+    forged = encode_clear(message.header, [cookie, *others])
+    send(east, forged, Path(TO_EAST.local, UdpAddress(four, 500)))
+    assert untouched(east)
+
+
+def test_openings_that_come_to_nothing_make_us_ask_for_cookies_too(opening):
+    """We compute for them, but they never count as half-open."""
+    east = fresh_east(futile_rate=10)
+    message = parse_message(opening)
+    useless = [
+        KeyExchange(31, bytes(32)) if isinstance(p, KeyExchange) else p
+        for p in message.clear.payloads
+    ]
+    for host in range(1, 101):
+        send(east, encode_clear(message.header, useless), path_from(f"198.51.100.{host}"))
+    assert east.endpoint.drops[Drop.NO_COOKIE] == 90
+    send(east, with_cookie(east, opening, TO_EAST))
+    assert east.endpoint.half_open == 1
+    send(east, opening, path_from("198.51.100.101"), now=1.0)
+    assert east.endpoint.half_open == 2
+
+
+def test_a_proposal_is_compared_once_with_what_many_peers_have_in_common(opening):
+    message = parse_message(opening)
+    strange = SecurityAssociation((Proposal(1, ProtocolId.IKE, b"", (Transform(4, 9999),)),))
+    others = [p for p in message.clear.payloads if not isinstance(p, SecurityAssociation)]
+    reasons = []
+    for count in (1, 100):
+        name = Identity.parse("x.example")
+        peers = [east_config(name=f"peer{n}", remote_id=name) for n in range(count)]
+        east = make_node(peers, 2)
+        send(east, encode_clear(message.header, [strange, *others]))
+        reasons.append(next(trace.reason for trace in east.traces if trace.reason))
+    assert "NO_PROPOSAL_CHOSEN" in reasons[0]
+    assert reasons[1] == reasons[0]
 
 
 @pytest.mark.parametrize(

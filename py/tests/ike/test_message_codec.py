@@ -214,6 +214,7 @@ def test_19_20_21_malformed_proposals_are_refused_with_the_reason(body, reason):
         (Nonce.parse, bytes(15), "15 octets, must be 16..256"),
         (Nonce.parse, bytes(257), "257 octets"),
         (IdInitiator.parse, b"\2\0\0", "reserved needs 3"),
+        (IdInitiator.parse, b"\2\0\0\0" + bytes(1025), "1025 octets, at most 1024"),
         (Authentication.parse, b"\2", "reserved needs 3"),
         (Notify.parse, b"\0\4\x40\0\1\2\3", "SPI needs 4"),
         (Delete.parse, b"\1\0\0\1", "1 SPIs of 0 octets"),

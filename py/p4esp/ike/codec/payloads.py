@@ -11,6 +11,8 @@ from p4esp.ike.errors import ParseError
 from p4esp.ipsec.identity import Identity
 
 NONCE_SIZES = range(16, 257)
+MAX_IDENTITY_SIZE = 1024
+"""Octets of the longest identity: those who have proved nothing make us compare it with many."""
 _NOTIFY = Struct("!BBH")
 """Protocol, SPI size, type."""
 _DELETE_SPI_SIZES: dict[int, int] = {ProtocolId.IKE: 0, ProtocolId.AH: 4, ProtocolId.ESP: 4}
@@ -64,10 +66,12 @@ class _Identification(Payload):
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """Read type, reserved octets and data."""
+        """Read type, reserved octets and data of bounded size."""
         reader = Reader(body, "ID payload")
         kind = reader.number(1, "type")
         reserved = reader.take(3, "reserved")
+        if reader.left > MAX_IDENTITY_SIZE:
+            raise ParseError(f"identity of {reader.left} octets, at most {MAX_IDENTITY_SIZE}")
         return cls(Identity(kind, reader.rest()), reserved)
 
     def encode(self) -> bytes:

@@ -18,6 +18,7 @@ from p4esp.ike.errors import ParseError, ProposalError, Refusal
 from p4esp.ike.establish import derive_keys
 from p4esp.ike.events import InitRefused
 from p4esp.ike.proposals import (
+    Template,
     additional_methods,
     offers,
     select,
@@ -127,7 +128,7 @@ class IkeInitResponder(ResponderTask):
         payloads = request.payloads
         offered = payloads.one(SecurityAssociation).proposals
         ke, nonce = payloads.one(KeyExchange), payloads.one(Nonce)
-        templates = [template for peer in sa.candidates for template in peer.proposals]
+        templates = _templates(sa)
         if not sa.intermediate.supported:
             templates = without_additional(templates)
         chosen = select(offered, templates)
@@ -152,6 +153,11 @@ class IkeInitResponder(ResponderTask):
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """SA, KE, Nr."""
         return self._payloads
+
+
+def _templates(sa: IkeSaState) -> list[Template]:
+    """What any peer in question may use; many peers have the same."""
+    return list(dict.fromkeys(one for peer in sa.candidates for one in peer.proposals))
 
 
 def _methods(proposals: tuple[Proposal, ...]) -> list[int]:
