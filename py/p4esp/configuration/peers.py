@@ -104,6 +104,10 @@ class PeerSection(Section):
     """Put ESP into UDP even when there is no NAT."""
     mobike: bool = False
     """Let the end that began change its addresses (RFC 4555), the peer's to any."""
+    follow_redirects: bool = False
+    """Go to another gateway when the peer sends us there (RFC 5685)."""
+    redirect_to: Address | None = None
+    """Send the peer to this gateway, if it would go."""
     additional_local: tuple[Address, ...] = ()
     """Further addresses of ours, told to the peer with `mobike`."""
     lifetime: IkeLifetime = IkeLifetime()
@@ -171,6 +175,8 @@ class PeerSection(Section):
             childless=Childless(self.childless),
             force_encapsulation=self.force_encapsulation,
             mobike=self.mobike,
+            follow_redirects=self.follow_redirects,
+            redirect_to=self.redirect_to,
             additional_local=self.additional_local,
         )
 

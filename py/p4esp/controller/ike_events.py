@@ -25,6 +25,7 @@ from p4esp.ike.events import (
     MoveRefused,
     NegotiationFailed,
     PathChanged,
+    Redirected,
 )
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.connections import Connections
@@ -79,6 +80,13 @@ class IkeEvents:
                 self._failed(ike, reason)
             case InitRefused(ike, reason) | MoveRefused(ike, reason):
                 self._note(Kind.IKE_FAILED, ike, reason)
+            case Redirected():
+                self._connections.redirected(event)
+            case _:
+                await self._deal_with_child(event)
+
+    async def _deal_with_child(self, event: Event) -> None:
+        match event:
             case ChildUp(child):
                 await self._child_up(child)
             case ChildRekeyed(new=new):

@@ -18,6 +18,7 @@ from p4esp.ike.events import (
     MoveRefused,
     NegotiationFailed,
     PathChanged,
+    Redirected,
 )
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.connections import Connections
@@ -79,6 +80,8 @@ class DaemonEvents:
                 connections.attempt_failed((ike.peer, name))
             case ChildDown(child, reason):
                 self._child_down(child, reason)
+            case Redirected():
+                connections.redirected(event)
 
     def _child_down(self, child: ChildSaParams, reason: DownReason) -> None:
         if reason not in (DownReason.REKEYED, DownReason.COLLISION):

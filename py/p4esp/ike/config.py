@@ -8,6 +8,7 @@ from p4esp.ike.auth.credentials import PeerAuth, PostquantumKey
 from p4esp.ike.errors import CommandError
 from p4esp.ike.path import Path
 from p4esp.ike.proposals import Template
+from p4esp.ike.redirection import Gateway
 from p4esp.ike.transport import Ports
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.identity_pattern import PeerIdentity
@@ -108,6 +109,12 @@ class PeerConfig:
     """Let the end that began change its addresses (RFC 4555): the peer's to any, whatever `remote`
     says.
     """
+    follow_redirects: bool = False
+    """Go to another gateway when the peer sends us there (RFC 5685); it must prove the same
+    identity.
+    """
+    redirect_to: Gateway | None = None
+    """Send the peer to this gateway, where it can follow."""
     additional_local: tuple[Address, ...] = ()
     """Further addresses at which the peer can reach us; told with MOBIKE."""
 

@@ -23,11 +23,13 @@ from p4esp.ike.events import (
     IkeEstablished,
     IkeRekeyed,
     IkeSaInfo,
+    Redirected,
 )
 from p4esp.ike.halfopen import HalfOpen, InitKey
 from p4esp.ike.outside import OutsideReplies, reported_child_spi
 from p4esp.ike.path import Datagram, Path, UdpAddress
 from p4esp.ike.ratelimit import RateLimit
+from p4esp.ike.redirection import MAX_REDIRECTS, PERIOD, Gateway, RedirectLimit
 from p4esp.ike.sa import IkeSa
 from p4esp.ike.state import Environment, Phase
 from p4esp.ike.trace import TraceKind, TraceRecord
@@ -76,6 +78,7 @@ class IkeEndpoint:
         self._admission = Admission(env.settings, env.random, self._half_open, now)
         self._replies = OutsideReplies(env.settings.unprotected_replies, now)
         self._hints = RateLimit(MAX_HINTS, now)
+        self._redirects = RedirectLimit()
         self._timers: list[tuple[float, bytes]] = []
         self._outbox: list[Datagram] = []
         self._events: deque[Event] = deque()
@@ -360,6 +363,37 @@ class IkeEndpoint:
         """Whether there is no IKE SA with a peer; a pattern does not say which peer it will be."""
         expected = peer.remote_id
         return isinstance(expected, Identity) and not self._by_peer[peer.local_id, expected]
+
+    def follow_redirect(
+        self, peer: PeerConfig, redirected: Redirected, now: float, *, host: Address | None = None
+    ) -> bytes:
+        """Start an IKE SA with the gateway that the peer sent us to, with the first of the child
+        SAs; returns our SPI.
+
+        `host`: its address when it is given by name. `CommandError`: it is a name, of another
+        address family, or the peer sent us on too often (RFC 5685 7).
+        """
+        old, gateway = redirected.ike.path, host or redirected.gateway
+        if isinstance(gateway, str):
+            raise CommandError(f"redirected to {gateway}, which is a name; accepted: an address")
+        if gateway.version != old.local.host.version:
+            raise CommandError(f"redirected to {gateway}, which {old.local.host} cannot reach")
+        if not self._redirects.allow(peer.name, now):
+            raise CommandError(f"redirected {MAX_REDIRECTS} times in {PERIOD:g} s, not once more")
+        port = self._env.settings.ports.ike
+        path = Path(UdpAddress(old.local.host, port), UdpAddress(gateway, port))
+        config = peer.child(redirected.children[0]) if redirected.children else None
+        sa = IkeSa.initiate(
+            self._env, peer, path, now, child=config, redirected_from=old.remote.host
+        )
+        self._settle(self._enter(sa), now)
+        return sa.own_spi
+
+    def send_away(self, ike: bytes, gateway: Gateway, now: float) -> None:
+        """Have the peer of an IKE SA go to another gateway (RFC 5685)."""
+        entry = self._entry(ike)
+        entry.sa.send_away(gateway, now)
+        self._settle(entry, now)
 
     def _path_to(self, peer: PeerConfig) -> Path:
         if peer.local is None or peer.remote is None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
+from p4esp.ike.redirection import Gateway
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.sa import ChildSaParams, UdpEncapsulation
 
@@ -24,6 +25,7 @@ class DownReason(StrEnum):
     INITIAL_CONTACT = "the peer started afresh"
     IKE_SA_GONE = "its IKE SA is gone"
     PROTOCOL_ERROR = "the peer broke the protocol"
+    REDIRECTED = "the peer is to use another gateway"
     NO_ROOM = "a newer one takes its place"
     EXPIRED = "its lifetime is over"
     OUT_OF_STEP = "the peer was busy for too long: both ends' states must differ"
@@ -177,6 +179,19 @@ class MoveRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirected:
+    """The gateway sends us to another one (RFC 5685); this IKE SA ends.
+
+    `IkeEndpoint.follow_redirect` starts again there. Before IKE_AUTH nobody vouches for it.
+    """
+
+    ike: IkeSaInfo
+    gateway: Gateway
+    children: tuple[str, ...]
+    """Names of the child SAs it had, or was to have."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerAlive:
     """The peer answered a liveness check that was asked for by command."""
 
@@ -197,6 +212,7 @@ Event = (
     | ChildFailed
     | PathChanged
     | MoveRefused
+    | Redirected
     | PeerAlive
 )
 

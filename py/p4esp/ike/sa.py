@@ -19,6 +19,7 @@ from p4esp.ike.mobility import is_mobile
 from p4esp.ike.outside import hints_at_loss
 from p4esp.ike.path import Datagram, Path
 from p4esp.ike.ratelimit import RateLimit
+from p4esp.ike.redirection import Gateway
 from p4esp.ike.requesting import Requesting
 from p4esp.ike.responding import Responding
 from p4esp.ike.spi import new_ike_spi
@@ -29,6 +30,7 @@ from p4esp.ike.tasks.deleting import DeleteChild, delete_ike
 from p4esp.ike.tasks.ike_init import IkeInit
 from p4esp.ike.tasks.informational import CheckLiveness
 from p4esp.ike.tasks.mobike import AnnounceAddresses, move_to
+from p4esp.ike.tasks.redirect import SendAway
 from p4esp.ike.tasks.rekey_ike import RekeyIke, is_being_rekeyed
 from p4esp.ike.teardown import OVER, close, give_up
 from p4esp.ike.term import Term
@@ -66,13 +68,16 @@ class IkeSa:
         *,
         child: ChildConfig | None = None,
         first_contact: bool = False,
+        redirected_from: Address | None = None,
     ) -> Self:
         """Start an IKE SA with a peer, and a child SA with it when `child` is given.
 
-        `first_contact`: there is no other IKE SA with this peer.
+        `first_contact`: there is no other IKE SA with this peer. `redirected_from`: the gateway
+        that sent us to this one.
         """
         state = IkeSaState(env, path, now, spi_i=new_ike_spi(env.random), peer=peer)
-        state.first_contact = first_contact
+        state.first_contact, state.redirection.came_from = first_contact, redirected_from
+        state.redirection.first_children = (child.name,) if child else ()
         sa = cls(state)
         sa._start(IkeInit(state, child))
         return sa
@@ -308,6 +313,13 @@ class IkeSa:
         if not is_mobile(self._state):
             raise CommandError("addresses are not announced: MOBIKE was not agreed on")
         self._command(AnnounceAddresses(addresses), now)
+
+    def send_away(self, gateway: Gateway, now: float) -> None:
+        """Have the peer go to another gateway (RFC 5685 5)."""
+        self._require_established()
+        if not self._state.redirection.peer_follows:
+            raise CommandError("the peer would not go: it has not announced REDIRECT_SUPPORTED")
+        self._command(SendAway(gateway), now)
 
     def abort(self, reason: DownReason, now: float) -> None:
         """End the IKE SA without telling the peer."""

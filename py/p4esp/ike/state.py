@@ -21,6 +21,7 @@ from p4esp.ike.mobility import Mobility
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
 from p4esp.ike.protection import Protection
+from p4esp.ike.redirection import Redirection
 from p4esp.ike.term import Term
 from p4esp.ike.trace import TraceHook
 from p4esp.ipsec.identity import Identity
@@ -138,8 +139,7 @@ class IkeSaState:
         candidates: Sequence[PeerConfig] = (),
     ) -> None:
         """With `peer` we are the initiator; a responder has `candidates` until IKE_AUTH."""
-        self.env = env
-        self.now = now
+        self.env, self.now = env, now
         self.initiator = peer is not None
         self.spi_i, self.spi_r = spi_i, spi_r
         self.peer = peer
@@ -162,6 +162,7 @@ class IkeSaState:
         self.fragmentation = False
         """Whether protected messages may travel in fragments (RFC 7383); rekeying inherits it."""
         self.announced = Announced()
+        self.redirection = Redirection()
         self.first_contact = False
         """Initiator: we have no other IKE SA with the peer. Responder: the peer says so."""
         self.children = ChildTable()
@@ -194,6 +195,7 @@ class IkeSaState:
         new.initiator, new.phase = initiator, Phase.STANDBY
         new.authenticated, new.provisional, new.nat = True, True, self.nat
         new.fragmentation, new.mobility, new.ppk = self.fragmentation, self.mobility, self.ppk
+        new.redirection = self.redirection
         new.children, new.predecessor = self.children, self
         new.remote_id = self.remote_id
         self.successors.append(new)

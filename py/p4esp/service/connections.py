@@ -14,6 +14,7 @@ from typing import Protocol
 
 from p4esp.ike.config import PeerConfig
 from p4esp.ike.errors import CommandError
+from p4esp.ike.events import Redirected
 from p4esp.service.backoff import RETRY, RETRY_MOST, Backoff
 from p4esp.service.driver import Driver
 from p4esp.service.established import Established
@@ -147,6 +148,17 @@ class Connections:
         """No IKE SA came of an attempt."""
         for child in list(self._under_way[peer]):
             self.attempt_failed((peer, child))
+
+    def redirected(self, event: Redirected) -> None:
+        """A peer sends us to another gateway (RFC 5685): go there, or it counts as a refusal."""
+        peer = event.ike.peer
+        try:
+            self._ike.command(
+                lambda endpoint, now: endpoint.follow_redirect(self._peers[peer], event, now)
+            )
+        except CommandError as error:
+            self._journal.add(Entry(self._gateway, Kind.REFUSED, peer, str(error)))
+            self.peer_failed(peer)
 
     def _settle(self, wanted: Wanted) -> None:
         peer, child = wanted

@@ -9,6 +9,7 @@ from p4esp.ike.extensions.intermediate import Intermediate
 from p4esp.ike.extensions.mobike import Mobike
 from p4esp.ike.extensions.nat_detection import NatDetection
 from p4esp.ike.extensions.postquantum import PostquantumKeys
+from p4esp.ike.extensions.redirect import Redirect
 from p4esp.ike.extensions.signature_hashes import SignatureHashes
 
 STANDARD: tuple[Extension, ...] = (
@@ -21,4 +22,5 @@ STANDARD: tuple[Extension, ...] = (
     ChildlessInitiation(),
     InitialContact(),
     Mobike(),
+    Redirect(),
 )

@@ -24,6 +24,7 @@ from p4esp.ike.negotiation import (
     enter_child,
     make_offer,
 )
+from p4esp.ike.redirection import is_sent_away
 from p4esp.ike.state import IkeSaState, Phase
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 from p4esp.ike.tasks.create_child import CreateChild
@@ -164,7 +165,7 @@ class IkeAuthResponder(ResponderTask):
         own = IdResponder(peer.local_id)
         self._identity = [own, *own_proof(sa, own), *postquantum.confirmation(sa)]
         _establish(sa)
-        if with_child:
+        if with_child and not is_sent_away(sa):
             self._answer_child(sa, request)
 
     def _answer_child(self, sa: IkeSaState, request: Inbound) -> None:
