@@ -23,3 +23,21 @@ def test_both_sides_agree(pair: Pair, terms: Terms, role: Role) -> None:
         assert (ours["local_ts"], ours["remote_ts"]) == (theirs["remote-ts"], theirs["local-ts"])
         assert not ours["udp"]
         assert theirs["mode"] == "TUNNEL"
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("role", ["initiator", "responder"])
+def test_both_agree_on_transport_mode(pair: Pair, role: Role, version) -> None:
+    everything = ["0.0.0.0/0" if version == 4 else "::/0"]
+    terms = Terms(
+        version=version,
+        our_child={"mode": "transport", "local": everything, "remote": everything},
+        their_child={"mode": "transport", "local_ts": ["dynamic"], "remote_ts": ["dynamic"]},
+    )
+    with pair.session(terms) as session:
+        ours, theirs = session.up(role)
+        assert ours["mode"] == theirs["mode"].lower() == "transport"
+        assert ours["local_ts"] == theirs["remote-ts"]
+        session.ours.tell("rekey-child", child="charon/net")
+        session.ours.wait("child-down")
+        assert session.agreed_child()[1]["mode"] == "TRANSPORT"

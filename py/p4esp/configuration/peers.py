@@ -32,6 +32,7 @@ from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity, IdType
 from p4esp.ipsec.identity_pattern import parse_peer_identity
+from p4esp.ipsec.sa import Mode
 from p4esp.ipsec.selectors import TrafficSelector
 
 Method = Literal["psk", "certificate", "null"]
@@ -48,6 +49,8 @@ class ChildSection(Section):
     """Prefixes on the peer's side; at least one."""
     proposals: tuple[EspProposal, ...] = ()
     """ESP proposals, best first, such as `aes256gcm16-esn`; empty: the built-in ones."""
+    mode: Literal["tunnel", "transport"] = "tunnel"
+    """`transport` is for what the two ends say to each other themselves; gateways have none."""
     start: bool = False
     """Bring it up at start, and again whenever it is lost."""
     lifetime: ChildLifetime = ChildLifetime()
@@ -57,7 +60,8 @@ class ChildSection(Section):
         """The form the IKE core takes."""
         local, remote = selectors(self.local), selectors(self.remote)
         templates = self.templates(allow_weak)
-        return ChildConfig(self.name, local, remote, templates, self.lifetime.of_child())
+        lifetime = self.lifetime.of_child()
+        return ChildConfig(self.name, local, remote, templates, lifetime, Mode(self.mode))
 
     def templates(self, allow_weak: bool) -> tuple[Template, ...]:
         """What the ESP proposals say; ProposalError for a weak one that is not allowed."""

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from p4esp.configuration.fields import (
     Address4,
@@ -88,6 +88,13 @@ class GatewayChild(ChildSection):
     """Prefixes on our side; at least one."""
     remote: tuple[Network4, ...] = Field(min_length=1)
     """Prefixes on the peer's side; at least one."""
+
+    @field_validator("mode")
+    @classmethod
+    def _pipeline_has_mode(cls, mode: str) -> str:
+        if mode != "tunnel":
+            raise ValueError("the pipeline has no transport mode; accepted: tunnel")
+        return mode
 
     @model_validator(mode="after")
     def _engine_has_ciphers(self) -> Self:

@@ -12,6 +12,7 @@ from p4esp.ike.redirection import Gateway
 from p4esp.ike.transport import Ports
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.identity_pattern import PeerIdentity
+from p4esp.ipsec.sa import Mode
 from p4esp.ipsec.selectors import Address, TrafficSelector
 
 _HASHES = "prfsha256-prfsha384-prfsha512"
@@ -58,13 +59,15 @@ class Lifetime:
 
 @dataclass(frozen=True, slots=True)
 class ChildConfig:
-    """A child SA we would make or accept, in tunnel mode."""
+    """A child SA we would make or accept."""
 
     name: str
     local_ts: tuple[TrafficSelector, ...]
     remote_ts: tuple[TrafficSelector, ...]
     proposals: tuple[Template, ...] = DEFAULT_ESP
     lifetime: Lifetime = field(default_factory=Lifetime)
+    mode: Mode = Mode.TUNNEL
+    """In transport mode the selectors are narrowed to the two hosts of the IKE SA."""
 
 
 class Childless(StrEnum):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from p4esp.ike.admission import Admission, Refused
 from p4esp.ike.audit import Audit
+from p4esp.ike.child_scope import Packet
 from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.codec.message import parse_message
 from p4esp.ike.config import PeerConfig, PeerLookup
@@ -401,10 +402,12 @@ class IkeEndpoint:
         port = self._env.settings.ports.ike
         return Path(UdpAddress(peer.local, port), UdpAddress(peer.remote, port))
 
-    def create_child(self, ike: bytes, name: str, now: float) -> None:
-        """Ask for a child SA of the peer's configuration under an IKE SA."""
+    def create_child(self, ike: bytes, name: str, now: float, packet: Packet | None = None) -> None:
+        """Ask for a child SA of the peer's configuration under an IKE SA; `packet` is what it is
+        needed for, if that is to be told (RFC 7296 2.9).
+        """
         entry = self._entry(ike)
-        entry.sa.create_child(name, now)
+        entry.sa.create_child(name, now, packet)
         self._settle(entry, now)
 
     def rekey_ike(self, ike: bytes, now: float) -> None:

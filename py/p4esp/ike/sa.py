@@ -5,6 +5,7 @@ and the next deadline come out.
 from collections.abc import Iterable, Sequence
 from typing import Self
 
+from p4esp.ike.child_scope import Packet, packet_scope
 from p4esp.ike.children import ChildPhase, ChildSa
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import parse_message
@@ -245,10 +246,12 @@ class IkeSa:
             successor._state.now = self._state.now
             successor._settle()
 
-    def create_child(self, name: str, now: float) -> None:
-        """Ask for a child SA of the peer's configuration."""
+    def create_child(self, name: str, now: float, packet: Packet | None = None) -> None:
+        """Ask for a child SA of the peer's configuration; `packet` is what it is needed for."""
         self._require_established()
-        self._command(CreateChild(self._state.config.child(name)), now)
+        config = self._state.config.child(name)
+        wanted = None if packet is None else packet_scope(config, packet)
+        self._command(CreateChild(config, packet=wanted), now)
 
     def rekey(self, now: float) -> None:
         """Replace the IKE SA by a fresh one that takes over its child SAs, then delete it."""

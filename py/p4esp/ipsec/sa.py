@@ -12,6 +12,7 @@ class Mode(StrEnum):
     """How packets are encapsulated."""
 
     TUNNEL = "tunnel"
+    TRANSPORT = "transport"
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,12 @@ LEFT_KEY = "gateways.left"
             "children.0.lifetime.rekey_bytes",
             "greater than or equal to 0",
         ),
+        (
+            "gateways.left.peers.0.children.0.mode",
+            "transport",
+            "children.0.mode",
+            "no transport mode; accepted: tunnel",
+        ),
         ("gateways.left.peers.0.remote", "right", "peers.0.remote", "such as 192.0.2.1"),
         ("gateways.left.interfaces.0.mac", "03:00:00:00:00:01", "interfaces.0.mac", "even first"),
         ("gateways.left.interfaces.0.port", 510, "interfaces.0", "accepted: 0..508"),

@@ -367,8 +367,9 @@ def test_78_unknown_notifies_in_a_request_are_ignored(lab, kind):
 def test_an_answer_that_widens_the_selectors_is_refused_and_undone(lab, monkeypatch):
     """Case 67: the initiator deletes what the responder made of it."""
     everything = TsResponder(child("0.0.0.0/0", "0.0.0.0/0").local_ts)
+    real = Agreement.payloads
     monkeypatch.setattr(
-        Agreement, "selectors", lambda made: [TsInitiator(made.remote_ts), everything]
+        Agreement, "payloads", lambda *arguments: [*real(*arguments)[:-1], everything]
     )
     lab.west.endpoint.create_child(ike_of(lab.west), "second", lab.now)
     lab.settle()

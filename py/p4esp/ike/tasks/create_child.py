@@ -1,5 +1,8 @@
 """CREATE_CHILD_SA: new child SAs and rekeying of old ones (RFC 7296 1.3, 2.8, 2.25)."""
 
+from dataclasses import replace
+
+from p4esp.ike.child_scope import Scope
 from p4esp.ike.children import ChildPhase, ChildSa
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import KeyExchange, Nonce, Notify
@@ -31,9 +34,15 @@ class CreateChild(InitiatorTask):
     exchange = ExchangeType.CREATE_CHILD_SA
     subject = Subject.CHILD_SA
 
-    def __init__(self, config: ChildConfig, replaces: ChildSa | None = None) -> None:
+    def __init__(
+        self, config: ChildConfig, replaces: ChildSa | None = None, packet: Scope | None = None
+    ) -> None:
+        """`packet`: the traffic that makes us ask for a new child SA (RFC 7296 2.9)."""
         self._config = config
         self._old = replaces
+        self._packet = packet
+        self._single = False
+        """Whether the peer wants a pair of addresses, not ranges."""
         self._nonce = b""
         self._offer: ChildOffer | None = None
         self._key: KeyOffer | None = None
@@ -43,19 +52,23 @@ class CreateChild(InitiatorTask):
         if self._old is not None and not _replaceable(sa, self._old):
             return False
         try:
-            self._offer = make_offer(sa, self._config, self._old, with_ke=True)
+            self._offer = self._make_offer(sa)
         except Refusal as refusal:
             sa.events.append(ChildFailed(sa.info(), self._config.name, str(refusal)))
         return self._offer is not None
 
+    def _make_offer(self, sa: IkeSaState) -> ChildOffer:
+        packet = self._packet
+        offer = make_offer(sa, self._config, self._old, packet=packet, with_ke=True)
+        return replace(offer, scope=packet) if self._single and packet is not None else offer
+
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """[N(REKEY_SA)] SA Ni [KEi] TSi TSr."""
+        """[N(REKEY_SA)] [N(USE_TRANSPORT_MODE)] SA Ni [KEi] TSi TSr."""
         offer = self._made_offer()
         sa.awaiting_child = True
         self._nonce = sa.env.random(NONCE_SIZE)
         ke = self._key_offer(offer).payloads(sa.env.random)
-        selectors = offer.selectors()
-        return [*self._rekey(), offer.association(), Nonce(self._nonce), *ke, *selectors]
+        return [*self._rekey(), *offer.payloads(Nonce(self._nonce), *ke)]
 
     def _made_offer(self) -> ChildOffer:
         if self._offer is None:
@@ -145,14 +158,20 @@ class CreateChild(InitiatorTask):
             retry_later(sa, self)
         elif error.type == NotifyType.CHILD_SA_NOT_FOUND and self._old is not None:
             self._start_over(sa, self._old)
-        elif error.type == NotifyType.INVALID_KE_PAYLOAD and self._change_method(error.data):
+        elif self._can_ask_otherwise(error):
             sa.tasks.appendleft(self)
         else:
             reason = name_of(NotifyType, error.type)
             sa.events.append(ChildFailed(sa.info(), self._config.name, reason))
 
-    def _change_method(self, wanted: bytes) -> bool:
-        return self._key is not None and self._key.change(wanted)
+    def _can_ask_otherwise(self, error: Notify) -> bool:
+        """With another key exchange method, or for the packet's addresses alone."""
+        if error.type == NotifyType.INVALID_KE_PAYLOAD and self._key is not None:
+            return self._key.change(error.data)
+        if error.type != NotifyType.SINGLE_PAIR_REQUIRED or self._packet is None:
+            return False
+        tried, self._single = self._single, True
+        return not tried
 
     def _start_over(self, sa: IkeSaState, old: ChildSa) -> None:
         """The peer has lost the SA: drop it here too and make a new one (RFC 7296 2.25.1)."""
@@ -178,11 +197,10 @@ class CreateChildResponder(ResponderTask):
         rekey = payloads.notify(NotifyType.REKEY_SA)
         old = None if rekey is None else _find_rekeyed(sa, rekey)
         nonces = Nonces(payloads.one(Nonce).data, sa.env.random(NONCE_SIZE))
-        agreement = answer_offer(sa, payloads, with_ke=True)
+        agreement = answer_offer(sa, payloads, old, with_ke=True)
         ke, secret = _answer_key_exchange(sa, agreement, request)
         child = enter_child(sa, agreement, FreshInput(nonces, secret))
-        nonce = Nonce(nonces.responder)
-        self._answer = [agreement.answer(), nonce, *ke, *agreement.selectors()]
+        self._answer = agreement.payloads(Nonce(nonces.responder), *ke)
         self._announce(sa, old, child)
 
     @staticmethod
@@ -201,7 +219,7 @@ class CreateChildResponder(ResponderTask):
             raise Refusal(NotifyType.TEMPORARY_FAILURE, "the IKE SA is being rekeyed")
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """SA Nr [KEr] TSi TSr."""
+        """[N(USE_TRANSPORT_MODE)] SA Nr [KEr] TSi TSr."""
         return self._answer
 
 

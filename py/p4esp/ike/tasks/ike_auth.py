@@ -73,7 +73,7 @@ class IkeAuth(InitiatorTask):
         ]
         if self._offer is None:
             return payloads
-        return [*payloads, self._offer.association(), *self._offer.selectors()]
+        return [*payloads, *self._offer.payloads()]
 
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         """Authenticate the responder, then take its answer on the child SA."""
@@ -175,7 +175,7 @@ class IkeAuthResponder(ResponderTask):
             self._child = [Notify(refusal.notify, refusal.data)]
             sa.events.append(ChildFailed(sa.info(), "", str(refusal)))
         else:
-            self._child = [agreement.answer(), *agreement.selectors()]
+            self._child = agreement.payloads()
             child = enter_child(sa, agreement, FreshInput(sa.nonces))
             sa.events.append(ChildUp(child.params))
 
