@@ -4,13 +4,14 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 SHELLVENV := .venv-shell
 FUZZVENV := .venv-fuzz
+PROTOVENV := .venv-protos
 FUZZTARGETS := ike_codec ike_machine
 SECONDS ?= 30
 TARGET  ?= embedded
 BASE    ?=
 REPORTS := build/reports
 
-.PHONY: help demo test lint ptf p4 p4-check fuzz bench shell lock clean
+.PHONY: help demo test lint ptf p4 p4-check protos fuzz bench shell lock clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,11 @@ $(SHELLVENV)/.ready: requirements-shell.lock
 $(FUZZVENV)/.ready: requirements-fuzz.lock
 	$(PYTHON) -m venv $(FUZZVENV)
 	$(FUZZVENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
+	@touch $@
+
+$(PROTOVENV)/.ready: requirements-protos.lock
+	$(PYTHON) -m venv $(PROTOVENV)
+	$(PROTOVENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-protos.lock
 	@touch $@
 
 $(REPORTS):
@@ -61,6 +67,9 @@ p4: $(VENV)/.ready  ## Compile p4src (p4c on PATH, else its docker image) and re
 p4-check: $(VENV)/.ready  ## Fail when the committed artefacts are not those of the sources
 	$(BIN)/p4esp p4 check
 
+protos: $(PROTOVENV)/.ready  ## Write the stubs of py/p4esp/proto anew
+	cd py && ../$(PROTOVENV)/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. p4esp/proto/*.proto
+
 fuzz: $(FUZZVENV)/.ready  ## Fuzz the IKE codec and SA machine with atheris, SECONDS=30 each
 	for target in $(FUZZTARGETS); do PYTHONPATH=py:py/tests $(FUZZVENV)/bin/python -m fuzz $$target $(SECONDS) || exit 1; done
 
@@ -75,6 +84,7 @@ lock: $(VENV)/.ready  ## Renew the lock files
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header --extra test --extra build -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements-shell.lock requirements-shell.in
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements-fuzz.lock requirements-fuzz.in
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements-protos.lock requirements-protos.in
 
 clean:  ## Remove what the targets made
-	rm -rf build demo $(VENV) $(SHELLVENV) $(FUZZVENV)
+	rm -rf build demo $(VENV) $(SHELLVENV) $(FUZZVENV) $(PROTOVENV)

@@ -22,10 +22,14 @@ def dpmux_command(
     window: Annotated[
         int, typer.Option(min=0, help="Packets in flight towards the switch; 0: no limit.")
     ] = 32,
+    cpu_port: Annotated[
+        int, typer.Option(min=0, help="The switch's CPU port, which is the controller's alone.")
+    ] = 510,
 ) -> None:
     """Share the packet stream of bmv2 or the embedded switch between clients, by port."""
+    options = MuxOptions(device_id, window, cpu_port=cpu_port)
     try:
-        asyncio.run(run_dpmux(switch, listen, MuxOptions(device_id, window)))
+        asyncio.run(run_dpmux(switch, listen, options))
     except AddressInUseError as error:
         typer.echo(f"p4esp dpmux: {error}", err=True)
         raise typer.Exit(1) from None

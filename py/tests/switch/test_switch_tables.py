@@ -1,8 +1,6 @@
 """Tables: lookup against a brute-force model, what writes are refused, direct resources."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from switch_lab import Lab, lab
 
 from p4esp.switch.entries import (
@@ -12,14 +10,10 @@ from p4esp.switch.entries import (
     Exact,
     Lpm,
     MeterConfig,
-    OptionalMatch,
-    Range,
     TableEntry,
     TableError,
     Ternary,
 )
-from p4esp.switch.program import KeySpec, MatchKind
-from p4esp.switch.runtime.stores import SearchStore
 
 EXACT, LPM, TERNARY, RANGE, OPTIONAL, CONST, WAY, COLOUR = range(8, 16)
 
@@ -126,66 +120,6 @@ def test_a_cached_result_is_forgotten_when_the_table_changes():
     assert result(running, c=0x0A000001)[LPM] == 0xAA
     table.set_default(ActionCall("ingress.set_lpm", (8,)))
     assert running.device.table("ingress.lpm_t").default() == ActionCall("ingress.set_lpm", (8,))
-
-
-WIDTH = 4
-VALUES = range(1 << WIDTH)
-KEYS = (
-    KeySpec("t", MatchKind.TERNARY, WIDTH),
-    KeySpec("r", MatchKind.RANGE, WIDTH),
-    KeySpec("o", MatchKind.OPTIONAL, WIDTH),
-)
-nibbles = st.integers(0, 15)
-matches = st.tuples(
-    st.none() | st.tuples(nibbles, st.integers(1, 15)).map(lambda p: Ternary(p[0] & p[1], p[1])),
-    st.none() | st.tuples(nibbles, nibbles).map(lambda p: Range(min(p), max(p))),
-    st.none() | nibbles.map(OptionalMatch),
-)
-operations = st.lists(
-    st.tuples(st.sampled_from(["add", "add", "replace", "remove"]), matches, st.integers(1, 5)),
-    max_size=25,
-)
-
-
-def accepts(part: object, value: int) -> bool:
-    match part:
-        case None:
-            return True
-        case Ternary(wanted, mask):
-            return value & mask == wanted
-        case Range(low, high):
-            return low <= value <= high
-        case OptionalMatch(wanted):
-            return value == wanted
-    raise AssertionError(part)
-
-
-@settings(max_examples=200, deadline=None)
-@given(operations, st.lists(st.tuples(nibbles, nibbles, nibbles), min_size=5, max_size=20))
-def test_search_finds_what_trying_every_entry_finds(changes, lookups):
-    """The highest priority wins; among equals the entry that is there longest."""
-    store = SearchStore(KEYS, [("default",)])
-    model: dict[tuple, tuple] = {}
-    for number, (kind, match, priority) in enumerate(changes):
-        key, entry = store.key_of(match, priority), (match, priority)
-        assert store.match_of(key) == entry
-        if kind == "remove" and entry in model:
-            store.remove(key)
-            del model[entry]
-        elif kind == "replace" and entry in model:
-            store.replace(key, (number,))
-            model[entry] = (number,)
-        elif kind == "add" and entry not in model:
-            store.add(key, (number,))
-            model[entry] = (number,)
-        for values in lookups:
-            fitting = [
-                (-priority, place)
-                for place, (match, priority) in enumerate(model)
-                if all(map(accepts, match, values))
-            ]
-            wanted = list(model.values())[min(fitting)[1]] if fitting else ("default",)
-            assert (store.cached(values) or store.search(values)) == wanted
 
 
 # ---------------------------------------------------------------- writes

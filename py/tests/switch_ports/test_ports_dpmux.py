@@ -123,6 +123,25 @@ async def test_packet_into_a_port_of_somebody_else_ends_the_stream_with_its_name
             await stream.receive()
 
 
+@BOTH
+async def test_a_client_that_owns_all_other_ports_cannot_speak_as_the_cpu_port(target: str) -> None:
+    async with mux_before(target) as address, dataplane_stream(address, 1) as stream:
+        await stream.send(510, frame(TO_PORT_2))
+        with pytest.raises(DataplaneError, match=r"port 510 is the CPU port.*accepted") as refused:
+            await stream.receive()
+    assert refused.value.code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_client_cannot_claim_the_cpu_port() -> None:
+    async with mux_before("embedded") as address:
+        async with dataplane_stream(address, 1, "500-511") as stream:
+            with pytest.raises(DataplaneError, match="port 510 is the CPU port") as refused:
+                await stream.receive()
+        assert refused.value.code is grpc.StatusCode.INVALID_ARGUMENT
+        async with dataplane_stream(address, 1, "500-509,511") as stream:
+            await stream.accepted()
+
+
 async def test_port_status_is_passed_on_with_the_switch_s_answer() -> None:
     async with mux_before("embedded") as address:
         await set_port_status(address, 1, 2, up=False)

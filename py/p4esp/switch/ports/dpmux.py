@@ -14,6 +14,7 @@ back, so it leaves the window after a grace period. Packets that the switch make
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,13 @@ from p4esp.proto.dataplane_interface_pb2 import (
     SetPortOperStatusResponse,
 )
 from p4esp.switch.ports.dataplane_rpc import PORTS_KEY, packet_stream_method, port_status_method
-from p4esp.switch.ports.mux_state import PortOwners, PortTakenError, RequestIds, Window
+from p4esp.switch.ports.mux_state import (
+    PortOwners,
+    PortReservedError,
+    PortTakenError,
+    RequestIds,
+    Window,
+)
 from p4esp.switch.ports.outbox import Outbox
 from p4esp.switch.ports.portset import PortSetError, parse_ports
 
@@ -36,11 +43,16 @@ SETTLE_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class MuxOptions:
-    """`window`: requests in flight towards the switch, 0 for no limit; `grace` in seconds."""
+    """`window`: requests in flight towards the switch, 0 for no limit; `grace` in seconds.
+
+    `cpu_port` is the switch's: bmv2 takes what enters there, also from this stream, for packet-outs
+    of the controller, so no client may send into it.
+    """
 
     device_id: int
     window: int = 32
     grace: float = 0.02
+    cpu_port: int = 510
 
 
 class DataplaneMux:
@@ -56,7 +68,7 @@ class DataplaneMux:
         self.connected = asyncio.Event()
         self._channel = channel
         self._options = options
-        self._owners: PortOwners[Outbox] = PortOwners()
+        self._owners: PortOwners[Outbox] = PortOwners(options.cpu_port)
         self._ids: RequestIds[Outbox] = RequestIds()
         self._window: Window[Outbox] = Window(options.window, int(options.grace * 1e9), clock)
         self._acknowledged = asyncio.Event()
@@ -136,14 +148,13 @@ class DataplaneMux:
             self._owners.claim(outbox, None if wanted is None else parse_ports(str(wanted)))
         except PortTakenError as error:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
-        except PortSetError as error:
+        except (PortSetError, PortReservedError) as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
 
     async def _relay(self, requests: AsyncIterator[PacketStreamRequest], outbox: Outbox) -> None:
         try:
             async for request in requests:
-                if not self._owners.owns(outbox, request.port):
-                    raise PortTakenError(f"port {request.port} is not among this client's ports")
+                self._owners.require(outbox, request.port)
                 await self._forward(request, outbox)
             while (left := self._window.wait_for(outbox)) is not None:
                 await self._wait_acknowledged(left)
@@ -166,13 +177,13 @@ class DataplaneMux:
 
     async def _wait_acknowledged(self, nanoseconds: int) -> None:
         self._acknowledged.clear()
-        try:
-            await asyncio.wait_for(self._acknowledged.wait(), max(nanoseconds, 0) / 1e9)
-        except TimeoutError:
-            return
+        # Not wait_for: before Python 3.12 it can swallow a cancellation (cpython issue 86296).
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(nanoseconds, 0) / 1e9):
+                await self._acknowledged.wait()
 
     async def _abort_if_failed(self, reader: "asyncio.Task[None]", context: Any) -> None:
         await asyncio.wait((reader,))
         error = None if reader.cancelled() else reader.exception()
-        if isinstance(error, PortTakenError):
+        if isinstance(error, (PortTakenError, PortReservedError)):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))

@@ -14,15 +14,28 @@ class PortTakenError(Exception):
     """Another client has the port; the message names it."""
 
 
-class PortOwners(Generic[C]):
-    """Ports by client. A client without a port set gets every port that nobody else took."""
+class PortReservedError(Exception):
+    """No client may have the port; the message names it and who has it."""
 
-    def __init__(self) -> None:
+
+class PortOwners(Generic[C]):
+    """Ports by client. A client without a port set gets every port that nobody else took.
+
+    Nobody gets `cpu_port`: what enters there is taken for the controller's word (packet-out), and
+    the controller speaks over P4Runtime.
+    """
+
+    def __init__(self, cpu_port: int) -> None:
+        self._cpu_port = cpu_port
         self._owners: dict[int, C] = {}
         self._rest: C | None = None
 
     def claim(self, client: C, ports: frozenset[int] | None) -> None:
-        """Give `ports` (None: all others) to `client`, all or none; raises `PortTakenError`."""
+        """Give `ports` (None: all others) to `client`, all or none; raises `PortTakenError` and
+        `PortReservedError`.
+        """
+        if ports is not None and self._cpu_port in ports:
+            raise self._reserved()
         if ports is None:
             if self._rest is not None:
                 raise PortTakenError("another client has the ports that nobody names; name yours")
@@ -43,9 +56,18 @@ class PortOwners(Generic[C]):
         """Who gets what leaves `port`."""
         return self._owners.get(port, self._rest)
 
-    def owns(self, client: C, port: int) -> bool:
-        """Whether `client` may send into `port`."""
-        return self.owner(port) == client
+    def require(self, client: C, port: int) -> None:
+        """Raise what `claim` raises unless `client` may send into `port`."""
+        if port == self._cpu_port:
+            raise self._reserved()
+        if self.owner(port) != client:
+            raise PortTakenError(f"port {port} is not among this client's ports")
+
+    def _reserved(self) -> PortReservedError:
+        return PortReservedError(
+            f"port {self._cpu_port} is the CPU port, where only the controller speaks, over "
+            "P4Runtime; accepted: any other port"
+        )
 
 
 class RequestIds(Generic[C]):
