@@ -83,9 +83,16 @@ class Charon:
         """End it without a word to the peer."""
         self._process.kill()
 
-    def wait_for_log(self, pattern: str) -> str:
-        """The first line of its log that matches, said already or yet to be said."""
-        return self._process.wait_for(pattern)
+    @property
+    def said(self) -> int:
+        """Lines of its log so far."""
+        return self._process.said
+
+    def wait_for_log(self, pattern: str, *, after: int = 0) -> str:
+        """The first line of its log that matches, said already (behind line `after`) or yet to be
+        said.
+        """
+        return self._process.wait_for(pattern, after=after)
 
     @property
     def socket(self) -> Path:

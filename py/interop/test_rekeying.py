@@ -1,10 +1,12 @@
 """IKE SAs and child SAs are replaced from either side, alone and at once."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from pairing import Pair, Role, Session, Terms
+from pairing import THEIRS, Pair, Role, Session, Terms
 
 ROLES = pytest.mark.parametrize("role", ["initiator", "responder"])
 
@@ -98,16 +100,37 @@ def test_each_side_may_ask_for_another_method(pair: Pair) -> None:
             session.agreed_child()
 
 
+@contextmanager
+def slow_cable(pair: Pair) -> Iterator[None]:
+    """So slow that messages which both ends send at about the same time cross."""
+    shape = ("root", "tbf", "rate", "16kbit", "burst", "1600", "latency", "10s")
+    for end in (pair.us, pair.them):
+        end.run("tc", "qdisc", "add", "dev", "wire", *shape)
+    try:
+        pair.us.run("ping", "-c1", "-s1400", THEIRS[0])  # uses the burst up, both ways
+        yield
+    finally:
+        for end in (pair.us, pair.them):
+            end.run("tc", "qdisc", "del", "dev", "wire", "root")
+
+
+COMMANDS = {
+    "ike": ("rekey-ike", {"peer": "charon"}),
+    "child": ("rekey-child", {"child": "charon/net"}),
+}
+NAMES = {"ike": "us", "child": "net"}
+
+
 @ROLES
 @pytest.mark.parametrize("what", ["ike", "child"])
 def test_rekeys_that_cross_leave_one_sa(pair: Pair, role: Role, what: str) -> None:
     with pair.session(Terms()) as session:
         session.up(role)
-        for _ in range(5):
-            if what == "ike":
-                pair.charon.rekey(ike="us")
-                session.ours.tell("rekey-ike", peer="charon")
-            else:
-                pair.charon.rekey(child="net")
-                session.ours.tell("rekey-child", child="charon/net")
-            settle(session)
+        seen = pair.charon.said
+        with slow_cable(pair):
+            for _ in range(4):
+                command, arguments = COMMANDS[what]
+                pair.charon.rekey(**{what: NAMES[what]})
+                session.ours.tell(command, **arguments)
+                settle(session)
+        assert pair.charon.wait_for_log("detected .*_REKEY collision with", after=seen)
