@@ -10,6 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from ike_lab import TODAY
 from pki_lab import DAY, MAKERS, authority, host, issue, name, usage
 
+from p4esp.ike.auth import name_constraints
 from p4esp.ike.auth.binding import check_binding
 from p4esp.ike.auth.path import CertificateError, find_path
 from p4esp.ipsec.identity import Identity, IdType
@@ -230,6 +231,17 @@ def test_name_constraints_permit(permitted, names, good):
         assert path_of(end, middle)
     else:
         refused("outside what its CA may name", end, middle)
+
+
+def test_constraints_of_cas_that_nobody_vouches_for_are_not_looked_at(monkeypatch):
+    """A peer can make up CAs with so many of them that comparing takes minutes."""
+    compared = []
+    monkeypatch.setattr(name_constraints, "_within", lambda *pair: compared.append(pair))
+    many = tuple(f"x{number}.example" for number in range(50))
+    limits = x509.NameConstraints(None, [x509.DNSName(name) for name in many])
+    stranger = authority("stranger", extensions=((limits, True),))
+    refused("not known", host("west", stranger, names=many), stranger)
+    assert compared == []
 
 
 def test_name_constraints_exclude():

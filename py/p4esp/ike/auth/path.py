@@ -88,7 +88,7 @@ def _extend(
 ) -> tuple[x509.Certificate, ...] | None:
     below = path[-1]
     if len(path) > 1 and below in search.anchors:
-        return path
+        return path if _allows_names(search, path) else None
     for issuer in _issuers(search, path):
         try:
             _check_link(search, path, issuer)
@@ -99,6 +99,19 @@ def _extend(
         if whole is not None:
             return whole
     return None
+
+
+def _allows_names(search: _Search, path: Sequence[x509.Certificate]) -> bool:
+    """Whether every CA of a path may give the names below it. Looked at once the path has an
+    anchor: anybody can make up CAs with so many constraints that comparing takes minutes.
+    """
+    for place, issuer in enumerate(path[1:], start=1):
+        try:
+            check_names(extension(issuer, x509.NameConstraints), path[:place])
+        except NameConstraintError as error:
+            search.fault = f"{subject_of(issuer)}: {error}"
+            return False
+    return True
 
 
 def _issuers(search: _Search, path: tuple[x509.Certificate, ...]) -> Iterator[x509.Certificate]:
@@ -124,8 +137,8 @@ def _check_link(
     if search.signatures_left == 0:
         raise CertificateError(f"no path after {MAX_SIGNATURES} certificate signatures")
     search.signatures_left -= 1
-    _check_signature(path[-1], issuer)
     _check_common(issuer, search.now)
+    _check_signature(path[-1], issuer)
     _check_authority(issuer, below=path)
 
 
@@ -185,10 +198,6 @@ def _check_authority(issuer: x509.Certificate, below: Sequence[x509.Certificate]
     usage = key_usage(issuer)
     if usage is not None and not usage.key_cert_sign:
         raise CertificateError(f"{name}: key usage allows no certificate signatures")
-    try:
-        check_names(extension(issuer, x509.NameConstraints), below)
-    except NameConstraintError as error:
-        raise CertificateError(f"{name}: {error}") from None
 
 
 def extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
