@@ -296,9 +296,16 @@ class IkeEndpoint:
     def _remove(self, entry: _Entry) -> None:
         info = entry.sa.info
         del self._entries[info.spi]
-        self._by_peer[info.local_id, info.remote_id].pop(info.spi, None)
+        self._forget_peer(info)
         if entry.init_key is not None:
             self._half_open.remove(entry.init_key)
+
+    def _forget_peer(self, info: IkeSaInfo) -> None:
+        """Nothing remains of identities without IKE SA: a pattern lets in any number of them."""
+        pair = info.local_id, info.remote_id
+        self._by_peer[pair].pop(info.spi, None)
+        if not self._by_peer[pair]:
+            del self._by_peer[pair]
 
     def _note(self, sa: IkeSa, event: Event, now: float) -> None:
         if isinstance(event, ChildUp):

@@ -278,6 +278,11 @@ class IkeSaState:
         for child, params in moved:
             child.params = params
 
+    def ask_next(self, task: "InitiatorTask") -> None:
+        """Put a task first in line, unless one of its kind waits: a peer may cause any number."""
+        if not any(type(waiting) is type(task) for waiting in self.tasks):
+            self.tasks.appendleft(task)
+
     def abandon_tasks(self) -> None:
         """Forget everything that was to be asked."""
         tasks = [*self.tasks, *(task for _, task in self.deferred)]

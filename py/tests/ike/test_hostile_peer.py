@@ -5,8 +5,20 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 import pytest
-from ike_lab import EAST_NET, WEST_NET, Lab, child, east_config, net
+from ike_lab import (
+    EAST,
+    EAST_NET,
+    LATENCY,
+    WEST_NET,
+    Lab,
+    child,
+    east_config,
+    net,
+    path_between,
+    west_config,
+)
 
+from p4esp.ike.codec.header import parse_header
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Nonce
@@ -14,8 +26,11 @@ from p4esp.ike.codec.proposal import SecurityAssociation
 from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import DEFAULT_ESP
 from p4esp.ike.constants import ExchangeType
-from p4esp.ike.events import ChildUp
+from p4esp.ike.events import ChildUp, IkeEstablished
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, Verdict
+from p4esp.ike.transport import Ports
+from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.identity_pattern import IdentityPattern
 from p4esp.ipsec.selectors import MAX_NARROWED, TrafficSelector
 
 SPI = bytes.fromhex("d0000001")
@@ -76,3 +91,39 @@ def test_what_is_said_of_refused_selectors_fits_into_a_line(count):
     say(lab, child_request((ugly,) * count, net(EAST_NET)), ExchangeType.CREATE_CHILD_SA)
     assert "no child configuration covers" in lab.east.traces[-2].reason
     assert len(lab.east.traces[-2].reason) < 500
+
+
+def state_of(node):
+    """The data of a node's only IKE SA."""
+    (entry,) = node.endpoint._entries.values()
+    return entry.sa._state
+
+
+def is_request_of_east(datagram):
+    _, message = Ports().unframe(datagram.data, datagram.path.remote.port)
+    header = parse_header(message)
+    return not header.initiator and not header.response
+
+
+def test_a_peer_that_moves_again_and_again_does_not_make_checks_of_its_way_pile_up():
+    """It tells us each time (RFC 4555 3.5), and never answers when we ask whether it is there."""
+    lab = Lab(west_config(mobike=True), east_config(mobike=True))
+    ike = lab.connect()
+    lab.fate = lambda datagram: [] if is_request_of_east(datagram) else [LATENCY]
+    places = [ip_address(f"198.51.100.{n}") for n in range(1, 30)]
+    lab.nodes |= dict.fromkeys(places, lab.west)
+    for place in places:
+        lab.west.endpoint.update_addresses(ike, path_between(place, EAST, 4500), lab.now)
+        lab.settle()
+    assert lab.east.endpoint.ike_sas[0].path.remote.host == places[-1]
+    assert len(state_of(lab.east).tasks) <= 1
+
+
+def test_of_peers_under_a_pattern_that_are_gone_nothing_is_kept():
+    lab = Lab(east=east_config(remote_id=IdentityPattern.parse("*.example")))
+    for number in range(5):
+        lab.west_config = west_config(local_id=Identity.parse(f"w{number}.example"))
+        lab.west.endpoint.delete_ike(lab.connect(), lab.now)
+        lab.run(60)
+    assert len(lab.east.of(IkeEstablished)) == 5
+    assert not lab.east.endpoint._by_peer

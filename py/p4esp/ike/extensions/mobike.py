@@ -77,7 +77,7 @@ class Mobike:
             sa.settle_path()
         else:
             sa.use_path(message.path)
-            sa.tasks.appendleft(CheckRoute())
+            sa.ask_next(CheckRoute())
 
     @staticmethod
     def _answered(sa: IkeSaState, message: Inbound) -> None:

@@ -70,7 +70,7 @@ class Redirect:
         in_auth = message.header.exchange == ExchangeType.IKE_AUTH
         told = in_auth or not message.header.response
         if told:
-            sa.tasks.appendleft(FollowRedirect(parse_redirect(notify.data)[0]))
+            sa.ask_next(FollowRedirect(parse_redirect(notify.data)[0]))
 
 
 def _support(sa: IkeSaState) -> list[AnyPayload]:

@@ -58,7 +58,7 @@ class UpdateAddresses(InitiatorTask):
 def move_to(sa: IkeSaState, path: Path) -> None:
     """Use a path from now on, and tell the peer. Only the mover may."""
     sa.use_path(path)
-    sa.tasks.appendleft(UpdateAddresses())
+    sa.ask_next(UpdateAddresses())
 
 
 class CheckRoute(InitiatorTask):
@@ -88,7 +88,7 @@ class CheckRoute(InitiatorTask):
         if self._move == sa.mobility.moves:
             sa.settle_path()
         else:
-            sa.tasks.appendleft(CheckRoute())
+            sa.ask_next(CheckRoute())
         return Verdict.DONE
 
 
