@@ -106,7 +106,7 @@ class _ControlService:
 def _name_of(line: bytes) -> str:
     try:
         request = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(request.get("command", "")) if isinstance(request, dict) else ""
 

@@ -65,13 +65,16 @@ class Driver:
                 await self._wait()
 
     async def _serve(self, queues: PeerQueues[Event | Datagram]) -> None:
-        self.endpoint.handle_timer(self._clock())
-        self._queue_output(queues)
+        self._tick(queues)
         while self._inbox:
             payload, path = self._inbox.popleft()
             self.endpoint.receive_datagram(payload, path, self._clock())
-            self._queue_output(queues)
+            self._tick(queues)  # a flood has no end that timers could wait for
             await asyncio.sleep(0)  # what is queued is worked off between datagrams
+
+    def _tick(self, queues: PeerQueues[Event | Datagram]) -> None:
+        self.endpoint.handle_timer(self._clock())
+        self._queue_output(queues)
 
     def _queue_output(self, queues: PeerQueues[Event | Datagram]) -> None:
         while (event := self.endpoint.next_event()) is not None:

@@ -3,12 +3,14 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 KEPT: Final = 1000
 """Entries that are remembered."""
+MAX_TEXT: Final = 2000
+"""Characters of an entry's text; strangers may decide what it says."""
 
 
 class Kind(StrEnum):
@@ -49,7 +51,13 @@ class Entry:
     text: str = ""
 
     def __str__(self) -> str:
-        return f"{self.gateway}: {self.kind} {self.subject}{': ' if self.text else ''}{self.text}"
+        """One line, whatever strangers call themselves."""
+        line = f"{self.gateway}: {self.kind} {self.subject}{': ' if self.text else ''}{self.text}"
+        return line if line.isprintable() else "".join(map(_printable, line))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else f"\\u{ord(character):04x}"
 
 
 class Journal:
@@ -65,7 +73,8 @@ class Journal:
         self._listeners.append(listener)
 
     def add(self, entry: Entry) -> None:
-        """Record an entry and wake those who wait for it."""
+        """Record an entry, its text cut short, and wake those who wait for it."""
+        entry = replace(entry, text=entry.text[:MAX_TEXT])
         self._entries.append(entry)
         for listener in self._listeners:
             listener(entry)

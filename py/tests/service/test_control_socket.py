@@ -65,7 +65,7 @@ async def test_a_refusal_says_what_is_accepted(control: Path, request_: object, 
 
 async def test_a_line_without_end_ends_the_conversation_only(control: Path) -> None:
     assert await talk(control, b"x" * (MAX_LINE + 1)) == []
-    assert len(await talk(control, b"\xff\n", b"{\n")) == 2
+    assert len(await talk(control, b"\xff\n", b"{\n", b"[" * 60000 + b"\n")) == 3
     assert await asyncio.to_thread(ask, control, "greet", whom="again") == "hello again"
 
 

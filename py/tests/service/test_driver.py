@@ -123,3 +123,19 @@ async def test_a_handler_that_hangs_does_not_hold_the_driver_when_it_ends() -> N
         bench.driver.received(b"slow", PATH)
         bench.driver.received(b"a", PATH)
         await bench.until(lambda: bool(bench.seen))
+
+
+async def test_timers_do_not_wait_for_the_end_of_a_flood() -> None:
+    bench = Bench()
+    endpoint, ticks = bench.driver.endpoint, asyncio.Queue[float]()
+    take, endpoint.handle_timer = endpoint.receive_datagram, ticks.put_nowait  # type: ignore[method-assign]
+
+    def flooded(payload: bytes, path: Path, now: float) -> None:
+        bench.driver.received(b"a", PATH)
+        take(payload, path, now)
+
+    endpoint.receive_datagram = flooded  # type: ignore[method-assign]
+    async with asyncio.timeout(5), bench.running():
+        bench.driver.received(b"a", PATH)
+        for _ in range(5):
+            await ticks.get()

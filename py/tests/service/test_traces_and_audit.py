@@ -17,7 +17,7 @@ from p4esp.ike.path import UdpAddress
 from p4esp.ike.proposals import Template
 from p4esp.ike.trace import TraceKind, TraceRecord
 from p4esp.service.audit import STRANGERS_RATE, trace_hook
-from p4esp.service.journal import Journal, Kind
+from p4esp.service.journal import MAX_TEXT, Entry, Journal, Kind
 from p4esp.service.key_export import ESP_FILE, IKE_FILE, KeyFiles
 from p4esp.service.trace_lines import TraceLines
 
@@ -125,3 +125,13 @@ def test_a_directory_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         KeyFiles(tmp_path / "file", Journal())
+
+
+def test_an_entry_is_one_line_of_bounded_size_whatever_strangers_call_themselves() -> None:
+    journal = Journal()
+    text = "certificate CN=x\nike: IKE SA up east\x1b[2J\u2028" + "é" * 10**6
+    journal.add(Entry("ike", Kind.IKE_FAILED, "192.0.2.9", text))
+    line = str(journal.entries[0])
+    assert line.isprintable()
+    assert line.startswith("ike: IKE failed 192.0.2.9: certificate CN=x\\u000aike: IKE SA up")
+    assert len(line) < MAX_TEXT + 100
