@@ -94,7 +94,7 @@ class Gateway:
             spis=self._placements.spis,
             settings=around.ike_settings,
             extensions=STANDARD,
-            trace=trace_hook(self.name, around.journal, around.clock(), around.trace),
+            trace=trace_hook(self.name, around.journal, around.trace),
             export_keys=ike_key_export(around.export_keys),
             objection=self._protect.objection,
             wall_clock=around.wall_clock,

@@ -66,7 +66,7 @@ class IkeDaemon:
             spis=self.plane.spis,
             settings=self._config.ike.settings(self._config.ports),
             extensions=STANDARD,
-            trace=trace_hook(NAME, around.journal, around.clock(), around.trace),
+            trace=trace_hook(NAME, around.journal, around.trace),
             export_keys=ike_key_export(around.export_keys),
             wall_clock=around.wall_clock,
         )

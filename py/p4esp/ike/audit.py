@@ -14,9 +14,11 @@ class Audit:
     """
 
     def __init__(self, trace: TraceHook | None, rate: float, now: float) -> None:
-        """`rate`: records per second that `trace` is given."""
+        """`rate`: records per second that `trace` is given, of strangers and of known peers each:
+        no flood of strangers hides what a peer does.
+        """
         self._trace = trace
-        self._limit = RateLimit(rate, now)
+        self._strangers, self._peers = RateLimit(rate, now), RateLimit(rate, now)
         self._untold = 0
         self.counts: Counter[Drop] = Counter()
 
@@ -28,7 +30,8 @@ class Audit:
             self.counts[record.drop] += 1
         if self._trace is None or record.drop is Drop.NOT_IKE:
             return
-        if not self._limit.allow(record.time):
+        limit = self._peers if record.peer else self._strangers
+        if not limit.allow(record.time):
             self._untold += 1
             return
         untold, self._untold = self._untold, 0
