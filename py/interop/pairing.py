@@ -5,15 +5,24 @@ We are `a.example` at 10.99.0.1 and fd99::1 with 10.99.1.0/24 and fd99:1::/64 be
 """
 
 import itertools
+import os
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from charon_daemon import Charon, Flavour
 from netlab import Lab, Namespace
 from our_daemon import OurDaemon
+from p4esp.configuration.peers import PeerSection
+from p4esp.ike.config import Settings
+from p4esp.ike.endpoint import IkeEndpoint, directory
+from p4esp.ike.state import Environment
+from p4esp.service.spi_pool import SpiPool
 
 Role = Literal["initiator", "responder"]
 """Ours."""
@@ -131,15 +140,18 @@ class Pair:
 
     def __init__(self, lab: Lab, directory: Path, flavour: Flavour, name: str = "") -> None:
         self.us, self.them = lab.host(f"{name}us"), lab.host(f"{name}them")
-        lab.cable(
-            (self.us, "wire", [f"{OURS[0]}/24", f"{OURS[1]}/64"]),
-            (self.them, "wire", [f"{THEIRS[0]}/24", f"{THEIRS[1]}/64"]),
-        )
+        self._connect(lab, name)
         _host_address(self.us, OUR_NETS)
         _host_address(self.them, THEIR_NETS)
         self._directory = directory
         self._serial = itertools.count()
         self.charon = Charon(self.them, directory / "charon", flavour)
+
+    def _connect(self, lab: Lab, name: str) -> None:
+        lab.cable(
+            (self.us, "wire", [f"{OURS[0]}/24", f"{OURS[1]}/64"]),
+            (self.them, "wire", [f"{THEIRS[0]}/24", f"{THEIRS[1]}/64"]),
+        )
 
     @contextmanager
     def session(self, terms: Terms) -> Iterator[Session]:
@@ -150,6 +162,49 @@ class Pair:
             place = self._directory / f"ours{next(self._serial)}"
             ours = stack.enter_context(OurDaemon(self.us, place, terms.our_configuration()))
             yield Session(ours, self.charon)
+
+
+class NatPair(Pair):
+    """One side is behind a NAT and has 10.98.0.1; the NAT has the address it would have."""
+
+    def __init__(self, lab: Lab, directory: Path, flavour: Flavour, behind: str) -> None:
+        """`behind`: `we` or `charon`."""
+        super().__init__(lab, directory, flavour, behind)
+
+    def _connect(self, lab: Lab, name: str) -> None:
+        self._nat = lab.host(f"{name}nat")
+        inside, outside = (self.us, self.them) if name == "we" else (self.them, self.us)
+        public, other = (OURS, THEIRS) if name == "we" else (THEIRS, OURS)
+        lab.cable((inside, "wire", ["10.98.0.1/24"]), (self._nat, "in", ["10.98.0.254/24"]))
+        lab.cable((self._nat, "out", [f"{public[0]}/24"]), (outside, "wire", [f"{other[0]}/24"]))
+        inside.route("default", "10.98.0.254")
+        self._nat.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        self._masquerade("40000-49999")
+
+    def _masquerade(self, ports: str) -> None:
+        rules = (
+            "flush ruleset; table ip nat { chain out { type nat hook postrouting priority 100; "
+            f'oifname "out" meta l4proto udp masquerade to :{ports}; }}; }};'
+        )
+        self._nat.run("nft", rules)
+
+    def forget_mappings(self) -> None:
+        """From now on the NAT gives other ports."""
+        self._nat.ip("link", "set", "out", "down")  # masquerading ends with its address
+        self._nat.ip("link", "set", "out", "up")
+        self._masquerade("50000-59999")
+
+
+def half_open(terms: Terms) -> bytes:
+    """An IKE_SA_INIT request that nobody goes on with."""
+    peer = PeerSection.model_validate(terms.our_configuration()["peers"][0]).config()
+    environment = Environment(
+        os.urandom, SpiPool(random.getrandbits), Settings(), wall_clock=partial(datetime.now, UTC)
+    )
+    endpoint = IkeEndpoint(environment, directory([peer]), 0.0)
+    endpoint.initiate(peer, 0.0, child="net")
+    (datagram,) = endpoint.datagrams_to_send(0.0)
+    return datagram.data
 
 
 def _host_address(namespace: Namespace, nets: tuple[str, str]) -> None:

@@ -70,8 +70,8 @@ class DaemonEvents:
                 connections.established.pop(old.spi, None)
                 connections.established[new.spi] = new
             case IkeDown(ike):
-                connections.established.pop(ike.spi, None)
-                connections.peer_failed(ike.peer)
+                if connections.established.pop(ike.spi, None) is not None:
+                    connections.peer_failed(ike.peer)  # what it was making will not come
             case NegotiationFailed(ike) | AuthenticationFailed(ike):
                 connections.peer_failed(ike.peer)
             case ChildUp(child) | ChildRekeyed(new=child):
