@@ -1,7 +1,6 @@
 """From agreed algorithms and a shared secret to a protected IKE SA (RFC 7296 2.14, 2.18)."""
 
 from p4esp.ike.codec.proposal import Proposal
-from p4esp.ike.crypto.prf import Prf
 from p4esp.ike.crypto.schedule import FreshInput, Nonces, ike_keys, rekeyed_skeyseed, skeyseed
 from p4esp.ike.errors import ParseError
 from p4esp.ike.proposals import additional_methods, ike_suite
@@ -37,8 +36,8 @@ def derive_rekeyed(sa: IkeSaState, old: IkeSaState, chosen: Proposal, fresh: Fre
 
 
 def _protect(sa: IkeSaState, chosen: Proposal, nonces: Nonces, seed: bytes) -> None:
+    check_nonces(chosen, nonces)
     suite = ike_suite(chosen)
-    _check_nonces(suite.prf, nonces)
     keys = ike_keys(suite.prf, suite.cipher, seed, nonces, sa.spi_i + sa.spi_r)
     sa.proposal, sa.suite, sa.keys, sa.nonces = chosen, suite, keys, nonces
     sa.protection = Protection(suite.cipher, keys, sa.initiator, sa.env.random)
@@ -46,8 +45,9 @@ def _protect(sa: IkeSaState, chosen: Proposal, nonces: Nonces, seed: bytes) -> N
         sa.env.export_keys(sa.spi_i, sa.spi_r, suite, keys)
 
 
-def _check_nonces(prf: Prf, nonces: Nonces) -> None:
-    """Each must have half the size of the PRF's key at least (RFC 7296 2.10)."""
+def check_nonces(chosen: Proposal, nonces: Nonces) -> None:
+    """Each must have half the size of the PRF's key at least (RFC 7296 2.10); ParseError."""
+    prf = ike_suite(chosen).prf
     shortest = min(len(nonces.initiator), len(nonces.responder))
     if 2 * shortest < prf.size:
         raise ParseError(f"nonce of {shortest} octets, must be {prf.size // 2} with {prf.name}")

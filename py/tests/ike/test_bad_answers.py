@@ -64,6 +64,22 @@ def test_a_bad_ike_sa_init_response_is_dropped_and_the_good_one_still_counts(hea
     assert lab.west.one(ChildUp)
 
 
+def test_a_bad_ike_sa_init_response_leaves_no_spi_behind():
+    """A request that is repeated with a cookie still has a responder SPI of zero (RFC 7296 2.6)."""
+    proposals = (Template.ike("aes256gcm16-prfsha512-x25519"),)
+    lab = Lab(west_config(proposals=proposals), east_config(proposals=proposals))
+    lab.fate = lambda d: [LATENCY] if toward(EAST, d) else []
+    lab.west.endpoint.initiate(lab.west_config, 0.0, child="net")
+    lab.settle()
+    answer = lab.wire[-1][1]
+    good = parse_message(answer.data)
+    short = altered(good.clear.payloads, Nonce, lambda nonce: replace(nonce, data=bytes(16)))
+    lab.deliver(replace(answer, data=encode_clear(good.header, short)))
+    assert "nonce of 16 octets" in lab.west.traces[-1].reason
+    lab.deliver(replace(answer, data=encode_clear(good.header, [Notify(NotifyType.COOKIE, b"c")])))
+    assert parse_message(lab.wire[-1][1].data).header.spi_r == bytes(8)
+
+
 @pytest.mark.parametrize("data", [bytes(64), bytes(32), b""], ids=len)
 def test_30_a_bad_public_value_in_a_request_is_dropped_without_answer(data):
     proposals = (Template.ike("aes256gcm16-prfsha256-ecp256"),)

@@ -15,7 +15,7 @@ from p4esp.ike.crypto.keyexchange import KeyExchangeMethod
 from p4esp.ike.crypto.methods import KEY_EXCHANGES
 from p4esp.ike.crypto.schedule import Nonces
 from p4esp.ike.errors import ParseError, ProposalError, Refusal
-from p4esp.ike.establish import derive_keys
+from p4esp.ike.establish import check_nonces, derive_keys
 from p4esp.ike.events import InitRefused
 from p4esp.ike.proposals import (
     Template,
@@ -108,9 +108,11 @@ class IkeInit(InitiatorTask):
         method = self._exchange.transform_id
         if reply.header.spi_r == NO_SPI or not method == ke.method == _method(chosen):
             raise ProposalError("the answer lacks an SPI or uses another key exchange method")
+        nonces = Nonces(self._nonce, nonce.data)
+        check_nonces(chosen, nonces)
         secret = self._exchange.shared_secret(ke.data)
         sa.spi_r, sa.init_response = reply.header.spi_r, reply.raw
-        derive_keys(sa, chosen, Nonces(self._nonce, nonce.data), secret)
+        derive_keys(sa, chosen, nonces, secret)
         if sa.nat is not None and (sa.nat.found or sa.config.mobike):  # RFC 4555 3.3
             sa.use_path(sa.env.settings.ports.float(sa.path))
         sa.tasks.extend(IkeIntermediate() for _ in sa.intermediate.pending)
@@ -133,10 +135,12 @@ class IkeInitResponder(ResponderTask):
             templates = without_additional(templates)
         chosen = select(offered, templates)
         self._check_method(ke.method, _method(chosen))
-        answer = KEY_EXCHANGES[ke.method].respond(sa.env.random, ke.data)
         own_nonce = sa.env.random(NONCE_SIZE)
+        nonces = Nonces(nonce.data, own_nonce)
+        check_nonces(chosen, nonces)
+        answer = KEY_EXCHANGES[ke.method].respond(sa.env.random, ke.data)
         sa.init_request = request.raw
-        derive_keys(sa, chosen, Nonces(nonce.data, own_nonce), answer.secret)
+        derive_keys(sa, chosen, nonces, answer.secret)
         self._payloads = [
             SecurityAssociation((chosen,)),
             KeyExchange(ke.method, answer.public),
