@@ -19,6 +19,7 @@ from p4esp.ike.lifetimes import act, next_due, note_usage
 from p4esp.ike.mobility import is_mobile
 from p4esp.ike.outside import hints_at_loss
 from p4esp.ike.path import Datagram, Path
+from p4esp.ike.phase_clock import PhaseClock
 from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.redirection import Gateway
 from p4esp.ike.requesting import Requesting
@@ -33,8 +34,7 @@ from p4esp.ike.tasks.informational import CheckLiveness
 from p4esp.ike.tasks.mobike import AnnounceAddresses, move_to
 from p4esp.ike.tasks.redirect import SendAway
 from p4esp.ike.tasks.rekey_ike import RekeyIke, is_being_rekeyed
-from p4esp.ike.teardown import OVER, close, give_up
-from p4esp.ike.term import Term
+from p4esp.ike.teardown import give_up
 from p4esp.ike.wire import Wire
 from p4esp.ipsec.selectors import Address
 
@@ -54,8 +54,7 @@ class IkeSa:
         self._responding = Responding(state, self._wire)
         self._keepalive = Keepalive(state, self._wire)
         self._suspicion = RateLimit(1.0 / state.env.settings.hint_interval, state.now)
-        self._phase: Phase | None = None
-        self._since = state.now
+        self._phase_clock = PhaseClock(state)
         self.successors: list[IkeSa] = []
         """IKE SAs made by rekeying this one; the owner enters them under their own SPIs."""
 
@@ -177,7 +176,7 @@ class IkeSa:
 
     def get_timer(self) -> float | None:
         """When `handle_timer` is due; None: never."""
-        times = [self._requesting.deadline, self._expiry(), self._silence_ends()]
+        times = [self._requesting.deadline, self._phase_clock.deadline, self._silence_ends()]
         times += [self._wire.deadline, self._keepalive.deadline, next_due(self._state)]
         times += [time for time, _ in self._state.deferred]
         return min((time for time in times if time is not None), default=None)
@@ -185,8 +184,7 @@ class IkeSa:
     def handle_timer(self, now: float) -> None:
         """Do what has become due; harmless when nothing has."""
         self._state.now = now
-        if _due(self._expiry(), now):
-            self._expire()
+        self._phase_clock.handle_timer()
         if _due(self._silence_ends(), now):
             self._state.tasks.append(CheckLiveness(report=False))
         self._wire.handle_timer()
@@ -195,20 +193,6 @@ class IkeSa:
         act(self._state)
         self._settle()
         self._keepalive.handle_timer()
-
-    def _expire(self) -> None:
-        close(self._state, DownReason.REKEYED)
-        self._state.phase = Phase.DEAD
-
-    def _expiry(self) -> float | None:
-        """When an IKE SA is forgotten that is half-open, closed, or left to the peer to delete."""
-        settings, phase = self._state.env.settings, self._state.phase
-        if phase is Phase.CLOSED:
-            return self._since + settings.linger
-        if phase in (Phase.STANDBY, Phase.REKEYED):
-            return self._since + settings.retransmission.total + settings.linger
-        half_open = phase is Phase.NEGOTIATING and not self._state.initiator
-        return self._since + settings.half_open_timeout if half_open else None
 
     def _silence_ends(self) -> float | None:
         """When a silent peer must prove that it lives (RFC 7296 2.4)."""
@@ -224,20 +208,8 @@ class IkeSa:
 
     def _settle(self) -> None:
         self._requesting.settle()
-        self._note_phase()
-        if self._state.phase in OVER:
-            self._state.forget_keys()
+        self._phase_clock.note()
         self._settle_successors()
-
-    def _note_phase(self) -> None:
-        if self._state.phase is not self._phase:
-            self._phase, self._since = self._state.phase, self._state.now
-            self._begin_term()
-
-    def _begin_term(self) -> None:
-        sa = self._state
-        if sa.phase is Phase.ESTABLISHED and sa.config.lifetime is not None:
-            sa.term = Term.of(sa.config.lifetime, sa.now, sa.env.fraction())
 
     def _settle_successors(self) -> None:
         for state in self._state.successors[len(self.successors) :]:

@@ -13,8 +13,8 @@ from fuzz import ike_codec, ike_machine
 
 from p4esp.ike.auth import proof
 from p4esp.ike.codec.payloads import Nonce
+from p4esp.ike.phase_clock import PhaseClock
 from p4esp.ike.protection import Protection
-from p4esp.ike.sa import IkeSa
 
 short = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -74,5 +74,5 @@ def test_an_iv_that_repeats_is_found(monkeypatch):
 
 
 def test_an_ike_sa_that_is_never_forgotten_is_found(monkeypatch):
-    monkeypatch.setattr(IkeSa, "_expiry", lambda self: None)
+    monkeypatch.setattr(PhaseClock, "deadline", None)
     assert finds(ike_machine.check, lives(50))
