@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_address
@@ -68,17 +68,23 @@ class Side:
 class Pair:
     """West initiates, east responds: PSK, x25519, AES-GCM-16, PRF-HMAC-SHA2-256, one child SA."""
 
-    def __init__(self) -> None:
-        self.west, self.east = (_side(here, there) for here, there in (SITES, SITES[::-1]))
+    def __init__(self, dpd_delay: float | None = None) -> None:
+        """`dpd_delay`: seconds of silence after which west asks east for a sign of life."""
+        self.west = _side(*SITES, dpd_delay)
+        self.east = _side(*SITES[::-1], None)
 
     def handshake(self) -> None:
         """One more IKE SA with a child SA; RuntimeError when it fails."""
         west, east = self.west, self.east
         west.run(lambda: west.endpoint.initiate(west.config, 0.0, child="net"))
-        while _carry(west, east) + _carry(east, west):
+        while self.carry():
             pass
         if not (west.child_is_up() and east.child_is_up()):
             raise RuntimeError("the handshake failed")
+
+    def carry(self) -> int:
+        """Take everything that was sent across; how many datagrams there were."""
+        return _carry(self.west, self.east) + _carry(self.east, self.west)
 
 
 def _carry(source: Side, sink: Side) -> int:
@@ -93,13 +99,13 @@ def _carry(source: Side, sink: Side) -> int:
     return len(datagrams)
 
 
-def _side(here: tuple[str, str, str], there: tuple[str, str, str]) -> Side:
+def _side(here: tuple[str, str, str], there: tuple[str, str, str], dpd_delay: float | None) -> Side:
     from p4esp.ike.config import Settings
     from p4esp.ike.endpoint import IkeEndpoint, directory
     from p4esp.ike.extensions.standard import STANDARD
     from p4esp.ike.state import Environment
 
-    config = _config(here, there)
+    config = replace(_config(here, there), dpd_delay=dpd_delay)
     settings = Settings(init_rate=PLENTY, max_ike_sas=PLENTY, max_ike_sas_per_peer=PLENTY)
     environment = Environment(
         os.urandom, CountingSpis(), settings, STANDARD, wall_clock=partial(datetime.now, UTC)

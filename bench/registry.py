@@ -40,6 +40,7 @@ def all_benchmarks() -> tuple[Benchmark, ...]:
         engine_seal,
         gateway_path,
         ike_handshakes,
+        ike_scale,
         p4rt_rates,
         scale,
         switch_passes,
@@ -53,6 +54,7 @@ def all_benchmarks() -> tuple[Benchmark, ...]:
         p4rt_rates,
         scale,
         ike_handshakes,
+        ike_scale,
         switch_start,
     )
     return tuple(benchmark for suite in suites for benchmark in suite.BENCHMARKS)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 FAILED = "failed: "
-LOWER_IS_BETTER = frozenset({"ms", "MiB"})
+LOWER_IS_BETTER = frozenset({"s", "ms", "us", "MiB", "bytes"})
 
 
 @dataclass(frozen=True, slots=True)
