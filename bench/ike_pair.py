@@ -13,7 +13,7 @@ from time import thread_time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from p4esp.ike.config import PeerConfig
+    from p4esp.ike.config import PeerConfig, Settings
     from p4esp.ike.endpoint import IkeEndpoint
     from p4esp.ike.path import Datagram
 
@@ -101,19 +101,24 @@ def _carry(source: Side, sink: Side) -> int:
 
 def _side(here: tuple[str, str, str], there: tuple[str, str, str], dpd_delay: float | None) -> Side:
     from p4esp.ike.config import Settings
+
+    config = replace(peer_config(here, there), dpd_delay=dpd_delay)
+    settings = Settings(init_rate=PLENTY, max_ike_sas=PLENTY, max_ike_sas_per_peer=PLENTY)
+    return Side(config, endpoint_for(config, settings, 0.0))
+
+
+def endpoint_for(config: PeerConfig, settings: Settings, now: float) -> IkeEndpoint:
+    """An endpoint with one peer, real randomness and all extensions."""
     from p4esp.ike.endpoint import IkeEndpoint, directory
     from p4esp.ike.extensions.standard import STANDARD
     from p4esp.ike.state import Environment
 
-    config = replace(_config(here, there), dpd_delay=dpd_delay)
-    settings = Settings(init_rate=PLENTY, max_ike_sas=PLENTY, max_ike_sas_per_peer=PLENTY)
-    environment = Environment(
-        os.urandom, CountingSpis(), settings, STANDARD, wall_clock=partial(datetime.now, UTC)
-    )
-    return Side(config, IkeEndpoint(environment, directory([config]), 0.0))
+    wall_clock = partial(datetime.now, UTC)
+    environment = Environment(os.urandom, CountingSpis(), settings, STANDARD, wall_clock=wall_clock)
+    return IkeEndpoint(environment, directory([config]), now)
 
 
-def _config(here: tuple[str, str, str], there: tuple[str, str, str]) -> PeerConfig:
+def peer_config(here: tuple[str, str, str], there: tuple[str, str, str]) -> PeerConfig:
     from p4esp.ike.auth.credentials import preshared
     from p4esp.ike.config import ChildConfig, PeerConfig
     from p4esp.ipsec.identity import Identity

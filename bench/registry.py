@@ -39,6 +39,7 @@ def all_benchmarks() -> tuple[Benchmark, ...]:
     from bench.suites import (  # they import Benchmark from here
         engine_seal,
         gateway_path,
+        ike_flood,
         ike_handshakes,
         ike_scale,
         p4rt_rates,
@@ -55,6 +56,7 @@ def all_benchmarks() -> tuple[Benchmark, ...]:
         scale,
         ike_handshakes,
         ike_scale,
+        ike_flood,
         switch_start,
     )
     return tuple(benchmark for suite in suites for benchmark in suite.BENCHMARKS)
