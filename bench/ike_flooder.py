@@ -15,6 +15,8 @@ from pathlib import Path
 from time import monotonic, sleep
 
 SOURCES = 500
+SCATTER = 0x9E37_79B9_7F4A_7C15
+"""Odd, so that no SPI comes twice."""
 BURST = 25
 """Packets between two looks at the clock."""
 
@@ -24,9 +26,9 @@ def main(host: str, port: str, rate: str, file: str) -> None:
     request, target = Path(file).read_bytes(), (host, int(port))
     sources = cycle([_source(number) for number in range(SOURCES)])
     start, told, pace = monotonic(), 0, BURST / float(rate)
-    for burst in count():
+    for burst in count(1):
         for number in range(burst * BURST, (burst + 1) * BURST):
-            spi = (number + 1).to_bytes(8, "big")
+            spi = (number * SCATTER % 2**64).to_bytes(8, "big")
             next(sources).sendto(spi + request[8:], target)
         sleep(max(0.0, start + burst * pace - monotonic()))
         if monotonic() - start > told + 1:

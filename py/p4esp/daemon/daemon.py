@@ -78,11 +78,13 @@ class IkeDaemon:
 
     def counters(self) -> dict[str, Any]:
         """Packets that came to nothing, by reason, and half-open IKE SAs."""
-        lost = self._sockets.lost if self._sockets else {}
+        lost = {claim.value: count for claim, count in self.driver.inbox.lost.items()}
+        if self._sockets is not None:
+            lost |= {reason.value: count for reason, count in self._sockets.lost.items()}
         return {
             "half_open": self.driver.endpoint.half_open,
             "drops": {reason.value: count for reason, count in self.driver.endpoint.drops.items()},
-            "lost": {reason.value: count for reason, count in lost.items()},
+            "lost": lost,
         }
 
     async def run(self, ready: Callable[[], None]) -> None:

@@ -5,7 +5,6 @@ digest under it of what the next request repeats. A secret is used for `LIFETIME
 believed for as long again.
 """
 
-import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -96,4 +95,4 @@ def _cookie(period: int, secret: bytes, opening: Opening, path: Path) -> bytes:
     """What has a size of its own comes last, so that no two sets of facts are the same octets."""
     host = path.remote.host
     facts = bytes([host.version]) + host.packed + opening.header.spi_i + opening.nonce
-    return _number(period) + hmac.digest(secret, facts, hashlib.sha256)
+    return _number(period) + hmac.digest(secret, facts, "sha256")

@@ -34,7 +34,7 @@ from p4esp.ike.redirection import MAX_REDIRECTS, PERIOD, Gateway, RedirectLimit
 from p4esp.ike.sa import IkeSa
 from p4esp.ike.state import Environment, Phase
 from p4esp.ike.trace import TraceKind, TraceRecord
-from p4esp.ike.transport import Kind
+from p4esp.ike.transport import Kind, Ports
 from p4esp.ipsec.identity import NOBODY, Identity
 from p4esp.ipsec.selectors import Address
 
@@ -83,6 +83,15 @@ class IkeEndpoint:
         self._timers: list[tuple[float, bytes]] = []
         self._outbox: list[Datagram] = []
         self._events: deque[Event] = deque()
+
+    @property
+    def ports(self) -> Ports:
+        """The UDP ports of IKE."""
+        return self._env.settings.ports
+
+    def is_live(self, own_spi: bytes) -> bool:
+        """Whether an IKE SA has this SPI of ours."""
+        return own_spi in self._entries
 
     @property
     def drops(self) -> Counter[Drop]:

@@ -6,7 +6,6 @@ installation that takes long holds up nobody else.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, TypeVar
@@ -14,10 +13,11 @@ from typing import Final, TypeVar
 from p4esp.ike.endpoint import IkeEndpoint
 from p4esp.ike.events import Event, peer_of
 from p4esp.ike.path import Datagram, Path
+from p4esp.service.inbox import Inbox
 from p4esp.service.peer_queues import PeerQueues
 
-MAX_INBOX: Final = 4096
-"""Datagrams that may wait; more are dropped."""
+BATCH: Final = 16
+"""Datagrams that are taken in before others have their turn."""
 
 MAX_BACKLOG: Final = 256
 """Items of one peer that may wait while datagrams are added; more datagrams are dropped."""
@@ -41,12 +41,12 @@ class Driver:
         self._handle_event = handle_event
         self._send = send
         self._clock = clock
-        self._inbox: deque[tuple[bytes, Path]] = deque(maxlen=MAX_INBOX)
+        self.inbox = Inbox(endpoint.ports, endpoint.is_live)
         self._wake = asyncio.Event()
 
     def received(self, payload: bytes, path: Path) -> None:
         """A UDP payload came in."""
-        self._inbox.append((payload, path))
+        self.inbox.put(payload, path)
         self._wake.set()
 
     def command(self, call: Callable[[IkeEndpoint, float], _Result]) -> _Result:
@@ -66,11 +66,13 @@ class Driver:
 
     async def _serve(self, queues: PeerQueues[Event | Datagram]) -> None:
         self._tick(queues)
-        while self._inbox:
-            payload, path = self._inbox.popleft()
-            self.endpoint.receive_datagram(payload, path, self._clock())
+        taken = 0
+        while (waiting := self.inbox.take()) is not None:
+            self.endpoint.receive_datagram(*waiting, self._clock())
             self._tick(queues)  # a flood has no end that timers could wait for
-            await asyncio.sleep(0)  # what is queued is worked off between datagrams
+            taken += 1
+            if taken % BATCH == 0:
+                await asyncio.sleep(0)  # what is queued is worked off, and more is received
 
     def _tick(self, queues: PeerQueues[Event | Datagram]) -> None:
         self.endpoint.handle_timer(self._clock())

@@ -8,25 +8,37 @@ from ipaddress import ip_address
 from types import SimpleNamespace
 from typing import Any
 
+from p4esp.ike.constants import HEADER_SIZE
 from p4esp.ike.events import ChildUp
 from p4esp.ike.path import Datagram, Path, UdpAddress
+from p4esp.ike.transport import Ports
 from p4esp.service.driver import MAX_BACKLOG, Driver
 
 PATH = Path(UdpAddress(ip_address("192.0.2.1"), 500), UdpAddress(ip_address("192.0.2.2"), 500))
 
 
+def message(peer: str) -> bytes:
+    """Octets that look like a message of an IKE SA."""
+    return peer.encode().ljust(HEADER_SIZE, b"\0")
+
+
 class Endpoint:
     """Says for each datagram `peer` that a child of the peer is up, and answers it."""
+
+    ports = Ports()
 
     def __init__(self) -> None:
         self.events: deque[ChildUp] = deque()
         self.outbox: list[Datagram] = []
 
     def receive_datagram(self, payload: bytes, path: Path, now: float) -> None:
-        peer = payload.decode()
+        peer = payload.decode().rstrip("\0")
         child: Any = SimpleNamespace(peer=peer)
         self.events.append(ChildUp(child))
         self.outbox.append(Datagram(payload, path, peer))
+
+    def is_live(self, own_spi: bytes) -> bool:
+        return True
 
     def handle_timer(self, now: float) -> None: ...
 
@@ -85,7 +97,7 @@ async def test_no_answer_leaves_before_the_sa_that_it_promises_is_installed() ->
     bench = Bench()
     async with bench.running():
         for _ in range(2):
-            bench.driver.received(b"slow", PATH)
+            bench.driver.received(message("slow"), PATH)
         await asyncio.sleep(0.01)
         assert bench.seen == []
         bench.go.set()
@@ -96,9 +108,9 @@ async def test_no_answer_leaves_before_the_sa_that_it_promises_is_installed() ->
 async def test_an_installation_that_hangs_holds_up_nobody_else() -> None:
     bench = Bench()
     async with bench.running():
-        bench.driver.received(b"slow", PATH)
-        for peer in (b"a", b"b"):
-            bench.driver.received(peer, PATH)
+        bench.driver.received(message("slow"), PATH)
+        for peer in ("a", "b"):
+            bench.driver.received(message(peer), PATH)
         await bench.until(lambda: len(bench.seen) == 4)
         assert sorted(bench.seen) == ["a answered", "a installed", "b answered", "b installed"]
         bench.go.set()
@@ -109,8 +121,8 @@ async def test_datagrams_to_a_peer_that_hangs_do_not_pile_up() -> None:
     bench = Bench()
     async with bench.running():
         for _ in range(2 * MAX_BACKLOG):
-            bench.driver.received(b"slow", PATH)
-        bench.driver.received(b"a", PATH)
+            bench.driver.received(message("slow"), PATH)
+        bench.driver.received(message("a"), PATH)
         await bench.until(lambda: bool(bench.seen))
         bench.go.set()
         await bench.until(lambda: bench.seen.count("slow installed") == 2 * MAX_BACKLOG)
@@ -120,8 +132,8 @@ async def test_datagrams_to_a_peer_that_hangs_do_not_pile_up() -> None:
 async def test_a_handler_that_hangs_does_not_hold_the_driver_when_it_ends() -> None:
     bench = Bench()
     async with asyncio.timeout(5), bench.running():
-        bench.driver.received(b"slow", PATH)
-        bench.driver.received(b"a", PATH)
+        bench.driver.received(message("slow"), PATH)
+        bench.driver.received(message("a"), PATH)
         await bench.until(lambda: bool(bench.seen))
 
 

@@ -89,15 +89,23 @@ def parse_until_encrypted(first: int, reader: Reader) -> tuple[tuple[AnyPayload,
 
 
 def bodies(first: int, data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Types and octets of the payloads of a chain that fills `data`, none of them looked into."""
-    reader, ahead = Reader(data, "payload chain"), first
+    """Types and octets of the payloads of a chain that fills `data`, none of them looked into.
+
+    Made for floods: it builds nothing but slices.
+    """
+    at, ahead = 0, first
     for _ in range(MAX_PAYLOADS):
         if ahead == PayloadType.NONE:
-            reader.finish()
-            return
-        kind, (ahead, _, body) = ahead, take_payload(reader)
-        yield kind, body
-    raise ParseError(f"payload chain: more than {MAX_PAYLOADS} payloads")
+            break
+        if at + GENERIC_HEADER_SIZE > len(data):
+            raise ParseError(f"payload chain: no generic header at offset {at}")
+        following, _, size = _GENERIC_HEADER.unpack_from(data, at)
+        if not GENERIC_HEADER_SIZE <= size <= len(data) - at:
+            raise ParseError(f"payload chain: payload length {size} at offset {at}")
+        yield ahead, data[at + GENERIC_HEADER_SIZE : at + size]
+        at, ahead = at + size, following
+    if ahead != PayloadType.NONE or at != len(data):
+        raise ParseError(f"payload chain: does not end after {at} octets")
 
 
 def take_payload(reader: Reader) -> tuple[int, bool, bytes]:

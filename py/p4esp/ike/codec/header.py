@@ -7,6 +7,9 @@ from p4esp.ike.constants import HEADER_SIZE, VERSION, ExchangeType, name_of
 from p4esp.ike.errors import ParseError
 
 _LAYOUT = struct.Struct("!8s8sBBBBII")
+NEXT_PAYLOAD_AT = 16
+"""Offset of Next Payload."""
+_FLAGS_AT = 19
 _INITIATOR = 0x08
 _RESPONSE = 0x20
 
@@ -55,6 +58,11 @@ class Header:
     def __str__(self) -> str:
         kind = "response" if self.response else "request"
         return f"{name_of(ExchangeType, self.exchange)} {kind} {self.message_id}"
+
+
+def own_spi_of(message: bytes) -> bytes:
+    """The SPI by which the receiver of a message of `HEADER_SIZE` octets at least knows it."""
+    return message[8:16] if message[_FLAGS_AT] & _INITIATOR else message[:8]
 
 
 def parse_header(data: bytes) -> Header:
