@@ -115,7 +115,11 @@ async def registers_intact(session: Session, expected: int | None) -> bool:
 async def start_afresh(
     link: SwitchLink, interfaces: Interfaces, rules: Sequence[PolicyRule], boot_id: int
 ) -> None:
-    """Fill an empty switch. The boot id comes last: without it, none of this counts."""
+    """Fill an empty switch.
+
+    Meters come before port roles, without which ports are dead: no packet reaches us unmetered. The
+    boot id comes last: without it, none of this counts.
+    """
     interfaces.adopt(())
     neighbours = interfaces.static_neighbours()
     await link.session.limit_punts(PUNT_RATES)
