@@ -79,6 +79,15 @@ class CallPoint:
         counted.original = call  # type: ignore[attr-defined]
         return counted
 
+    async def happens(self) -> None:
+        """Wait for the call."""
+        while not self.reached:
+            await asyncio.sleep(0.01)
+
+    @staticmethod
+    async def carry_out(call: Call, *arguments: Any) -> Any:
+        return await call(*arguments)
+
     @staticmethod
     async def stop(call: Call, *arguments: Any) -> None:
         """The caller never gets any further."""
@@ -323,11 +332,17 @@ class GatewayMachine(RuleBasedStateMachine):
             with point.watching((engine, "install"), (engine, "health"), act=point.refuse):
                 engine.restart()
                 await self._settled(self.lab)
-                while not point.reached:
-                    await asyncio.sleep(0.01)
+                await point.happens()
+            await self._checked(engine)
             await self._settled(self.lab)
 
         self.run(work())
+
+    async def _checked(self, engine: LabEngine) -> None:
+        """Wait until a whole health check has passed: what the controller found is written."""
+        next_but_one = CallPoint(1)
+        with next_but_one.watching((engine, "health"), act=CallPoint.carry_out):
+            await next_but_one.happens()
 
     @rule(side=sides)
     def unplug_engine(self, side: int) -> None:
