@@ -13,7 +13,7 @@ def derive_keys(sa: IkeSaState, chosen: Proposal, nonces: Nonces, secret: bytes)
     set.
     """
     _protect(sa, chosen, nonces, skeyseed(ike_suite(chosen).prf, nonces, secret))
-    sa.intermediate.pending.extend(additional_methods(chosen))
+    sa.additional.pending.extend(additional_methods(chosen))
 
 
 def add_key_exchange(sa: IkeSaState, secret: bytes) -> None:
@@ -23,7 +23,7 @@ def add_key_exchange(sa: IkeSaState, secret: bytes) -> None:
     suite, keys = sa.secrets
     if sa.proposal is None:
         raise RuntimeError("keys without a proposal")
-    sa.intermediate.pending.popleft()
+    sa.additional.pending.popleft()
     fresh = FreshInput(sa.nonces, secret)
     _protect(sa, sa.proposal, sa.nonces, rekeyed_skeyseed(suite.prf, keys.d, fresh))
     keys.wipe()

@@ -77,6 +77,9 @@ class Template:
             self._fault(text, f"names {names} beside an AEAD, which takes none")
         if not integrity and aead == {False}:
             self._fault(text, "names no INTEG algorithm", TransformType.INTEG)
+        methods = {transform.id for transform in self.of_type(TransformType.KE)}
+        if self.additional and (not methods or KE_NONE in methods):
+            self._fault(text, "adds key exchanges to none", TransformType.KE)
         if self.protocol == ProtocolId.IKE:
             self._check_sizes(text)
         return self

@@ -21,6 +21,7 @@ from p4esp.ike.state import IkeSaState, Phase
 from p4esp.ike.tasks.base import Inbound, ResponderTask
 from p4esp.ike.tasks.create_child_sa import CreateChildSaResponder
 from p4esp.ike.tasks.ike_auth import IkeAuthResponder
+from p4esp.ike.tasks.ike_followup_ke import IkeFollowupKeResponder
 from p4esp.ike.tasks.ike_init import IkeInitResponder
 from p4esp.ike.tasks.ike_intermediate import IkeIntermediateResponder
 from p4esp.ike.tasks.informational import InformationalResponder
@@ -31,6 +32,7 @@ from p4esp.ike.wire import Wire
 
 _ESTABLISHED: dict[int, type[ResponderTask]] = {
     ExchangeType.CREATE_CHILD_SA: CreateChildSaResponder,
+    ExchangeType.IKE_FOLLOWUP_KE: IkeFollowupKeResponder,
     ExchangeType.INFORMATIONAL: InformationalResponder,
 }
 """Exchanges a peer may start once the IKE SA is established."""
@@ -65,7 +67,7 @@ class Responding:
             return None
         if sa.keys is None:
             return IkeInitResponder() if exchange == ExchangeType.IKE_SA_INIT else None
-        if sa.intermediate.pending:
+        if sa.additional.pending:
             turn = exchange == ExchangeType.IKE_INTERMEDIATE
             return IkeIntermediateResponder() if turn else None
         return IkeAuthResponder() if exchange == ExchangeType.IKE_AUTH else None

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
+from p4esp.ike.additional import AdditionalExchanges
 from p4esp.ike.announced import Announced
 from p4esp.ike.children import ChildSa, ChildTable
 from p4esp.ike.codec.proposal import Proposal
@@ -16,7 +17,6 @@ from p4esp.ike.crypto.keyexchange import RandomSource
 from p4esp.ike.crypto.schedule import IkeKeys, Nonces
 from p4esp.ike.crypto.suite import IkeSuite
 from p4esp.ike.events import ChildDown, DownReason, Event, IkeSaInfo, PathChanged
-from p4esp.ike.intermediate import IntermediateState
 from p4esp.ike.mobility import Mobility
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
@@ -156,7 +156,7 @@ class IkeSaState:
         self.suite: IkeSuite | None = None
         self.keys: IkeKeys | None = None
         self.protection: Protection | None = None
-        self.intermediate, self.ppk = IntermediateState(), PostquantumState()
+        self.additional, self.ppk = AdditionalExchanges(), PostquantumState()
         self.nat: NatStatus | None = None
         self.mobility = Mobility(path, path, mover=self.initiator)
         self.fragmentation = False

@@ -17,6 +17,7 @@ def close(sa: IkeSaState, reason: DownReason, detail: str = "") -> None:
     if sa.authenticated and not sa.provisional:
         sa.events.append(IkeDown(sa.info(), reason, detail))
     _release_successors(sa)
+    sa.additional.give_up_followup()
     sa.phase = Phase.CLOSED
 
 

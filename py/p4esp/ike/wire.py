@@ -118,9 +118,9 @@ class Wire:
         """Keep what AUTH will cover, under the keys of this exchange (RFC 9242 3.3.2)."""
         suite, keys = self._state.secrets
         if response:
-            self._state.intermediate.int_auth.add_response(suite.prf, keys.pr, octets)
+            self._state.additional.int_auth.add_response(suite.prf, keys.pr, octets)
         else:
-            self._state.intermediate.int_auth.add_request(suite.prf, keys.pi, octets)
+            self._state.additional.int_auth.add_request(suite.prf, keys.pi, octets)
 
     def _heard(self, opened: Opened, path: Path) -> None:
         if opened.header.exchange != ExchangeType.IKE_SA_INIT:

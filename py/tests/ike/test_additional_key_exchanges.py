@@ -1,5 +1,6 @@
 """Additional key exchanges before IKE_AUTH (RFC 9370, RFC 9242, ikev2-mlkem; cases 32, 85)."""
 
+import itertools
 import os
 
 import pytest
@@ -225,12 +226,12 @@ def test_32_a_ciphertext_for_another_key_shows_as_messages_that_do_not_open(monk
 
 def test_what_intermediate_exchanges_said_is_authenticated(monkeypatch):
     """One end remembers other octets than were on the wire: AUTH must not verify."""
-    add = IntAuth.add_response
-    monkeypatch.setattr(
-        IntAuth,
-        "add_response",
-        lambda self, prf, key, octets: add(self, prf, key, octets + os.urandom(1)),
-    )
+    add, ends = IntAuth.add_response, itertools.count()
+
+    def add_altered(self, prf, key, octets):
+        add(self, prf, key, octets + bytes([next(ends)]))
+
+    monkeypatch.setattr(IntAuth, "add_response", add_altered)
     lab = lab_for()
     lab.connect()
     assert lab.west.of(IkeEstablished) == lab.east.of(IkeEstablished) == []

@@ -19,7 +19,7 @@ def peer_octets(sa: IkeSaState, identity: IdPayload) -> bytes:
 
 def _octets(sa: IkeSaState, identity: IdPayload, *, by_initiator: bool) -> bytes:
     suite, keys = sa.secrets
-    body, more = identity.encode(), sa.intermediate.int_auth.octets
+    body, more = identity.encode(), sa.additional.int_auth.octets
     if by_initiator:
         first, nonce, key = sa.init_request, sa.nonces.responder, keys.pi
     else:

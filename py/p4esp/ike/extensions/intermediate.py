@@ -15,7 +15,7 @@ class Intermediate:
     def received(self, sa: IkeSaState, message: Inbound) -> None:
         """Note that the peer can; data in the notify has no meaning."""
         if message.header.exchange == ExchangeType.IKE_SA_INIT:
-            sa.intermediate.supported = message.payloads.notify(_SUPPORTED) is not None
+            sa.additional.supported = message.payloads.notify(_SUPPORTED) is not None
 
     def additions(
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
@@ -24,7 +24,7 @@ class Intermediate:
         if exchange != ExchangeType.IKE_SA_INIT:
             return []
         if response:
-            wanted = bool(sa.intermediate.pending)
+            wanted = bool(sa.additional.pending)
         else:
             wanted = any(template.additional for template in sa.config.proposals)
         return [Notify(_SUPPORTED)] if wanted else []

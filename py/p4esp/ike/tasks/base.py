@@ -37,7 +37,7 @@ class InitiatorTask(ABC):
     """An exchange that we start."""
 
     exchange: ClassVar[ExchangeType]
-    subject: ClassVar[Subject] = Subject.NOTHING
+    subject: Subject = Subject.NOTHING
 
     def prepare(self, sa: IkeSaState) -> bool:
         """Get ready when the exchange's turn has come; False: there is nothing to ask any more."""

@@ -1,6 +1,7 @@
 """CREATE_CHILD_SA: new child SAs and rekeying of old ones (RFC 7296 1.3, 2.8, 2.25)."""
 
 from dataclasses import replace
+from functools import partial
 
 from p4esp.ike.child_scope import Scope
 from p4esp.ike.children import ChildPhase, ChildSa
@@ -24,6 +25,7 @@ from p4esp.ike.retrying import answered, retry_later
 from p4esp.ike.state import IkeSaState, Phase, Subject
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 from p4esp.ike.tasks.deleting import DeleteChild, DeleteSpi
+from p4esp.ike.tasks.ike_followup_ke import await_followups, follow_up
 
 NONCE_SIZE = 32
 
@@ -46,6 +48,7 @@ class CreateChild(InitiatorTask):
         self._nonce = b""
         self._offer: ChildOffer | None = None
         self._key: KeyOffer | None = None
+        self._agreed: tuple[Agreement, FreshInput] | None = None
 
     def prepare(self, sa: IkeSaState) -> bool:
         """Rekey only while the old SA is there and nobody else replaces or deletes it."""
@@ -91,18 +94,18 @@ class CreateChild(InitiatorTask):
 
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         """Take the new SA up, or see what the refusal asks for."""
-        sa.awaiting_child = False
-        if self._old is not None and self._old.phase is ChildPhase.REKEYING:
-            self._old.phase = ChildPhase.INSTALLED
         error = reply.payloads.error()
         if error is None:
             answered(sa)
             self._conclude(sa, reply)
         else:
-            self.abandon(sa)
-            self._refused(sa, error)
-        sa.early_deletes.clear()
+            self.refused(sa, error)
         return Verdict.DONE
+
+    def _stop_waiting(self, sa: IkeSaState) -> None:
+        sa.awaiting_child = False
+        if self._old is not None and self._old.phase is ChildPhase.REKEYING:
+            self._old.phase = ChildPhase.INSTALLED
 
     def abandon(self, sa: IkeSaState) -> None:
         """Give back the SPI."""
@@ -119,10 +122,22 @@ class CreateChild(InitiatorTask):
                 reply.payloads, chosen_method(agreement.chosen)
             )
         except IkeError as bad:
+            self._stop_waiting(sa)
+            sa.early_deletes.clear()
             sa.tasks.append(DeleteSpi(offer.spi))
             sa.events.append(ChildFailed(sa.info(), self._config.name, str(bad)))
         else:
-            self._take_up(sa, enter_child(sa, agreement, FreshInput(nonces, secret)))
+            self._agreed = agreement, FreshInput(nonces, secret)
+            follow_up(sa, self, agreement.chosen, reply.payloads)
+
+    def finish(self, sa: IkeSaState, additional: bytes) -> None:
+        """Make the keys, with the secrets of additional exchanges if there were any."""
+        if self._agreed is None:
+            raise RuntimeError("CREATE_CHILD_SA was not answered")
+        agreement, fresh = self._agreed
+        self._stop_waiting(sa)
+        self._take_up(sa, enter_child(sa, agreement, replace(fresh, additional=additional)))
+        sa.early_deletes.clear()
 
     def _take_up(self, sa: IkeSaState, child: ChildSa) -> None:
         old = self._old
@@ -153,8 +168,12 @@ class CreateChild(InitiatorTask):
         if old in sa.children:
             sa.tasks.append(DeleteChild(old, DownReason.REKEYED))
 
-    def _refused(self, sa: IkeSaState, error: Notify) -> None:
-        if error.type == NotifyType.TEMPORARY_FAILURE:
+    def refused(self, sa: IkeSaState, error: Notify) -> None:
+        """Do what the error asks for."""
+        self._stop_waiting(sa)
+        sa.early_deletes.clear()
+        self.abandon(sa)
+        if error.type in (NotifyType.TEMPORARY_FAILURE, NotifyType.STATE_NOT_FOUND):
             retry_later(sa, self)
         elif error.type == NotifyType.CHILD_SA_NOT_FOUND and self._old is not None:
             self._start_over(sa, self._old)
@@ -199,13 +218,24 @@ class CreateChildResponder(ResponderTask):
         nonces = Nonces(payloads.one(Nonce).data, sa.env.random(NONCE_SIZE))
         agreement = answer_offer(sa, payloads, old, with_ke=True)
         ke, secret = _answer_key_exchange(sa, agreement, request)
-        child = enter_child(sa, agreement, FreshInput(nonces, secret))
         self._answer = agreement.payloads(Nonce(nonces.responder), *ke)
-        self._announce(sa, old, child)
+        self._answer += await_followups(
+            sa,
+            agreement.chosen,
+            partial(self._finish, sa, agreement, FreshInput(nonces, secret), old),
+            partial(sa.env.spis.release, agreement.spi_in),
+        )
 
     @staticmethod
-    def _announce(sa: IkeSaState, old: ChildSa | None, child: ChildSa) -> None:
-        if old is None:
+    def _finish(
+        sa: IkeSaState,
+        agreement: Agreement,
+        fresh: FreshInput,
+        old: ChildSa | None,
+        additional: bytes,
+    ) -> None:
+        child = enter_child(sa, agreement, replace(fresh, additional=additional))
+        if old is None or old not in sa.children:
             sa.events.append(ChildUp(child.params))
         else:
             old.successor = child

@@ -103,7 +103,7 @@ class IkeInit(InitiatorTask):
         payloads = reply.payloads
         chosen = verify_choice(payloads.one(SecurityAssociation).proposals, self._offers)
         ke, nonce = payloads.one(KeyExchange), payloads.one(Nonce)
-        if additional_methods(chosen) and not sa.intermediate.supported:
+        if additional_methods(chosen) and not sa.additional.supported:
             raise ProposalError("the answer has additional key exchanges but no IKE_INTERMEDIATE")
         method = self._exchange.transform_id
         if reply.header.spi_r == NO_SPI or not method == ke.method == _method(chosen):
@@ -115,7 +115,7 @@ class IkeInit(InitiatorTask):
         derive_keys(sa, chosen, nonces, secret)
         if sa.nat is not None and (sa.nat.found or sa.config.mobike):  # RFC 4555 3.3
             sa.use_path(sa.env.settings.ports.float(sa.path))
-        sa.tasks.extend(IkeIntermediate() for _ in sa.intermediate.pending)
+        sa.tasks.extend(IkeIntermediate() for _ in sa.additional.pending)
         sa.tasks.append(IkeAuth(self._child))
 
 
@@ -131,7 +131,7 @@ class IkeInitResponder(ResponderTask):
         offered = payloads.one(SecurityAssociation).proposals
         ke, nonce = payloads.one(KeyExchange), payloads.one(Nonce)
         templates = _templates(sa)
-        if not sa.intermediate.supported:
+        if not sa.additional.supported:
             templates = without_additional(templates)
         chosen = select(offered, templates)
         self._check_method(ke.method, _method(chosen))

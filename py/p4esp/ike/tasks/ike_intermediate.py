@@ -21,7 +21,7 @@ class IkeIntermediate(InitiatorTask):
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """KEi(n)."""
-        self._exchange = sa.intermediate.pending[0](sa.env.random)
+        self._exchange = sa.additional.pending[0](sa.env.random)
         return [KeyExchange(self._exchange.transform_id, self._exchange.public)]
 
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
@@ -30,7 +30,7 @@ class IkeIntermediate(InitiatorTask):
         if error is not None:
             name = name_of(NotifyType, error.type)
             raise ProposalError(f"the peer refused IKE_INTERMEDIATE with {name}")
-        ke = payload_of(reply.payloads, sa.intermediate.pending[0].transform_id)
+        ke = payload_of(reply.payloads, sa.additional.pending[0].transform_id)
         if self._exchange is None:
             raise RuntimeError("IKE_INTERMEDIATE was not built")
         add_key_exchange(sa, self._exchange.shared_secret(ke.data))
@@ -46,7 +46,7 @@ class IkeIntermediateResponder(ResponderTask):
 
     def process(self, sa: IkeSaState, request: Inbound) -> None:
         """Make our value. One that is not the method's turn or not acceptable is fatal."""
-        method = sa.intermediate.pending[0]
+        method = sa.additional.pending[0]
         ke = payload_of(request.payloads, method.transform_id)
         public, self._secret = method.respond(sa.env.random, ke.data)
         self._answer = [KeyExchange(method.transform_id, public)]

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from p4esp.ike.codec.payload import AnyPayload
-from p4esp.ike.codec.payloads import Nonce
+from p4esp.ike.codec.payloads import Nonce, Notify
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
 from p4esp.ike.constants import NO_SPI, ExchangeType, NotifyType, TransformType, name_of
 from p4esp.ike.crypto.schedule import FreshInput, Nonces
@@ -18,6 +19,7 @@ from p4esp.ike.spi import new_ike_spi
 from p4esp.ike.state import IkeSaState, Phase, Subject
 from p4esp.ike.succession import made_by_peer, made_by_us, ours_failed
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
+from p4esp.ike.tasks.ike_followup_ke import await_followups, follow_up
 from p4esp.ike.teardown import OVER
 
 NONCE_SIZE = 32
@@ -36,6 +38,8 @@ class RekeyIke(InitiatorTask):
         self._offers = offers(_templates(sa), self._spi)
         self._key = KeyOffer(self._offers, sa.secrets[0].key_exchange.transform_id)
         self._nonce = b""
+        self._peer_spi = NO_SPI
+        self._agreed: tuple[Proposal, FreshInput] | None = None
 
     def prepare(self, sa: IkeSaState) -> bool:
         """Nothing is left to do when the peer was faster."""
@@ -53,7 +57,7 @@ class RekeyIke(InitiatorTask):
         if error is None:
             self._conclude(sa, reply)
         elif error.type != NotifyType.INVALID_KE_PAYLOAD or not self._key.change(error.data):
-            self._refused(sa, error.type)
+            self.refused(sa, error)
         else:
             sa.tasks.appendleft(self)
         return Verdict.DONE
@@ -64,18 +68,28 @@ class RekeyIke(InitiatorTask):
         chosen = verify_choice(payloads.one(SecurityAssociation).proposals, self._offers)
         secret = self._key.conclude(payloads, chosen_method(chosen))
         nonces = Nonces(self._nonce, payloads.one(Nonce).data)
-        new = sa.successor(self._spi, _ike_spi(chosen), initiator=True)
-        derive_rekeyed(new, sa, chosen, FreshInput(nonces, secret))
+        self._peer_spi = _ike_spi(chosen)
+        self._agreed = chosen, FreshInput(nonces, secret)
+        follow_up(sa, self, chosen, payloads)
+
+    def finish(self, sa: IkeSaState, additional: bytes) -> None:
+        """Make the new IKE SA, with the secrets of additional exchanges if there were any."""
+        if self._agreed is None:
+            raise RuntimeError("CREATE_CHILD_SA was not answered")
+        chosen, fresh = self._agreed
+        new = sa.successor(self._spi, self._peer_spi, initiator=True)
+        derive_rekeyed(new, sa, chosen, replace(fresh, additional=additional))
         made_by_us(sa, new)
 
-    def _refused(self, sa: IkeSaState, error: int) -> None:
+    def refused(self, sa: IkeSaState, error: Notify) -> None:
+        """The IKE SA stays as it is."""
         ours_failed(sa)
         if sa.phase is not Phase.ESTABLISHED:
             return
-        if error == NotifyType.TEMPORARY_FAILURE:
+        if error.type in (NotifyType.TEMPORARY_FAILURE, NotifyType.STATE_NOT_FOUND):
             retry_later(sa, self)
         else:
-            sa.events.append(IkeRekeyFailed(sa.info(), name_of(NotifyType, error)))
+            sa.events.append(IkeRekeyFailed(sa.info(), name_of(NotifyType, error.type)))
 
 
 def is_being_rekeyed(sa: IkeSaState) -> bool:
@@ -98,10 +112,18 @@ class RekeyIkeResponder(ResponderTask):
         peer_spi = _ike_spi(chosen)
         ke, secret = answer_key_exchange(sa.env.random, payloads, chosen_method(chosen))
         nonces = Nonces(payloads.one(Nonce).data, sa.env.random(NONCE_SIZE))
-        new = sa.successor(peer_spi, new_ike_spi(sa.env.random), initiator=False)
-        derive_rekeyed(new, sa, chosen, FreshInput(nonces, secret))
-        association = SecurityAssociation((replace(chosen, spi=new.spi_r),))
-        self._answer = [association, Nonce(nonces.responder), *ke]
+        answer = replace(chosen, spi=new_ike_spi(sa.env.random))
+        self._answer = [SecurityAssociation((answer,)), Nonce(nonces.responder), *ke]
+        finish = partial(self._finish, sa, peer_spi, answer, FreshInput(nonces, secret))
+        self._answer += await_followups(sa, chosen, finish, lambda: None)
+
+    @staticmethod
+    def _finish(
+        sa: IkeSaState, peer_spi: bytes, answer: Proposal, fresh: FreshInput, additional: bytes
+    ) -> None:
+        _check_possible(sa)
+        new = sa.successor(peer_spi, answer.spi, initiator=False)
+        derive_rekeyed(new, sa, answer, replace(fresh, additional=additional))
         made_by_peer(sa, new)
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
