@@ -179,7 +179,8 @@ class NatPair(Pair):
         lab.cable((self._nat, "out", [f"{public[0]}/24"]), (outside, "wire", [f"{other[0]}/24"]))
         inside.route("default", "10.98.0.254")
         self._nat.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-        self._masquerade("40000-49999")
+        self._ranges = itertools.cycle(["40000-49999", "50000-59999"])
+        self._masquerade(next(self._ranges))
 
     def _masquerade(self, ports: str) -> None:
         rules = (
@@ -192,7 +193,7 @@ class NatPair(Pair):
         """From now on the NAT gives other ports."""
         self._nat.ip("link", "set", "out", "down")  # masquerading ends with its address
         self._nat.ip("link", "set", "out", "up")
-        self._masquerade("50000-59999")
+        self._masquerade(next(self._ranges))
 
 
 def half_open(terms: Terms) -> bytes:

@@ -263,8 +263,9 @@ class IkeSaState:
     def use_path(self, path: Path) -> None:
         """Use another path for IKE from now on; once authenticated, ESP waits for `settle_path`."""
         self.mobility.path = path
-        self.mobility.moves += 1
-        if not self.authenticated:
+        if self.authenticated:
+            self.mobility.moves += 1
+        else:
             self.mobility.child_path = path
 
     def settle_path(self) -> None:

@@ -304,31 +304,45 @@ def test_a_nat_on_the_new_path_puts_esp_into_udp(lab):
     assert outer(lab.east) == (EAST, WEST, None)
 
 
-def test_a_changed_mapping_is_noticed_by_the_mover_who_tells_the_responder(lab):
-    """RFC 4555 3.8: the liveness check of who is behind a NAT asks how it is seen."""
-    public, honest = ip_address("203.0.113.9"), lab.deliver
-    mapping = [61000]
+class Nat:
+    """In front of west, on every path: `port` is the mapping of 4500."""
 
-    def through_nat(datagram):
+    public = ip_address("203.0.113.9")
+
+    def __init__(self, lab):
+        self._honest, lab.deliver = lab.deliver, self
+        self.port = 61000
+
+    def __call__(self, datagram):
         path = datagram.path
-        if path.local.host == WEST2:
-            path = Path(UdpAddress(public, mapping[0]), path.remote)
-        if path.remote.host == public:
-            path = Path(path.local, UdpAddress(WEST2, 4500))
-        honest(Datagram(datagram.data, path))
+        if path.local.host in (WEST, WEST2):
+            self._hidden = path.local.host
+            port = self.port if path.local.port == 4500 else 600
+            path = Path(UdpAddress(self.public, port), path.remote)
+        elif path.remote.host == self.public:
+            inner = UdpAddress(self._hidden, 500 if path.remote.port == 600 else 4500)
+            path = Path(path.local, inner)
+        self._honest(Datagram(datagram.data, path))
 
-    lab.deliver = through_nat
-    lab.move()
-    ike = lab.ike(lab.west).spi
+
+@pytest.mark.parametrize("moves", [[], [AWAY]], ids=["at once", "after a move"])
+def test_a_changed_mapping_is_noticed_by_the_mover_who_tells_the_responder(moves):
+    """RFC 4555 3.8: the liveness check of who is behind a NAT asks how it is seen."""
+    lab = MobileLab()
+    nat = Nat(lab)
+    ike = lab.connect()
+    for path in moves:
+        lab.move(path)
     for _ in range(2):
         lab.west.endpoint.check_liveness(ike, lab.now)
         lab.settle()
-    assert len(lab.east.of(PathChanged)) == 1
-    mapping[0] = 62000
+    assert outer(lab.east) == (EAST, nat.public, UdpEncapsulation(4500, 61000))
+    assert lab.east.of(PathChanged) == []
+    nat.port = 62000
     lab.west.endpoint.check_liveness(ike, lab.now)
     lab.settle()
-    assert outer(lab.east) == (EAST, public, UdpEncapsulation(4500, 62000))
-    assert len(lab.east.of(PathChanged)) == 2
+    assert outer(lab.east) == (EAST, nat.public, UdpEncapsulation(4500, 62000))
+    assert len(lab.east.of(PathChanged)) == 1
 
 
 def test_a_move_the_responder_cannot_accept_is_taken_back():
