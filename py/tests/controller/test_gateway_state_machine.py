@@ -13,7 +13,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -31,6 +31,7 @@ from p4esp.demo.traffic import is_esp
 from p4esp.demo.watch import Watch
 from p4esp.engine.datapath import SealEvent
 from p4esp.engine.errors import EngineUnavailableError
+from p4esp.ike.errors import CommandError
 from p4esp.service.journal import Entry as Note
 from p4esp.service.journal import Kind
 
@@ -247,6 +248,22 @@ class GatewayMachine(RuleBasedStateMachine):
             gateway.rekey_child(old)
             while old in gateway.sas.live:
                 await asyncio.sleep(pause)
+            await self._settled(self.lab)
+
+        self.run(work())
+
+    @rule(side=sides, both=st.booleans())
+    def rekey_ike(self, side: int, both: bool) -> None:
+        """The IKE SA is replaced under its child; traffic does not notice."""
+
+        async def work() -> None:
+            for site in self.lab.sites if both else self.lab.sites[side : side + 1]:
+                gateway = self.lab.gateway(site)
+                for ike in list(gateway.connections.established):
+                    with suppress(CommandError):  # the other side was faster
+                        gateway.ike.command(lambda ep, now, ike=ike: ep.rekey_ike(ike, now))
+            for site, target in (self.lab.sites, self.lab.sites[::-1]):
+                assert await self._passes(site, target)
             await self._settled(self.lab)
 
         self.run(work())
