@@ -93,6 +93,12 @@ def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     return Path((info.context or {}).get("directory", "")) / path
 
 
+def _ip_version(value: int) -> int:
+    if value not in (4, 6):
+        raise ValueError("accepted: 4 and 6")
+    return value
+
+
 def _signature(value: str) -> str:
     if value not in SCHEMES:
         raise ValueError(f"accepted: {', '.join(SCHEMES)}")
@@ -122,6 +128,7 @@ PeerId = Annotated[str, Field(min_length=1), AfterValidator(_peer_identity)]
 IkeProposal = Annotated[str, AfterValidator(_proposal(partial(Template.ike, allow_weak=True)))]
 EspProposal = Annotated[str, AfterValidator(_proposal(partial(Template.esp, allow_weak=True)))]
 """Whether a weak algorithm is allowed, the peer's section decides."""
+IpVersion = Annotated[int, AfterValidator(_ip_version)]
 SignatureName = Annotated[str, AfterValidator(_signature)]
 Name = Annotated[str, AfterValidator(_name)]
 FilePath = Annotated[Path, AfterValidator(_beside_the_file)]

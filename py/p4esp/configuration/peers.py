@@ -4,12 +4,14 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from p4esp.configuration.addresses import AssignSection
 from p4esp.configuration.certificates import CertificateSection, TrustSection, own_identity
 from p4esp.configuration.fields import (
     Address,
     EspProposal,
     Id,
     IkeProposal,
+    IpVersion,
     Name,
     Network,
     PeerId,
@@ -104,6 +106,10 @@ class PeerSection(Section):
     """Seconds of silence before the peer is asked whether it is alive; 0: never."""
     childless: Literal["allow", "force", "never"] = "allow"
     """Whether the IKE SA comes up alone: when the initiator wants, always, or never."""
+    assign: AssignSection | None = None
+    """Internal addresses for the peer."""
+    request_addresses: tuple[IpVersion, ...] = ()
+    """IP versions of which we ask the peer for an internal address, such as `[4]`."""
     force_encapsulation: bool = False
     """Put ESP into UDP even when there is no NAT."""
     mobike: bool = False
@@ -177,6 +183,8 @@ class PeerSection(Section):
             lifetime=self.lifetime.of_ike_sa(),
             dpd_delay=self.dpd_delay or None,
             childless=Childless(self.childless),
+            assignment=self.assign.assignment() if self.assign else None,
+            request_addresses=self.request_addresses,
             force_encapsulation=self.force_encapsulation,
             mobike=self.mobike,
             follow_redirects=self.follow_redirects,

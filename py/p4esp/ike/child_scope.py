@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from p4esp.ike.assigning import local_side, remote_side
 from p4esp.ike.children import ChildSa
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payloads import Notify
@@ -64,7 +65,8 @@ def wanted_scope(sa: IkeSaState, config: ChildConfig, packet: Scope | None) -> S
 def _allowed(sa: IkeSaState, config: ChildConfig) -> Scope:
     """All that a child may carry: in transport mode only what these two hosts say."""
     if config.mode is Mode.TUNNEL:
-        return Scope(config, config.local_ts, config.remote_ts)
+        local_ts, remote_ts = local_side(sa, config.local_ts), remote_side(sa, config.remote_ts)
+        return Scope(config, local_ts, remote_ts)
     if sa.nat is not None and sa.nat.found:
         reason = f"child {config.name}: transport mode through a NAT (2.23.1) is not supported"
         raise Refusal(NotifyType.TS_UNACCEPTABLE, reason)

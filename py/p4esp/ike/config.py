@@ -6,7 +6,9 @@ from enum import StrEnum
 
 from p4esp.ike.auth.credentials import PeerAuth, PostquantumKey
 from p4esp.ike.errors import CommandError
+from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.path import Path
+from p4esp.ike.pool import AddressPool
 from p4esp.ike.proposals import Template
 from p4esp.ike.redirection import Gateway
 from p4esp.ike.transport import Ports
@@ -82,6 +84,18 @@ class Childless(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a peer gets of our network when it asks (RFC 7296 2.19)."""
+
+    pools: tuple[AddressPool, ...]
+    """One address of each pool whose IP version the peer wants."""
+    config: InternalConfig = field(default_factory=InternalConfig)
+    """What goes with the addresses."""
+    required: bool = True
+    """Make no child SA for a peer that does not ask: it could claim anybody's address."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerConfig:
     """A peer, as initiator and as responder."""
 
@@ -108,6 +122,10 @@ class PeerConfig:
     force_encapsulation: bool = False
     """Pretend to be behind a NAT, so that ESP is carried in UDP."""
     childless: Childless = Childless.ALLOW
+    assignment: Assignment | None = None
+    """Internal addresses for the peer; its side of child SAs is then no more than these."""
+    request_addresses: tuple[int, ...] = ()
+    """IP versions (4, 6) of which we ask the peer for an internal address."""
     mobike: bool = False
     """Let the end that began change its addresses (RFC 4555): the peer's to any, whatever `remote`
     says.

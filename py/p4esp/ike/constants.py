@@ -105,6 +105,26 @@ class CertEncoding(IntEnum):
     HASH_AND_URL_BUNDLE = 13
 
 
+class ConfigType(IntEnum):
+    """Types of configuration payloads (RFC 7296 3.15)."""
+
+    REQUEST = 1
+    REPLY = 2
+    SET = 3
+    ACK = 4
+
+
+class ConfigAttributeType(IntEnum):
+    """Configuration attributes (RFC 7296 3.15.1)."""
+
+    INTERNAL_IP4_ADDRESS = 1
+    INTERNAL_IP4_DNS = 3
+    INTERNAL_IP6_ADDRESS = 8
+    INTERNAL_IP6_DNS = 10
+    INTERNAL_IP4_SUBNET = 13
+    INTERNAL_IP6_SUBNET = 15
+
+
 class HashAlgorithm(IntEnum):
     """Hash algorithms of digital signatures (RFC 7427 7, RFC 8420 5)."""
 

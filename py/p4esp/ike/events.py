@@ -7,6 +7,7 @@ inbound child SA that it promises is installed (RFC 7296 2.8).
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
 from p4esp.ike.redirection import Gateway
@@ -114,6 +115,16 @@ class AuthenticationFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class InternalAddresses:
+    """The responder gave the initiator addresses of its network, for the life of the IKE SA and
+    its successors; `ike.initiator` says to whom.
+    """
+
+    ike: IkeSaInfo
+    config: InternalConfig
+
+
+@dataclass(frozen=True, slots=True)
 class ChildUp:
     """A child SA is agreed on: install it, inbound first."""
 
@@ -206,6 +217,7 @@ Event = (
     | NegotiationFailed
     | InitRefused
     | AuthenticationFailed
+    | InternalAddresses
     | ChildUp
     | ChildRekeyed
     | ChildDown

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from p4esp.ike.additional import AdditionalExchanges
 from p4esp.ike.announced import Announced
+from p4esp.ike.assigning import Assigned
 from p4esp.ike.children import ChildSa, ChildTable
 from p4esp.ike.codec.proposal import Proposal
 from p4esp.ike.config import PeerConfig, Settings
@@ -163,6 +164,7 @@ class IkeSaState:
         """Whether protected messages may travel in fragments (RFC 7383); rekeying inherits it."""
         self.announced = Announced()
         self.redirection = Redirection()
+        self.assigned = Assigned()
         self.first_contact = False
         """Initiator: we have no other IKE SA with the peer. Responder: the peer says so."""
         self.children = ChildTable()
@@ -197,7 +199,7 @@ class IkeSaState:
         new.fragmentation, new.mobility, new.ppk = self.fragmentation, self.mobility, self.ppk
         new.redirection = self.redirection
         new.children, new.predecessor = self.children, self
-        new.remote_id = self.remote_id
+        new.remote_id, new.assigned = self.remote_id, self.assigned
         self.successors.append(new)
         return new
 

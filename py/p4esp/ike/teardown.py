@@ -18,6 +18,8 @@ def close(sa: IkeSaState, reason: DownReason, detail: str = "") -> None:
         sa.events.append(IkeDown(sa.info(), reason, detail))
     _release_successors(sa)
     sa.additional.give_up_followup()
+    if sa.heir is None and not sa.provisional:
+        sa.assigned.release()
     sa.phase = Phase.CLOSED
 
 

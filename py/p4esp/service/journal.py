@@ -22,6 +22,7 @@ class Kind(StrEnum):
     RECONCILED = "reconciled"
     READY = "ready"
     IKE_UP = "IKE SA up"
+    ADDRESSES = "internal addresses"
     IKE_REKEYED = "IKE SA rekeyed"
     IKE_DOWN = "IKE SA down"
     IKE_FAILED = "IKE failed"

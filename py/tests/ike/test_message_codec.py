@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from p4esp.ike.codec.certificates import Certificate, CertificateRequest
 from p4esp.ike.codec.chain import MAX_PAYLOADS, PAYLOADS, encode_chain, parse_chain
+from p4esp.ike.codec.configuration import ConfigAttribute, Configuration
 from p4esp.ike.codec.encrypted import Part
 from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.codec.message import (
@@ -69,6 +70,8 @@ unknown_selectors = st.builds(UnknownSelector, st.integers(9, 255), octets, st.b
 selectors = st.lists(st.one_of(ranges(), unknown_selectors), max_size=5).map(tuple)
 identities = st.builds(Identity, octets, small)
 authorities = st.lists(st.binary(min_size=20, max_size=20), max_size=3).map(b"".join)
+config_attribute = st.builds(ConfigAttribute, st.integers(0, 0x7FFF), small)
+config_attributes = st.lists(config_attribute, max_size=5).map(tuple)
 four = st.binary(min_size=4, max_size=4)
 payloads = st.one_of(
     st.builds(SecurityAssociation, st.lists(proposals, min_size=1, max_size=4).map(numbered)),
@@ -86,7 +89,8 @@ payloads = st.one_of(
     st.builds(Certificate, octets, small),
     st.builds(CertificateRequest, st.sampled_from([1, 7, 12]), small),
     st.builds(CertificateRequest, st.just(4), authorities),
-    st.builds(RawPayload, st.sampled_from([47, 48, 49, 200]), small),
+    st.builds(Configuration, octets, config_attributes),
+    st.builds(RawPayload, st.sampled_from([48, 49, 200]), small),
 )
 headers = st.builds(
     Header,
@@ -261,7 +265,7 @@ def test_65_opaque_ports_and_unknown_types_are_kept():
 
 def test_13_only_unknown_types_care_about_the_critical_bit():
     critical = bytes([0, 0x80, 0, 4])
-    for kind in (47, 48):
+    for kind in (48, 53 - 5):
         assert parse_chain(kind, critical) == (RawPayload(kind, b""),)
     for kind in (1, 55, 200, 255):
         with pytest.raises(UnsupportedCriticalPayloadError) as caught:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from struct import Struct
 
 from p4esp.ike.codec.certificates import Certificate, CertificateRequest
+from p4esp.ike.codec.configuration import Configuration
 from p4esp.ike.codec.payload import AnyPayload, Payload, RawPayload
 from p4esp.ike.codec.payloads import (
     Authentication,
@@ -38,6 +39,7 @@ PAYLOADS: dict[int, type[Payload]] = {
         IdResponder,
         Certificate,
         CertificateRequest,
+        Configuration,
         Authentication,
         Nonce,
         Notify,

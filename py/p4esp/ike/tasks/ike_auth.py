@@ -1,15 +1,17 @@
 """IKE_AUTH: who both sides are, and the first child SA (RFC 7296 1.2)."""
 
+from p4esp.ike.assigning import ask, assign, learn
 from p4esp.ike.auth import postquantum
 from p4esp.ike.auth.peers import find_peer, proven_identity
 from p4esp.ike.auth.proof import check_proof, own_proof
+from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Authentication, IdInitiator, IdResponder, Notify
 from p4esp.ike.codec.proposal import SecurityAssociation
 from p4esp.ike.config import ChildConfig, Childless
 from p4esp.ike.constants import ExchangeType, NotifyType, name_of
 from p4esp.ike.crypto.schedule import FreshInput
-from p4esp.ike.errors import AuthenticationError, IkeError, Refusal
+from p4esp.ike.errors import AuthenticationError, IkeError, ProposalError, Refusal
 from p4esp.ike.events import (
     AuthenticationFailed,
     ChildFailed,
@@ -65,11 +67,12 @@ class IkeAuth(InitiatorTask):
             sa.events.append(ChildFailed(sa.info(), child.name, str(refusal)))
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """IDi, CERT, AUTH, IDr, and SA, TSi, TSr of the child SA."""
+        """IDi, CERT, AUTH, IDr, CP, and SA, TSi, TSr of the child SA."""
         payloads: list[AnyPayload] = [
             IdInitiator(sa.config.local_id),
             *self._proof,
             *_wanted(sa.config.remote_id),
+            *ask(sa),
         ]
         if self._offer is None:
             return payloads
@@ -86,9 +89,19 @@ class IkeAuth(InitiatorTask):
         _establish(sa)
         if self._offer is not None:
             self._conclude_child(sa, self._offer, reply)
-        elif self._child is not None and sa.config.childless is Childless.FORCE:
-            sa.tasks.append(CreateChild(self._child))
+        else:
+            self._conclude_alone(sa, reply)
         return Verdict.DONE
+
+    def _conclude_alone(self, sa: IkeSaState, reply: Inbound) -> None:
+        """No child SA was asked for in this exchange, or it could not be."""
+        try:
+            learn(sa, reply.payloads)
+        except ProposalError as error:
+            sa.events.append(ChildFailed(sa.info(), "", str(error)))
+        else:
+            if self._child is not None and sa.config.childless is Childless.FORCE:
+                sa.tasks.append(CreateChild(self._child))
 
     def _authenticate(self, sa: IkeSaState, reply: Inbound) -> None:
         error = reply.payloads.error()
@@ -111,6 +124,7 @@ class IkeAuth(InitiatorTask):
             self._fail_child(sa, offer, name_of(NotifyType, error.type))
             return
         try:
+            learn(sa, reply.payloads)
             agreement = accept_answer(sa, offer, reply.payloads)
         except IkeError as bad:
             sa.tasks.append(DeleteSpi(offer.spi))
@@ -165,22 +179,27 @@ class IkeAuthResponder(ResponderTask):
         own = IdResponder(peer.local_id)
         self._identity = [own, *own_proof(sa, own), *postquantum.confirmation(sa)]
         _establish(sa)
-        if with_child and not is_sent_away(sa):
-            self._answer_child(sa, request)
+        if not is_sent_away(sa):
+            self._admit(sa, payloads, with_child=with_child)
 
-    def _answer_child(self, sa: IkeSaState, request: Inbound) -> None:
+    def _admit(self, sa: IkeSaState, payloads: PayloadSet, *, with_child: bool) -> None:
+        """Give the peer its internal addresses, and its child SA within them."""
         try:
-            agreement = answer_offer(sa, request.payloads)
+            self._child += assign(sa, payloads)
+            if with_child:
+                self._answer_child(sa, payloads)
         except Refusal as refusal:
-            self._child = [Notify(refusal.notify, refusal.data)]
+            self._child.append(Notify(refusal.notify, refusal.data))
             sa.events.append(ChildFailed(sa.info(), "", str(refusal)))
-        else:
-            self._child = agreement.payloads()
-            child = enter_child(sa, agreement, FreshInput(sa.nonces))
-            sa.events.append(ChildUp(child.params))
+
+    def _answer_child(self, sa: IkeSaState, payloads: PayloadSet) -> None:
+        agreement = answer_offer(sa, payloads)
+        self._child += agreement.payloads()
+        child = enter_child(sa, agreement, FreshInput(sa.nonces))
+        sa.events.append(ChildUp(child.params))
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """IDr, CERT, AUTH, and the child SA's payloads or why there is none."""
+        """IDr, CERT, AUTH, CP, and the child SA's payloads or why there is none."""
         return [*self._identity, *self._child]
 
 
