@@ -32,6 +32,8 @@ class Crossing:
     there: Namespace
     gateway: OurGateway
     charon: Charon
+    recorder: LoggedProcess
+    """Of the wire between the gateways, until it is stopped."""
     capture: Path
     keys: Path
 
@@ -119,9 +121,9 @@ def crossing(
         host.run("ethtool", "-K", interface, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
     with ExitStack() as stack:
         capture, keys = directory / "wire.pcap", directory / "keys" / "profiles" / "p"
-        words = ("tcpdump", "--immediate-mode", "-U", "-i", "wire", "-w", str(capture))
-        recorder = stack.enter_context(LoggedProcess(them, words, directory / "tcpdump.log"))
-        recorder.wait_for("listening on")
+        words = ("dumpcap", "-q", "-P", "-i", "wire", "-w", str(capture))
+        recorder = stack.enter_context(LoggedProcess(them, words, directory / "dumpcap.log"))
+        recorder.wait_for("^File: ")
         charon = stack.enter_context(Charon(them, directory / "charon", libipsec()))
         secret = {"type": "IKE", "data": PSK, "owners": [OUR_ID, THEIR_ID]}
         charon.load(_connection(), [secret])
@@ -130,7 +132,7 @@ def crossing(
         gateway = OurGateway(gate, directory / "gateway", section, options)
         stack.enter_context(gateway)
         gateway.controller.wait_for("SA up charon/net")
-        yield Crossing(here, there, gateway, charon, capture, keys)
+        yield Crossing(here, there, gateway, charon, recorder, capture, keys)
 
 
 def ping(source: Namespace, target: str, *options: str) -> subprocess.CompletedProcess[str]:

@@ -129,6 +129,7 @@ def iperf_server(host: Namespace, directory: Path) -> Iterator[None]:
 
 
 def test_tshark_finds_every_esp_packet_authentic(site: Crossing) -> None:
+    site.recorder.stop()
     verdict = judged(site.capture, site.keys)
     assert (verdict.bad, verdict.unknown) == (0, 0)
     assert verdict.good > 1000
