@@ -74,12 +74,27 @@ def test_extended_sequence_numbers(pair: Pair, role: Role, offered: str, extende
         assert (ours["esn"], theirs.get("esn") == "1") == (extended, extended)
 
 
-def test_a_peer_that_would_like_transport_mode_gets_a_tunnel(pair: Pair) -> None:
+def between_hosts(ours: str, theirs: str) -> Terms:
+    """A child SA between the two hosts themselves, in the mode that each side is configured for."""
     ends = ["10.99.0.1/32"], ["10.99.0.2/32"]
-    terms = Terms(
-        our_child={"local": ends[0], "remote": ends[1]},
-        their_child={"local_ts": ends[1], "remote_ts": ends[0], "mode": "transport"},
+    return Terms(
+        our_child={"local": ends[0], "remote": ends[1], "mode": ours},
+        their_child={"local_ts": ends[1], "remote_ts": ends[0], "mode": theirs},
     )
-    with pair.session(terms) as session:
+
+
+@ROLES
+def test_transport_mode_between_hosts(pair: Pair, role: Role) -> None:
+    with pair.session(between_hosts("transport", "transport")) as session:
+        ours, theirs = session.up(role)
+        assert (ours["mode"], theirs["mode"]) == ("transport", "TRANSPORT")
+        session.ours.tell("rekey-child", child="charon/net")
+        session.ours.wait("child-down")
+        ours, theirs = session.agreed_child()
+        assert (ours["mode"], theirs["mode"]) == ("transport", "TRANSPORT")
+
+
+def test_a_peer_that_would_like_transport_mode_gets_a_tunnel(pair: Pair) -> None:
+    with pair.session(between_hosts("tunnel", "transport")) as session:
         ours, theirs = session.up("responder")
         assert (ours["mode"], theirs["mode"]) == ("tunnel", "TUNNEL")
