@@ -225,6 +225,8 @@ class Settings:
     """Fragments of one message that are accepted."""
     max_message_size: int = 32_768
     """Octets of payloads in one message that are put together from fragments."""
+    max_fragment_memory: int = 16 << 20
+    """Octets of fragments that may wait at all IKE SAs together; half of it for half-open ones."""
     reassembly_timeout: float = 30.0
     """An incomplete message is forgotten after so long."""
     max_children: int = 64

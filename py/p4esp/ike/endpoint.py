@@ -27,6 +27,7 @@ from p4esp.ike.events import (
     Redirected,
 )
 from p4esp.ike.halfopen import HalfOpen, InitKey
+from p4esp.ike.memory import Memory
 from p4esp.ike.outside import OutsideReplies, reported_child_spi
 from p4esp.ike.path import Datagram, Path, UdpAddress
 from p4esp.ike.ratelimit import RateLimit
@@ -69,7 +70,8 @@ class IkeEndpoint:
     def __init__(self, env: Environment, peers: PeerLookup, now: float) -> None:
         """`peers` tells which configurations an unknown initiator may belong to."""
         self._audit = Audit(env.trace, env.settings.audit_rate, now)
-        self._env = env = replace(env, dropped=self._audit)
+        fragments = Memory(env.settings.max_fragment_memory)
+        self._env = env = replace(env, dropped=self._audit, fragments=fragments)
         self._peers = peers
         self._entries: dict[bytes, _Entry] = {}
         self._children: dict[int, bytes] = {}

@@ -44,8 +44,8 @@ class Opener:
 
     def __init__(self, state: IkeSaState) -> None:
         self._state = state
-        limits = state.env.settings
-        self._partial = {response: Reassembly(limits) for response in (False, True)}
+        limits, memory = state.env.settings, state.env.fragments
+        self._partial = {response: Reassembly(limits, memory) for response in (False, True)}
         """Fragments of the request and of the response that are awaited."""
 
     @property
@@ -87,7 +87,7 @@ class Opener:
         if not self._state.fragmentation:
             raise FragmentError(f"{part}, but fragments were not negotiated")
         partial, message_id = self._partial[message.header.response], message.header.message_id
-        partial.check(message_id, part)
+        partial.check(message_id, part, len(message.raw), trusted=self._state.authenticated)
         piece = self._protection().open_piece(encrypted)
         whole = partial.add(message_id, encrypted, piece, message.raw, self._state.now)
         if whole is None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from p4esp.ike.codec.encrypted import Encrypted, Part
 from p4esp.ike.config import Settings
 from p4esp.ike.errors import FragmentError
+from p4esp.ike.memory import Lease, Memory
 
 
 @dataclass(slots=True)
@@ -14,6 +15,7 @@ class _Partial:
     message_id: int
     total: int
     expires: float
+    lease: Lease
     pieces: dict[int, bytes] = field(default_factory=dict)
     first_inner: int = 0
     first_raw: bytes = b""
@@ -39,8 +41,10 @@ class Reassembled:
 class Reassembly:
     """Fragments of the one message that is awaited in one direction; bounded in every respect."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, memory: Memory) -> None:
+        """`memory` is shared by all IKE SAs."""
         self._settings = settings
+        self._memory = memory
         self._partial: _Partial | None = None
 
     @property
@@ -57,8 +61,13 @@ class Reassembly:
         """Forget what there is: the message came another way, or is not awaited any more."""
         self._partial = None
 
-    def check(self, message_id: int, part: Part) -> None:
-        """Whether an unauthenticated fragment is worth opening; `FragmentError`: no. Reads only."""
+    def check(self, message_id: int, part: Part, size: int, *, trusted: bool) -> None:
+        """Whether an unauthenticated fragment is worth opening; `FragmentError`: no. Reads only.
+
+        `size`: octets of its datagram; `trusted`: whether the peer has proved who it is.
+        """
+        if not self._memory.has_room(size, trusted=trusted):
+            raise FragmentError(f"{part}: too many fragments of all peers are waiting")
         if part.total > self._settings.max_fragments:
             limit = self._settings.max_fragments
             raise FragmentError(f"{part}: more than {limit} fragments are not accepted")
@@ -85,7 +94,9 @@ class Reassembly:
         partial = self._known(message_id)
         if partial is None or part.total > partial.total:
             expires = now + self._settings.reassembly_timeout
-            partial = self._partial = _Partial(message_id, part.total, expires)
+            partial = _Partial(message_id, part.total, expires, Lease(self._memory))
+            self._partial = partial
+        partial.lease.extend(len(raw))
         partial.pieces[part.number] = piece
         partial.received += len(raw)
         if part.number == 1:

@@ -18,6 +18,7 @@ from p4esp.ike.crypto.keyexchange import RandomSource
 from p4esp.ike.crypto.schedule import IkeKeys, Nonces
 from p4esp.ike.crypto.suite import IkeSuite
 from p4esp.ike.events import ChildDown, DownReason, Event, IkeSaInfo, PathChanged
+from p4esp.ike.memory import Memory
 from p4esp.ike.mobility import Mobility
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
@@ -78,6 +79,8 @@ class Environment:
     trace: TraceHook | None = None
     dropped: TraceHook | None = None
     """Takes the records of dropped messages instead of `trace`; an endpoint sets it."""
+    fragments: Memory = field(default_factory=lambda: Memory(Settings().max_fragment_memory))
+    """For incomplete messages; an endpoint sets it by its settings."""
     export_keys: KeyExport | None = None
     objection: Objection = no_objection
     """Asked before a child SA is agreed to (RFC 7296 2.9: TS_UNACCEPTABLE)."""
