@@ -2,17 +2,20 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import compile_once  # noqa: F401 - makes restarts cheap
 
+from p4esp.controller.config import parse_config
 from p4esp.controller.entries import Entry
 from p4esp.controller.numbers import Drop, Outcome, Role
 from p4esp.controller.packets import ETHERTYPE_IPV4, Ethernet, Ipv4, Udp
 from p4esp.controller.program import Program
 from p4esp.controller.reconcile import BASE_TABLES, SA_TABLES
 from p4esp.demo.lab import Lab
-from p4esp.demo.plan import INSIDE, OUTSIDE
+from p4esp.demo.plan import INSIDE, OUTSIDE, Change, gateway_section
 from p4esp.demo.site import Site
+from p4esp.service.journal import Kind
 
 CONFIGS = Path(__file__).parents[2] / "bmv2-configs"
 PROGRAM = Program(CONFIGS / "esp_gateway.p4info.txtpb", CONFIGS / "esp_gateway.json")
@@ -78,3 +81,15 @@ async def all_tables(lab: Lab, site: Site) -> set[Entry]:
     assert link is not None
     more = ("neighbour", "crypto_port", "spd", "boot_id", "ike_sa")
     return set(await link.session.read(*SA_TABLES, *BASE_TABLES, *more))
+
+
+async def restart_controller_with(lab: Lab, **section: Any) -> None:
+    """Start a controller whose configuration of the left site differs."""
+    sections = {
+        site.plan.name: gateway_section(site.plan, site.address, Change(starts=()))
+        for site in lab.sites
+    }
+    sections["left"] |= section
+    lab.config = lambda: parse_config({"gateways": sections}, "lab")  # type: ignore[method-assign]
+    lab.start_controller()
+    await lab.happened(lab.left, Kind.READY)
