@@ -274,7 +274,11 @@ class IkeSaState:
             self.mobility.child_path = path
 
     def settle_path(self) -> None:
-        """ESP follows to the path in use."""
+        """ESP follows to the path in use, also when an heir has the child SAs meanwhile."""
+        if self.heir is not None:
+            self.heir.nat = self.nat
+            self.heir.settle_path()
+            return
         ends = self.mobility
         change = PathChanged(self.info(), ends.child_path, ends.path, self.encapsulation)
         ends.settled, ends.child_path = ends.moves, ends.path
@@ -286,7 +290,9 @@ class IkeSaState:
 
     def ask_next(self, task: "InitiatorTask") -> None:
         """Put a task first in line, unless one of its kind waits: a peer may cause any number."""
-        if not any(type(waiting) is type(task) for waiting in self.tasks):
+        if self.heir is not None:
+            self.heir.ask_next(task)
+        elif not any(type(waiting) is type(task) for waiting in self.tasks):
             self.tasks.appendleft(task)
 
     def abandon_tasks(self) -> None:

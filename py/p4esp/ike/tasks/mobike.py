@@ -46,6 +46,10 @@ class UpdateAddresses(InitiatorTask):
             self._go_back(sa, name_of(NotifyType, error.type))
         return Verdict.DONE
 
+    def abandon(self, sa: IkeSaState) -> None:
+        """The peer must hear of it all the same when the IKE SA is replaced meanwhile."""
+        _ask_heir(sa, UpdateAddresses())
+
     @staticmethod
     def _go_back(sa: IkeSaState, reason: str) -> None:
         """The peer has changed nothing: so do we (RFC 4555 3.5)."""
@@ -90,6 +94,15 @@ class CheckRoute(InitiatorTask):
         else:
             sa.ask_next(CheckRoute())
         return Verdict.DONE
+
+    def abandon(self, sa: IkeSaState) -> None:
+        """The way is to be checked all the same when the IKE SA is replaced meanwhile."""
+        _ask_heir(sa, CheckRoute())
+
+
+def _ask_heir(sa: IkeSaState, task: InitiatorTask) -> None:
+    if sa.heir is not None and sa.mobility.settled != sa.mobility.moves:
+        sa.ask_next(task)
 
 
 class AnnounceAddresses(InitiatorTask):
