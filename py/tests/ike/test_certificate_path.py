@@ -62,6 +62,13 @@ def test_an_unknown_issuer_is_named():
     refused("issuer of .*CN=middle.* is not known", WEST, MIDDLE, anchors=[authority("other")])
 
 
+def test_whoever_a_certificate_claims_to_be_fits_into_a_line_of_a_log():
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x\nike: up\x1b[2J")])
+    with pytest.raises(CertificateError) as caught:
+        path_of(host("west", None, subject=subject))
+    assert str(caught.value).isprintable()
+
+
 def test_a_ca_of_the_same_name_and_another_key_does_not_do():
     impostor = authority("root", kind="p384")
     refused("CN=middle.* is not signed by .*CN=root", WEST, MIDDLE, anchors=[impostor])

@@ -7,6 +7,7 @@ import pytest
 from ike_lab import (
     EAST,
     EAST_NET,
+    LATENCY,
     WEST,
     WEST_NET,
     Lab,
@@ -137,6 +138,17 @@ def test_34_invalid_ke_payload_that_offers_no_choice_is_ignored(data):
     answer_init(lab, Notify(NotifyType.INVALID_KE_PAYLOAD, data))
     assert len(lab.wire) == 1
     assert "INVALID_KE_PAYLOAD" in lab.west.one(InitRefused).reason
+
+
+def test_34_a_second_copy_of_the_refusal_is_no_refusal_of_the_next_request():
+    copies = iter([[LATENCY], [LATENCY, LATENCY]])
+    lab = Lab(
+        east=east_config(proposals=(Template.ike("aes256gcm16-prfsha256-ecp256"),)),
+        fate=lambda _: next(copies, [LATENCY]),
+    )
+    lab.connect()
+    assert lab.west.one(IkeEstablished)
+    assert lab.west.of(InitRefused) == []
 
 
 def test_34_the_number_of_key_exchange_retries_is_bounded_by_the_offer():

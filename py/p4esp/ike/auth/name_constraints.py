@@ -39,9 +39,9 @@ def _names(certificate: x509.Certificate) -> list[x509.GeneralName]:
 def _check(name: x509.GeneralName, constraints: x509.NameConstraints) -> None:
     allowed = _of_kind(name, constraints.permitted_subtrees)
     if allowed and not any(_within(name, tree) for tree in allowed):
-        raise NameConstraintError(f"{name.value} is outside what its CA may name")
+        raise NameConstraintError(f"{name.value!r} is outside what its CA may name")
     if any(_within(name, tree) for tree in _of_kind(name, constraints.excluded_subtrees)):
-        raise NameConstraintError(f"{name.value} is excluded from what its CA may name")
+        raise NameConstraintError(f"{name.value!r} is excluded from what its CA may name")
 
 
 def _of_kind(

@@ -212,5 +212,6 @@ def key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
 
 
 def subject_of(certificate: x509.Certificate) -> str:
-    """How errors name a certificate."""
-    return f"certificate {certificate.subject.rfc4514_string() or certificate.serial_number}"
+    """How errors name a certificate, in printable characters whatever its subject has."""
+    name = certificate.subject.rfc4514_string().encode("unicode_escape").decode()
+    return f"certificate {name or certificate.serial_number}"

@@ -90,6 +90,8 @@ class IkeInit(InitiatorTask):
 
     def _change_method(self, sa: IkeSaState, data: bytes) -> Verdict:
         method = int.from_bytes(data, "big")
+        if len(self._tried) > 1 and method == self._exchange.transform_id:
+            return Verdict.IGNORE  # an answer to the request before this one
         if len(data) != 2 or method in self._tried or method not in _methods(self._offers):
             self._report(sa, f"INVALID_KE_PAYLOAD wants method {data.hex()}, which is no choice")
             return Verdict.IGNORE
