@@ -101,8 +101,8 @@ class Connections:
         try:
             self._request(peer, child)
         except CommandError as error:
-            self._under_way[peer].discard(child)
             self._journal.add(Entry(self._gateway, Kind.REFUSED, f"{peer}/{child}", str(error)))
+            self.attempt_failed(wanted)
 
     def _request(self, peer: str, child: str) -> None:
         ike = self.established.of_peer(peer)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from p4esp.ike.config import PeerConfig
+from p4esp.ike.errors import CommandError
 from p4esp.ipsec.identity import Identity
 from p4esp.service.connections import Connections
 from p4esp.service.journal import Journal
@@ -27,6 +28,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.attempts = 0
+        self.refusing = False
         self.up = False
         self.now = 0.0
         self.pauses: list[float] = []
@@ -47,6 +49,8 @@ class Bench:
 
     def command(self, call: object) -> None:
         self.attempts += 1
+        if self.refusing:
+            raise CommandError("the IKE SA is being deleted")
 
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -164,3 +168,12 @@ async def test_the_end_of_a_child_that_was_never_installed_does_not_count_twice(
         bench.connections.child_lost(NET)
         await passed()
     assert bench.pauses == [5, 10]
+
+
+async def test_an_attempt_that_ike_does_not_take_is_made_again(bench: Bench) -> None:
+    """The peer's IKE SA may be on its way out."""
+    bench.refusing = True
+    bench.connections.start()
+    bench.refusing = False
+    await passed()
+    assert bench.attempts == 2
