@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from lab_helpers import PROGRAM
 
-from p4esp.controller import gateway
+from p4esp.controller import gateway, tables, target
 from p4esp.controller.client_errors import client_errors
+from p4esp.controller.entries import Op, Update
 from p4esp.controller.errors import SwitchUnreachableError
 from p4esp.demo.lab import Lab, running_lab
 from p4esp.demo.plan import Change
@@ -42,6 +43,26 @@ async def test_a_write_that_hangs_in_an_installation_does_not_hold_the_controlle
         await lab.stop_controller()
     lab.start_controller()
     await lab.happened(lab.left, Kind.RECONCILED, "1 SAs stay")
+
+
+async def test_a_switch_that_does_not_answer_a_call_is_given_up_and_met_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = lab.gateway(lab.left)
+    assert left.link is not None
+    session, mute = left.link.session, asyncio.Event()
+
+    async def hang(_: object) -> None:
+        await mute.wait()
+
+    session._switch.write = hang
+    monkeypatch.setattr(target, "CALL_SECONDS", 0.05)
+    again = asyncio.create_task(lab.journal.next(lambda note: note.kind is Kind.RECONCILED))
+    with pytest.raises(SwitchUnreachableError, match=r"left: no answer to a call in 0.05 s"):
+        await session.write([Update(Op.INSERT, tables.boot_id(1))])
+    monkeypatch.undo()
+    await lab.happened(lab.left, Kind.DISCONNECTED, "no answer to a call")
+    assert (await again).text == "1 SAs stay"
 
 
 async def test_a_session_that_fails_while_the_controller_ends_is_not_tried_again(
