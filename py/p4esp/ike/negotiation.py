@@ -129,14 +129,21 @@ def _allocate(sa: IkeSaState) -> int:
 
 def _peer_spi(sa: IkeSaState, chosen: Proposal) -> int:
     spi = int.from_bytes(chosen.spi, "big")
-    if spi < FIRST_ESP_SPI or sa.children.by_outbound(spi) is not None:
-        reason = f"the peer's SPI {spi:08x} is reserved or in use"
-        raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, reason)
+    _check_free(sa, spi)
     return spi
 
 
+def _check_free(sa: IkeSaState, spi_out: int) -> None:
+    if spi_out < FIRST_ESP_SPI or sa.children.by_outbound(spi_out) is not None:
+        reason = f"the peer's SPI {spi_out:08x} is reserved or in use"
+        raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, reason)
+
+
 def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> ChildSa:
-    """Make the keys of an agreed child SA, and enter it in the table."""
+    """Make the keys of an agreed child SA, and enter it in the table. `Refusal`: since the
+    agreement the peer has used the SPI for another.
+    """
+    _check_free(sa, agreement.spi_out)
     suite, esn = esp_suite(agreement.chosen)
     params = ChildSaParams(
         peer=sa.config.name,

@@ -21,12 +21,15 @@ from ike_lab import (
 from p4esp.ike.codec.header import parse_header
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
-from p4esp.ike.codec.payloads import Nonce
+from p4esp.ike.codec.payloads import Delete, KeyExchange, Nonce
 from p4esp.ike.codec.proposal import SecurityAssociation
 from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import DEFAULT_ESP
-from p4esp.ike.constants import ExchangeType
-from p4esp.ike.events import ChildUp, IkeEstablished
+from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
+from p4esp.ike.crypto.curves import X25519
+from p4esp.ike.crypto.mlkem import MlKem768
+from p4esp.ike.events import ChildDown, ChildUp, IkeEstablished
+from p4esp.ike.proposals import Template
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, Verdict
 from p4esp.ike.transport import Ports
 from p4esp.ipsec.identity import Identity
@@ -127,3 +130,35 @@ def test_of_peers_under_a_pattern_that_are_gone_nothing_is_kept():
         lab.run(60)
     assert len(lab.east.of(IkeEstablished)) == 5
     assert not lab.east.endpoint._by_peer
+
+
+def keyed(spi, *more):
+    """A request for a child SA with x25519 and, where the responder can, another exchange."""
+    template = Template.esp("aes256gcm16-x25519-" + "-".join(("noesn", *more)))
+    ke = KeyExchange(31, X25519(bytes_of(7)).public)
+    nonce = Nonce(bytes(32))
+    selectors = TsInitiator(net(WEST_NET)), TsResponder(net(EAST_NET))
+    return [SecurityAssociation((template.offer(1, spi),)), nonce, ke, *selectors]
+
+
+def bytes_of(octet):
+    return lambda size: bytes([octet]) * size
+
+
+def test_an_spi_that_came_into_use_during_additional_key_exchanges_is_refused():
+    """The peer makes another child SA with it before it goes on with the first (RFC 9370 2.2.4)."""
+    proposals = (Template.esp("aes256gcm16-x25519-ke1_mlkem768-ke1_none"),)
+    lab = Lab(east=east_config(children=(replace(child(EAST_NET, WEST_NET), proposals=proposals),)))
+    lab.connect(child=None)
+    create = ExchangeType.CREATE_CHILD_SA
+    begun = say(lab, keyed(SPI, "ke1_mlkem768"), create)
+    say(lab, keyed(SPI), create)
+    first = lab.east.one(ChildUp).child
+    link = begun.notify(NotifyType.ADDITIONAL_KEY_EXCHANGE)
+    public = KeyExchange(MlKem768.transform_id, MlKem768(bytes_of(9)).public)
+    answer = say(lab, [public, link], ExchangeType.IKE_FOLLOWUP_KE)
+    assert answer.error().type == NotifyType.NO_PROPOSAL_CHOSEN
+    assert lab.east.one(ChildUp)
+    say(lab, [Delete(ProtocolId.ESP, (SPI,))])
+    assert lab.east.one(ChildDown).child == first
+    assert lab.east.spis.used == {first.spi_in}
