@@ -142,6 +142,9 @@ class PeerSection(Section):
         _require("certificate", methods[0] == "certificate", self.certificate is not None)
         _require("trust", methods[1] == "certificate", self.trust is not None)
         self._local_identity()
+        pinned = bool(self.trust and self.trust.pinned)
+        if pinned and not isinstance(parse_peer_identity(self.remote_id), Identity):
+            raise ValueError("a pinned certificate has no name; accepted: one remote_id with it")
         if self.ppk is not None and "null" in methods and not self.ppk.required:
             raise ValueError("with null authentication accepted: a ppk that is required")
 

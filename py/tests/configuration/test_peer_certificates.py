@@ -210,3 +210,12 @@ def test_every_kind_of_key_is_read(files: Path) -> None:
         (files / "west.pem").write_bytes(pem(party))
         write_key(files / "west.key", private_key(kind, "west"))
         assert section(files).config().auth.own.key.public_key() == party.key.public_key()
+
+
+def test_a_pinned_certificate_speaks_for_one_peer_not_for_a_pattern(files: Path) -> None:
+    """Nothing binds it to a name: its owner could be any of those that the pattern means."""
+    pinned = {"pinned": ["west.pem"]}
+    assert section(files, trust=pinned)
+    with pytest.raises(ConfigError, match="accepted: one remote_id"):
+        section(files, trust=pinned, remote_id="*.example")
+    assert section(files, remote_id="*.example")
