@@ -11,7 +11,7 @@ TARGET  ?= embedded
 BASE    ?=
 REPORTS := build/reports
 
-.PHONY: help demo test lint ptf p4 p4-check protos fuzz bench shell lock clean
+.PHONY: help demo test interop interop-peer lint ptf p4 p4-check protos fuzz bench shell lock clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,14 @@ demo: $(VENV)/.ready  ## Two gateways: IKEv2, ESP both ways, and what is refused
 test: $(VENV)/.ready $(SHELLVENV)/.ready | $(REPORTS)  ## The whole suite on the embedded switch, without root
 	$(BIN)/python ptf-tests/run.py --target embedded
 	$(BIN)/pytest -n 2 --junitxml=$(REPORTS)/pytest.xml
+
+interop: $(VENV)/.ready | $(REPORTS)  ## IKE and ESP with strongSwan and libreswan, in namespaces
+	$(BIN)/python py/interop/run.py
+
+interop-peer:  ## Unpack Debian's libreswan for `make interop`, without installing it
+	rm -rf build/libreswan
+	mkdir -p build/libreswan
+	cd build/libreswan && apt-get download -qq libreswan && dpkg -x libreswan_*.deb .
 
 lint: $(VENV)/.ready  ## ruff, strict typing, secrets never compared by ==, and p4-check
 	$(BIN)/ruff check .

@@ -86,6 +86,11 @@ class LoggedProcess:
         return "".join(line for _, line in list(self._lines)[-lines:])
 
     @property
+    def pid(self) -> int:
+        """Of the program: what starts it in its namespace becomes it."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether it has not ended."""
         return self._process.poll() is None

@@ -1,6 +1,7 @@
 """The programs that the suite runs, and the Debian packages that hold them: run it to list them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +13,8 @@ class Program:
 
 
 CHARON = "/usr/lib/ipsec/charon"
+LIBRESWAN = Path(__file__).parents[2] / "build" / "libreswan"
+"""libreswan's package conflicts with strongSwan's: it is unpacked here, and not installed."""
 PROGRAMS = {
     "charon": Program("/usr/lib/ipsec"),
     "pki": Program(),
@@ -26,6 +29,8 @@ PROGRAMS = {
     "ethtool": Program("/usr/sbin:/sbin"),
     "sysctl": Program("/usr/sbin:/sbin"),
     "gcc": Program(),
+    "certutil": Program(),
+    "pluto": Program(str(LIBRESWAN / "usr" / "libexec" / "ipsec")),
 }
 PACKAGES = (
     "strongswan-charon",
@@ -45,6 +50,12 @@ PACKAGES = (
     "iperf3",
     "gcc",
     "libc6-dev",
+    # and what libreswan needs:
+    "libnss3-tools",
+    "libldns3",
+    "libunbound8",
+    "libevent-pthreads-2.1-7",
+    "libcurl3-nss",
 )
 
 

@@ -32,8 +32,8 @@ def main() -> None:
 def _require_programs() -> None:
     missing = [name for name in PROGRAMS if shutil.which(name, path=PROGRAMS[name].path) is None]
     if missing:
-        packages = " ".join(PACKAGES)
-        sys.exit(f"interop: {', '.join(missing)} not found; accepted: apt-get install {packages}")
+        accepted = f"apt-get install {' '.join(PACKAGES)}, then make interop-peer"
+        sys.exit(f"interop: {', '.join(missing)} not found; accepted: {accepted}")
 
 
 def _prepare() -> None:

@@ -1,0 +1,97 @@
+"""IKE with libreswan, in both roles; its kernel side is pretended."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from libreswan_daemon import Libreswan
+from netlab import Lab
+from our_daemon import OurDaemon
+from pairing import OUR_ID, OUR_NETS, OURS, PSK, THEIR_ID, THEIR_NETS, THEIRS, Role, Terms
+
+ROLES = pytest.mark.parametrize("role", ["initiator", "responder"])
+CONNECTION = f"""\
+ ikev2=insist
+ authby=secret
+ left={THEIRS[0]}
+ leftid=@{THEIR_ID}
+ leftsubnet={THEIR_NETS[0]}
+ right={OURS[0]}
+ rightid=@{OUR_ID}
+ rightsubnet={OUR_NETS[0]}
+ ike=aes_gcm128-sha2_256;dh31
+ esp=aes_gcm128-null
+ pfs=no
+ leftupdown=%disabled
+ rekey=no
+ auto=add"""
+TERMS = Terms(ike="aes128gcm16-prfsha256-x25519", esp="aes128gcm16")
+
+
+@dataclass(slots=True)
+class Connected:
+    """Both daemons."""
+
+    ours: OurDaemon
+    theirs: Libreswan
+
+    def up(self, role: Role) -> None:
+        """Bring the child up in our role."""
+        if role == "initiator":
+            self.ours.tell("up", peer="charon", child="net")
+        else:
+            self.theirs.whack("--initiate", "--name", "net")
+            self.ours.wait("child-up")
+
+
+@pytest.fixture
+def connected(shim, tmp_path) -> Iterator[Connected]:
+    """A pair of daemons for one test: pluto starts fast."""
+    with Lab("lsw") as lab:
+        us, them = lab.host("us"), lab.host("them")
+        lab.cable((us, "wire", [f"{OURS[0]}/24"]), (them, "wire", [f"{THEIRS[0]}/24"]))
+        secret = f'@{THEIR_ID} @{OUR_ID} : PSK "{PSK}"'
+        with (
+            Libreswan(them, tmp_path / "pluto", CONNECTION, secret, shim) as theirs,
+            OurDaemon(us, tmp_path / "ours", TERMS.our_configuration()) as ours,
+        ):
+            yield Connected(ours, theirs)
+
+
+@ROLES
+def test_both_sides_agree(connected: Connected, role: Role) -> None:
+    connected.up(role)
+    (child,) = connected.ours.status()["child_sas"]
+    assert (child["local_ts"], child["remote_ts"]) == ([OUR_NETS[0]], [THEIR_NETS[0]])
+    connected.theirs.wait_for_log("established Child SA")
+    assert connected.ours.tell("check", peer="charon")["event"] == "peer-alive"
+
+
+@ROLES
+def test_we_rekey_both_sas(connected: Connected, role: Role) -> None:
+    connected.up(role)
+    connected.ours.tell("rekey-child", child="charon/net")
+    connected.ours.wait("child-down")
+    connected.ours.tell("rekey-ike", peer="charon")
+    assert connected.ours.tell("check", peer="charon")["event"] == "peer-alive"
+    assert len(connected.ours.status()["child_sas"]) == 1
+
+
+@ROLES
+def test_the_peer_deletes(connected: Connected, role: Role) -> None:
+    connected.up(role)
+    connected.theirs.whack("--terminate", "--name", "net")
+    assert connected.ours.wait("child-down")["reason"] in (
+        "deleted by the peer",
+        "its IKE SA is gone",
+    )
+
+
+@ROLES
+def test_we_delete(connected: Connected, role: Role) -> None:
+    connected.up(role)
+    said = connected.theirs.said
+    connected.ours.tell("down", peer="charon")
+    connected.theirs.wait_for_log("deleting", after=said)
+    assert connected.ours.status()["ike_sas"] == []
