@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from logged_process import LoggedProcess
 from netlab import Namespace
-from programs import CHARON
+from programs import ADDITIONAL_KE, CHARON
 from vici import Vici
 
 PLUGINS: Final = (
@@ -102,7 +102,8 @@ class Charon:
     def _write_configuration(self) -> None:
         vici = {"vici": {"socket": f"unix://{self.socket}"}}
         log = {"stderr": {"default": 1, "ike": 2, "cfg": 2}}  # stdout would be buffered
-        kernel = f"{PLUGINS} {self._flavour.kernel} socket-default vici updown counters"
+        more = "ml sha3" if ADDITIONAL_KE else ""
+        kernel = f"{PLUGINS} {more} {self._flavour.kernel} socket-default vici updown counters"
         charon = {
             "load": kernel,
             "filelog": log,
@@ -115,10 +116,10 @@ class Charon:
     def _start(self) -> LoggedProcess:
         """The pid file's place is compiled in, so each daemon has a `/run` of its own."""
         private = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
-        script = f'mount --bind "{self._directory}/run" /run && exec {CHARON}'
+        shim = self._flavour.shim
+        preload = f'env LD_PRELOAD="{shim}" ' if shim is not None else ""
+        script = f'mount --bind "{self._directory}/run" /run && exec {preload}{CHARON}'
         environment = {**os.environ, "STRONGSWAN_CONF": str(self._directory / "strongswan.conf")}
-        if self._flavour.shim is not None:
-            script = script.replace("exec", f'exec env LD_PRELOAD="{self._flavour.shim}"')
         log = self._directory / "charon.log"
         return LoggedProcess(self.namespace, [*private, script], log, environment)
 

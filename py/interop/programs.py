@@ -1,5 +1,6 @@
 """The programs that the suite runs, and the Debian packages that hold them: run it to list them."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,10 @@ class Program:
     """A directory that is not on PATH."""
 
 
-CHARON = "/usr/lib/ipsec/charon"
+CHARON = os.environ.get("P4ESP_CHARON", "/usr/lib/ipsec/charon")
+"""Another build may be named, for what Debian's cannot do yet: see `ADDITIONAL_KE`."""
+ADDITIONAL_KE = "P4ESP_CHARON" in os.environ
+"""Whether charon does RFC 9370, which takes strongSwan 6 with its plugin `ml`."""
 LIBRESWAN = Path(__file__).parents[2] / "build" / "libreswan"
 """libreswan's package conflicts with strongSwan's: it is unpacked here, and not installed."""
 PROGRAMS = {
