@@ -13,7 +13,7 @@ from p4esp.ike.crypto.keyexchange import RandomSource
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import ParseError
 from p4esp.ike.halfopen import HalfOpen
-from p4esp.ike.path import Path
+from p4esp.ike.path import Path, UdpAddress
 from p4esp.ike.ratelimit import RateLimit, SourceLimits, source_of
 
 
@@ -78,6 +78,8 @@ class Admission:
         """
         self._futile.allow(now)
 
-    def note_failure(self, path: Path, now: float) -> None:
-        """An initiator on this path did not prove who it is."""
-        self._failures.allow(source_of(path.remote), now)
+    def note_failure(self, source: UdpAddress, now: float) -> None:
+        """An initiator did not prove who it is. `source` is where it got our IKE_SA_INIT response:
+        what it sends later may bear anybody's address.
+        """
+        self._failures.allow(source_of(source), now)

@@ -276,6 +276,8 @@ class IkeEndpoint:
         sa = entry.sa
         while (event := sa.next_event()) is not None:
             self._note(sa, event, now)
+            if entry.init_key is not None and isinstance(event, AuthenticationFailed):
+                self._admission.note_failure(entry.init_key.remote, now)
             self._events.append(event)
         for datagram in sa.datagrams_to_send(now):
             self._send(datagram.data, datagram.path, sa.info.peer)
@@ -327,8 +329,6 @@ class IkeEndpoint:
             self._children.pop(event.child.spi_in, None)
         elif isinstance(event, IkeEstablished):
             self._note_established(sa, event, now)
-        elif isinstance(event, AuthenticationFailed) and not event.ike.initiator:
-            self._admission.note_failure(event.ike.path, now)
         elif isinstance(event, IkeRekeyed):
             self._note_rekeyed(event)
 

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ike_lab import EAST, WEST, Lab, east_config, make_node, path_between, west_config
+from ike_lab import EAST, LATENCY, WEST, Lab, east_config, make_node, path_between, west_config
 
 from p4esp.ike.codec.message import encode_clear, parse_message
 from p4esp.ike.codec.payloads import KeyExchange, Nonce, Notify, VendorId
@@ -204,6 +204,26 @@ def test_failures_of_one_source_do_not_count_for_another(opening):
     assert lab.east.endpoint.drops[Drop.FAILED_BEFORE] == 1
     flood(lab.east, opening, "198.51.100.1", 1, lab.now)
     assert lab.east.endpoint.drops[Drop.FAILED_BEFORE] == 1
+
+
+def test_nobody_fails_in_the_name_of_another():
+    """IKE_AUTH may come from anywhere (RFC 7296 2.23); who got our IKE_SA_INIT has failed."""
+    limits = Settings(max_auth_failures=1)
+    lab = Lab(west_config(psk=b"guess"), settings=limits)
+    attacker = ip_address("198.51.100.1")
+    lab.nodes[attacker] = lab.west
+    lab.fate = lambda datagram: [LATENCY] if len(lab.wire) < 3 else []
+    here = path_between(attacker, EAST)
+    lab.west.endpoint.initiate(lab.west_config, lab.now, child="net", path=here)
+    lab.settle()
+    proof = lab.wire[-1][1]
+    lab.fate = lambda _: [LATENCY]
+    lab.deliver(replace(proof, path=path_between(WEST, EAST)))
+    assert lab.east.one(AuthenticationFailed).ike.path.remote.host == WEST
+    lab.west_config = west_config()
+    lab.connect()
+    assert lab.east.one(IkeEstablished)
+    assert lab.east.endpoint.drops[Drop.FAILED_BEFORE] == 0
 
 
 def test_a_peer_with_too_many_ike_sas_loses_the_oldest():
