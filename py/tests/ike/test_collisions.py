@@ -1,11 +1,12 @@
 """Exchanges that collide, in every order of commands and datagrams (RFC 7296 2.8, 2.25)."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ike_lab import Lab
+from ike_lab import EAST_NET, WEST_NET, Lab, child, east_config, west_config
 from ike_ledger import live
 from ike_orders import (
     HEAL,
@@ -20,6 +21,7 @@ from ike_orders import (
     rekey_ike,
 )
 
+from p4esp.ike.proposals import Template
 from p4esp.ike.state import Phase
 
 LIMIT = 20_000
@@ -100,11 +102,34 @@ MEETINGS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(commands=MEETINGS, data=st.data(), seed=st.integers(1, 50), losses=st.integers(0, 3))
-def test_any_few_commands_and_losses_in_any_order_end_in_agreement(commands, data, seed, losses):
-    lab = Lab(seed=seed)
+FOLLOWED = Template.ike("aes256gcm16-prfsha256-x25519-ke1_ecp256")
+FOLLOWED_ESP = Template.esp("aes256gcm16-x25519-ke1_ecp256-esn")
+
+
+def lab_with(seed, additional):
+    """Two ends that are connected; `additional`: CREATE_CHILD_SA takes two exchanges (RFC 9370)."""
+    changes = {"proposals": (FOLLOWED,)} if additional else {}
+    esp = {"proposals": (FOLLOWED_ESP,)} if additional else {}
+    here, there = child(WEST_NET, EAST_NET), child(EAST_NET, WEST_NET)
+    west = west_config(children=(replace(here, **esp),), **changes)
+    east = east_config(children=(replace(there, **esp),), **changes)
+    lab = Lab(west, east, seed=seed)
     lab.connect()
+    return lab
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    commands=MEETINGS,
+    data=st.data(),
+    seed=st.integers(1, 50),
+    losses=st.integers(0, 3),
+    additional=st.booleans(),
+)
+def test_any_few_commands_and_losses_in_any_order_end_in_agreement(
+    commands, data, seed, losses, additional
+):
+    lab = lab_with(seed, additional)
     given_to = [(getattr(lab, side), command) for side, command in commands]
     Meeting(lab, given_to, losses).run(lambda n: data.draw(st.integers(0, n - 1)))
     assert_settled(lab)
