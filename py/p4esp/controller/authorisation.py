@@ -7,8 +7,8 @@ the switch kept over a restart of the controller is held against both again.
 from collections.abc import Iterable
 
 from p4esp.controller.policy import PolicyIds
+from p4esp.controller.protect_rules import ProtectRules
 from p4esp.ike.config import ChildConfig, PeerConfig
-from p4esp.ipsec.policy import PolicyRule
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.ipsec.selectors import is_subset
 from p4esp.store import SaRecord
@@ -18,21 +18,28 @@ class Authorisation:
     """The peers, children and rules of one gateway. A new pre-shared key ends no SA."""
 
     def __init__(
-        self, peers: Iterable[PeerConfig], rules: Iterable[PolicyRule], policy_ids: PolicyIds
+        self, peers: Iterable[PeerConfig], rules: ProtectRules, policy_ids: PolicyIds
     ) -> None:
         self._peers = {peer.name: peer for peer in peers}
-        self._rules = {rule.child: rule for rule in rules}
+        self._rules = rules
         self._policy_ids = policy_ids
 
     def covers(self, record: SaRecord) -> bool:
         """Whether peer, child and rule of an SA are configured as they were when it was made."""
         child = record.child
         peer = self._peers.get(child.peer)
-        rule = self._rules.get(f"{child.peer}/{child.name}")
-        if peer is None or rule is None or self._policy_ids.rule(record.policy) != rule.name:
+        if peer is None or not _is_peer(peer, child) or not self._rules_want(record):
             return False
         sections = (item for item in peer.children if item.name == child.name)
-        return _is_peer(peer, child) and any(_is_within(child, item, rule) for item in sections)
+        return any(_is_within(child, item) for item in sections)
+
+    def _rules_want(self, record: SaRecord) -> bool:
+        """Whether the rule that an SA was made for is there, and would have it made so again."""
+        child, rule = record.child, self._policy_ids.rule(record.policy)
+        if rule is None or self._rules.child_of(rule) != (child.peer, child.name):
+            return False
+        ends = (child.local_ts, child.remote_ts)
+        return self._rules.objection(child.peer, child.name, *ends) is None
 
 
 def _is_peer(peer: PeerConfig, child: ChildSaParams) -> bool:
@@ -43,10 +50,6 @@ def _is_peer(peer: PeerConfig, child: ChildSaParams) -> bool:
     return same_remote and peer.local in (None, child.local)
 
 
-def _is_within(child: ChildSaParams, section: ChildConfig, rule: PolicyRule) -> bool:
-    return (
-        is_subset(child.local_ts, section.local_ts)
-        and is_subset(child.remote_ts, section.remote_ts)
-        and is_subset(rule.local, child.local_ts)
-        and is_subset(child.remote_ts, rule.remote)
-    )
+def _is_within(child: ChildSaParams, section: ChildConfig) -> bool:
+    local, remote = section.local_ts, section.remote_ts
+    return is_subset(child.local_ts, local) and is_subset(child.remote_ts, remote)

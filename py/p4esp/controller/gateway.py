@@ -88,7 +88,7 @@ class Gateway:
     def _setup_ike(self) -> None:
         peers = [peer.config() for peer in self._config.peers]
         around = self._around
-        self._authorisation = Authorisation(peers, self._rules, self.sas.policy_ids)
+        self._authorisation = Authorisation(peers, self._protect, self.sas.policy_ids)
         environment = Environment(
             random=around.random_bytes,
             spis=self._placements.spis,

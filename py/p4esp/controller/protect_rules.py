@@ -1,6 +1,7 @@
 """The protect rules of one gateway: what each child carries, and what of it the pipeline can."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.selectors import check_matchable
@@ -52,13 +53,17 @@ def _require_whole_rule(
     """The pipeline selects outbound SAs by policy and destination: a narrower SA would be sent
     what its peer must drop (RFC 4301 4.4.1.2).
     """
-    ports = {(selector.protocol, selector.ports) for selector in rule.remote}
-    narrowed = any((selector.protocol, selector.ports) not in ports for selector in remote)
-    if narrowed or not is_subset(rule.local, local):
+    whole_ports = all(any(_carries_ports(ts, wanted) for wanted in rule.remote) for ts in remote)
+    if not whole_ports or not is_subset(rule.local, local):
         raise ControllerError(
             f"rule {rule.name} narrowed to {_list(local)} - {_list(remote)} cannot be carried; "
             f"accepted: all of {_list(rule.local)}, and the ports of {_list(rule.remote)}"
         )
+
+
+def _carries_ports(selector: TrafficSelector, wanted: TrafficSelector) -> bool:
+    """Whether a selector has all of another's protocol and ports, whatever its addresses."""
+    return replace(selector, first=wanted.first, last=wanted.last).contains(wanted)
 
 
 def _list(selectors: Iterable[TrafficSelector]) -> str:

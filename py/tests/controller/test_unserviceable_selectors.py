@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from lab_helpers import PROGRAM
+from lab_helpers import PROGRAM, passes
 
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.controller.selectors import MAX_MATCHES
@@ -62,6 +62,27 @@ async def test_an_initiator_gives_the_answer_up_and_tries_less_and_less_often() 
         assert not any(lab.store.sas("right"))
 
 
+async def test_a_rule_for_less_than_its_child_carries_works_and_outlives_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One protocol, and a part of the remote network: the SA is the child's, as IKE agreed."""
+    ordinary = demo_lab.gateway_section
+
+    def section(plan: Plan, address: str, change: Change) -> dict[str, Any]:
+        config = ordinary(plan, address, change)
+        if plan.name == "left":
+            config["policies"][0] |= {"protocol": 17, "remote": ["10.2.0.0/24"]}
+        return config
+
+    monkeypatch.setattr(demo_lab, "gateway_section", section)
+    async with running_lab(PROGRAM) as lab, asyncio.timeout(15):
+        await lab.tunnel_up()
+        assert await passes(lab, lab.left, lab.right)
+        await lab.stop_controller()
+        lab.start_controller()
+        await lab.happened(lab.left, Kind.RECONCILED, "1 SAs stay")
+
+
 def objection(local: list[TrafficSelector], remote: list[TrafficSelector]) -> str | None:
     rule = PolicyRule("web", Action.PROTECT, (net("10.1.0.0/16"),), (WEB,), child="right/web")
     return ProtectRules([rule]).objection("right", "web", local, remote)
@@ -72,12 +93,18 @@ def test_fewer_destinations_can_be_carried() -> None:
     assert objection([net("10.1.0.0/16")], [fewer]) is None
 
 
+def test_more_than_the_rule_asks_for_can_be_carried() -> None:
+    wide = [TrafficSelector.of_network("10.0.0.0/8", 6, (80, 90))]
+    assert objection([net("10.0.0.0/8")], wide) is None
+    assert objection([net("10.1.0.0/16")], [net("10.2.0.0/16")]) is None
+
+
 @pytest.mark.parametrize(
     ("local", "remote"),
     [
         ([net("10.1.0.0/24")], [WEB]),
-        ([net("10.1.0.0/16")], [TrafficSelector.of_network("10.2.0.0/16", 6, (80, 81))]),
-        ([net("10.1.0.0/16")], [net("10.2.0.0/16")]),
+        ([net("10.1.0.0/16")], [TrafficSelector.of_network("10.2.0.0/16", 6, (81, 81))]),
+        ([net("10.1.0.0/16")], [net("10.2.0.0/16", 17)]),
     ],
     ids=["fewer sources", "other ports", "other protocol"],
 )
