@@ -28,8 +28,8 @@ class CertificateRequests:
         trusts = _trusts(sa) if exchange == where else []
         if not trusts:
             return []
-        anchors = [anchor for trust in trusts for anchor in trust.anchors]
-        names = sorted(set(authority_names(anchors)))
+        anchors = dict.fromkeys(anchor for trust in trusts for anchor in trust.anchors)
+        names = sorted(set(authority_names(list(anchors))))
         return [CertificateRequest.of(names if len(names) <= MAX_AUTHORITIES else [])]
 
 

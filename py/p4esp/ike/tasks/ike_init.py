@@ -162,8 +162,9 @@ class IkeInitResponder(ResponderTask):
 
 
 def _templates(sa: IkeSaState) -> list[Template]:
-    """What any peer in question may use; many peers have the same."""
-    return list(dict.fromkeys(one for peer in sa.candidates for one in peer.proposals))
+    """What any peer in question may use; many peers have the same, if not the very same."""
+    same = {id(one): one for peer in sa.candidates for one in peer.proposals}
+    return list(dict.fromkeys(same.values()))
 
 
 def _methods(proposals: tuple[Proposal, ...]) -> list[int]:
