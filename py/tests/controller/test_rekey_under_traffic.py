@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from lab_helpers import PROGRAM, delivered, drops, host_frame
+from lab_helpers import PROGRAM, all_tables, delivered, drops, host_frame
 
+from p4esp.controller import tables
 from p4esp.controller.config import ControllerConfig, parse_config
 from p4esp.demo.lab import Lab, running_lab
 from p4esp.demo.plan import Change, gateway_section
@@ -102,8 +103,12 @@ async def test_child_and_ike_rekeys_from_either_side_lose_no_packet(lab: Lab) ->
             for site, rekey in itertools.product(lab.sites, (rekey_ike, rekey_child)):
                 await rekey(lab, site)
     for site in lab.sites:
-        (live,) = lab.gateway(site).sas.live.values()
-        assert live.record.child.spi_in in lab.gateway(site).sas.negotiated
+        gateway = lab.gateway(site)
+        (live,) = gateway.sas.live.values()
+        assert live.record.child.spi_in in gateway.sas.negotiated
+        marked = {entry for entry in await all_tables(lab, site) if entry.table == "ike_sa"}
+        assert marked == {tables.ike_sa(spi) for spi in gateway.connections.established}
+        assert len(marked) == 1
 
 
 @pytest.mark.parametrize("what", ["ike", "child"])
