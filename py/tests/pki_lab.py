@@ -149,6 +149,7 @@ def revocation_list(
     stop: datetime = TODAY + DAY,
     extensions: tuple[tuple[x509.ExtensionType, bool], ...] = (),
     signer: Party | None = None,
+    digest: hashes.HashAlgorithm | None = None,
 ) -> x509.CertificateRevocationList:
     """A CRL; `signer` makes it a forged one."""
     builder = (
@@ -164,7 +165,7 @@ def revocation_list(
     for value, critical in extensions:
         builder = builder.add_extension(value, critical)
     key = (signer or issuer).key
-    return builder.sign(key, digest_for(key))
+    return builder.sign(key, digest or digest_for(key))
 
 
 def trusting(*anchors: Party, **more) -> TrustedCertificates:

@@ -123,3 +123,15 @@ def test_those_that_prove_nothing_do_not_push_each_other_out():
         assert lab.join(west, number).one(IkeEstablished)
     assert lab.east.of(IkeDown) == []
     assert {event.ike.remote_id for event in lab.east.of(IkeEstablished)} == {NOBODY}
+
+
+def test_id_null_has_no_data():
+    """RFC 7619 2.2."""
+    key = PresharedKey(b"correct horse")
+    somebody = replace(NOBODY, data=b"somebody")
+    lab = Lab(
+        west_config(local_id=somebody, auth=PeerAuth(Anonymous(), (key,))),
+        east_config(remote_id=IdentityPattern.parse("*"), auth=PeerAuth(key, (Anonymous(),))),
+    )
+    lab.connect()
+    assert "ID_NULL with data" in lab.east.one(AuthenticationFailed).reason

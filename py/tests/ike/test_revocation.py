@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from ike_lab import TODAY
 from pki_lab import DAY, authority, host, revocation_list, usage
 
@@ -62,6 +63,10 @@ def test_a_list_that_its_issuer_did_not_sign_says_nothing():
     forged = revocation_list(MIDDLE, END, signer=OTHER)
     refused("no current CRL", CLEAN[0], forged)
     check(*CLEAN, forged)
+
+
+def test_a_list_with_a_weak_signature_says_nothing():
+    refused("no current CRL", CLEAN[0], revocation_list(MIDDLE, digest=hashes.SHA224()))
 
 
 def test_a_list_of_another_issuer_says_nothing():

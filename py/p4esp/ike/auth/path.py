@@ -144,13 +144,18 @@ def _check_link(
 
 def _check_signature(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
     try:
-        ed25519 = certificate.signature_algorithm_oid == SignatureAlgorithmOID.ED25519
-        if not ed25519 and not isinstance(certificate.signature_hash_algorithm, _HASHES):
+        if not is_strongly_signed(certificate):
             raise CertificateError(f"{subject_of(certificate)} is signed with a weak hash")
         certificate.verify_directly_issued_by(issuer)
     except (InvalidSignature, UnsupportedAlgorithm, TypeError):
         pair = f"{subject_of(certificate)} is not signed by {subject_of(issuer)}"
         raise CertificateError(pair) from None
+
+
+def is_strongly_signed(item: x509.Certificate | x509.CertificateRevocationList) -> bool:
+    """Whether the signature's hash is strong; `UnsupportedAlgorithm` for one nobody knows."""
+    ed25519 = item.signature_algorithm_oid == SignatureAlgorithmOID.ED25519
+    return ed25519 or isinstance(item.signature_hash_algorithm, _HASHES)
 
 
 def check_end(certificate: x509.Certificate, now: datetime) -> None:

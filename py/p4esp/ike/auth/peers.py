@@ -7,7 +7,7 @@ from p4esp.ike.config import PeerConfig
 from p4esp.ike.errors import AuthenticationError, Refusal
 from p4esp.ike.proposals import select
 from p4esp.ike.state import IkeSaState
-from p4esp.ipsec.identity import NOBODY, Identity
+from p4esp.ipsec.identity import NOBODY, Identity, IdType
 
 
 def find_peer(sa: IkeSaState, payloads: PayloadSet) -> PeerConfig:
@@ -16,6 +16,8 @@ def find_peer(sa: IkeSaState, payloads: PayloadSet) -> PeerConfig:
     Where several fit, the first that accepts the method of the AUTH payload.
     """
     claimed, wanted = payloads.one(IdInitiator), payloads.optional(IdResponder)
+    if claimed.identity.type == IdType.NULL and claimed.identity != NOBODY:
+        raise AuthenticationError("ID_NULL with data, must be empty (RFC 7619 2.2)")
     fitting = [peer for peer in sa.candidates if _fits(sa, peer, claimed, wanted)]
     if not fitting:
         asked = f" asking for {wanted.identity}" if wanted else ""

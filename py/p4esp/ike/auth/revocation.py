@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from cryptography import x509
 
-from p4esp.ike.auth.path import CertificateError, key_usage, subject_of
+from p4esp.ike.auth.path import CertificateError, is_strongly_signed, key_usage, subject_of
 
 CrlSource = Callable[[], Sequence[x509.CertificateRevocationList]]
 """The lists as they are now; whoever provides them reloads files that changed."""
@@ -57,7 +57,9 @@ def _is_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> boo
     usage = key_usage(issuer)
     if usage is not None and not usage.crl_sign:
         return False
-    return crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+    return is_strongly_signed(crl) and crl.is_signature_valid(
+        issuer.public_key()  # type: ignore[arg-type]
+    )
 
 
 def _is_special(crl: x509.CertificateRevocationList) -> bool:
