@@ -39,6 +39,7 @@ def all_benchmarks() -> tuple[Benchmark, ...]:
     from bench.suites import (  # they import Benchmark from here
         engine_seal,
         gateway_path,
+        gateway_traffic,
         ike_flood,
         ike_handshakes,
         ike_scale,
@@ -57,6 +58,7 @@ def all_benchmarks() -> tuple[Benchmark, ...]:
         ike_handshakes,
         ike_scale,
         ike_flood,
+        gateway_traffic,
         switch_start,
     )
     return tuple(benchmark for suite in suites for benchmark in suite.BENCHMARKS)

@@ -1,4 +1,5 @@
-"""Runs the interoperability suite in namespaces of its own. Takes pytest's options.
+"""Runs the interoperability suite in namespaces of its own. Takes pytest's options, or
+`--run SCRIPT ARGUMENT...` for a script of this directory.
 
 Network, mount and process namespaces are private, so nothing outlives the run, however it ends.
 Root is not needed where the kernel allows user namespaces.
@@ -21,7 +22,7 @@ def main() -> None:
     """Become pytest, one `exec` after the other: outside, inside the namespaces."""
     if os.environ.get(PRIVATE) == "inside":
         _prepare()
-        os.execv(sys.executable, [sys.executable, "-m", "pytest", *_options(sys.argv[1:])])
+        os.execv(sys.executable, [sys.executable, *_program(sys.argv[1:])])
     _require_programs()
     os.environ[PRIVATE] = "inside"
     isolate = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"]
@@ -46,6 +47,13 @@ def _prepare() -> None:
         if os.spawnvp(os.P_WAIT, command[0], command):
             sys.exit(f"interop: {' '.join(command)} failed")
     Path("/run/netns").mkdir()
+
+
+def _program(arguments: list[str]) -> list[str]:
+    """What Python is to run: a script of this directory after `--run`, else pytest."""
+    if arguments[:1] == ["--run"]:
+        return [str(HERE / arguments[1]), *arguments[2:]]
+    return ["-m", "pytest", *_options(arguments)]
 
 
 def _options(arguments: list[str]) -> list[str]:
