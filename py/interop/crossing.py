@@ -118,7 +118,7 @@ def crossing(
     there.route("default", "10.2.0.1")
     them.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
     for host, interface in ((here, "eth"), (them, "wire"), (gate, INSIDE), (gate, OUTSIDE)):
-        host.run("ethtool", "-K", interface, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+        without_offloads(host, interface)
     with ExitStack() as stack:
         capture, keys = directory / "wire.pcap", directory / "keys" / "profiles" / "p"
         words = ("dumpcap", "-q", "-P", "-i", "wire", "-w", str(capture))
@@ -133,6 +133,11 @@ def crossing(
         stack.enter_context(gateway)
         gateway.controller.wait_for("SA up charon/net")
         yield Crossing(here, there, gateway, charon, recorder, capture, keys)
+
+
+def without_offloads(host: Namespace, interface: str) -> None:
+    """Frames as a wire has them: checksummed, and no longer than the MTU."""
+    host.run("ethtool", "-K", interface, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
 
 
 def ping(source: Namespace, target: str, *options: str) -> subprocess.CompletedProcess[str]:

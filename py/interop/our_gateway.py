@@ -12,14 +12,14 @@ from our_daemon import ENVIRONMENT, P4ESP
 from p4esp.service.control_client import ask
 from toml_text import toml_text
 
-P4RUNTIME, PACKETS = "127.0.0.1:9559", "127.0.0.1:9560"
+P4RUNTIME = "127.0.0.1:9559"
 INSIDE, OUTSIDE = "inside", "outside"
 """Interfaces of the namespace: ports 0 and 1 of the switch."""
 INSIDE_MAC, OUTSIDE_MAC = "02:00:00:00:01:00", "02:00:00:00:01:01"
 
 
 class OurGateway:
-    """The three processes; a context manager. `config` is the section of one gateway."""
+    """Switch with engine, and controller; a context manager. `config`: the section of a gateway."""
 
     def __init__(
         self,
@@ -47,12 +47,10 @@ class OurGateway:
 
     def _start(self, stack: ExitStack) -> None:
         ports = ("-i", f"0@{INSIDE}", "-i", f"1@{OUTSIDE}")
-        addresses = ("--grpc-server-addr", P4RUNTIME, "--dp-grpc-server-addr", PACKETS)
-        self.switch = self._run(stack, "switch", *addresses, *ports)
-        self.switch.wait_for("^ready:")
         keys = str(self._directory / "engine.sock")
-        self.engine = self._run(stack, "engine", "--socket", keys, "--dp-grpc", PACKETS)
-        self.engine.wait_for("^engine: keys on")
+        options = ("--grpc-server-addr", P4RUNTIME, "--engine", keys)
+        self.switch = self._run(stack, "switch", *options, *ports)
+        self.switch.wait_for("^ready:")
         self.controller = self._run(stack, "up", str(self._file(keys)), *self._options)
         self.controller.wait_for("^gateway: ready")
         self.controller.wait_for("^gateway: engine up")

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from p4esp.engine.process import engine_inside
 from p4esp.p4rt.server import AddressInUseError
+from p4esp.switch.device import Device
 from p4esp.switch.ports.linux import InterfaceError, InterfaceSpec
 from p4esp.switch.service import Program, ProgramError, SwitchOptions, running_switch
+from p4esp.unix_socket import SocketPathError
 
 NO_CPU_PORT = 0
+CRYPTO_PORT = 509
 
 
 def switch_command(
@@ -37,6 +41,10 @@ def switch_command(
         list[str] | None,
         typer.Option("-i", "--interface", metavar="PORT@NAME", help="Linux interface (root)."),
     ] = None,
+    engine: Annotated[
+        Path | None,
+        typer.Option(metavar="SOCKET", help="Run a crypto engine in this process; keys here."),
+    ] = None,
 ) -> None:
     """Run the embedded switch until SIGTERM or Ctrl-C."""
     try:
@@ -48,22 +56,29 @@ def switch_command(
             interfaces=tuple(InterfaceSpec.parse(text) for text in interfaces or ()),
             program=_read_program(json_file, p4info),
         )
-        asyncio.run(run_switch(options))
-    except (AddressInUseError, InterfaceError, ProgramError, OSError) as error:
+        asyncio.run(run_switch(options, engine))
+    except (AddressInUseError, InterfaceError, ProgramError, SocketPathError, OSError) as error:
         typer.echo(f"p4esp switch: {error}", err=True)
         raise typer.Exit(1) from None
 
 
-async def run_switch(options: SwitchOptions) -> None:
-    """Run until SIGTERM or SIGINT; prints one line when the switch takes connections."""
+async def run_switch(options: SwitchOptions, engine: Path | None = None) -> None:
+    """Run until SIGTERM or SIGINT; prints one line when the switch takes connections.
+
+    `engine`: key socket of a crypto engine inside this process; None: there is none.
+    """
     with stop_signals() as stopped:
-        async with running_switch(options) as switch:
+        async with running_switch(options) as switch, _engine(switch.device, engine):
             parts = [f"device {options.device_id}", f"P4Runtime {switch.grpc_address}"]
             if switch.dataplane_address:
                 parts.append(f"packets {switch.dataplane_address}")
             parts += [f"port {spec.port} on {spec.interface}" for spec in options.interfaces]
             typer.echo(f"ready: {', '.join(parts)}")
             await stopped.wait()
+
+
+def _engine(device: Device, socket: Path | None) -> AbstractAsyncContextManager[None]:
+    return nullcontext() if socket is None else engine_inside(device, CRYPTO_PORT, socket)
 
 
 @contextmanager

@@ -1,10 +1,12 @@
-"""An engine as a process of its own: key socket on one side, crypto port on the other."""
+"""A running engine: key socket on one side, crypto port on the other."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from p4esp.engine.attach import Attachment, Connect
+from p4esp.engine.attach import Attachment, Connect, PortDevice, attach_engine
 from p4esp.engine.core import Engine
 from p4esp.engine.keyserver import KeyServer
 from p4esp.engine.keyservice import LocalKeys
@@ -20,10 +22,28 @@ async def run_engine(
     """
     engine = engine or Engine()
     attachment = Attachment(name, connect, engine.process)
-    server = KeyServer(LocalKeys(engine, attachment.state), socket)
+    async with _serving_keys(LocalKeys(engine, attachment.state), socket):
+        await attachment.run()
+
+
+@asynccontextmanager
+async def engine_inside(device: PortDevice, port: int, socket: Path) -> AsyncIterator[None]:
+    """An engine on the crypto port of a switch in this process, which serves keys on ``socket``.
+
+    SocketPathError when the socket cannot be served safely.
+    """
+    engine = Engine()
+    attach_engine(device, port, engine.process)
+    async with _serving_keys(LocalKeys(engine), socket):
+        yield
+
+
+@asynccontextmanager
+async def _serving_keys(keys: LocalKeys, socket: Path) -> AsyncIterator[None]:
+    server = KeyServer(keys, socket)
     await server.start()
     try:
-        await attachment.run()
+        yield
     finally:
-        engine.remove_all()
+        await keys.remove_all()
         await server.stop()

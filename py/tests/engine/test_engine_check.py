@@ -299,6 +299,25 @@ async def test_engine_process_reports_its_port_and_ends_on_sigterm(tmp_path: Pat
     assert not path.exists()
 
 
+async def test_engine_inside_a_switch_is_ready_and_ends_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "keys.sock"
+    program = "import typer; from p4esp.cli.switch_cmd import switch_command as s; typer.run(s)"
+    arguments = ["--engine", str(path), "--grpc-server-addr", "127.0.0.1:0"]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program, *arguments), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(20), EngineClient(path) as client:
+            assert (await first_health(client, path)).ready
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert not path.exists()
+
+
 async def first_health(client: EngineClient, path: Path) -> EngineHealth:
     while True:
         with suppress(EngineUnavailableError):
