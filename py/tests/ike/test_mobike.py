@@ -1,9 +1,14 @@
 """MOBIKE: both ends agree on it, the one that began moves, ESP follows when it may (RFC 4555)."""
 
+import random
+from contextlib import suppress
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
-from ike_lab import EAST, WEST, east_config, toward, west_config
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ike_lab import EAST, STEADY, WEST, east_config, toward, west_config
 from mobile_lab import (
     AWAY,
     COOKIE2,
@@ -23,11 +28,13 @@ from mobile_lab import (
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import parse_message
 from p4esp.ike.codec.payloads import Notify
+from p4esp.ike.config import Settings
 from p4esp.ike.constants import ExchangeType, NotifyType
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import (
     ChildRekeyed,
     ChildUp,
+    DownReason,
     IkeDown,
     IkeRekeyed,
     MoveRefused,
@@ -290,3 +297,57 @@ def test_without_other_addresses_a_silent_path_ends_the_ike_sa_as_ever(lab):
     lab.west.endpoint.check_liveness(lab.ike(lab.west).spi, lab.now)
     lab.run(400.0)
     assert lab.west.one(IkeDown)
+
+
+PATHS = [HOME.between(here, there) for here in (WEST, WEST2) for there in (EAST, EAST2)]
+actions = st.lists(
+    st.tuples(
+        st.sampled_from(["move", "rekey child", "rekey IKE", "check"]),
+        st.sampled_from(PATHS),
+        st.booleans(),
+        st.floats(0.0, 3.0),
+    ),
+    max_size=8,
+)
+
+
+def act(lab, action, path, ours):
+    """One command, if it is possible now."""
+    node = lab.west if ours or action == "move" else lab.east
+    sas = node.endpoint.ike_sas
+    with suppress(CommandError):
+        if action == "move":
+            lab.west.endpoint.update_addresses(sas[0].spi, path, lab.now)
+        elif action == "rekey IKE":
+            node.endpoint.rekey_ike(sas[0].spi, lab.now)
+        elif action == "rekey child":
+            children = [c for e in node.endpoint._entries.values() for c in e.sa.children]
+            node.endpoint.rekey_child(children[0].params.spi_in, lab.now)
+        else:
+            node.endpoint.check_liveness(sas[0].spi, lab.now)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(actions=actions, seed=st.integers(0, 2**32), loss=st.floats(0.0, 0.4))
+def test_whatever_is_lost_or_late_both_ends_agree_where_they_are_in_the_end(actions, seed, loss):
+    """Moves, rekeys of either side and losses in any order; then the network is good again."""
+    rng = random.Random(seed)
+    patience = replace(STEADY, first=1.0, base=1.0, tries=60)
+    lab = MobileLab(settings=Settings(retransmission=patience))
+    lab.connect()
+    lab.fate = lambda _: [0.01 + rng.random() for _ in range(rng.random() >= loss)]
+    for action, path, ours, pause in actions:
+        act(lab, action, path, ours)
+        lab.run(pause)
+    lab.fate = lambda _: [0.01]
+    lab.run(200.0)
+    reasons = {down.reason for node in (lab.west, lab.east) for down in node.of(IkeDown)}
+    assert reasons <= {DownReason.REKEYED, DownReason.COLLISION}
+    west, east = lab.ike(lab.west).path, lab.ike(lab.east).path
+    assert west == Path(east.remote, east.local)
+    moved = [path for action, path, *_ in actions if action == "move"]
+    assert west == [HOME, *moved][-1]
+    for node, path in ((lab.west, west), (lab.east, east)):
+        children = [c.params for e in node.endpoint._entries.values() for c in e.sa.children]
+        ends = {(child.local, child.remote) for child in children}
+        assert ends == {(path.local.host, path.remote.host)}
