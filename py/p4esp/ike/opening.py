@@ -77,6 +77,14 @@ class Opener:
         self._partial[message.header.response].clear()
         return Opened(message.header, raw, len(raw), (encrypted.first_inner, inner))
 
+    def is_authentic(self, encrypted: Encrypted) -> bool:
+        """Whether an SK or SKF payload is the peer's. Changes nothing."""
+        try:
+            self._protection().open_piece(encrypted)
+        except IntegrityError:
+            return False
+        return True
+
     def _protection(self) -> Protection:
         if self._state.protection is None:
             raise IntegrityError("protected message before there are keys")

@@ -51,12 +51,22 @@ class Responding:
         header = message.header
         arrival = self._window.classify(header.message_id, message.raw)
         task = self._task_for(header.exchange)
-        if arrival is Arrival.REPEATED:
+        if arrival is Arrival.REPEATED or self._is_recut(message):
             self._wire.resend(TraceKind.REPEATED, self._window.response, path)
         elif arrival is Arrival.OUTSIDE or task is None:
             self._wire.drop(path, Drop.OUTSIDE_WINDOW, header)
         else:
             self._open(task, message, path)
+
+    def _is_recut(self, message: Message) -> bool:
+        """Whether it begins the last request once more, in smaller fragments: its sender has heard
+        no answer and suspects their size (RFC 7383 2.5.2, 2.6.1).
+        """
+        encrypted = message.encrypted
+        if encrypted is None or encrypted.part is None or encrypted.part.number > 1:
+            return False
+        last = self._window.is_last(message.header.message_id)
+        return last and self._wire.is_authentic(encrypted)
 
     def _task_for(self, exchange: int) -> ResponderTask | None:
         sa = self._state

@@ -105,9 +105,12 @@ class ResponseWindow:
         """Judge a request before it is authenticated. Reads only."""
         if message_id == self._expected_id:
             return Arrival.NEW
-        last = message_id == self._expected_id - 1
         same = _digest(data) == self._digest  # not a secret: of octets anybody can see
-        return Arrival.REPEATED if last and same else Arrival.OUTSIDE
+        return Arrival.REPEATED if same and self.is_last(message_id) else Arrival.OUTSIDE
+
+    def is_last(self, message_id: int) -> bool:
+        """Whether it is the request that was answered last."""
+        return 0 <= message_id == self._expected_id - 1
 
     def commit(self, data: bytes, response: Packets) -> None:
         """Count an authenticated request as answered; `data` is its (first) datagram."""

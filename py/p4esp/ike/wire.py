@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from p4esp.ike.codec.chain import encode_chain
+from p4esp.ike.codec.encrypted import Encrypted
 from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.codec.message import Message, encode_clear
 from p4esp.ike.codec.payload import AnyPayload
@@ -101,6 +102,10 @@ class Wire:
     def open(self, message: Message) -> Opened | None:
         """See `Opener.open`."""
         return self._opener.open(message)
+
+    def is_authentic(self, encrypted: Encrypted) -> bool:
+        """See `Opener.is_authentic`."""
+        return self._opener.is_authentic(encrypted)
 
     def read(self, opened: Opened, path: Path) -> Inbound:
         """An opened message's payloads, shown to extensions. `ParseError`: malformed."""
