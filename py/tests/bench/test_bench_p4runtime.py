@@ -67,6 +67,5 @@ def test_a_child_that_ends_at_once_is_reported_with_its_last_words(tmp_path: Pat
 
 
 def test_a_benchmark_runs_in_a_child_on_the_code_of_a_tree() -> None:
-    (row,) = run_in(REPOSITORY, REPOSITORY, "ike.handshakes")
-    assert row.name == "ike.handshakes"
-    assert row.value
+    rows = {row.name: row for row in run_in(REPOSITORY, REPOSITORY, "ike.handshakes")}
+    assert rows["ike.handshakes"].value

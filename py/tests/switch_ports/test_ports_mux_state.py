@@ -4,8 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p4esp.switch.ports.mux_state import PortOwners, PortTakenError, RequestIds, Window
+from p4esp.switch.ports.mux_state import (
+    PortOwners,
+    PortReservedError,
+    PortTakenError,
+    RequestIds,
+    Window,
+)
 from p4esp.switch.ports.portset import PortSetError, format_ports, parse_ports
+
+CPU_PORT = 510
 
 
 @given(st.frozensets(st.integers(0, 511), min_size=1))
@@ -25,23 +33,35 @@ def test_other_texts_are_refused_by_name(text: str) -> None:
 
 
 def test_port_belongs_to_one_client_and_a_taken_one_is_refused_by_name() -> None:
-    owners: PortOwners[str] = PortOwners()
+    owners: PortOwners[str] = PortOwners(CPU_PORT)
     owners.claim("engine", frozenset((5, 6)))
     with pytest.raises(PortTakenError, match="ports 5 are taken"):
         owners.claim("tester", frozenset((1, 5)))
     assert owners.owner(1) is None, "a refused client gets nothing"
     owners.release("engine")
     owners.claim("tester", frozenset((1, 5)))
-    assert owners.owns("tester", 5)
+    owners.require("tester", 5)
+    with pytest.raises(PortTakenError, match="port 6 is not among"):
+        owners.require("tester", 6)
 
 
 def test_client_without_a_port_set_gets_the_rest() -> None:
-    owners: PortOwners[str] = PortOwners()
+    owners: PortOwners[str] = PortOwners(CPU_PORT)
     owners.claim("tester", None)
     owners.claim("engine", frozenset((5,)))
     assert [owners.owner(4), owners.owner(5)] == ["tester", "engine"]
     with pytest.raises(PortTakenError):
         owners.claim("second", None)
+
+
+def test_nobody_gets_the_cpu_port() -> None:
+    owners: PortOwners[str] = PortOwners(CPU_PORT)
+    with pytest.raises(PortReservedError, match=f"port {CPU_PORT} is the CPU port"):
+        owners.claim("engine", frozenset((5, CPU_PORT)))
+    owners.claim("tester", None)
+    owners.require("tester", 5)
+    with pytest.raises(PortReservedError, match=f"port {CPU_PORT} is the CPU port"):
+        owners.require("tester", CPU_PORT)
 
 
 def test_request_id_comes_back_only_to_the_client_that_sent_it() -> None:
