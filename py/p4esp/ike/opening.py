@@ -95,9 +95,10 @@ class Opener:
         if not self._state.fragmentation:
             raise FragmentError(f"{part}, but fragments were not negotiated")
         partial, message_id = self._partial[message.header.response], message.header.message_id
-        partial.check(message_id, part, len(message.raw), trusted=self._state.authenticated)
-        piece = self._protection().open_piece(encrypted)
-        whole = partial.add(message_id, encrypted, piece, message.raw, self._state.now)
+        partial.check(message_id, part)
+        piece, now = self._protection().open_piece(encrypted), self._state.now
+        trusted = self._state.authenticated
+        whole = partial.add(message_id, encrypted, piece, message.raw, now, trusted=trusted)
         if whole is None:
             return None
         return Opened(message.header, whole.first_raw, whole.size, whole.chain)

@@ -1,6 +1,6 @@
 """Putting fragments of a message together (RFC 7383 2.6)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from p4esp.ike.codec.encrypted import Encrypted, Part
 from p4esp.ike.config import Settings
@@ -16,7 +16,7 @@ class _Partial:
     total: int
     expires: float
     lease: Lease
-    pieces: dict[int, bytes] = field(default_factory=dict)
+    pieces: dict[int, bytes]
     first_inner: int = 0
     first_raw: bytes = b""
     received: int = 0
@@ -61,13 +61,8 @@ class Reassembly:
         """Forget what there is: the message came another way, or is not awaited any more."""
         self._partial = None
 
-    def check(self, message_id: int, part: Part, size: int, *, trusted: bool) -> None:
-        """Whether an unauthenticated fragment is worth opening; `FragmentError`: no. Reads only.
-
-        `size`: octets of its datagram; `trusted`: whether the peer has proved who it is.
-        """
-        if not self._memory.has_room(size, trusted=trusted):
-            raise FragmentError(f"{part}: too many fragments of all peers are waiting")
+    def check(self, message_id: int, part: Part) -> None:
+        """Whether an unauthenticated fragment is worth opening; `FragmentError`: no. Reads only."""
         if part.total > self._settings.max_fragments:
             limit = self._settings.max_fragments
             raise FragmentError(f"{part}: more than {limit} fragments are not accepted")
@@ -81,21 +76,31 @@ class Reassembly:
 
     def _known(self, message_id: int) -> _Partial | None:
         partial = self._partial
-        return partial if partial and partial.message_id == message_id else None
+        if partial is None or partial.message_id != message_id or partial.lease.revoked:
+            return None
+        return partial
 
     def add(
-        self, message_id: int, encrypted: Encrypted, piece: bytes, raw: bytes, now: float
+        self,
+        message_id: int,
+        encrypted: Encrypted,
+        piece: bytes,
+        raw: bytes,
+        now: float,
+        *,
+        trusted: bool,
     ) -> Reassembled | None:
         """Keep an authentic piece that `check` let pass; the message when it was the last one.
 
         More fragments than before mean that the sender made them smaller and starts over.
+        `trusted`: whether it has proved who it is.
         """
         part = encrypted.part or Part(1, 1)
+        if not self._memory.make_room(len(raw), trusted=trusted):
+            raise FragmentError(f"{part}: too many fragments of all peers are waiting")
         partial = self._known(message_id)
         if partial is None or part.total > partial.total:
-            expires = now + self._settings.reassembly_timeout
-            partial = _Partial(message_id, part.total, expires, Lease(self._memory))
-            self._partial = partial
+            partial = self._partial = self._begin(message_id, part.total, now, trusted=trusted)
         partial.lease.extend(len(raw))
         partial.pieces[part.number] = piece
         partial.received += len(raw)
@@ -103,6 +108,11 @@ class Reassembly:
             partial.first_inner, partial.first_raw = encrypted.first_inner, raw
         self._check_size(partial)
         return self._complete(partial)
+
+    def _begin(self, message_id: int, total: int, now: float, *, trusted: bool) -> _Partial:
+        pieces: dict[int, bytes] = {}
+        lease = self._memory.lease(pieces.clear, trusted=trusted)
+        return _Partial(message_id, total, now + self._settings.reassembly_timeout, lease, pieces)
 
     def _check_size(self, partial: _Partial) -> None:
         limit = self._settings.max_message_size

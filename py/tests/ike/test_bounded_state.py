@@ -8,7 +8,8 @@ from p4esp.ike.codec.payloads import Delete, VendorId
 from p4esp.ike.config import Settings
 from p4esp.ike.constants import ExchangeType, ProtocolId
 from p4esp.ike.drops import Drop
-from p4esp.ike.memory import Lease, Memory
+from p4esp.ike.events import IkeEstablished
+from p4esp.ike.memory import Memory
 from p4esp.ike.tasks.informational import MAX_EARLY_DELETES
 
 
@@ -80,10 +81,41 @@ def test_beyond_the_memory_of_all_ike_sas_fragments_are_dropped():
 
 def test_half_of_the_memory_is_out_of_reach_for_strangers():
     memory = Memory(100)
-    lease = Lease(memory)
+    lease = memory.lease(list, trusted=True)
     lease.extend(50)
-    assert memory.has_room(50, trusted=True)
-    assert not memory.has_room(51, trusted=True)
-    assert not memory.has_room(1, trusted=False)
+    assert memory.make_room(50, trusted=True)
+    assert not memory.make_room(51, trusted=True)
+    assert not memory.make_room(1, trusted=False)
     del lease
-    assert memory.has_room(50, trusted=False)
+    assert memory.make_room(50, trusted=False)
+
+
+def test_of_strangers_who_was_first_to_begin_gives_way_and_nobody_who_is_trusted():
+    """Else a few who never end their messages would keep all others from beginning theirs."""
+    memory, held = Memory(100), [[n] for n in range(4)]
+    leases = [memory.lease(one.clear, trusted=n == 0) for n, one in enumerate(held)]
+    for lease in leases[:3]:
+        lease.extend(15)
+    assert memory.make_room(15, trusted=False)
+    assert held == [[0], [], [2], [3]]
+    assert [lease.revoked for lease in leases] == [False, True, False, False]
+    assert memory.used == 30
+    assert not memory.make_room(90, trusted=True)
+    assert held == [[0], [], [], []]
+
+
+def test_a_stranger_that_gave_way_may_begin_again():
+    lab = Lab(settings=Settings(fragment_size=220))
+    lab.fate = lambda datagram: [] if len(lab.wire) > 2 else [0.01]
+    lab.connect()
+    fragments = [datagram for _, datagram in lab.wire[2:]]
+    lab.fate, memory = lambda _: [0.01], memory_of(lab.east)
+    lab.deliver(fragments[0])
+    assert memory.used > 0
+    assert memory.make_room(memory._limit // 2, trusted=False)
+    assert memory.used == 0
+    for fragment in fragments:
+        lab.deliver(fragment)
+    lab.settle()
+    assert lab.east.one(IkeEstablished)
+    assert memory.used == 0
