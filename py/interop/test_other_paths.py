@@ -41,3 +41,11 @@ def test_we_lose_our_address_and_find_another_path(roaming: Pair) -> None:
             session.agreed_child()
         finally:
             roaming.us.address("wire", f"{OURS[0]}/24")
+
+
+def test_we_tell_strongswan_of_further_addresses(roaming: Pair) -> None:
+    with roaming.session(Terms(our_peer={"mobike": True})) as session:
+        session.up("initiator")
+        session.ours.tell("announce", peer="charon", addresses=OUR_OTHER)
+        roaming.charon.wait_for_log(rf"got additional MOBIKE peer address: {OUR_OTHER}")
+        assert session.ours.tell("check", peer="charon")["event"] == "peer-alive"

@@ -44,3 +44,14 @@ def test_we_follow_when_strongswan_sends_us_away(gateways: Pair) -> None:
         session.ours.wait("child-up")
         assert session.their_ike()["local-host"] == THEIR_OTHER
         session.agreed_child()
+
+
+def test_strongswan_leaves_an_established_ike_sa_when_we_send_it_away(gateways: Pair) -> None:
+    (peer,) = Terms().our_configuration()["peers"]
+    there = {**peer, "name": "there", "local": OUR_OTHER}
+    with gateways.session(Terms(our_file={"peers": [peer, there]})) as session:
+        session.up("responder")
+        left = session.ours.tell("send-away", peer="charon", gateway=OUR_OTHER)
+        assert left["event"] == "ike-down"
+        session.ours.wait("child-up", lambda event: event["child"]["peer"] == "there")
+        assert session.their_ike()["remote-host"] == OUR_OTHER

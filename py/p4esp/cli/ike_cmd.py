@@ -174,6 +174,30 @@ def move_command(
     _tell(control, as_json, "move", peer=peer, local=local, remote=remote)
 
 
+@app.command("announce")
+def announce_command(
+    peer: PeerArgument,
+    addresses: Annotated[
+        list[str] | None, typer.Argument(help="The whole list; none if not given.")
+    ] = None,
+    control: ControlOption = DEFAULT_CONTROL,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell a peer at which other addresses we are (MOBIKE, RFC 4555)."""
+    _tell(control, as_json, "announce", peer=peer, addresses=",".join(addresses or ()))
+
+
+@app.command("send-away")
+def send_away_command(
+    peer: PeerArgument,
+    gateway: Annotated[str, typer.Argument(help="Address of the other gateway.")],
+    control: ControlOption = DEFAULT_CONTROL,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a peer go to another gateway (RFC 5685); wait until it has left."""
+    _tell(control, as_json, "send-away", peer=peer, gateway=gateway)
+
+
 @app.command("watch")
 def watch_command(control: ControlOption = DEFAULT_CONTROL) -> None:
     """Print each event as a line of JSON until Ctrl-C."""

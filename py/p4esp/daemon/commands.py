@@ -54,6 +54,8 @@ class DaemonCommands:
             "delete-child": self.delete_child,
             "check": self.check,
             "move": self.move,
+            "announce": self.announce,
+            "send-away": self.send_away,
         }
 
     async def status(self) -> object:
@@ -126,6 +128,22 @@ class DaemonCommands:
         (path,) = (ike.path for ike in self._daemon.driver.endpoint.ike_sas if ike.spi == spi)
         there = _address(remote) if remote else path.remote.host
         return event_as_json(await self._commander.move(spi, path.between(_address(local), there)))
+
+    async def announce(self, peer: str, addresses: str = "") -> object:
+        """Tell a peer at which other addresses we are, with commas between (RFC 4555)."""
+        self._peer(peer)
+        others = [_address(text) for text in addresses.split(",") if text]
+        (spi, *_) = _some(self._established(peer), peer)
+        self._daemon.driver.command(
+            lambda endpoint, now: endpoint.announce_addresses(spi, others, now)
+        )
+        return {"announced": [str(address) for address in others]}
+
+    async def send_away(self, peer: str, gateway: str) -> object:
+        """Have a peer go to another gateway (RFC 5685); it leaves us."""
+        self._peer(peer)
+        (spi, *_) = _some(self._established(peer), peer)
+        return event_as_json(await self._commander.send_away(spi, _address(gateway)))
 
     def _peer(self, name: str) -> PeerConfig:
         peers = self._daemon.peers

@@ -24,6 +24,7 @@ from p4esp.ike.events import (
     PeerAlive,
 )
 from p4esp.ike.path import Path
+from p4esp.ike.redirection import Gateway
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.driver import Driver
 from p4esp.service.event_hub import EventHub
@@ -140,6 +141,16 @@ class Commander:
 
         with self._hub.watch() as events:
             self._driver.command(lambda endpoint, now: endpoint.update_addresses(ike, path, now))
+            return await self._decided(events, judge)
+
+    async def send_away(self, ike: bytes, gateway: Gateway) -> Event:
+        """Have the peer go to another gateway (RFC 5685), and wait until it has left."""
+
+        def judge(event: Event) -> Event | None:
+            return event if isinstance(event, IkeDown) and event.ike.spi == ike else None
+
+        with self._hub.watch() as events:
+            self._driver.command(lambda endpoint, now: endpoint.send_away(ike, gateway, now))
             return await self._decided(events, judge)
 
     async def _decided(self, events: asyncio.Queue[Event], judge: Judge) -> Event:
