@@ -115,21 +115,26 @@ class PolicyTable:
         stay in force then.
         """
         ids = self._numbers(rules)
+        await self._drop_leftovers()
         if set(spd_entries(rules, ids, self._version)) != set(self._entries):
             version = (self._version + 1) % VERSIONS
             await self._switch_to(version, spd_entries(rules, ids, version))
         self._ids.keep(ids)
 
-    async def _switch_to(self, version: int, entries: list[Entry]) -> None:
-        leftover = [entry for entry in self._entries if entry.field("version") == (version, 0xFF)]
-        _require_room(len(entries), len(self._entries) - len(leftover))
+    async def _drop_leftovers(self) -> None:
+        """Delete what a replacement that was cut off has left: rules that are not in force."""
+        in_force = (self._version, 0xFF)
+        leftover = [entry for entry in self._entries if entry.field("version") != in_force]
         await self._writer.write(deletes(leftover))
+        self._entries = [entry for entry in self._entries if entry.field("version") == in_force]
+
+    async def _switch_to(self, version: int, entries: list[Entry]) -> None:
+        _require_room(len(entries), len(self._entries))
+        self._entries = [*self._entries, *entries]
         await self._writer.write(inserts(entries))
         await self._writer.write([Update(Op.MODIFY, tables.policy_version(version))])
-        old = [entry for entry in self._entries if entry not in leftover]
-        self._version, self._entries = version, [*entries, *old]
-        await self._writer.write(deletes(old))
-        self._entries = entries
+        self._version = version
+        await self._drop_leftovers()
 
     def _numbers(self, rules: Sequence[PolicyRule]) -> dict[str, int]:
         protect = (rule.name for rule in rules if rule.action is Action.PROTECT)

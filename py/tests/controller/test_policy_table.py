@@ -139,6 +139,20 @@ async def test_versions_wrap_and_leftovers_of_a_version_go_first() -> None:
     assert {entry.action for entry in switch.spd.values()} == {"protect"}
 
 
+@pytest.mark.parametrize("flipped", [False, True])
+async def test_a_replacement_that_was_cut_off_leaves_room_for_the_next(flipped: bool) -> None:
+    old, new = bypasses(1024, 53), bypasses(1024, 54)
+    switch = FullSwitch()
+    entries = [*spd_entries(old, {}, 7), *spd_entries(new, {}, 8)]
+    switch.spd = {entry.key: entry for entry in entries}
+    switch.version = 8 if flipped else 7
+    policy = policy_table(switch)
+    policy.adopt(switch.version, entries)
+    await policy.install(new)
+    assert switch.version == 8
+    assert set(switch.spd.values()) == set(spd_entries(new, {}, 8))
+
+
 def test_policy_ids_stay_with_their_rules() -> None:
     store = Store(None, Sealer(bytes(32)))
     first = PolicyIds(store, "left")
