@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.session import MissingError, Session
 
-VARIABLE = "P4ESP_CHARON"
+VARIABLE = "P4ESP_LOAD_TESTER"
 TIMEOUT = 20
 TRIES = 4
 """The load tester sometimes stalls at its end; such a run does not count."""
