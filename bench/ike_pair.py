@@ -121,6 +121,7 @@ def endpoint_for(config: PeerConfig, settings: Settings, now: float) -> IkeEndpo
 def peer_config(here: tuple[str, str, str], there: tuple[str, str, str]) -> PeerConfig:
     from p4esp.ike.auth.credentials import preshared
     from p4esp.ike.config import ChildConfig, PeerConfig
+    from p4esp.ike.proposals import Template
     from p4esp.ipsec.identity import Identity
     from p4esp.ipsec.selectors import TrafficSelector
 
@@ -133,6 +134,7 @@ def peer_config(here: tuple[str, str, str], there: tuple[str, str, str]) -> Peer
         auth=preshared(PSK),
         local=ip_address(address),
         remote=ip_address(peer),
-        children=(ChildConfig("net", (local,), (remote,)),),
+        proposals=(Template.ike("aes256gcm16-prfsha256-x25519"),),
+        children=(ChildConfig("net", (local,), (remote,), (Template.esp("aes256gcm16-noesn"),)),),
         initial_contact=False,
     )

@@ -47,7 +47,10 @@ class PayloadSet:
 
     def notify(self, kind: NotifyType) -> Notify | None:
         """The first notify of a type."""
-        return next((n for n in self.every(Notify) if n.type == kind), None)
+        for payload in self.payloads:
+            if isinstance(payload, Notify) and payload.type == kind:
+                return payload
+        return None
 
     def error(self) -> Notify | None:
         """The first error notify."""

@@ -3,7 +3,16 @@
 import hmac
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
 MAX_BLOCKS = 255
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "sha1": hashes.SHA1(),
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
 
 Key = bytes | bytearray
 """Key octets: a bytearray where their holder overwrites them in the end."""
@@ -30,12 +39,8 @@ class Prf:
         """
         if size > MAX_BLOCKS * self.size:
             raise ValueError(f"prf+ yields at most {MAX_BLOCKS * self.size} octets, not {size}")
-        stream, block = bytearray(), b""
-        for counter in range(1, -(-size // self.size) + 1):
-            block = self(key, block + seed + bytes([counter]))
-            stream += block
-        del stream[size:]
-        return stream
+        # prf+ of an HMAC is HKDF-Expand (RFC 5869 2.3), octet for octet.
+        return bytearray(HKDFExpand(_HASHES[self.digest], size, seed).derive(key))
 
 
 HMAC_SHA2_256 = Prf(5, "prfsha256", "sha256", 32)
