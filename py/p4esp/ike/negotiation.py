@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from p4esp.ike.child_scope import Scope, accepted_scope, agreed_scope, wanted_scope
 from p4esp.ike.children import ChildSa
+from p4esp.ike.choosing import select, verify_choice
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
@@ -15,7 +16,7 @@ from p4esp.ike.constants import KE_TYPES, NotifyType
 from p4esp.ike.crypto.schedule import FreshInput, child_keys
 from p4esp.ike.errors import Refusal
 from p4esp.ike.ke_payloads import chosen_method
-from p4esp.ike.proposals import Template, esp_suite, offers, select, verify_choice
+from p4esp.ike.proposals import Template, esp_suite, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.term import Term
 from p4esp.ipsec.algorithms import Suite

@@ -118,5 +118,7 @@ def _dotted(oid: bytes) -> str:
         if not octet & 0x80:
             numbers.append(number)
             number = 0
-    first = min(numbers[0] // 40, 2) if numbers else 0
+    if not oid or oid[-1] & 0x80:
+        raise DistinguishedNameError("OID ends in the middle of a number")
+    first = min(numbers[0] // 40, 2)
     return ".".join(map(str, (first, numbers[0] - 40 * first, *numbers[1:])))

@@ -6,6 +6,7 @@ import os
 import pytest
 from ike_lab import EAST, LATENCY, WEST, Lab, east_config, toward, west_config
 
+from p4esp.ike.choosing import select, verify_choice
 from p4esp.ike.codec.chain import encode_chain
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import parse_message
@@ -18,7 +19,7 @@ from p4esp.ike.crypto.prf import HMAC_SHA2_256
 from p4esp.ike.crypto.schedule import FreshInput, Nonces, ike_keys, rekeyed_skeyseed
 from p4esp.ike.errors import KeyExchangeError, ProposalError
 from p4esp.ike.events import ChildUp, IkeEstablished, NegotiationFailed
-from p4esp.ike.proposals import Template, offers, select, verify_choice
+from p4esp.ike.proposals import Template, offers
 from p4esp.ike.protection import Protection
 from p4esp.ike.tasks.ike_intermediate import IkeIntermediate, IkeIntermediateResponder
 from p4esp.ipsec.algorithms import AES256_GCM

@@ -4,18 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p4esp.ike.choosing import select, verify_choice
 from p4esp.ike.codec.proposal import Attribute, Proposal, Transform
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.errors import ProposalError, Refusal
 from p4esp.ike.keywords import describe
-from p4esp.ike.proposals import (
-    Template,
-    esp_suite,
-    ike_suite,
-    offers,
-    select,
-    verify_choice,
-)
+from p4esp.ike.proposals import Template, esp_suite, ike_suite, offers
 
 GCM128, GCM256 = Transform.of(1, 20, 128), Transform.of(1, 20, 256)
 CBC256, CHACHA = Transform.of(1, 12, 256), Transform(1, 28)

@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from p4esp.ipsec.distinguished_name import DistinguishedNameError, decode, encode
@@ -100,6 +100,8 @@ def test_any_octets_are_a_name_or_refused(data):
     assert isinstance(str(Identity(IdType.DER_ASN1_DN, data)), str)
 
 
+@example(8, b"\x80\x80\x80")
+@example(8, b"\xff\xff\xff")
 @given(st.integers(0, 200), st.binary(max_size=3))
 def test_a_damaged_name_is_a_name_or_refused(place, octets):
     good = encode(TEXT)

@@ -1,11 +1,11 @@
 """Whose configuration applies to a peer that names itself (RFC 4301 4.4.3, RFC 7296 2.15)."""
 
 from p4esp.ike.auth.credentials import Anonymous, Requirement
+from p4esp.ike.choosing import select
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payloads import Authentication, IdInitiator, IdResponder
 from p4esp.ike.config import PeerConfig
 from p4esp.ike.errors import AuthenticationError, Refusal
-from p4esp.ike.proposals import select
 from p4esp.ike.state import IkeSaState
 from p4esp.ipsec.identity import NOBODY, Identity, IdType
 

@@ -1,5 +1,6 @@
 """IKE_SA_INIT (RFC 7296 1.2, 2.6, 2.7)."""
 
+from p4esp.ike.choosing import select, verify_choice, without_additional
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import KeyExchange, Nonce, Notify
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
@@ -17,14 +18,7 @@ from p4esp.ike.crypto.schedule import Nonces
 from p4esp.ike.errors import ParseError, ProposalError, Refusal
 from p4esp.ike.establish import check_nonces, derive_keys
 from p4esp.ike.events import InitRefused
-from p4esp.ike.proposals import (
-    Template,
-    additional_methods,
-    offers,
-    select,
-    verify_choice,
-    without_additional,
-)
+from p4esp.ike.proposals import Template, additional_methods, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 from p4esp.ike.tasks.ike_auth import IkeAuth

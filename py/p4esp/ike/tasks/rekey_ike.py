@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from p4esp.ike.choosing import select, verify_choice
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Nonce, Notify
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
@@ -13,7 +14,7 @@ from p4esp.ike.errors import ProposalError, Refusal
 from p4esp.ike.establish import derive_rekeyed
 from p4esp.ike.events import IkeRekeyFailed
 from p4esp.ike.ke_payloads import KeyOffer, answer_key_exchange, chosen_method
-from p4esp.ike.proposals import Template, offers, select, verify_choice
+from p4esp.ike.proposals import Template, offers
 from p4esp.ike.retrying import answered, retry_later
 from p4esp.ike.spi import new_ike_spi
 from p4esp.ike.state import IkeSaState, Phase, Subject

@@ -1,0 +1,132 @@
+"""Choosing algorithms: templates against offers, and offers against choices (RFC 7296 2.7, 3.3)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from p4esp.ike import keywords
+from p4esp.ike.codec.proposal import Proposal, Transform
+from p4esp.ike.constants import (
+    ADDKE_TYPES,
+    INTEG_NONE,
+    KE_NONE,
+    KE_TYPES,
+    NotifyType,
+    TransformType,
+)
+from p4esp.ike.errors import ProposalError, Refusal
+from p4esp.ike.proposals import Template
+
+_OPTIONAL: dict[int, int] = {
+    TransformType.INTEG: INTEG_NONE,
+    TransformType.KE: KE_NONE,
+    **dict.fromkeys(ADDKE_TYPES, KE_NONE),
+}
+"""Transform types that a choice may leave out, and the ID that says the same."""
+
+
+def select(offered: Sequence[Proposal], templates: Sequence[Template]) -> Proposal:
+    """The offered proposal cut down to one transform per type; our order of preference counts.
+
+    The answer keeps the offer's number and carries the offerer's SPI. Raises NO_PROPOSAL_CHOSEN.
+    """
+    for template in templates:
+        for proposal in offered:
+            chosen = _match(proposal, template)
+            if chosen is not None:
+                return chosen
+    raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, _mismatch(offered, templates))
+
+
+def _match(proposal: Proposal, template: Template) -> Proposal | None:
+    if proposal.protocol != template.protocol:
+        return None
+    picked: list[Transform] = []
+    for type_ in sorted(_types(template.transforms + proposal.transforms)):
+        transform = _pick(proposal, template, type_, picked)
+        if transform is None:
+            return None
+        picked.append(transform)
+    return _without_none(replace(proposal, transforms=tuple(picked)))
+
+
+def _pick(
+    proposal: Proposal, template: Template, type_: int, picked: Sequence[Transform]
+) -> Transform | None:
+    available = [t for t in _choices(proposal, type_) if not _repeats(t, picked)]
+    return next((ours for ours in _choices(template, type_) if ours in available), None)
+
+
+def _repeats(transform: Transform, picked: Sequence[Transform]) -> bool:
+    """Whether a key exchange method was picked for another type already (RFC 9370 2.2.1)."""
+    if transform.type not in KE_TYPES or transform.id == KE_NONE:
+        return False
+    return any(t.type in KE_TYPES and t.id == transform.id for t in picked)
+
+
+def _choices(side: Proposal | Template, type_: int) -> tuple[Transform, ...]:
+    """What a side accepts of a type; not to name an optional type means NONE (RFC 7296 3.3.3)."""
+    none = _OPTIONAL.get(type_)
+    return side.of_type(type_) or (() if none is None else (Transform(type_, none),))
+
+
+def _may_lack(proposal: Proposal | Template, types: Iterable[int]) -> bool:
+    """Whether the proposal offers NONE for each of the types."""
+    return all(
+        any(offer.id == _OPTIONAL.get(type_) for offer in proposal.of_type(type_))
+        for type_ in types
+    )
+
+
+def _types(transforms: Iterable[Transform]) -> list[int]:
+    return list(dict.fromkeys(transform.type for transform in transforms))
+
+
+def verify_choice(answer: Sequence[Proposal], offered: Sequence[Proposal]) -> Proposal:
+    """The responder's choice, checked to be one transform per type of one of our offers."""
+    if len(answer) != 1:
+        raise ProposalError(f"the answer holds {len(answer)} proposals, must be one")
+    chosen = answer[0]
+    offer = next((offer for offer in offered if offer.number == chosen.number), None)
+    if offer is None or offer.protocol != chosen.protocol:
+        raise ProposalError(f"the answer chose proposal {chosen.number}, which was not offered")
+    chosen = _without_none(chosen)
+    _verify_transforms(chosen, offer)
+    return chosen
+
+
+def _without_none(chosen: Proposal) -> Proposal:
+    real = (t for t in chosen.transforms if _OPTIONAL.get(t.type) != t.id)
+    return replace(chosen, transforms=tuple(real))
+
+
+def _verify_transforms(chosen: Proposal, offer: Proposal) -> None:
+    types = [transform.type for transform in chosen.transforms]
+    missing = set(_types(offer.transforms)) - set(types)
+    if len(types) != len(set(types)) or not _may_lack(offer, missing):
+        raise ProposalError(f"the answer has transform types {types}, must be one of each offered")
+    altered = set(chosen.transforms) - set(offer.transforms)
+    if altered:
+        raise ProposalError(f"the answer has transforms that were not offered: {altered}")
+    if any(_repeats(t, chosen.transforms[:at]) for at, t in enumerate(chosen.transforms)):
+        raise ProposalError("the answer has the same key exchange method twice")
+
+
+def without_additional(templates: Iterable[Template]) -> list[Template]:
+    """What remains of templates when there can be no additional key exchanges: those that need
+    one are gone.
+    """
+    return [
+        replace(template, transforms=tuple(_without_additional(template)))
+        for template in templates
+        if _may_lack(template, set(_types(template.transforms)) & set(ADDKE_TYPES))
+    ]
+
+
+def _without_additional(template: Template) -> Iterator[Transform]:
+    return (t for t in template.transforms if t.type not in ADDKE_TYPES)
+
+
+def _mismatch(offered: Sequence[Proposal], templates: Sequence[Template]) -> str:
+    accepted = "; ".join(keywords.describe(template.transforms) for template in templates)
+    got = "; ".join(keywords.describe(proposal.transforms) for proposal in offered)
+    return f"offered {got}; accepted {accepted or 'nothing'}"
