@@ -19,6 +19,7 @@ from p4esp.cli.main import COMMANDS
 from p4esp.controller.config import ControllerConfig
 from p4esp.controller.metrics import ControllerCollector
 from p4esp.daemon.config import DaemonConfig
+from p4esp.ike.keywords import KEYWORDS
 
 REPOSITORY = Path(__file__).parents[3]
 EXAMPLE = REPOSITORY / "examples" / "gateway.toml"
@@ -266,3 +267,11 @@ async def test_the_processes_of_the_guide_find_each_other_around_bmv2(tmp_path: 
         running(up, "left: engine up"),
     ):
         pass
+
+
+def test_the_guide_lists_every_proposal_keyword_and_no_other() -> None:
+    named = {
+        word for _, cell in rows_below("## Proposals") for word in re.findall(r"`(\w+)`", cell)
+    }
+    words = {word for table in KEYWORDS.values() for word in table}
+    assert named == {word for word in words if not re.match(r"ke\d_", word)}

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from dataclasses import replace
 
 import pytest
 from ike_lab import EAST, LATENCY, WEST, Lab, east_config, toward, west_config
@@ -22,6 +23,7 @@ from p4esp.ike.events import ChildUp, IkeEstablished, NegotiationFailed
 from p4esp.ike.proposals import Template, offers
 from p4esp.ike.protection import Protection
 from p4esp.ike.tasks.ike_intermediate import IkeIntermediate, IkeIntermediateResponder
+from p4esp.ike.transport import NON_ESP_MARKER
 from p4esp.ipsec.algorithms import AES256_GCM
 
 h = bytes.fromhex
@@ -312,3 +314,15 @@ def test_an_attacker_cannot_end_the_attempt_with_forged_messages():
     lab.run(30)
     assert lab.west.one(IkeEstablished)
     assert WEST in lab.nodes
+
+
+def test_behind_a_nat_ike_intermediate_already_goes_to_port_4500():
+    """RFC 9242 3.2."""
+    lab = lab_for()
+    lab.west_config = replace(lab.west_config, force_encapsulation=True)
+    lab.connect()
+    ports = {
+        (parse_message(d.data.removeprefix(NON_ESP_MARKER)).header.exchange, d.path.remote.port)
+        for _, d in lab.wire
+    }
+    assert ports == {(34, 500), (43, 4500), (35, 4500)}
