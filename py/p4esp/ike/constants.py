@@ -6,6 +6,8 @@ HEADER_SIZE = 28
 VERSION = 0x20
 NO_SPI = bytes(8)
 """SPI of a side that has not chosen one yet."""
+OWN_NONCE_SIZE = 32
+"""Octets of our nonces: half the key of the largest PRF, as RFC 7296 2.10 asks for."""
 
 ESN_NONE = 0
 ESN_EXTENDED = 1

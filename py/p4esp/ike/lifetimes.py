@@ -12,14 +12,14 @@ AGAIN = 60.0
 
 
 def next_due(sa: IkeSaState) -> float | None:
-    """When `act` has something to do; None: never."""
+    """When `handle_due` has something to do; None: never."""
     if sa.phase is not Phase.ESTABLISHED:
         return None
     times = [sa.term.next(), *(child.term.next() for child in sa.children)]
     return min((time for time in times if time is not None), default=None)
 
 
-def act(sa: IkeSaState) -> None:
+def handle_due(sa: IkeSaState) -> None:
     """Start what is due."""
     if sa.phase is not Phase.ESTABLISHED:
         return

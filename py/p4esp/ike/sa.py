@@ -15,7 +15,7 @@ from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloadError
 from p4esp.ike.events import DownReason, Event, IkeSaInfo
 from p4esp.ike.keepalive import Keepalive
-from p4esp.ike.lifetimes import act, next_due, note_usage
+from p4esp.ike.lifetimes import handle_due, next_due, note_usage
 from p4esp.ike.mobility import is_mobile
 from p4esp.ike.outside import hints_at_loss
 from p4esp.ike.path import Datagram, Path
@@ -190,7 +190,7 @@ class IkeSa:
         self._wire.handle_timer()
         self._requesting.handle_timer()
         self._resume_deferred()
-        act(self._state)
+        handle_due(self._state)
         self._settle()
         self._keepalive.handle_timer()
 
@@ -324,7 +324,7 @@ class IkeSa:
         """What a child SA has carried since its beginning, in the busier direction."""
         self._state.now = now
         note_usage(self._state, self._child(spi_in), octets, packets)
-        act(self._state)
+        handle_due(self._state)
         self._settle()
 
     def _child(self, spi_in: int) -> ChildSa:

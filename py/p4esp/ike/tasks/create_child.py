@@ -8,7 +8,14 @@ from p4esp.ike.children import ChildPhase, ChildSa
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import KeyExchange, Nonce, Notify
 from p4esp.ike.config import ChildConfig
-from p4esp.ike.constants import KE_NONE, ExchangeType, NotifyType, ProtocolId, name_of
+from p4esp.ike.constants import (
+    KE_NONE,
+    OWN_NONCE_SIZE,
+    ExchangeType,
+    NotifyType,
+    ProtocolId,
+    name_of,
+)
 from p4esp.ike.crypto.schedule import FreshInput, Nonces
 from p4esp.ike.errors import IkeError, ParseError, Refusal
 from p4esp.ike.events import ChildFailed, ChildRekeyed, ChildUp, DownReason
@@ -26,8 +33,6 @@ from p4esp.ike.state import IkeSaState, Phase, Subject
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 from p4esp.ike.tasks.deleting import DeleteChild, DeleteSpi
 from p4esp.ike.tasks.ike_followup_ke import await_followups, follow_up
-
-NONCE_SIZE = 32
 
 
 class CreateChild(InitiatorTask):
@@ -69,7 +74,7 @@ class CreateChild(InitiatorTask):
         """[N(REKEY_SA)] [N(USE_TRANSPORT_MODE)] SA Ni [KEi] TSi TSr."""
         offer = self._made_offer()
         sa.awaiting_child = True
-        self._nonce = sa.env.random(NONCE_SIZE)
+        self._nonce = sa.env.random(OWN_NONCE_SIZE)
         ke = self._key_offer(offer).payloads(sa.env.random)
         return [*self._rekey(), *offer.payloads(Nonce(self._nonce), *ke)]
 
@@ -215,7 +220,7 @@ class CreateChildResponder(ResponderTask):
         self._check_possible(sa)
         rekey = payloads.notify(NotifyType.REKEY_SA)
         old = None if rekey is None else _find_rekeyed(sa, rekey)
-        nonces = Nonces(payloads.one(Nonce).data, sa.env.random(NONCE_SIZE))
+        nonces = Nonces(payloads.one(Nonce).data, sa.env.random(OWN_NONCE_SIZE))
         agreement = answer_offer(sa, payloads, old, with_ke=True)
         ke, secret = _answer_key_exchange(sa, agreement, request)
         self._answer = agreement.payloads(Nonce(nonces.responder), *ke)

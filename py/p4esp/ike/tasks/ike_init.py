@@ -7,6 +7,7 @@ from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import (
     NO_SPI,
+    OWN_NONCE_SIZE,
     ExchangeType,
     NotifyType,
     TransformType,
@@ -24,7 +25,6 @@ from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 from p4esp.ike.tasks.ike_auth import IkeAuth
 from p4esp.ike.tasks.ike_intermediate import IkeIntermediate
 
-NONCE_SIZE = 32
 MAX_COOKIES = 3
 MAX_COOKIE_SIZE = 64
 
@@ -38,7 +38,7 @@ class IkeInit(InitiatorTask):
         """`child` is asked for in the IKE_AUTH that follows; None: no child SA."""
         self._child = child
         self._offers = offers(sa.config.proposals)
-        self._nonce = sa.env.random(NONCE_SIZE)
+        self._nonce = sa.env.random(OWN_NONCE_SIZE)
         self._cookie = b""
         self._cookies = 0
         self._tried: set[int] = set()
@@ -131,7 +131,7 @@ class IkeInitResponder(ResponderTask):
             templates = without_additional(templates)
         chosen = select(offered, templates)
         self._check_method(ke.method, _method(chosen))
-        own_nonce = sa.env.random(NONCE_SIZE)
+        own_nonce = sa.env.random(OWN_NONCE_SIZE)
         nonces = Nonces(nonce.data, own_nonce)
         check_nonces(chosen, nonces)
         answer = KEY_EXCHANGES[ke.method].respond(sa.env.random, ke.data)

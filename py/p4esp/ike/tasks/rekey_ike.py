@@ -8,7 +8,14 @@ from p4esp.ike.choosing import select, verify_choice
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Nonce, Notify
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
-from p4esp.ike.constants import NO_SPI, ExchangeType, NotifyType, TransformType, name_of
+from p4esp.ike.constants import (
+    NO_SPI,
+    OWN_NONCE_SIZE,
+    ExchangeType,
+    NotifyType,
+    TransformType,
+    name_of,
+)
 from p4esp.ike.crypto.schedule import FreshInput, Nonces
 from p4esp.ike.errors import ProposalError, Refusal
 from p4esp.ike.establish import derive_rekeyed
@@ -22,8 +29,6 @@ from p4esp.ike.succession import made_by_peer, made_by_us, ours_failed
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 from p4esp.ike.tasks.ike_followup_ke import await_followups, follow_up
 from p4esp.ike.teardown import OVER
-
-NONCE_SIZE = 32
 
 
 class RekeyIke(InitiatorTask):
@@ -48,7 +53,7 @@ class RekeyIke(InitiatorTask):
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """SA with our new SPI, Ni, KEi."""
-        self._nonce = sa.env.random(NONCE_SIZE)
+        self._nonce = sa.env.random(OWN_NONCE_SIZE)
         ke = self._key.payloads(sa.env.random)
         return [SecurityAssociation(self._offers), Nonce(self._nonce), *ke]
 
@@ -112,7 +117,7 @@ class RekeyIkeResponder(ResponderTask):
         chosen = select(payloads.one(SecurityAssociation).proposals, _templates(sa))
         peer_spi = _ike_spi(chosen)
         ke, secret = answer_key_exchange(sa.env.random, payloads, chosen_method(chosen))
-        nonces = Nonces(payloads.one(Nonce).data, sa.env.random(NONCE_SIZE))
+        nonces = Nonces(payloads.one(Nonce).data, sa.env.random(OWN_NONCE_SIZE))
         answer = replace(chosen, spi=new_ike_spi(sa.env.random))
         self._answer = [SecurityAssociation((answer,)), Nonce(nonces.responder), *ke]
         finish = partial(self._finish, sa, peer_spi, answer, FreshInput(nonces, secret))
