@@ -22,6 +22,7 @@ from p4esp.ike.events import (
     IkeRekeyFailed,
     IkeSaInfo,
     InitRefused,
+    InternalAddresses,
     MoveRefused,
     NegotiationFailed,
     PathChanged,
@@ -96,6 +97,8 @@ class IkeEvents:
             case ChildFailed(ike, name, reason):
                 self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
                 self._connections.attempt_failed((ike.peer, name))
+            case InternalAddresses(ike, config):
+                self._note(Kind.ADDRESSES, ike, str(config))
             case PathChanged():
                 await self._path_changed(event)
             case _:
