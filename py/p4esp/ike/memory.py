@@ -31,7 +31,9 @@ class Memory:
             number = next(iter(self._strangers.keys()), None)
             if number is None:
                 return False
-            self._strangers.pop(number).revoke()
+            oldest = self._strangers.pop(number, None)
+            if oldest is not None:
+                oldest.revoke()
         return True
 
 
