@@ -57,9 +57,7 @@ def _is_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> boo
     usage = key_usage(issuer)
     if usage is not None and not usage.crl_sign:
         return False
-    return is_strongly_signed(crl) and crl.is_signature_valid(
-        issuer.public_key()  # type: ignore[arg-type]
-    )
+    return crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
 
 
 def _is_special(crl: x509.CertificateRevocationList) -> bool:
@@ -72,7 +70,13 @@ def _is_special(crl: x509.CertificateRevocationList) -> bool:
 
 
 def _covers(crl: x509.CertificateRevocationList, now: datetime) -> bool:
-    """Whether a list is in force and about all certificates, with nothing in it we cannot read."""
+    """Whether a list is in force and about all certificates, with nothing in it we cannot read. A
+    weak signature is enough to refuse a certificate, not to let one pass.
+    """
     following = crl.next_update_utc
     current = following is not None and crl.last_update_utc <= now <= following
-    return current and not any(extension.critical for extension in crl.extensions)
+    return (
+        current
+        and is_strongly_signed(crl)
+        and not any(extension.critical for extension in crl.extensions)
+    )
