@@ -9,7 +9,6 @@ from p4esp.ike.admission import Admission, Refused
 from p4esp.ike.audit import Audit
 from p4esp.ike.child_scope import Packet
 from p4esp.ike.codec.header import Header, parse_header
-from p4esp.ike.codec.message import parse_message
 from p4esp.ike.config import PeerConfig, PeerLookup
 from p4esp.ike.constants import NO_SPI, VERSION, ExchangeType
 from p4esp.ike.drops import Drop
@@ -31,7 +30,7 @@ from p4esp.ike.memory import Memory
 from p4esp.ike.outside import OutsideReplies, reported_child_spi
 from p4esp.ike.path import Datagram, Path, UdpAddress
 from p4esp.ike.ratelimit import RateLimit
-from p4esp.ike.redirection import MAX_REDIRECTS, PERIOD, Gateway, RedirectLimit
+from p4esp.ike.redirection import Gateway, Redirects
 from p4esp.ike.sa import IkeSa
 from p4esp.ike.state import Environment, Phase
 from p4esp.ike.trace import TraceKind, TraceRecord
@@ -41,8 +40,6 @@ from p4esp.ipsec.selectors import Address
 
 MAX_HINTS = 1.0
 """Claims per second, of all senders, that a child SA is not known, which are looked into."""
-MAX_HINT_SIZE = 128
-"""Octets; such a claim is a header and a notify."""
 
 MAX_STALE_TIMERS = 64
 
@@ -81,7 +78,7 @@ class IkeEndpoint:
         self._admission = Admission(env.settings, env.random, self._half_open, now)
         self._replies = OutsideReplies(env.settings.unprotected_replies, now)
         self._hints = RateLimit(MAX_HINTS, now)
-        self._redirects = RedirectLimit()
+        self._redirects = Redirects()
         self._timers: list[tuple[float, bytes]] = []
         self._outbox: list[Datagram] = []
         self._events: deque[Event] = deque()
@@ -151,12 +148,7 @@ class IkeEndpoint:
 
     def _take_hint(self, header: Header, message: bytes, path: Path, now: float) -> bool:
         """Whether it is a claim that ESP of ours is not understood; then see if the peer lives."""
-        if header.exchange != ExchangeType.INFORMATIONAL or len(message) > MAX_HINT_SIZE:
-            return False
-        try:
-            spi = reported_child_spi(parse_message(message))
-        except ParseError:
-            return False
+        spi = reported_child_spi(header, message)
         if spi is not None and self._hints.allow(now):
             self._suspect(spi, path.remote.host, now)
         return spi is not None
@@ -392,18 +384,16 @@ class IkeEndpoint:
         `host`: its address when it is given by name. `CommandError`: it is a name, of another
         address family, or the peer sent us on too often (RFC 5685 7).
         """
-        old, gateway = redirected.ike.path, host or redirected.gateway
-        if isinstance(gateway, str):
-            raise CommandError(f"redirected to {gateway}, which is a name; accepted: an address")
-        if gateway.version != old.local.host.version:
-            raise CommandError(f"redirected to {gateway}, which {old.local.host} cannot reach")
-        if not self._redirects.allow(peer.name, now):
-            raise CommandError(f"redirected {MAX_REDIRECTS} times in {PERIOD:g} s, not once more")
         port = self._env.settings.ports.ike
-        path = Path(UdpAddress(old.local.host, port), UdpAddress(gateway, port))
+        path = self._redirects.path_to(redirected, host, port, now)
         config = peer.child(redirected.children[0]) if redirected.children else None
         sa = IkeSa.initiate(
-            self._env, peer, path, now, child=config, redirected_from=old.remote.host
+            self._env,
+            peer,
+            path,
+            now,
+            child=config,
+            redirected_from=redirected.ike.path.remote.host,
         )
         self._settle(self._enter(sa), now)
         return sa.own_spi

@@ -1,12 +1,15 @@
 """Messages outside any IKE SA: what is answered, and what they hint at (RFC 7296 1.5, 2.21.4)."""
 
 from p4esp.ike.codec.header import Header
-from p4esp.ike.codec.message import Message, encode_clear
+from p4esp.ike.codec.message import Message, encode_clear, parse_message
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.constants import NO_SPI, VERSION, ExchangeType, NotifyType
+from p4esp.ike.errors import ParseError
 from p4esp.ike.ratelimit import RateLimit
 
 CHILD_SPI_SIZE = 4
+MAX_HINT_SIZE = 128
+"""Octets of the largest claim that an SPI is not known; it is a header and a notify."""
 
 
 class OutsideReplies:
@@ -35,9 +38,14 @@ class OutsideReplies:
         return encode_clear(answer, [Notify(error)])
 
 
-def reported_child_spi(message: Message) -> int | None:
+def reported_child_spi(header: Header, message: bytes) -> int | None:
     """The SPI by which we send ESP and that its receiver says it does not know (RFC 7296 1.5)."""
-    notify = message.clear.notify(NotifyType.INVALID_SPI)
+    if header.exchange != ExchangeType.INFORMATIONAL or len(message) > MAX_HINT_SIZE:
+        return None
+    try:
+        notify = parse_message(message).clear.notify(NotifyType.INVALID_SPI)
+    except ParseError:
+        return None
     if notify is None or len(notify.data) != CHILD_SPI_SIZE:
         return None
     return int.from_bytes(notify.data, "big")

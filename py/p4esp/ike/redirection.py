@@ -7,10 +7,12 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final
 
 from p4esp.ike.codec.reader import Reader
-from p4esp.ike.errors import ParseError
+from p4esp.ike.errors import CommandError, ParseError
+from p4esp.ike.path import Path, UdpAddress
 from p4esp.ipsec.selectors import Address
 
 if TYPE_CHECKING:
+    from p4esp.ike.events import Redirected
     from p4esp.ike.state import IkeSaState
 
 Gateway = Address | str
@@ -68,16 +70,31 @@ def is_sent_away(sa: "IkeSaState") -> bool:
     return sa.redirection.peer_follows and sa.config.redirect_to is not None
 
 
-class RedirectLimit:
-    """Gateways that send us round in a circle do so only for a while."""
+class Redirects:
+    """Where redirects lead. Gateways that send us round in a circle do so only for a while."""
 
     def __init__(self) -> None:
         self._followed: defaultdict[str, deque[float]] = defaultdict(
             lambda: deque(maxlen=MAX_REDIRECTS)
         )
 
-    def allow(self, peer: str, now: float) -> bool:
-        """Whether a peer of this name may be followed once more now."""
+    def path_to(
+        self, redirected: "Redirected", host: Address | None, port: int, now: float
+    ) -> Path:
+        """The path to the gateway that a peer named, or to `host` which has its name.
+
+        `CommandError`: it is out of reach, or the peer has sent us on too often.
+        """
+        local, gateway = redirected.ike.path.local.host, host or redirected.gateway
+        if isinstance(gateway, str):
+            raise CommandError(f"redirected to {gateway}, which is a name; accepted: an address")
+        if gateway.version != local.version:
+            raise CommandError(f"redirected to {gateway}, which {local} cannot reach")
+        if not self._allow(redirected.ike.peer, now):
+            raise CommandError(f"redirected {MAX_REDIRECTS} times in {PERIOD:g} s, not once more")
+        return Path(UdpAddress(local, port), UdpAddress(gateway, port))
+
+    def _allow(self, peer: str, now: float) -> bool:
         times = self._followed[peer]
         if len(times) == MAX_REDIRECTS and now - times[0] < PERIOD:
             return False
