@@ -9,8 +9,9 @@ from p4esp.ike.events import DownReason
 from p4esp.ike.mobility import alternatives, is_mobile
 from p4esp.ike.opening import Opened
 from p4esp.ike.path import Path
-from p4esp.ike.state import IkeSaState, Subject
+from p4esp.ike.state import IkeSaState, Phase, Subject
 from p4esp.ike.tasks.base import InitiatorTask, Verdict
+from p4esp.ike.tasks.deleting import delete_ike
 from p4esp.ike.teardown import OVER, give_up
 from p4esp.ike.trace import TraceKind
 from p4esp.ike.window import Outstanding, Packets, RequestWindow
@@ -98,10 +99,15 @@ class Requesting:
 
     def _refuse(self, header: Header, path: Path, error: IkeError) -> None:
         """Before there are keys wait for a better response; an authentic one that is malformed
-        ends the IKE SA (RFC 7296 2.21).
+        ends the IKE SA (RFC 7296 2.21), and a peer that is authenticated is told (RFC 6989 2.5).
         """
         self._wire.drop(path, Drop.USELESS_ANSWER, header, str(error))
-        if header.exchange != ExchangeType.IKE_SA_INIT:
+        if header.exchange == ExchangeType.IKE_SA_INIT:
+            return
+        if self._state.phase is Phase.ESTABLISHED:
+            self._abandon()
+            delete_ike(self._state, DownReason.PROTOCOL_ERROR, str(error))
+        else:
             give_up(self._state, DownReason.PROTOCOL_ERROR, str(error))
 
     def _conclude(self, outstanding: Outstanding, verdict: Verdict) -> None:

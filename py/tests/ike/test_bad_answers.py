@@ -149,6 +149,7 @@ def test_a_malformed_response_on_an_established_ike_sa_ends_it(monkeypatch):
         DownReason.PROTOCOL_ERROR,
         "message has no NONCE payload",
     )
+    assert lab.east.one(IkeDown).reason is DownReason.PEER_DELETE
     assert lab.west.spis.used == {lab.west.one(ChildDown).child.spi_in}
 
 

@@ -67,10 +67,15 @@ class DeleteIke(InitiatorTask):
     exchange = ExchangeType.INFORMATIONAL
 
     def __init__(
-        self, reason: DownReason = DownReason.LOCAL_DELETE, *, unauthenticated: bool = False
+        self,
+        reason: DownReason = DownReason.LOCAL_DELETE,
+        detail: str = "",
+        *,
+        unauthenticated: bool = False,
     ) -> None:
         """`unauthenticated`: the reason is that the peer's proof of identity failed."""
         self._reason = reason
+        self._detail = detail
         self._unauthenticated = unauthenticated
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
@@ -80,20 +85,20 @@ class DeleteIke(InitiatorTask):
 
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         """Any answer ends it."""
-        close(sa, self._reason)
+        close(sa, self._reason, self._detail)
         sa.phase = Phase.DEAD
         return Verdict.DONE
 
     def abandon(self, sa: IkeSaState) -> None:
         """Without an answer it is over too."""
-        close(sa, self._reason)
+        close(sa, self._reason, self._detail)
 
 
-def delete_ike(sa: IkeSaState, reason: DownReason) -> None:
+def delete_ike(sa: IkeSaState, reason: DownReason, detail: str = "") -> None:
     """Begin to delete an established IKE SA; requests not yet sent are forgotten."""
     sa.abandon_tasks()
     sa.phase = Phase.DELETING
-    sa.tasks.append(DeleteIke(reason))
+    sa.tasks.append(DeleteIke(reason, detail))
 
 
 def _delete_esp(spi: int) -> Delete:
