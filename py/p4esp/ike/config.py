@@ -231,6 +231,10 @@ class Settings:
     """An incomplete message is forgotten after so long."""
     max_children: int = 64
     """Child SAs under one IKE SA, those being replaced included."""
+    create_child_rate: float = 20.0
+    """CREATE_CHILD_SA requests per second that a peer may make for long: each takes computing here
+    and work in the data plane.
+    """
     nat_keepalive: float = 20.0
     """Seconds without a datagram of ours after which a keepalive goes out when we are behind a NAT
     (RFC 3948 4); 0: none are sent.

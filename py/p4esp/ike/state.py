@@ -23,6 +23,7 @@ from p4esp.ike.mobility import Mobility
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
 from p4esp.ike.protection import Protection
+from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.redirection import Redirection
 from p4esp.ike.term import Term
 from p4esp.ike.trace import TraceHook
@@ -171,6 +172,8 @@ class IkeSaState:
         self.first_contact = False
         """Initiator: we have no other IKE SA with the peer. Responder: the peer says so."""
         self.children = ChildTable()
+        self.asked_of_us = _allowance(env.settings, now)
+        """CREATE_CHILD_SA requests of the peer, on this IKE SA and its successors."""
         self.awaiting_child = False
         """Whether the peer may already have a child SA whose answer has not reached us."""
         self.early_deletes: set[int] = set()
@@ -200,7 +203,7 @@ class IkeSaState:
         new.initiator, new.phase = initiator, Phase.STANDBY
         new.authenticated, new.provisional, new.nat = True, True, self.nat
         new.fragmentation, new.mobility, new.ppk = self.fragmentation, self.mobility, self.ppk
-        new.redirection = self.redirection
+        new.redirection, new.asked_of_us = self.redirection, self.asked_of_us
         new.children, new.predecessor = self.children, self
         new.remote_id, new.assigned = self.remote_id, self.assigned
         self.successors.append(new)
@@ -324,3 +327,8 @@ class IkeSaState:
 def _expected(peer: PeerConfig | None) -> Identity | None:
     expected = peer.remote_id if peer else None
     return expected if isinstance(expected, Identity) else None
+
+
+def _allowance(settings: Settings, now: float) -> RateLimit:
+    """All child SAs a peer may have it may make, and rekey, at once."""
+    return RateLimit(settings.create_child_rate, now, 2.0 * settings.max_children)

@@ -9,6 +9,7 @@ from ike_lab import (
     EAST,
     EAST_NET,
     LATENCY,
+    STEADY,
     WEST_NET,
     Lab,
     child,
@@ -24,7 +25,7 @@ from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Delete, KeyExchange, Nonce
 from p4esp.ike.codec.proposal import SecurityAssociation
 from p4esp.ike.codec.selectors import TsInitiator, TsResponder
-from p4esp.ike.config import DEFAULT_ESP
+from p4esp.ike.config import DEFAULT_ESP, Settings
 from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
 from p4esp.ike.crypto.curves import X25519
 from p4esp.ike.crypto.mlkem import MlKem768
@@ -162,3 +163,20 @@ def test_an_spi_that_came_into_use_during_additional_key_exchanges_is_refused():
     say(lab, [Delete(ProtocolId.ESP, (SPI,))])
     assert lab.east.one(ChildDown).child == first
     assert lab.east.spis.used == {first.spi_in}
+
+
+def test_a_peer_that_asks_for_new_sas_without_end_is_told_to_wait():
+    """Each costs a key exchange and work in the data plane; deleting them makes room for more."""
+    lab = Lab(settings=Settings(retransmission=STEADY, create_child_rate=1.0, max_children=4))
+    lab.connect(child=None)
+    create, refusals = ExchangeType.CREATE_CHILD_SA, []
+    for number in range(20):
+        spi = (0xD0000000 + number).to_bytes(4, "big")
+        payloads = child_request(net(WEST_NET), net(EAST_NET))
+        payloads[0] = SecurityAssociation((DEFAULT_ESP[0].offer(1, spi),))
+        refusals.append(say(lab, payloads, create).error())
+        say(lab, [Delete(ProtocolId.ESP, (spi,))])
+    assert len(lab.east.of(ChildUp)) in (8, 9)
+    assert refusals[-1].type == NotifyType.TEMPORARY_FAILURE
+    lab.run(10)
+    assert say(lab, child_request(net(WEST_NET), net(EAST_NET)), create).error() is None

@@ -2,7 +2,8 @@
 
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.proposal import SecurityAssociation
-from p4esp.ike.constants import ProtocolId
+from p4esp.ike.constants import NotifyType, ProtocolId
+from p4esp.ike.errors import Refusal
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.tasks.base import Inbound, ResponderTask
 from p4esp.ike.tasks.create_child import CreateChildResponder
@@ -16,7 +17,9 @@ class CreateChildSaResponder(ResponderTask):
         self._task: ResponderTask = CreateChildResponder()
 
     def process(self, sa: IkeSaState, request: Inbound) -> None:
-        """Find out which it is, and do that."""
+        """Find out which it is, and do that; later when the peer asks too often."""
+        if not sa.asked_of_us.allow(sa.now):
+            raise Refusal(NotifyType.TEMPORARY_FAILURE, "too many requests for new SAs")
         proposals = request.payloads.one(SecurityAssociation).proposals
         if any(proposal.protocol == ProtocolId.IKE for proposal in proposals):
             self._task = RekeyIkeResponder()
