@@ -8,7 +8,9 @@ from p4esp.ipsec.identity import NOBODY, Identity
 from p4esp.ipsec.selectors import Address, Network
 
 MAX_REMEMBERED = 4096
-"""Peers whose last address is kept for them while others are free."""
+"""Peers whose last address is kept for them while others are free; and addresses that are returned
+before one is used again, of a prefix without end.
+"""
 
 
 class PoolExhaustedError(LookupError):
@@ -61,7 +63,7 @@ class AddressPool:
         if last is not None and last in self._returned:
             del self._returned[last]
             return last
-        number = next(self._fresh, None)
+        number = next(self._fresh, None) if len(self._returned) < MAX_REMEMBERED else None
         if number is not None:
             return self.network[number]
         if not self._returned:

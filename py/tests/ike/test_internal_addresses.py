@@ -23,7 +23,7 @@ from p4esp.ike.events import (
     InternalAddresses,
 )
 from p4esp.ike.internal_config import InternalConfig
-from p4esp.ike.pool import AddressPool
+from p4esp.ike.pool import MAX_REMEMBERED, AddressPool
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.identity_pattern import IdentityPattern
 from p4esp.ipsec.selectors import TrafficSelector
@@ -309,3 +309,12 @@ def test_a_pool_never_gives_one_address_to_two_peers(steps):
         every = [address for addresses in held for address in addresses]
         assert len(every) == len(set(every)) == pool.in_use
         assert all(address in pool.network for address in every)
+
+
+def test_a_prefix_without_end_takes_no_memory_without_end():
+    pool = AddressPool(ip_network("2001:db8::/64"))
+    for number in range(3 * MAX_REMEMBERED):
+        pool.give_back(pool.take(Identity.parse(f"w{number}.example")))
+    assert pool.in_use == 0
+    assert len(pool._returned) <= MAX_REMEMBERED
+    assert len(pool._remembered) <= MAX_REMEMBERED
