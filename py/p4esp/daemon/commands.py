@@ -137,7 +137,8 @@ class DaemonCommands:
         self._daemon.driver.command(
             lambda endpoint, now: endpoint.announce_addresses(spi, others, now)
         )
-        return {"announced": [str(address) for address in others]}
+        ike = ike_as_json(self._daemon.connections.established[spi])
+        return {"event": "announced", "ike": ike, "addresses": list(map(str, others))}
 
     async def send_away(self, peer: str, gateway: str) -> object:
         """Have a peer go to another gateway (RFC 5685); it leaves us."""
