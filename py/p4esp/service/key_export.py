@@ -3,6 +3,7 @@
 Whoever has these files can read and forge the traffic.
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Protocol
@@ -73,5 +74,15 @@ def begin_secret_file(path: Path) -> None:
 
 
 def _append(path: Path, lines: Iterable[str]) -> None:
-    with path.open("a") as file:
+    """To the file that we began: OSError when another has taken its place."""
+    with open(path, "a", opener=_open_ours) as file:
         file.writelines(f"{line}\n" for line in lines)
+
+
+def _open_ours(path: str, flags: int) -> int:
+    file = os.open(path, flags & ~os.O_CREAT | os.O_NOFOLLOW)
+    facts = os.fstat(file)
+    if facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+        os.close(file)
+        raise OSError(f"{path} is not the file of mode 0600 that was begun")
+    return file

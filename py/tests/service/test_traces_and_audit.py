@@ -108,6 +108,25 @@ def test_keys_are_written_for_the_owner_alone_and_loudly(tmp_path: Path) -> None
     assert str(warning).startswith(f"WARNING: ALL KEYS ARE EXPORTED to {tmp_path}")
 
 
+@pytest.mark.parametrize("trick", ["readable", "link", "gone"])
+def test_keys_do_not_go_to_a_file_that_another_has_put_in_place(tmp_path: Path, trick: str) -> None:
+    journal, elsewhere = Journal(), tmp_path / "elsewhere"
+    files = KeyFiles(tmp_path, journal)
+    elsewhere.touch()
+    for name in (IKE_FILE, ESP_FILE):
+        path = tmp_path / name
+        path.unlink()
+        if trick == "link":
+            path.symlink_to(elsewhere)
+        elif trick == "readable":
+            path.touch(mode=0o644)
+    lab = Lab()
+    lab.connect()
+    exported(lab, files)
+    assert [entry.kind for entry in journal.entries[1:]] == [Kind.NOT_EXPORTED] * 2
+    assert all(path.read_text() == "" for path in tmp_path.iterdir())
+
+
 def test_what_wireshark_cannot_read_is_told_and_left_out(tmp_path: Path) -> None:
     journal = Journal()
     files = KeyFiles(tmp_path, journal)
