@@ -129,7 +129,7 @@ def _assert_tidy(node: Node) -> None:
     held = [entry.sa for entry in node.endpoint._entries.values()]
     assert len(held) == len(node.endpoint.ike_sas)
     assert {child.params.spi_in for sa in held for child in sa.children} == set(live(node))
-    assert set(node.endpoint._children) == set(live(node))
+    assert set(node.endpoint._entries.children) == set(live(node))
     told = {event.child.spi_in for event in node.of(ChildDown)}
     assert node.spis.used == told | set(live(node))
     assert node.endpoint.get_timer() is None

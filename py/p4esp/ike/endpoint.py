@@ -1,9 +1,8 @@
 """All IKE SAs of one host behind the same five verbs: demultiplexing, limits, commands."""
 
-import heapq
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from p4esp.ike.admission import Admission, Refused
 from p4esp.ike.audit import Audit
@@ -15,13 +14,9 @@ from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError
 from p4esp.ike.events import (
     AuthenticationFailed,
-    ChildDown,
-    ChildRekeyed,
-    ChildUp,
     DownReason,
     Event,
     IkeEstablished,
-    IkeRekeyed,
     IkeSaInfo,
     Redirected,
 )
@@ -31,8 +26,10 @@ from p4esp.ike.outside import OutsideReplies, reported_child_spi
 from p4esp.ike.path import Datagram, Path, UdpAddress
 from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.redirection import Gateway, Redirects
+from p4esp.ike.registry import Entry, Registry
 from p4esp.ike.sa import IkeSa
 from p4esp.ike.state import Environment, Phase
+from p4esp.ike.timers import Timers
 from p4esp.ike.trace import TraceKind, TraceRecord
 from p4esp.ike.transport import Kind, Ports
 from p4esp.ipsec.identity import NOBODY, Identity
@@ -41,18 +38,7 @@ from p4esp.ipsec.selectors import Address
 MAX_HINTS = 1.0
 """Claims per second, of all senders, that a child SA is not known, which are looked into."""
 
-MAX_STALE_TIMERS = 64
-
 _UNCOUNTED = (Phase.STANDBY, Phase.REKEYED, Phase.CLOSED, Phase.DEAD)
-_IdPair = tuple[Identity | None, Identity | None]
-
-
-@dataclass(slots=True)
-class _Entry:
-    sa: IkeSa
-    timer: float | None = None
-    init_key: InitKey | None = None
-    """How repeats of the IKE_SA_INIT request find a responder's IKE SA."""
 
 
 def directory(peers: Iterable[PeerConfig]) -> PeerLookup:
@@ -70,16 +56,13 @@ class IkeEndpoint:
         fragments = Memory(env.settings.max_fragment_memory)
         self._env = env = replace(env, dropped=self._audit, fragments=fragments)
         self._peers = peers
-        self._entries: dict[bytes, _Entry] = {}
-        self._children: dict[int, bytes] = {}
-        self._by_peer: defaultdict[_IdPair, dict[bytes, None]] = defaultdict(dict)
-        """Established IKE SAs, oldest first."""
+        self._entries = Registry()
         self._half_open = HalfOpen(env.settings)
         self._admission = Admission(env.settings, env.random, self._half_open, now)
         self._replies = OutsideReplies(env.settings.unprotected_replies, now)
         self._hints = RateLimit(MAX_HINTS, now)
         self._redirects = Redirects()
-        self._timers: list[tuple[float, bytes]] = []
+        self._timers = Timers()
         self._outbox: list[Datagram] = []
         self._events: deque[Event] = deque()
 
@@ -172,13 +155,13 @@ class IkeEndpoint:
                 self._admission.note_futile(now)
             self._settle(entry, now)
 
-    def _known_opening(self, key: InitKey) -> _Entry | None:
+    def _known_opening(self, key: InitKey) -> Entry | None:
         own_spi = self._half_open.find(key)
         return None if own_spi is None else self._entries[own_spi]
 
     def _admit(
         self, key: InitKey, header: Header, message: bytes, path: Path, now: float
-    ) -> _Entry | None:
+    ) -> Entry | None:
         """A new IKE SA for an IKE_SA_INIT request, unless a limit or the lookup says no."""
         candidates = self._peers(path)
         if not candidates:
@@ -193,7 +176,7 @@ class IkeEndpoint:
             return None
         sa = IkeSa.respond(self._env, candidates, path, now, key.spi_i)
         self._half_open.add(key, sa.own_spi)
-        return self._enter(sa, key)
+        return self._entries.enter(sa, key)
 
     def _refuse_opening(self, refused: Refused, header: Header, path: Path, now: float) -> None:
         self._drop(refused.reason, path, now, header)
@@ -215,14 +198,9 @@ class IkeEndpoint:
         self._abort(entry, DownReason.NO_ROOM, now)
         return True
 
-    def _abort(self, entry: _Entry, reason: DownReason, now: float) -> None:
+    def _abort(self, entry: Entry, reason: DownReason, now: float) -> None:
         entry.sa.abort(reason, now)
         self._settle(entry, now)
-
-    def _enter(self, sa: IkeSa, key: InitKey | None = None) -> _Entry:
-        entry = _Entry(sa, init_key=key)
-        self._entries[sa.own_spi] = entry
-        return entry
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """UDP payloads that leave now, with non-ESP marker where the port asks for it."""
@@ -235,24 +213,16 @@ class IkeEndpoint:
 
     def get_timer(self) -> float | None:
         """When `handle_timer` is due; None: never."""
-        while self._timers and not self._is_current(*self._timers[0]):
-            heapq.heappop(self._timers)
-        return self._timers[0][0] if self._timers else None
-
-    def _is_current(self, time: float, own_spi: bytes) -> bool:
-        entry = self._entries.get(own_spi)
-        return entry is not None and entry.timer == time
+        return self._timers.next
 
     def handle_timer(self, now: float) -> None:
         """Do what has become due; harmless when nothing has."""
-        while (due := self.get_timer()) is not None and due <= now:
-            _, own_spi = heapq.heappop(self._timers)
+        for own_spi in self._timers.due(now):
             entry = self._entries[own_spi]
-            entry.timer = None
             entry.sa.handle_timer(now)
             self._settle(entry, now)
 
-    def _settle(self, entry: _Entry, now: float) -> None:
+    def _settle(self, entry: Entry, now: float) -> None:
         """Collect what an IKE SA has to say after it was called, and those made by rekeying it."""
         self._enter_successors(entry.sa)
         known = (self._entries.get(sa.own_spi) for sa in entry.sa.successors)
@@ -262,12 +232,14 @@ class IkeEndpoint:
     def _enter_successors(self, sa: IkeSa) -> None:
         for successor in sa.successors:
             if successor.phase is not Phase.DEAD and successor.own_spi not in self._entries:
-                self._enter(successor)
+                self._entries.enter(successor)
 
-    def _collect(self, entry: _Entry, now: float) -> None:
+    def _collect(self, entry: Entry, now: float) -> None:
         sa = entry.sa
         while (event := sa.next_event()) is not None:
-            self._note(sa, event, now)
+            self._entries.note(sa, event)
+            if isinstance(event, IkeEstablished):
+                self._note_established(event, now)
             if entry.init_key is not None and isinstance(event, AuthenticationFailed):
                 self._admission.note_failure(entry.init_key.remote, now)
             self._events.append(event)
@@ -278,79 +250,37 @@ class IkeEndpoint:
         if sa.phase is Phase.DEAD:
             self._remove(entry)
         else:
-            self._schedule(entry)
+            self._timers.set(sa.own_spi, sa.get_timer())
 
     def _send(self, message: bytes, path: Path, peer: str = "") -> None:
         framed = self._env.settings.ports.frame(message, path.local.port)
         self._outbox.append(Datagram(framed, path, peer))
 
-    def _schedule(self, entry: _Entry) -> None:
-        timer = entry.sa.get_timer()
-        if timer != entry.timer:
-            entry.timer = timer
-            if timer is not None:
-                heapq.heappush(self._timers, (timer, entry.sa.own_spi))
-                self._compact_timers()
-
-    def _compact_timers(self) -> None:
-        """Keep the heap in proportion to the IKE SAs, however often their timers move."""
-        if len(self._timers) > MAX_STALE_TIMERS + 2 * len(self._entries):
-            self._timers = [timer for timer in self._timers if self._is_current(*timer)]
-            heapq.heapify(self._timers)
-
-    def _remove(self, entry: _Entry) -> None:
-        info = entry.sa.info
-        del self._entries[info.spi]
-        self._forget_peer(info)
+    def _remove(self, entry: Entry) -> None:
+        self._entries.remove(entry)
+        self._timers.set(entry.sa.own_spi, None)
         if entry.init_key is not None:
             self._half_open.remove(entry.init_key)
 
-    def _forget_peer(self, info: IkeSaInfo) -> None:
-        """Nothing remains of identities without IKE SA: a pattern lets in any number of them."""
-        pair = info.local_id, info.remote_id
-        self._by_peer[pair].pop(info.spi, None)
-        if not self._by_peer[pair]:
-            del self._by_peer[pair]
-
-    def _note(self, sa: IkeSa, event: Event, now: float) -> None:
-        if isinstance(event, ChildUp):
-            self._children[event.child.spi_in] = sa.own_spi
-        elif isinstance(event, ChildRekeyed):
-            self._children[event.new.spi_in] = sa.own_spi
-        elif isinstance(event, ChildDown):
-            self._children.pop(event.child.spi_in, None)
-        elif isinstance(event, IkeEstablished):
-            self._note_established(sa, event, now)
-        elif isinstance(event, IkeRekeyed):
-            self._note_rekeyed(event)
-
-    def _note_rekeyed(self, event: IkeRekeyed) -> None:
-        new = event.new
-        peers = self._by_peer[new.local_id, new.remote_id]
-        if event.old.spi in peers:
-            peers[new.spi] = peers.pop(event.old.spi)
-        for child in self._entries[new.spi].sa.children:
-            self._children[child.params.spi_in] = new.spi
-
-    def _note_established(self, sa: IkeSa, event: IkeEstablished, now: float) -> None:
+    def _note_established(self, event: IkeEstablished, now: float) -> None:
         """A proven peer that has no other IKE SA with us: neither have we (RFC 7296 2.4).
 
         Those that proved nothing are not all the same (RFC 7619 2.3).
         """
-        if event.ike.remote_id == NOBODY:
+        ike = event.ike
+        if ike.local_id is None or ike.remote_id is None or ike.remote_id == NOBODY:
             return
-        peers = self._by_peer[event.ike.local_id, event.ike.remote_id]
-        if event.initial_contact and not event.ike.initiator:
-            for own_spi in list(peers):
+        others = self._entries.established_with(ike.local_id, ike.remote_id)
+        if event.initial_contact and not ike.initiator:
+            for own_spi in others:
                 self._abort(self._entries[own_spi], DownReason.INITIAL_CONTACT, now)
-        peers[sa.own_spi] = None
-        if len(peers) > self._env.settings.max_ike_sas_per_peer:
-            self._retire(next(iter(peers)), peers, now)
+        elif len(others) >= self._env.settings.max_ike_sas_per_peer:
+            self._retire(self._entries[others[0]], now)
+        self._entries.note_established(ike)
 
-    def _retire(self, own_spi: bytes, peers: dict[bytes, None], now: float) -> None:
+    def _retire(self, entry: Entry, now: float) -> None:
         """Delete the oldest IKE SA of a peer that has too many."""
-        del peers[own_spi]
-        entry = self._entries[own_spi]
+        self._entries.forget_established(entry.sa.info)
         if entry.sa.phase is Phase.ESTABLISHED:
             entry.sa.delete(now)
             self._settle(entry, now)
@@ -367,13 +297,15 @@ class IkeEndpoint:
         way = path or self._path_to(peer)
         first = self._is_first(peer)
         sa = IkeSa.initiate(self._env, peer, way, now, child=config, first_contact=first)
-        self._settle(self._enter(sa), now)
+        self._settle(self._entries.enter(sa), now)
         return sa.own_spi
 
     def _is_first(self, peer: PeerConfig) -> bool:
         """Whether there is no IKE SA with a peer; a pattern does not say which peer it will be."""
         expected = peer.remote_id
-        return isinstance(expected, Identity) and not self._by_peer[peer.local_id, expected]
+        if not isinstance(expected, Identity):
+            return False
+        return not self._entries.established_with(peer.local_id, expected)
 
     def follow_redirect(
         self, peer: PeerConfig, redirected: Redirected, now: float, *, host: Address | None = None
@@ -395,12 +327,12 @@ class IkeEndpoint:
             child=config,
             redirected_from=redirected.ike.path.remote.host,
         )
-        self._settle(self._enter(sa), now)
+        self._settle(self._entries.enter(sa), now)
         return sa.own_spi
 
     def send_away(self, ike: bytes, gateway: Gateway, now: float) -> None:
         """Have the peer of an IKE SA go to another gateway (RFC 5685)."""
-        entry = self._entry(ike)
+        entry = self._entries.command_target(ike)
         entry.sa.send_away(gateway, now)
         self._settle(entry, now)
 
@@ -414,78 +346,64 @@ class IkeEndpoint:
         """Ask for a child SA of the peer's configuration under an IKE SA; `packet` is what it is
         needed for, if that is to be told (RFC 7296 2.9).
         """
-        entry = self._entry(ike)
+        entry = self._entries.command_target(ike)
         entry.sa.create_child(name, now, packet)
         self._settle(entry, now)
 
     def rekey_ike(self, ike: bytes, now: float) -> None:
         """Replace an IKE SA by a fresh one that takes over its child SAs."""
-        entry = self._entry(ike)
+        entry = self._entries.command_target(ike)
         entry.sa.rekey(now)
         self._settle(entry, now)
 
     def rekey_child(self, spi_in: int, now: float) -> None:
         """Replace a child SA, named by its inbound SPI."""
-        entry = self._child_entry(spi_in)
+        entry = self._entries.owner_of(spi_in)
         entry.sa.rekey_child(spi_in, now)
         self._settle(entry, now)
 
     def delete_child(self, spi_in: int, now: float) -> None:
         """Delete a child SA, named by its inbound SPI."""
-        entry = self._child_entry(spi_in)
+        entry = self._entries.owner_of(spi_in)
         entry.sa.delete_child(spi_in, now)
         self._settle(entry, now)
 
     def delete_ike(self, ike: bytes, now: float) -> None:
         """Delete an IKE SA and its child SAs."""
-        entry = self._entry(ike)
+        entry = self._entries.command_target(ike)
         entry.sa.delete(now)
         self._settle(entry, now)
 
     def update_addresses(self, ike: bytes, path: Path, now: float) -> None:
         """Move an IKE SA and its child SAs to another path (RFC 4555)."""
-        entry = self._entry(ike)
+        entry = self._entries.command_target(ike)
         entry.sa.update_addresses(path, now)
         self._settle(entry, now)
 
     def announce_addresses(self, ike: bytes, addresses: Iterable[Address], now: float) -> None:
         """Tell the peer of an IKE SA at which other addresses we can be reached (RFC 4555)."""
-        entry = self._entry(ike)
+        entry = self._entries.command_target(ike)
         entry.sa.announce_addresses(addresses, now)
         self._settle(entry, now)
 
     def check_liveness(self, ike: bytes, now: float) -> None:
         """Ask the peer of an IKE SA for a sign of life."""
-        entry = self._entry(ike)
+        entry = self._entries.command_target(ike)
         entry.sa.check_liveness(now)
         self._settle(entry, now)
 
     def note_inbound_traffic(self, spi_in: int, now: float) -> None:
         """A child SA received an authentic packet: no liveness check is due for a while."""
-        entry = self._child_entry(spi_in)
+        entry = self._entries.owner_of(spi_in)
         entry.sa.note_inbound_traffic(now)
 
     def note_usage(self, spi_in: int, octets: int, packets: int, now: float) -> None:
         """What a child SA has carried since its beginning, in the busier direction: it is rekeyed
         or deleted at the limits of its configuration.
         """
-        entry = self._child_entry(spi_in)
+        entry = self._entries.owner_of(spi_in)
         entry.sa.note_usage(spi_in, octets, packets, now)
         self._settle(entry, now)
-
-    def _entry(self, ike: bytes) -> _Entry:
-        """The entry of an IKE SA; of a rekeyed one, that of its heir."""
-        entry = self._entries.get(ike)
-        if entry is None:
-            raise CommandError(f"there is no IKE SA with SPI {ike.hex()}")
-        heir = entry.sa.heir
-        return entry if heir is None or heir not in self._entries else self._entry(heir)
-
-    def _child_entry(self, spi_in: int) -> _Entry:
-        owner = self._children.get(spi_in)
-        if owner is None:
-            raise CommandError(f"there is no child SA with inbound SPI {spi_in:08x}")
-        return self._entry(owner)
 
 
 def _is_opening(header: Header) -> bool:

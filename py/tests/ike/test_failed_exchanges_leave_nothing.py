@@ -50,7 +50,7 @@ def assert_nothing_left(lab):
         assert node.endpoint._entries == {}
         assert node.endpoint.half_open == 0
         assert node.endpoint.get_timer() is None
-        assert node.endpoint._children == {}
+        assert node.endpoint._entries.children == {}
         assert live(node) == {}
         up = {event.child.spi_in for event in node.of(ChildUp)}
         up |= {event.new.spi_in for event in node.of(ChildRekeyed)}

@@ -130,7 +130,7 @@ def test_of_peers_under_a_pattern_that_are_gone_nothing_is_kept():
         lab.west.endpoint.delete_ike(lab.connect(), lab.now)
         lab.run(60)
     assert len(lab.east.of(IkeEstablished)) == 5
-    assert not lab.east.endpoint._by_peer
+    assert not lab.east.endpoint._entries._established
 
 
 def keyed(spi, *more):

@@ -354,3 +354,15 @@ def test_an_opening_from_an_address_nobody_is_configured_for_is_dropped(opening)
     east = make_node([west_config()], 2)
     assert send(east, opening) == []
     assert east.endpoint.drops[Drop.NO_PEER] == 1
+
+
+def test_an_ike_sa_that_replaced_another_is_replaced_in_turn():
+    """Each time the initiator starts afresh, with nothing of before: INITIAL_CONTACT."""
+    lab = Lab()
+    for seed in range(3, 6):
+        lab.connect()
+        lab.west = lab.nodes[WEST] = make_node([lab.west_config], seed)
+    lab.connect()
+    reasons = [down.reason for down in lab.east.of(IkeDown)]
+    assert reasons == [DownReason.INITIAL_CONTACT] * 3
+    assert len(lab.east.endpoint.ike_sas) == 1
