@@ -214,7 +214,7 @@ def test_72_a_child_sa_that_one_side_uses_before_the_other_has_its_answer(lab, c
 
 
 def test_72_temporary_failure_is_tried_again_after_a_while_and_not_at_once(lab, monkeypatch):
-    real = create_child.CreateChildResponder._check_possible
+    real = create_child._check_possible
     refusals = iter([True, True])
 
     def busy(sa):
@@ -222,7 +222,7 @@ def test_72_temporary_failure_is_tried_again_after_a_while_and_not_at_once(lab, 
             raise create_child.Refusal(NotifyType.TEMPORARY_FAILURE, "busy")
         real(sa)
 
-    monkeypatch.setattr(create_child.CreateChildResponder, "_check_possible", staticmethod(busy))
+    monkeypatch.setattr(create_child, "_check_possible", busy)
     lab.west.endpoint.rekey_child(next(iter(live(lab.west))), lab.now)
     lab.settle()
     sent = len(lab.wire)

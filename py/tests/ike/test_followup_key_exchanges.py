@@ -251,3 +251,19 @@ def test_an_answer_without_link_is_refused(monkeypatch):
 def test_additional_exchanges_need_one_to_add_to(added):
     with pytest.raises(ProposalError, match="adds key exchanges to none"):
         Template.esp(f"aes256gcm16-{added}")
+
+
+def test_a_child_sa_is_not_completed_under_an_ike_sa_that_is_being_rekeyed():
+    """The last followup meets east's own rekey of the IKE SA, which is under way."""
+    lab = lab_for()
+    lab.fate = lambda d: [] if exchange_of(d) == 44 and toward(EAST, d) else [LATENCY]
+    lab.west.endpoint.create_child(spi_of(lab.west), "net", lab.now)
+    lab.settle()
+    lab.fate = lambda d: [] if toward(WEST, d) and exchange_of(d) == 36 else [LATENCY]
+    lab.east.endpoint.rekey_ike(spi_of(lab.east), lab.now)
+    lab.run(8)
+    assert any("N(TEMPORARY_FAILURE" in str(trace.payloads) for trace in lab.east.traces)
+    lab.fate = lambda _: [LATENCY]
+    lab.run(60)
+    assert len(lab.west.of(ChildUp)) == len(lab.east.of(ChildUp)) == 2
+    assert len(lab.west.spis.used) == len(lab.east.spis.used) == 2

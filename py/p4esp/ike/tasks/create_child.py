@@ -217,7 +217,7 @@ class CreateChildResponder(ResponderTask):
     def process(self, sa: IkeSaState, request: Inbound) -> None:
         """Make the child SA, or refuse with the notify RFC 7296 2.25 names."""
         payloads = request.payloads
-        self._check_possible(sa)
+        _check_possible(sa)
         rekey = payloads.notify(NotifyType.REKEY_SA)
         old = None if rekey is None else _find_rekeyed(sa, rekey)
         nonces = Nonces(payloads.one(Nonce).data, sa.env.random(OWN_NONCE_SIZE))
@@ -239,6 +239,7 @@ class CreateChildResponder(ResponderTask):
         old: ChildSa | None,
         additional: bytes,
     ) -> None:
+        _check_possible(sa)  # it may have changed since the answer
         child = enter_child(sa, agreement, replace(fresh, additional=additional))
         if old is None or old not in sa.children:
             sa.events.append(ChildUp(child.params))
@@ -246,16 +247,16 @@ class CreateChildResponder(ResponderTask):
             old.successor = child
             sa.events.append(ChildRekeyed(old.params, child.params))
 
-    @staticmethod
-    def _check_possible(sa: IkeSaState) -> None:
-        if sa.phase is not Phase.ESTABLISHED:
-            raise Refusal(NotifyType.TEMPORARY_FAILURE, f"the IKE SA is {sa.phase.name}")
-        if sa.asking is Subject.IKE_SA:
-            raise Refusal(NotifyType.TEMPORARY_FAILURE, "the IKE SA is being rekeyed")
-
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """[N(USE_TRANSPORT_MODE)] SA Nr [KEr] TSi TSr."""
         return self._answer
+
+
+def _check_possible(sa: IkeSaState) -> None:
+    if sa.phase is not Phase.ESTABLISHED:
+        raise Refusal(NotifyType.TEMPORARY_FAILURE, f"the IKE SA is {sa.phase.name}")
+    if sa.asking is Subject.IKE_SA:
+        raise Refusal(NotifyType.TEMPORARY_FAILURE, "the IKE SA is being rekeyed")
 
 
 def _answer_key_exchange(
