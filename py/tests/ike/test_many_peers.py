@@ -4,7 +4,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
-from ike_lab import Lab, assert_nothing_left, east_config, make_node, west_config
+from ike_lab import EAST, Lab, assert_nothing_left, east_config, make_node, west_config
 from pki_lab import authority, host, trusting
 
 from p4esp.ike.auth.credentials import Anonymous, PeerAuth, PresharedKey
@@ -62,6 +62,21 @@ def test_initial_contact_is_about_the_proven_identity_alone():
     lab.join(warrior("anna"), 13)
     (down,) = lab.east.of(IkeDown)
     assert str(down.ike.remote_id) == "anna.road.example"
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["named first", "pattern first"])
+def test_whom_a_configuration_names_no_pattern_lets_in(order):
+    """A key that many share would else be good for the identity of a peer with a certificate."""
+    shared = PeerAuth(EAST_HOST.credential, (PresharedKey(b"all of us"),))
+    named = replace(gateway(), name="anna", remote_id=Identity.parse("anna.road.example"))
+    lab = RoadLab()
+    lab.east = lab.nodes[EAST] = make_node([named, replace(gateway(), auth=shared)][::order], 2)
+    lab.join(warrior("anna"), 11)
+    member = PeerAuth(PresharedKey(b"all of us"), (trusting(ROOT),))
+    lab.join(replace(warrior("anna"), auth=member), 12)
+    assert "AUTH method 2" in lab.east.one(AuthenticationFailed).reason
+    assert lab.east.of(IkeDown) == []
+    assert lab.join(replace(warrior("ben"), auth=member), 13).one(ChildUp)
 
 
 def test_other_spellings_of_an_identity_are_the_same_peer():

@@ -1,5 +1,7 @@
 """Whose configuration applies to a peer that names itself (RFC 4301 4.4.3, RFC 7296 2.15)."""
 
+from collections.abc import Iterable
+
 from p4esp.ike.auth.credentials import Anonymous, Requirement
 from p4esp.ike.choosing import select
 from p4esp.ike.codec.message import PayloadSet
@@ -13,12 +15,14 @@ from p4esp.ipsec.identity import NOBODY, Identity, IdType
 def find_peer(sa: IkeSaState, payloads: PayloadSet) -> PeerConfig:
     """The configuration for the claimed IDi, the wanted IDr and the IKE SA's algorithms.
 
-    Where several fit, the first that accepts the method of the AUTH payload.
+    Where several fit, the first that accepts the method of the AUTH payload; but whom one names,
+    no pattern means: else whoever is let in by the pattern could be anybody.
     """
     claimed, wanted = payloads.one(IdInitiator), payloads.optional(IdResponder)
     if claimed.identity.type == IdType.NULL and claimed.identity != NOBODY:
         raise AuthenticationError("ID_NULL with data, must be empty (RFC 7619 2.2)")
-    fitting = [peer for peer in sa.candidates if _fits(sa, peer, claimed, wanted)]
+    meant = _meant(sa.candidates, claimed.identity)
+    fitting = [peer for peer in meant if _fits(sa, peer, wanted)]
     if not fitting:
         asked = f" asking for {wanted.identity}" if wanted else ""
         raise AuthenticationError(f"no configuration for peer {claimed.identity}{asked}")
@@ -37,12 +41,14 @@ def proven_identity(peer: PeerConfig, claimed: Identity, proof: Requirement) -> 
     return peer.remote_id if isinstance(peer.remote_id, Identity) else claimed.normalised()
 
 
-def _fits(
-    sa: IkeSaState, peer: PeerConfig, claimed: IdInitiator, wanted: IdResponder | None
-) -> bool:
-    known = peer.remote_id.matches(claimed.identity)
+def _meant(candidates: Iterable[PeerConfig], claimed: Identity) -> list[PeerConfig]:
+    found = [peer for peer in candidates if peer.remote_id.matches(claimed)]
+    return [peer for peer in found if isinstance(peer.remote_id, Identity)] or found
+
+
+def _fits(sa: IkeSaState, peer: PeerConfig, wanted: IdResponder | None) -> bool:
     ours = wanted is None or peer.local_id.matches(wanted.identity)
-    return known and ours and _accepts_suite(sa, peer)
+    return ours and _accepts_suite(sa, peer)
 
 
 def _accepts_suite(sa: IkeSaState, peer: PeerConfig) -> bool:
