@@ -270,7 +270,7 @@ class IkeEndpoint:
         ike = event.ike
         if ike.local_id is None or ike.remote_id is None or ike.remote_id == NOBODY:
             return
-        others = self._entries.established_with(ike.local_id, ike.remote_id)
+        others = self._entries.established_with(ike.peer, ike.local_id, ike.remote_id)
         if event.initial_contact and not ike.initiator:
             for own_spi in others:
                 self._abort(self._entries[own_spi], DownReason.INITIAL_CONTACT, now)
@@ -305,7 +305,7 @@ class IkeEndpoint:
         expected = peer.remote_id
         if not isinstance(expected, Identity):
             return False
-        return not self._entries.established_with(peer.local_id, expected)
+        return not self._entries.established_with(peer.name, peer.local_id, expected)
 
     def follow_redirect(
         self, peer: PeerConfig, redirected: Redirected, now: float, *, host: Address | None = None

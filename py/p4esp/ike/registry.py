@@ -16,7 +16,8 @@ from p4esp.ike.halfopen import InitKey
 from p4esp.ike.sa import IkeSa
 from p4esp.ipsec.identity import Identity
 
-_IdPair = tuple[Identity | None, Identity | None]
+_Ends = tuple[str, Identity | None, Identity | None]
+"""The peer's configuration, our identity, the peer's."""
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class Registry(dict[bytes, Entry]):
         super().__init__()
         self.children: dict[int, bytes] = {}
         """Our SPI of the IKE SA that owns a child SA, by the child's inbound SPI."""
-        self._established: defaultdict[_IdPair, dict[bytes, None]] = defaultdict(dict)
+        self._established: defaultdict[_Ends, dict[bytes, None]] = defaultdict(dict)
         """Our SPIs, oldest first."""
 
     def enter(self, sa: IkeSa, init_key: InitKey | None = None) -> Entry:
@@ -64,21 +65,23 @@ class Registry(dict[bytes, Entry]):
             raise CommandError(f"there is no child SA with inbound SPI {spi_in:08x}")
         return self.command_target(owner)
 
-    def established_with(self, local_id: Identity, remote_id: Identity) -> list[bytes]:
-        """Our SPIs of the IKE SAs between two identities, oldest first."""
-        return list(self._established.get((local_id, remote_id), ()))
+    def established_with(self, peer: str, local_id: Identity, remote_id: Identity) -> list[bytes]:
+        """Our SPIs of the IKE SAs between two identities under one configuration, oldest first.
+        Another may accept the identity on easier terms: who met those has no say here.
+        """
+        return list(self._established.get((peer, local_id, remote_id), ()))
 
     def note_established(self, info: IkeSaInfo) -> None:
         """An IKE SA's peer has proved who it is."""
-        self._established[info.local_id, info.remote_id][info.spi] = None
+        self._established[_ends(info)][info.spi] = None
 
     def forget_established(self, info: IkeSaInfo) -> None:
         """Nothing remains of identities without IKE SA: a pattern lets in any number of them."""
-        pair = info.local_id, info.remote_id
-        spis = self._established.get(pair, {})
+        ends = _ends(info)
+        spis = self._established.get(ends, {})
         spis.pop(info.spi, None)
         if not spis:
-            self._established.pop(pair, None)
+            self._established.pop(ends, None)
 
     def note(self, sa: IkeSa, event: Event) -> None:
         """Follow what becomes of child SAs and of rekeyed IKE SAs."""
@@ -94,8 +97,12 @@ class Registry(dict[bytes, Entry]):
     def _note_rekeyed(self, event: IkeRekeyed) -> None:
         """The new IKE SA stands where the old one stood, which need not have been named so."""
         new = event.new
-        if event.old.spi in self._established.get((new.local_id, new.remote_id), ()):
+        if event.old.spi in self._established.get(_ends(new), ()):
             self.note_established(new)
             self.forget_established(event.old)
         for child in self[new.spi].sa.children:
             self.children[child.params.spi_in] = new.spi
+
+
+def _ends(info: IkeSaInfo) -> _Ends:
+    return info.peer, info.local_id, info.remote_id

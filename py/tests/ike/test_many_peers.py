@@ -79,6 +79,20 @@ def test_whom_a_configuration_names_no_pattern_lets_in(order):
     assert lab.join(replace(warrior("ben"), auth=member), 13).one(ChildUp)
 
 
+def test_initial_contact_is_about_the_same_configuration_alone():
+    """At its address anna needs a certificate; from elsewhere a shared key is good for her name."""
+    shared = PeerAuth(EAST_HOST.credential, (PresharedKey(b"all of us"),))
+    anna = Identity.parse("anna.road.example")
+    named = replace(gateway(), name="anna", remote_id=anna, remote=ip_address("192.0.2.11"))
+    lab = RoadLab()
+    lab.east = lab.nodes[EAST] = make_node([named, replace(gateway(), auth=shared)], 2)
+    lab.join(warrior("anna"), 11)
+    member = PeerAuth(PresharedKey(b"all of us"), (trusting(ROOT),))
+    lab.join(replace(warrior("anna"), auth=member), 12)
+    assert len(lab.east.of(IkeEstablished)) == 2
+    assert lab.east.of(IkeDown) == []
+
+
 def test_other_spellings_of_an_identity_are_the_same_peer():
     lab = RoadLab(east=gateway())
     lab.join(warrior("anna"), 11)
