@@ -226,6 +226,16 @@ def test_nobody_fails_in_the_name_of_another():
     assert lab.east.endpoint.drops[Drop.FAILED_BEFORE] == 0
 
 
+def test_a_peer_that_is_bound_to_an_address_proves_itself_from_there():
+    lab = Lab(east=east_config(remote=WEST))
+    lab.fate = lambda datagram: [LATENCY] if len(lab.wire) < 3 else []
+    lab.connect()
+    proof = lab.wire[-1][1]
+    elsewhere = path_between(ip_address("198.51.100.1"), EAST)
+    lab.deliver(replace(proof, path=elsewhere))
+    assert "no configuration" in lab.east.one(AuthenticationFailed).reason
+
+
 def test_a_peer_with_too_many_ike_sas_loses_the_oldest():
     silent = {"initial_contact": False}
     lab = Lab(

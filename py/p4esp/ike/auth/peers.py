@@ -47,8 +47,9 @@ def _meant(candidates: Iterable[PeerConfig], claimed: Identity) -> list[PeerConf
 
 
 def _fits(sa: IkeSaState, peer: PeerConfig, wanted: IdResponder | None) -> bool:
+    """The path may have become another one since IKE_SA_INIT, by more than its ports."""
     ours = wanted is None or peer.local_id.matches(wanted.identity)
-    return ours and _accepts_suite(sa, peer)
+    return ours and peer.may_use(sa.path) and _accepts_suite(sa, peer)
 
 
 def _accepts_suite(sa: IkeSaState, peer: PeerConfig) -> bool:
