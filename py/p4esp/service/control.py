@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from p4esp.ike.errors import CommandError
-from p4esp.service.event_hub import EventHub
+from p4esp.service.event_hub import EventHub, Watch
 from p4esp.service.event_json import event_as_json
 from p4esp.unix_socket import listen
 
@@ -94,13 +94,17 @@ class _ControlService:
     async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with self._hub.watch() as events:
             await _write(writer, {"ok": True, "result": None})
-            gone = asyncio.ensure_future(reader.read())
-            while not gone.done():
-                event = asyncio.ensure_future(events.get())
-                await asyncio.wait((gone, event), return_when=asyncio.FIRST_COMPLETED)
-                if event.done():
-                    await _write(writer, event_as_json(event.result()))
-                event.cancel()
+            telling = asyncio.create_task(_tell(writer, events))
+            try:
+                await reader.read(1)  # nothing more is to be said: it has gone, or shall go
+            finally:
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
+
+
+async def _tell(writer: asyncio.StreamWriter, events: Watch) -> None:
+    while True:
+        await _write(writer, event_as_json(await events.get()))
 
 
 def _name_of(line: bytes) -> str:
