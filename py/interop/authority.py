@@ -9,7 +9,7 @@ from typing import Any
 from charon_daemon import Charon
 
 KINDS = {
-    "rsa": ("rsa", "--size", "3072"),
+    "rsa": ("rsa", "--size", "2048"),
     "ecdsa": ("ecdsa", "--size", "256"),
     "ecdsa384": ("ecdsa", "--size", "384"),
     "ed25519": ("ed25519",),

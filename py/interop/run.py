@@ -61,7 +61,9 @@ def _options(arguments: list[str]) -> list[str]:
     os.chdir(REPOSITORY)
     report = REPOSITORY / "build" / "reports"
     report.mkdir(parents=True, exist_ok=True)
-    fixed = ["-n", "2", "--dist", "loadfile", f"--junitxml={report / 'interop.xml'}"]
+    patience = ["-o", "faulthandler_timeout=400"]  # each test has timeouts of its own
+    shared = ["-n", "2", "--dist", "loadfile"]
+    fixed = [*patience, *shared, f"--junitxml={report / 'interop.xml'}"]
     named = any(Path(item.split("::")[0]).exists() for item in arguments)
     return [*fixed, *arguments, *([] if named else [str(HERE)])]
 
