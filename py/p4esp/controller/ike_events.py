@@ -158,10 +158,7 @@ class IkeEvents:
 
     def _child_down(self, child: ChildSaParams, reason: DownReason) -> None:
         self._sas.down(child, reason)
-        if reason not in (DownReason.REKEYED, DownReason.COLLISION):
-            by_peer = reason is DownReason.PEER_DELETE
-            self._connections.child_lost((child.peer, child.name), by_peer=by_peer)
+        self._connections.child_down(child, reason)
 
     def _note(self, kind: Kind, ike: IkeSaInfo, text: str) -> None:
-        subject = f"{ike.peer or ike.path.remote.host} {ike.spi.hex()}"
-        self._journal.add(Entry(self._gateway, kind, subject, text))
+        self._journal.add(Entry(self._gateway, kind, ike.label, text))

@@ -7,7 +7,6 @@ from p4esp.ike.events import (
     ChildFailed,
     ChildRekeyed,
     ChildUp,
-    DownReason,
     Event,
     IkeDown,
     IkeEstablished,
@@ -80,14 +79,9 @@ class DaemonEvents:
             case ChildFailed(ike, name):
                 connections.attempt_failed((ike.peer, name))
             case ChildDown(child, reason):
-                self._child_down(child, reason)
+                connections.child_down(child, reason)
             case Redirected():
                 connections.redirected(event)
-
-    def _child_down(self, child: ChildSaParams, reason: DownReason) -> None:
-        if reason not in (DownReason.REKEYED, DownReason.COLLISION):
-            by_peer = reason is DownReason.PEER_DELETE
-            self._connections.child_lost((child.peer, child.name), by_peer=by_peer)
 
     def _record(self, event: Event) -> None:
         match event:
@@ -118,8 +112,7 @@ class DaemonEvents:
                 self._note(Kind.SA_FAILED, ike, reason)
 
     def _note(self, kind: Kind, ike: IkeSaInfo, text: str) -> None:
-        subject = f"{ike.peer or ike.path.remote.host} {ike.spi.hex()}"
-        self._journal.add(Entry(NAME, kind, subject, text))
+        self._journal.add(Entry(NAME, kind, ike.label, text))
 
     def _note_child(self, kind: Kind, child: ChildSaParams, text: str) -> None:
         subject = f"{child.peer}/{child.name} {child.spi_in:08x}"

@@ -50,6 +50,11 @@ class IkeSaInfo:
     ppk: bool = False
     """Whether its keys came with a postquantum preshared key in them (RFC 8784)."""
 
+    @property
+    def label(self) -> str:
+        """Peer and our SPI, for people to read; the peer's address while its name is not known."""
+        return f"{self.peer or self.path.remote.host} {self.spi.hex()}"
+
 
 @dataclass(frozen=True, slots=True)
 class IkeEstablished:

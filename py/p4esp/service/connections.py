@@ -14,7 +14,8 @@ from typing import Protocol
 
 from p4esp.ike.config import PeerConfig
 from p4esp.ike.errors import CommandError
-from p4esp.ike.events import Redirected
+from p4esp.ike.events import DownReason, Redirected
+from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.backoff import RETRY, RETRY_MOST, Backoff
 from p4esp.service.driver import Driver
 from p4esp.service.established import Established
@@ -129,6 +130,12 @@ class Connections:
         if wanted[1]:
             self._pause(wanted, self._backoff.failed(wanted))
             self._refused.add(wanted)
+
+    def child_down(self, child: ChildSaParams, reason: DownReason) -> None:
+        """A child SA is gone; with it the child, unless another SA took its place."""
+        if reason not in (DownReason.REKEYED, DownReason.COLLISION):
+            by_peer = reason is DownReason.PEER_DELETE
+            self.child_lost((child.peer, child.name), by_peer=by_peer)
 
     def child_lost(self, wanted: Wanted, *, by_peer: bool = False) -> None:
         """A child is gone: there will be another where it is to be up, unless one is being made.

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ike_lab import EAST, WEST, Lab, make_node, path_between, toward
+from ike_lab import EAST, WEST, Lab, path_between, toward
+from ike_stranger import fresh_east, good_opening, send, untouched
 
 from p4esp.ike.codec import chain
 from p4esp.ike.codec.header import Header, parse_header
@@ -18,7 +19,6 @@ from p4esp.ike.constants import NotifyType, ProtocolId
 from p4esp.ike.drops import Drop
 from p4esp.ike.events import ChildDown, ChildUp, IkeDown, IkeEstablished, PeerAlive
 
-TO_EAST = path_between(EAST, WEST)
 INIT, AUTH, INFORMATIONAL = 34, 35, 37
 
 
@@ -31,25 +31,7 @@ def lab():
 
 @pytest.fixture
 def opening():
-    """A good IKE_SA_INIT request."""
-    lab = Lab(fate=lambda _: [])
-    lab.west.endpoint.initiate(lab.west_config, 0.0, child="net")
-    lab.settle()
-    return lab.wire[0][1].data
-
-
-def fresh_east(**limits):
-    return make_node([Lab().east_config], 2, Settings(**limits))
-
-
-def send(node, data, path=TO_EAST, now=0.0):
-    """Hand octets over; what comes back."""
-    node.endpoint.receive_datagram(data, path, now)
-    return [datagram.data for datagram in node.endpoint.datagrams_to_send(now)]
-
-
-def untouched(node):
-    return not node.endpoint.ike_sas and node.endpoint.next_event() is None
+    return good_opening()
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 27])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ike_lab import EAST, LATENCY, WEST, Lab, east_config, make_node, path_between, west_config
+from ike_stranger import TO_EAST, fresh_east, good_opening, send, untouched
 
 from p4esp.ike.codec.message import encode_clear, parse_message
 from p4esp.ike.codec.payloads import KeyExchange, Nonce, Notify, VendorId
@@ -19,30 +20,10 @@ from p4esp.ike.path import Path, UdpAddress
 from p4esp.ike.ratelimit import SourceLimits
 from p4esp.ipsec.identity import Identity
 
-TO_EAST = path_between(EAST, WEST)
-
 
 @pytest.fixture
 def opening():
-    """A good IKE_SA_INIT request."""
-    lab = Lab(fate=lambda _: [])
-    lab.west.endpoint.initiate(lab.west_config, 0.0, child="net")
-    lab.settle()
-    return lab.wire[0][1].data
-
-
-def fresh_east(**limits):
-    return make_node([Lab().east_config], 2, Settings(**limits))
-
-
-def send(node, data, path=TO_EAST, now=0.0):
-    """Hand octets over; what comes back."""
-    node.endpoint.receive_datagram(data, path, now)
-    return [datagram.data for datagram in node.endpoint.datagrams_to_send(now)]
-
-
-def untouched(node):
-    return not node.endpoint.ike_sas and node.endpoint.next_event() is None
+    return good_opening()
 
 
 def path_from(host):
