@@ -19,6 +19,7 @@ from p4esp.ike.crypto.schedule import Nonces
 from p4esp.ike.errors import ParseError, ProposalError, Refusal
 from p4esp.ike.establish import check_nonces, derive_keys
 from p4esp.ike.events import InitRefused
+from p4esp.ike.ke_payloads import offered_methods
 from p4esp.ike.proposals import Template, additional_methods, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
@@ -42,7 +43,7 @@ class IkeInit(InitiatorTask):
         self._cookie = b""
         self._cookies = 0
         self._tried: set[int] = set()
-        self._exchange = self._start(sa, _methods(self._offers)[0])
+        self._exchange = self._start(sa, offered_methods(self._offers)[0])
 
     def _start(self, sa: IkeSaState, method: int) -> KeyExchangeMethod:
         self._tried.add(method)
@@ -86,7 +87,7 @@ class IkeInit(InitiatorTask):
         method = int.from_bytes(data, "big")
         if len(self._tried) > 1 and method == self._exchange.transform_id:
             return Verdict.IGNORE  # an answer to the request before this one
-        if len(data) != 2 or method in self._tried or method not in _methods(self._offers):
+        if len(data) != 2 or method in self._tried or method not in offered_methods(self._offers):
             self._report(sa, f"INVALID_KE_PAYLOAD wants method {data.hex()}, which is no choice")
             return Verdict.IGNORE
         self._exchange = self._start(sa, method)
@@ -159,10 +160,6 @@ def _templates(sa: IkeSaState) -> list[Template]:
     """What any peer in question may use; many peers have the same, if not the very same."""
     same = {id(one): one for peer in sa.candidates for one in peer.proposals}
     return list(dict.fromkeys(same.values()))
-
-
-def _methods(proposals: tuple[Proposal, ...]) -> list[int]:
-    return [t.id for proposal in proposals for t in proposal.of_type(TransformType.KE)]
 
 
 def _method(chosen: Proposal) -> int:
