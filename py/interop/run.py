@@ -61,7 +61,7 @@ def _options(arguments: list[str]) -> list[str]:
     os.chdir(REPOSITORY)
     report = REPOSITORY / "build" / "reports"
     report.mkdir(parents=True, exist_ok=True)
-    patience = ["-o", "faulthandler_timeout=400"]  # each test has timeouts of its own
+    patience = ["--timeout=150", "-o", "faulthandler_timeout=200"]
     shared = ["-n", "2", "--dist", "loadfile"]
     fixed = [*patience, *shared, f"--junitxml={report / 'interop.xml'}"]
     named = any(Path(item.split("::")[0]).exists() for item in arguments)
