@@ -24,7 +24,11 @@ control port_role_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        if (meta.ingress_port == CPU_PORT) {
+        if (meta.ingress_port == CPU_PORT && hdr.packet_out.isValid()
+            && hdr.packet_out.op == OUT_INJECT) {
+            meta.ingress_port = hdr.packet_out.port[8:0];
+            meta.frame_len = meta.frame_len - 20;
+        } else if (meta.ingress_port == CPU_PORT) {
             // A tag there belongs to the frame inside a packet-out.
             meta.vid = 0;
         }

@@ -18,7 +18,16 @@ control reply_stage(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         body_len = (bit<32>)meta.frame_len - 46;
-        outer_len = (bit<32>)hdr.outer_ip.total_len;
+        // In transport mode the header of an opened packet is its own.
+        if (hdr.outer_ip.isValid()) {
+            outer_len = (bit<32>)hdr.outer_ip.total_len;
+        } else if (hdr.outer_ip6.isValid()) {
+            outer_len = (bit<32>)hdr.outer_ip6.payload_len + 40;
+        } else if (hdr.ip.isValid()) {
+            outer_len = (bit<32>)hdr.ip.total_len;
+        } else {
+            outer_len = (bit<32>)hdr.ip6.payload_len + 40;
+        }
         inner_end = (bit<32>)hdr.cx.ct_off + (bit<32>)hdr.cx.plain_len;
         sealed_least = body_len + 2 + (bit<32>)hdr.cx.icv_len;
         if (!hdr.cx.isValid() || hdr.eth.ether_type != ETHERTYPE_CRYPTO
@@ -27,7 +36,8 @@ control reply_stage(inout headers_t hdr, inout metadata_t meta) {
         } else if (hdr.cx.op == CX_SEALED) {
             meta.path = path_t.SEALED;
             if (hdr.cx.status == CX_DONE
-                && (!hdr.outer_ip.isValid() || body_len != outer_len)) {
+                && (!hdr.outer_ip.isValid() && !hdr.outer_ip6.isValid()
+                    || body_len != outer_len)) {
                 forged();
             }
         } else if (hdr.cx.op == CX_OPENED) {

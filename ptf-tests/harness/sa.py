@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from finsy import P4TableAction, P4TableEntry, P4TableMatch
 
 from harness import tables
-from harness.ids import Df
+from harness.ids import Df, Mode, Wrap
 from harness.tables import Traffic
 from harness.topology import GATEWAY, PEER, REMOTE, SITE
 
@@ -44,6 +44,9 @@ class InboundSa:
     local_id: int = 1
     selectors: Traffic = TUNNELLED
     multi: bool = False
+    mode: Mode = Mode.TUNNEL
+    wrap: Wrap = Wrap.NONE
+    trial: tuple[int, int] = (0, 0)
 
     def sad_entry(self) -> P4TableEntry:
         """The SAD entry that leads here."""
@@ -64,6 +67,10 @@ class InboundSa:
             "align": ALIGN,
             "sel_multi": int(self.multi),
             **_selector_params(self.selectors),
+            "mode": int(self.mode),
+            "wrap": int(self.wrap),
+            "trial_from": self.trial[0],
+            "trial_skip": self.trial[1],
         }
         return P4TableEntry(
             "sa_in", match=P4TableMatch(sa=self.sa), action=P4TableAction("open_with", **params)
@@ -104,6 +111,10 @@ class OutboundSa:
     udp: tuple[int, int] | None = None
     dscp: int | None = None
     df: Df = Df.COPY
+    mode: Mode = Mode.TUNNEL
+    wrap: Wrap = Wrap.NONE
+    inner_mtu: int = 0xFFFF
+    tfc_len: int = 0
 
     def entry(self) -> P4TableEntry:
         """The entry of ``sa_out``; ``dscp`` None copies the inner code point."""
@@ -128,6 +139,11 @@ class OutboundSa:
             "dscp_copy": int(self.dscp is None),
             "dscp": self.dscp or 0,
             "df_mode": int(self.df),
+            "mode": int(self.mode),
+            "wrap": int(self.wrap),
+            "outer_v6": 0,
+            "inner_mtu": self.inner_mtu,
+            "tfc_len": self.tfc_len,
         }
         return P4TableEntry(
             "sa_out", match=P4TableMatch(sa=self.sa), action=P4TableAction("seal_with", **params)

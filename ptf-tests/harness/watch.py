@@ -84,7 +84,7 @@ class Watch:
         drops = {reason.name: state.drops[reason] for reason in Drop}
         outcomes = {outcome.name: state.outcomes[outcome] for outcome in Outcome}
         reported = sum(state.punts[reason] for reason in Punt) - outcomes["PUNTED"]
-        for reason in (Punt.ACQUIRE, Punt.TTL, Punt.NO_NEIGHBOUR):
+        for reason in (Punt.ACQUIRE, Punt.TTL, Punt.NO_NEIGHBOUR, Punt.TOO_BIG):
             drops[reason.name] -= state.punts[reason]
         outcomes["DROPPED"] -= reported
         outcomes["REPORTED"] = reported

@@ -4,10 +4,12 @@ from dataclasses import dataclass, fields
 from ipaddress import IPv4Address, IPv4Network
 
 from p4esp.controller.entries import Entry, Value
-from p4esp.controller.numbers import PROTO_ESP, Control, CryptoPath, DfMode, Role
+from p4esp.controller.numbers import PROTO_ESP, Control, CryptoPath, DfMode, Mode, Role, Wrap
 from p4esp.ipsec.selectors import ANY_PORTS, OPAQUE_PORTS
 
 PORT_MAX = 0xFFFF
+MTU_MAX = 0xFFFF
+"""Of an SA whose path takes whatever an IP packet can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,11 @@ class SealWith:
     dscp_copy: int = 1
     dscp: int = 0
     df_mode: int = DfMode.COPY
+    mode: int = Mode.TUNNEL
+    wrap: int = Wrap.NONE
+    outer_v6: int = 0
+    inner_mtu: int = MTU_MAX
+    tfc_len: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,10 @@ class OpenWith:
     sel_sport_high: int = PORT_MAX
     sel_dport_low: int = 0
     sel_dport_high: int = PORT_MAX
+    mode: int = Mode.TUNNEL
+    wrap: int = Wrap.NONE
+    trial_from: int = 0
+    trial_skip: int = 0
 
 
 def _args(action: SealWith | OpenWith) -> dict[str, int]:
@@ -178,7 +189,7 @@ def egress_if(port: int, vid: int, role: Role, mac: int) -> Entry:
 
 def local_v4(address: IPv4Address, local_id: int) -> Entry:
     """An address of ours; the id stands for it in the SAD."""
-    return Entry.make("local_v4", {"dst": int(address)}, "is_local", {"local_id": local_id})
+    return Entry.make("local_v4", {"dst": int(address)}, "is_local", {"local_id": local_id, "proxied": 0})
 
 
 def ike_sa(spi: bytes) -> Entry:

@@ -111,7 +111,7 @@ def _was_sealed(log: Log, frame: bytes, flow: Flow) -> bool:
     start = esp_at(frame, flow)
     if start is None:
         return False
-    return any(frame[start + iv_end : flow.end] in log.sealed_texts for iv_end in (8, 16))
+    return any(frame[start + iv_end : flow.end] in log.sealed_texts for iv_end in (8, 16, 24))
 
 
 def _any_at(frame: bytes, at: int, known: set[bytes]) -> bool:
