@@ -31,7 +31,7 @@ from p4esp.engine.check.requests import (
 from p4esp.engine.check.vectors import VECTORS
 
 EXACT = ["M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "M9", "M10", "M11", "M12", "M13", "M14"]
-EXACT += ["C1", "D1", "D2", "D3", "D4", "D5", "D10", "D14"]
+EXACT += ["C1", "D1", "D2", "D3", "D4", "D5", "D6a", "D6b", "D7a", "D7b", "D8", "D10", "D14", "D15"]
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -71,7 +71,7 @@ def test_without_trailer_flag_the_text_is_as_it_is(name: str) -> None:
     request = seal_request(
         *(key, vector.seq, vector.plain),
         spi=vector.spi,
-        iv=vector.esp[8:16],
+        iv=vector.iv,
         flags=Flag.ESN * vector.esn,
     )
     assert answer(sealer, request).packet == OUTER + vector.esp
