@@ -359,13 +359,14 @@ def requests(draw: st.DrawFn) -> tuple[Descriptor, bytes]:
     handle = draw(st.sampled_from(sorted(KEYS)))
     direction, name = KEYS[handle]
     sizes, payload = lookup(name), draw(st.sampled_from([b"", INNER, bytes(32)]))
+    seals = {"gen": 3, "flags": draw(st.sampled_from([2, 3, 0x0A, 0x32]))}
     if direction == Direction.OPEN:
         esp = bytes(8 + sizes.iv_len + 48 + sizes.icv_len)
         frame = open_request(handle, 7, esp, transform=name, outer=bytes(20), gen=3)
     elif draw(st.booleans()):
-        frame = in_udp(handle, payload, IPv6(HEADER), name, gen=3)
+        frame = in_udp(handle, payload, IPv6(HEADER), name, **seals)
     else:
-        frame = seal_request(handle, 7, payload, transform=name, gen=3)
+        frame = seal_request(handle, 7, payload, transform=name, **seals)
     near = {
         "flags": st.integers(0, 255),
         "pad": st.sampled_from([0, 39, 40, 48, 64, 65, 255]),
