@@ -87,7 +87,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """One nonce that was used: ``key`` is any stable name of (key, salt)."""
+    """One IV that was used: ``key`` is any stable name of (key, salt)."""
 
     packet: int
     key: bytes
@@ -147,6 +147,8 @@ class Log:
     packets: list[Packet] = field(default_factory=list)
     sealed: list[Sealed] = field(default_factory=list)
     sealed_texts: set[bytes] = field(default_factory=set)
+    readable_texts: set[bytes] = field(default_factory=set)
+    """Those of them that are clear text by configuration: NULL and GMAC."""
     windows: list[WindowState] = field(default_factory=list)
     counters: list[CounterState] = field(default_factory=list)
     engine_counters: list[EngineCounters] = field(default_factory=list)

@@ -39,6 +39,7 @@ class Recorder:
         self._replies: Counter[str] = Counter()
         self._authenticated: dict[int, set[int]] = {}
         self._fresh: set[int] = set()
+        self._readable: set[int] = set()
         self.policy(policies)
 
     def policy(self, policies: Iterable[Policy]) -> None:
@@ -90,10 +91,19 @@ class Recorder:
         if asked.op == Op.OPEN and (status == Status.DONE or status & AUTHENTIC_BIT):
             self._authenticated.setdefault(asked.space, set()).add(asked.seq)
         if asked.op == Op.SEAL and status == Status.DONE:
-            self._log.sealed_texts.add(reply[BASE + asked.ct_off :])
+            self._sealed_text(asked.key, reply[BASE + asked.ct_off :])
+
+    def _sealed_text(self, handle: int, text: bytes) -> None:
+        self._log.sealed_texts.add(text)
+        if handle in self._readable:
+            self._log.readable_texts.add(text)
+
+    def readable(self, handle: int) -> None:
+        """Say that a key's transform authenticates alone: its packets show what they carry."""
+        self._readable.add(handle)
 
     def sealed(self, event: SealEvent) -> None:
-        """Record a used nonce; pass it as ``Engine(on_sealed=recorder.sealed)``."""
+        """Record a used IV; pass it as ``Engine(on_sealed=recorder.sealed)``."""
         self._log.sealed.append(Sealed(self._now, event.key_id, event.iv))
 
     def engine_counters(self, replies: Mapping[str, int], not_a_request: int) -> None:
