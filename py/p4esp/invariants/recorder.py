@@ -39,7 +39,6 @@ class Recorder:
         self._replies: Counter[str] = Counter()
         self._authenticated: dict[int, set[int]] = {}
         self._fresh: set[int] = set()
-        self._readable: set[int] = set()
         self.policy(policies)
 
     def policy(self, policies: Iterable[Policy]) -> None:
@@ -91,16 +90,11 @@ class Recorder:
         if asked.op == Op.OPEN and (status == Status.DONE or status & AUTHENTIC_BIT):
             self._authenticated.setdefault(asked.space, set()).add(asked.seq)
         if asked.op == Op.SEAL and status == Status.DONE:
-            self._sealed_text(asked.key, reply[BASE + asked.ct_off :])
-
-    def _sealed_text(self, handle: int, text: bytes) -> None:
-        self._log.sealed_texts.add(text)
-        if handle in self._readable:
-            self._log.readable_texts.add(text)
+            self._log.sealed_texts[reply[BASE + asked.ct_off :]] = asked.key
 
     def readable(self, handle: int) -> None:
         """Say that a key's transform authenticates alone: its packets show what they carry."""
-        self._readable.add(handle)
+        self._log.readable_keys.add(handle)
 
     def sealed(self, event: SealEvent) -> None:
         """Record a used IV; pass it as ``Engine(on_sealed=recorder.sealed)``."""

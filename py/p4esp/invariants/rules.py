@@ -111,22 +111,25 @@ def _in_range(port: int | None, bounds: tuple[int, int]) -> bool:
 
 
 def _was_sealed(log: Log, frame: bytes, flow: Flow) -> bool:
-    return _text_at(frame, flow, log.sealed_texts) is not None
+    return _text_at(log, frame, flow) is not None
 
 
-def _text_at(frame: bytes, flow: Flow, texts: set[bytes]) -> int | None:
-    """Where the ESP text of a frame starts, when it is one of ``texts``."""
+def _text_at(log: Log, frame: bytes, flow: Flow) -> int | None:
+    """Where the text of an ESP packet starts that the engine sealed; None: it did not."""
     if (start := esp_at(frame, flow)) is None:
         return None
     ends = (start + end for end in _IV_ENDS)
-    return next((at for at in ends if frame[at : flow.end] in texts), None)
+    return next((at for at in ends if frame[at : flow.end] in log.sealed_texts), None)
 
 
 def _hidden_part(log: Log, frame: bytes) -> bytes:
     """What of a frame must not show anything: all but a text that is readable by configuration."""
     flow = read_flow(frame)
-    at = _text_at(frame, flow, log.readable_texts) if flow else None
-    return frame[:at]
+    at = _text_at(log, frame, flow) if flow else None
+    if flow is None or at is None:
+        return frame
+    readable = log.sealed_texts[frame[at : flow.end]] in log.readable_keys
+    return frame[:at] if readable else frame
 
 
 def _any_at(frame: bytes, at: int, known: set[bytes]) -> bool:
