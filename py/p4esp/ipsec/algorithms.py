@@ -27,7 +27,7 @@ class Encryption:
     block_size: int = 1
     """What the plaintext is padded to."""
     esp_only: bool = False
-    """Whether it may not protect IKE: implicit IVs (RFC 8750 2), and what does not encrypt."""
+    """Whether it may not protect IKE (RFC 8750 8, IANA): implicit IVs, what does not encrypt."""
     encrypts: bool = True
     """Whether it hides anything. What does not is used only where a configuration names it."""
 
