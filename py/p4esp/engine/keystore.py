@@ -71,9 +71,10 @@ class KeyEntry:
 
     def wipe(self) -> None:
         """Overwrite salt and keys; what the library holds itself goes when the entry does."""
-        self.salt[:] = bytes(len(self.salt))
+        # The key first: from then on nothing that meets the wiped salt gets out.
         if isinstance(self.aead, OwnKey):
             self.aead.close()
+        self.salt[:] = bytes(len(self.salt))
 
 
 class KeyStore:

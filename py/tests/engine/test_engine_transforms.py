@@ -1,6 +1,8 @@
 """What each transform protects, which IVs it has, how its keys end (digest, sections 3, 8.1)."""
 
 import hmac
+import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
@@ -389,3 +391,35 @@ def test_what_was_made_of_an_overwritten_key_is_thrown_away(make: Callable) -> N
         aead.encrypt(nonce, bytes(16), bytes(8))
     with pytest.raises((KeyGoneError, InvalidTag)):
         aead.decrypt(nonce, sealed, bytes(8))
+
+
+@pytest.mark.parametrize("transform", [CBC, NULL, "AES-GCM-8-128"])
+def test_threads_that_race_with_a_removal_seal_nothing_under_another_key(transform: str) -> None:
+    """Whatever is answered DONE opens with the key that was installed, not with zeros."""
+    spec = any_key(Direction.SEAL, transform, OCTETS)
+    engine, replies = Engine(), []
+
+    def seal(handle: int, first: int) -> None:
+        for seq in range(first, first + 400):
+            request = seal_request(handle, seq, INNER, transform=transform, nh=4)
+            replies.append((seq, answer(engine, request)))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for run in range(8):
+            handle = engine.install(spec)
+            thread = threading.Thread(target=seal, args=(handle, 1 + 1000 * run))
+            thread.start()
+            while thread.is_alive() and len(replies) < 400 * run + 50:
+                pass
+            engine.remove(handle)
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    opener = engine.install(any_key(Direction.OPEN, transform, OCTETS))
+    done = [(seq, reply) for seq, reply in replies if reply.descriptor.status == Status.DONE]
+    for seq, reply in done:
+        request = open_request(opener, seq, reply.packet[20:], transform=transform)
+        assert status_of(engine, request) is Status.DONE
+    assert 0 < len(done) < len(replies)
