@@ -43,6 +43,7 @@ def all_benchmarks() -> tuple[Benchmark, ...]:
         ike_flood,
         ike_handshakes,
         ike_scale,
+        modes,
         p4rt_rates,
         scale,
         switch_passes,
@@ -52,6 +53,7 @@ def all_benchmarks() -> tuple[Benchmark, ...]:
     suites = (
         switch_passes,
         gateway_path,
+        modes,
         engine_seal,
         p4rt_rates,
         scale,
