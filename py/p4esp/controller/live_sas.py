@@ -11,11 +11,12 @@ _NONE: Final[_Children] = defaultdict(dict)
 
 
 class LiveSas(MutableMapping[int, LiveSa]):
-    """A mapping by inbound SPI; an SA's peer, child and outbound index never change."""
+    """A mapping by inbound SPI; an SA's peer, child and indexes never change."""
 
     def __init__(self) -> None:
         self._by_spi: dict[int, LiveSa] = {}
-        self._by_index: dict[int, LiveSa] = {}
+        self._by_sa_out: dict[int, LiveSa] = {}
+        self._by_sa_in: dict[int, LiveSa] = {}
         self._by_peer: defaultdict[str, _Children] = defaultdict(lambda: defaultdict(dict))
 
     def __getitem__(self, spi_in: int) -> LiveSa:
@@ -25,13 +26,15 @@ class LiveSas(MutableMapping[int, LiveSa]):
         self.pop(spi_in, None)
         child = live.record.child
         self._by_spi[spi_in] = live
-        self._by_index[live.record.placement.sa_out] = live
+        self._by_sa_out[live.record.placement.sa_out] = live
+        self._by_sa_in[live.record.placement.sa_in] = live
         self._by_peer[child.peer][child.name][spi_in] = live
 
     def __delitem__(self, spi_in: int) -> None:
         live = self._by_spi.pop(spi_in)
         child = live.record.child
-        del self._by_index[live.record.placement.sa_out]
+        del self._by_sa_out[live.record.placement.sa_out]
+        del self._by_sa_in[live.record.placement.sa_in]
         children = self._by_peer[child.peer]
         del children[child.name][spi_in]
         if not children[child.name]:
@@ -47,7 +50,11 @@ class LiveSas(MutableMapping[int, LiveSa]):
 
     def by_outbound_index(self, sa_out: int) -> LiveSa | None:
         """The SA that sends under an index."""
-        return self._by_index.get(sa_out)
+        return self._by_sa_out.get(sa_out)
+
+    def by_inbound_index(self, sa_in: int) -> LiveSa | None:
+        """The SA that receives under an index."""
+        return self._by_sa_in.get(sa_in)
 
     def of_peer(self, peer: str) -> list[LiveSa]:
         """The SAs of a peer."""

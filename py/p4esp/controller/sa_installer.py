@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from p4esp.controller.engine_keys import PairKeys
-from p4esp.controller.entries import deletes, inserts, modifies
+from p4esp.controller.entries import Op, deletes, difference, inserts, modifies
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.placement import Placements
 from p4esp.controller.sa_entries import (
@@ -139,6 +139,7 @@ class SaInstaller:
         await asyncio.gather(state.scrub_sequence(place.space_out), state.scrub_top(place.space_in))
         await writer.write(inserts(live.entries.inbound))
         await writer.write(inserts((live.entries.sad,)))
+        await writer.write(inserts(live.entries.tunnel))
         await writer.write(inserts((live.entries.outbound,)))
         served = destinations(live.record)
         await self._switch.selection.add(served, place.sa_out, first=send)
@@ -166,7 +167,7 @@ class SaInstaller:
         """Take the entries out, in reverse order, and scrub the replay cells."""
         place, entries = live.record.placement, live.entries
         await self._switch.selection.withdraw(place.sa_out)
-        for group in ((entries.outbound,), (entries.sad,), entries.inbound):
+        for group in ((entries.outbound,), entries.tunnel, (entries.sad,), entries.inbound):
             await self._switch.writer.clear(deletes(group))
         if place.cells:
             await self._switch.state.scrub_cells(place.cell_base, place.cells)
@@ -204,10 +205,18 @@ class SaInstaller:
         self._store.change_sa(record)
         if entries.sad != stale:
             await self._switch.writer.write(inserts((entries.sad,)))
-        await self._switch.writer.write(modifies((entries.outbound,)))
+        await self._move_outbound(live.entries, entries)
         live.record, live.entries = record, entries
         if entries.sad != stale:
             await self._switch.writer.clear(deletes((stale,)))
+
+    async def _move_outbound(self, old: PairEntries, new: PairEntries) -> None:
+        """The outer addresses, which over IPv6 stand in a table of their own."""
+        changes = difference(old.tunnel, new.tunnel)
+        writer = self._switch.writer
+        await writer.write([change for change in changes if change.op is not Op.DELETE])
+        await writer.write(modifies((new.outbound,)))
+        await writer.write([change for change in changes if change.op is Op.DELETE])
 
     def _moved(self, record: SaRecord, state: SaState) -> SaRecord:
         self._store.set_state(record.gateway, record.child.spi_in, state)

@@ -90,8 +90,8 @@ LEFT_KEY = "gateways.left"
         (
             "gateways.left.peers.0.children.0.mode",
             "transport",
-            "children.0.mode",
-            "no transport mode; accepted: tunnel",
+            "peers.0",
+            "child net: in transport mode local is the peer's local address; accepted: 192",
         ),
         ("gateways.left.peers.0.remote", "right", "peers.0.remote", "such as 192.0.2.1"),
         ("gateways.left.interfaces.0.mac", "03:00:00:00:00:01", "interfaces.0.mac", "even first"),
