@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from netlab import Namespace
+from lab.netlab import Namespace
 
 PORT: Final = 7777
 LINGER: Final = 2.0

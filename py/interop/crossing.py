@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from charon_daemon import Charon, libipsec
-from logged_process import LoggedProcess
-from netlab import Lab, Namespace
+from lab.capture import recorder
+from lab.logged_process import LoggedProcess
+from lab.netlab import Lab, Namespace, without_offloads
 from our_gateway import INSIDE, INSIDE_MAC, OUTSIDE, OUTSIDE_MAC, OurGateway
 from pairing import OUR_ID, PSK, THEIR_ID
 
@@ -121,9 +122,7 @@ def crossing(
         without_offloads(host, interface)
     with ExitStack() as stack:
         capture, keys = directory / "wire.pcap", directory / "keys" / "profiles" / "p"
-        words = ("dumpcap", "-q", "-P", "-i", "wire", "-w", str(capture))
-        recorder = stack.enter_context(LoggedProcess(them, words, directory / "dumpcap.log"))
-        recorder.wait_for("^File: ")
+        recording = stack.enter_context(recorder(them, "wire", capture))
         charon = stack.enter_context(Charon(them, directory / "charon", libipsec()))
         secret = {"type": "IKE", "data": PSK, "owners": [OUR_ID, THEIR_ID]}
         charon.load(_connection(), [secret])
@@ -132,12 +131,7 @@ def crossing(
         gateway = OurGateway(gate, directory / "gateway", section, options)
         stack.enter_context(gateway)
         gateway.controller.wait_for("SA up charon/net")
-        yield Crossing(here, there, gateway, charon, recorder, capture, keys)
-
-
-def without_offloads(host: Namespace, interface: str) -> None:
-    """Frames as a wire has them: checksummed, and no longer than the MTU."""
-    host.run("ethtool", "-K", interface, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+        yield Crossing(here, there, gateway, charon, recording, capture, keys)
 
 
 def ping(source: Namespace, target: str, *options: str) -> subprocess.CompletedProcess[str]:
