@@ -33,7 +33,8 @@ def udp_socket(namespace: Namespace, address: str, port: int = 0) -> socket.sock
                 raise OSError(ctypes.get_errno(), "setns")
         finally:
             os.close(descriptor)
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        udp = socket.socket(family, socket.SOCK_DGRAM)
         udp.bind((address, port))
         return udp
 
