@@ -3,7 +3,8 @@
 Every error names the file, the key and what would be accepted.
 """
 
-from ipaddress import IPv4Network
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -184,7 +185,7 @@ class GatewayConfig(Section):
 
     address: Server
     """P4Runtime server of the switch, `host:port`."""
-    device_id: int = Field(default=1, ge=1)
+    device_id: int = Field(default=1, ge=1, le=(1 << 64) - 1)
     """P4Runtime device id."""
     engine: FilePath | None = None
     """Unix socket of the engine's key service. The engine belongs to this gateway alone."""
@@ -211,6 +212,7 @@ class GatewayConfig(Section):
         )
         self._check_children()
         self._check_addresses()
+        self._check_links()
         return self
 
     def _check_children(self) -> None:
@@ -225,11 +227,39 @@ class GatewayConfig(Section):
                 _check_carries(known[policy.child], policy)
 
     def _check_addresses(self) -> None:
-        ours = [address.ip for item in self.interfaces for address in item.addresses]
+        ours = [address.ip for address in self._own()]
         for peer in self.peers:
             if peer.local not in ours:
                 accepted = ", ".join(map(str, ours)) or "none: no interface has an address"
                 raise ValueError(f"peer {peer.name}: local {peer.local}; {accepted=!s}")
+            if peer.remote in ours:
+                raise _own_address(f"peer {peer.name}: remote", peer.remote)
+
+    def _check_links(self) -> None:
+        """What is said twice the switch would refuse; what leads nowhere nobody would notice."""
+        require_unique("address", [str(item.ip) for item in self._own()])
+        links = [{address.network for address in item.addresses} for item in self.interfaces]
+        networks = [network for link in links for network in link]
+        for network in networks:
+            if networks.count(network) > 1:
+                raise ValueError(f"network {network} is on two interfaces; accepted: one link each")
+        places = [*networks, *(route.destination for route in self.routes)]
+        require_unique("route", list(map(str, places)))
+        require_unique("neighbour", [str(item.address) for item in self.neighbours])
+        self._check_next_hops(networks)
+
+    def _check_next_hops(self, networks: list[IPv4Network]) -> None:
+        ours = [item.ip for item in self._own()]
+        hops = [(f"route {route.destination}: via", route.via) for route in self.routes]
+        for what, hop in [*hops, *(("neighbour", item.address) for item in self.neighbours)]:
+            if hop in ours:
+                raise _own_address(what, hop)
+            if not any(hop in network for network in networks):
+                accepted = _join(networks) or "nothing: no interface has an address"
+                raise ValueError(f"{what} {hop} is on no link; accepted: within {accepted}")
+
+    def _own(self) -> list[IPv4Interface]:
+        return [address for item in self.interfaces for address in item.addresses]
 
 
 class ControllerConfig(Section):
@@ -249,6 +279,13 @@ class ControllerConfig(Section):
     """TCP port on loopback for Prometheus; unset: no metrics."""
     gateways: dict[Name, GatewayConfig] = Field(min_length=1)
     """The gateways by name; at least one."""
+
+    @field_validator("election_id")
+    @classmethod
+    def _fits_p4runtime(cls, number: int) -> int:
+        if number >> 128:
+            raise ValueError("accepted: 1..2^128 - 1")
+        return number
 
     @model_validator(mode="after")
     def _share_nothing(self) -> Self:
@@ -295,5 +332,9 @@ def _check_carries(child: GatewayChild, policy: PolicySection) -> None:
             )
 
 
-def _join(items: tuple[IPv4Network, ...]) -> str:
+def _own_address(what: str, address: IPv4Address) -> ValueError:
+    return ValueError(f"{what} {address} is our own address; accepted: another one")
+
+
+def _join(items: Iterable[IPv4Network]) -> str:
     return ", ".join(map(str, items))
