@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from p4esp.configuration.fields import Address, FilePath, Name, Network, Server
 from p4esp.configuration.peers import ChildSection, PeerSection, selectors
@@ -151,7 +151,7 @@ class GatewayConfig(Section):
 
     address: Server
     """P4Runtime server of the switch, `host:port`."""
-    device_id: int = Field(default=1, ge=1)
+    device_id: int = Field(default=1, ge=1, le=(1 << 64) - 1)
     """P4Runtime device id."""
     engine: FilePath | None = None
     """Unix socket of the engine's key service. The engine belongs to this gateway alone."""
@@ -179,6 +179,7 @@ class GatewayConfig(Section):
         self._check_hosts()
         self._check_children()
         self._check_addresses()
+        self._check_links()
         return self
 
     @property
@@ -228,12 +229,36 @@ class GatewayConfig(Section):
     def _check_addresses(self) -> None:
         for peer in self.peers:
             _require_end(peer.name, peer.local, [*self.own_addresses, *self.hosts])
+            if peer.remote in self.own_addresses:
+                raise _own_address(f"peer {peer.name}: remote", peer.remote)
             if peer.transport_children and peer.local not in self.hosts:
                 accepted = _join(self.hosts) or "none: no interface has hosts"
                 raise ValueError(
                     f"peer {peer.name}: transport mode is for hosts behind us, "
                     f"not for local {peer.local}; {accepted=!s}"
                 )
+
+    def _check_links(self) -> None:
+        """What is said twice the switch would refuse; what leads nowhere nobody would notice."""
+        require_unique("address", list(map(str, self.own_addresses)))
+        links = [{address.network for address in item.addresses} for item in self.interfaces]
+        networks = [network for link in links for network in link]
+        for network in networks:
+            if networks.count(network) > 1:
+                raise ValueError(f"network {network} is on two interfaces; accepted: one link each")
+        places = [*networks, *(route.destination for route in self.routes)]
+        require_unique("route", list(map(str, places)))
+        require_unique("neighbour", [str(item.address) for item in self.neighbours])
+        self._check_next_hops(networks)
+
+    def _check_next_hops(self, networks: list[Network]) -> None:
+        hops = [(f"route {route.destination}: via", route.via) for route in self.routes]
+        for what, hop in [*hops, *(("neighbour", item.address) for item in self.neighbours)]:
+            if hop in self.own_addresses:
+                raise _own_address(what, hop)
+            if not any(hop in network for network in networks):
+                accepted = _join(networks) or "nothing: no interface has an address"
+                raise ValueError(f"{what} {hop} is on no link; accepted: within {accepted}")
 
 
 def _require_end(peer: str, local: Address, ours: list[Address]) -> None:
@@ -269,6 +294,13 @@ class ControllerConfig(Section):
     """TCP port on loopback for Prometheus; unset: no metrics."""
     gateways: dict[Name, GatewayConfig] = Field(min_length=1)
     """The gateways by name; at least one."""
+
+    @field_validator("election_id")
+    @classmethod
+    def _fits_p4runtime(cls, number: int) -> int:
+        if number >> 128:
+            raise ValueError("accepted: 1..2^128 - 1")
+        return number
 
     @model_validator(mode="after")
     def _share_nothing(self) -> Self:
@@ -313,6 +345,10 @@ def _check_carries(child: GatewayChild, policy: PolicySection) -> None:
                 f"policy {policy.name}: {side} {_join(nets)} is more than child {policy.child} "
                 f"carries; accepted: within {_join(accepted)}"
             )
+
+
+def _own_address(what: str, address: Address) -> ValueError:
+    return ValueError(f"{what} {address} is our own address; accepted: another one")
 
 
 def _join(items: Iterable[Network | Address]) -> str:

@@ -288,6 +288,39 @@ def test_the_name_of_a_gateway_is_told_what_it_may_be() -> None:
         parse_config(data, "bad.toml")
 
 
+ROUTE = {"destination": "10.2.0.0/16", "via": "192.0.2.2"}
+HOST = {"address": "192.0.2.2", "mac": "02:00:00:00:09:09"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("routes", [ROUTE, ROUTE | {"via": "192.0.2.3"}], "route 10.2.0.0/16 occurs twice"),
+        ("routes", [ROUTE | {"destination": "10.1.0.0/16"}], "route 10.1.0.0/16 occurs twice"),
+        ("routes", [ROUTE | {"via": "8.8.8.8"}], "8.8.8.8 is on no link; accepted: within 10.1."),
+        ("routes", [ROUTE | {"via": "192.0.2.1"}], "192.0.2.1 is our own address"),
+        ("neighbours", [HOST, HOST], "neighbour 192.0.2.2 occurs twice"),
+        ("neighbours", [HOST | {"address": "8.8.8.8"}], "8.8.8.8 is on no link; accepted: within"),
+        ("interfaces.0.addresses", ["192.0.2.1/32"], "address 192.0.2.1 occurs twice"),
+        ("interfaces.0.addresses", ["192.0.2.9/24"], "network 192.0.2.0/24 is on two interfaces"),
+        ("peers.0.remote", "192.0.2.1", "remote 192.0.2.1 is our own address"),
+        ("device_id", 1 << 64, "Input should be less than or equal to 18446744073709551615"),
+    ],
+)
+def test_what_no_switch_could_do_is_refused_before_any_is_asked(
+    key: str, value: Any, fault: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_config(changed(f"gateways.left.{key}", value), "bad.toml")
+    assert fault in str(refused.value)
+
+
+def test_an_election_id_has_as_many_bits_as_p4runtime_gives_it() -> None:
+    assert parse_config(changed("election_id", (1 << 128) - 1), "good.toml")
+    with pytest.raises(ConfigError, match=r"election_id: .* accepted: 1\.\.2\^128 - 1"):
+        parse_config(changed("election_id", 1 << 128), "bad.toml")
+
+
 def test_liveness_is_checked_unless_it_is_switched_off() -> None:
     (asked,) = parse_config(GOOD, "good.toml").gateways["left"].peers
     (silent,) = (
