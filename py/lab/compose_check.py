@@ -192,14 +192,10 @@ def ask_compose(directory: Path, facts: Facts, program: list[str]) -> None:
     facts.claim("compose itself", faults, f"{' '.join(program)} config")
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
-    arguments = parser.parse_args()
+def check(report: Report) -> Facts:
+    """Everything that can be checked here."""
     facts = Facts("compose", (SCHEMA, *CHECKS))
     check_repository(REPOSITORY, facts)
-    report = Report(Console(quiet=arguments.json, soft_wrap=True))
     program = compose_program()
     if program:
         ask_compose(REPOSITORY, facts, program)
@@ -207,7 +203,16 @@ def main() -> None:
         report.line("compose is not installed: its own look at the file is left out")
     for claim in facts.claims:
         report.claim(claim)
-    if arguments.json:
+    return facts
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
+    as_json = parser.parse_args().json
+    facts = check(Report(Console(quiet=as_json, soft_wrap=True)))
+    if as_json:
         print(json.dumps(facts.as_json(), indent=2))
     sys.exit(0 if facts.all_held else 1)
 

@@ -49,6 +49,11 @@ class Healthcheck(_Section):
         return self.retries * int(self.interval.removesuffix("s"))
 
     @property
+    def limit(self) -> int:
+        """Seconds that the probe may take."""
+        return int(self.timeout.removesuffix("s"))
+
+    @property
     def command(self) -> tuple[str, ...]:
         """What is run."""
         return self.test[1:] if self.test[0] == "CMD" else ("/bin/sh", "-c", self.test[1])

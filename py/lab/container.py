@@ -113,9 +113,13 @@ class Container:
         """Whether its probe succeeds. LabError when it has ended."""
         if not self._running.running:
             raise LabError(f"{self.name} ended: {self._running.last_words(3).strip()}")
+        probe = self._service.healthcheck
         if self._first_process() is None:
             return False
-        return not self.run(*self._service.healthcheck.command).returncode
+        try:
+            return not self.run(*probe.command, seconds=probe.limit).returncode
+        except subprocess.TimeoutExpired:
+            return False
 
     def stop(self) -> bool:
         """Tell it to end, and insist when it does not; whether it did so by itself."""

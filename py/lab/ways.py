@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Sequence
-from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -15,17 +14,20 @@ def open_ways(*paths: Path) -> None:
     A clone below `/root`, say: a directory that is closed to others is covered by an open one, in
     which there is nothing but the way.
     """
-    kept = {path: KEPT / str(number) for path, number in zip(paths, count(), strict=False)}
+    kept = {path: KEPT / str(number) for number, path in enumerate(paths)}
     for path, place in kept.items():
-        place.mkdir(parents=True)
-        _mount("--bind", str(path), str(place))
+        _bind(path, place)
     for path in paths:
         for closed in _closed_above(path):
             _mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(closed))
     for path, place in kept.items():
         if not path.exists():
-            path.mkdir(parents=True)
-            _mount("--bind", str(place), str(path))
+            _bind(place, path)
+
+
+def _bind(source: Path, target: Path) -> None:
+    target.mkdir(parents=True)
+    _mount("--bind", str(source), str(target))
 
 
 def _closed_above(path: Path) -> Sequence[Path]:
