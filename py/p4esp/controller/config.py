@@ -32,6 +32,7 @@ from p4esp.configuration.sections import (
 from p4esp.configuration.settings import IkeSection
 from p4esp.controller.engine_keys import TRANSFORMS
 from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, Role
+from p4esp.controller.path_mtu_config import PathMtuSection
 from p4esp.controller.sa_entries import LAST_EXTENDED_SEQUENCE, SaSettings
 from p4esp.ipsec.policy import Action, PolicyRule
 from p4esp.ipsec.selectors import is_subset
@@ -50,6 +51,8 @@ class InterfaceConfig(Section):
     """Our MAC address there, such as `02:00:00:00:00:01`."""
     addresses: tuple[Interface4, ...] = ()
     """Our addresses there with prefix length, such as `10.1.0.1/16`."""
+    mtu: int = Field(default=1500, ge=576, le=65535)
+    """Octets of the largest IP packet on that link."""
 
     @model_validator(mode="after")
     def _port_is_free(self) -> Self:
@@ -200,6 +203,8 @@ class GatewayConfig(Section):
     """Rules of the SPD; what no rule names is discarded."""
     sa: SaSection = SaSection()
     """Limits of every SA."""
+    path_mtu: PathMtuSection = PathMtuSection()
+    """What the network says of packets that are too long."""
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:

@@ -28,6 +28,8 @@ from p4esp.controller.link import (
     start_afresh,
     take_over,
 )
+from p4esp.controller.link_mtu import mtu_towards
+from p4esp.controller.path_mtu import PathMtu
 from p4esp.controller.placement import Placements
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.controller.punts import PuntHandler
@@ -163,7 +165,8 @@ class Gateway:
 
     async def _serve(self, session: Session) -> None:
         link = self._new_link(session)
-        punts = self._punts(link)
+        path_mtu = self._path_mtu(link)
+        punts = self._punts(link, path_mtu)
         self._note_once(Kind.CONNECTED, f"pipeline {'loaded' if session.pushed else 'kept'}")
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -175,15 +178,20 @@ class Gateway:
                 tasks.create_task(events.catch_up(link.state))
                 traffic = SaTraffic(session, self.sas, self.ike)
                 tasks.create_task(traffic.run(self._around.traffic_interval))
+                tasks.create_task(path_mtu.run())
                 tasks.create_task(link.health.run(self._around.health_interval))
         finally:
             self._link = None
             self.sas.disconnect()
             link.close()
 
-    def _punts(self, link: SwitchLink) -> PuntHandler:
+    def _punts(self, link: SwitchLink, path_mtu: PathMtu) -> PuntHandler:
         parts = (self._interfaces, self.ike, self.sas, self.connections)
-        return PuntHandler(link, *parts, report=self._packet_refused)
+        return PuntHandler(link, *parts, path_mtu=path_mtu, report=self._packet_refused)
+
+    def _path_mtu(self, link: SwitchLink) -> PathMtu:
+        settings, around = self._config.path_mtu.settings(), self._around
+        return PathMtu(self.sas, link.state, settings, around.journal, around.clock)
 
     def _packet_refused(self, error: ControllerError) -> None:
         if self._refusals.allow(self._around.clock()):
@@ -258,7 +266,11 @@ class Gateway:
     def _new_link(self, session: Session) -> SwitchLink:
         fixtures = LinkFixtures(
             self.keys,
-            Numbers(self._placements, self._interfaces.local_id),
+            Numbers(
+                self._placements,
+                self._interfaces.local_id,
+                lambda remote: mtu_towards(self._interfaces, remote),
+            ),
             self._around.store,
             self._interfaces,
             self.sas.policy_ids,

@@ -10,9 +10,11 @@ from p4esp.controller.interfaces import Interfaces
 from p4esp.controller.link import SwitchLink
 from p4esp.controller.numbers import CPU_PORT, Control, Punt
 from p4esp.controller.packets import Ethernet, Ipv4, PacketError, routed_frame
+from p4esp.controller.path_mtu import PathMtu
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.state_channel import ControlMessage
 from p4esp.controller.target import PacketIn
+from p4esp.controller.too_big import TooBigAnswers
 from p4esp.service.connections import Connections
 from p4esp.service.driver import Driver
 
@@ -30,9 +32,12 @@ class PuntHandler:
         sas: SaManager,
         connections: Connections,
         *,
+        path_mtu: PathMtu,
         report: Callable[[ControllerError], None],
     ) -> None:
         """`report` is told why nothing could be done about a packet."""
+        self._path_mtu = path_mtu
+        self._too_big = TooBigAnswers(link.session, interfaces)
         self._link = link
         self._interfaces = interfaces
         self._ike = ike
@@ -70,6 +75,10 @@ class PuntHandler:
             await self._link.neighbours.received(packet.port, frame)
         elif packet.op == Punt.ACQUIRE:
             self._acquire(packet.index)
+        elif packet.op == Punt.TOO_BIG:
+            await self._too_big.received(packet, frame)
+        elif packet.op == Punt.PATH_MTU:
+            self._path_mtu.take(frame)
         elif packet.op == Punt.NO_NEIGHBOUR:
             hold = packet.port == CPU_PORT  # others were not checked against the egress role
             await self._link.neighbours.unresolved(Ipv4.parse(frame.payload), hold=hold)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from p4esp.controller.engine_keys import ENGINE_ERRORS, PairKeys
@@ -13,6 +13,7 @@ from p4esp.controller.policy import PolicyIds
 from p4esp.controller.pools import PoolExhaustedError
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.controller.sa_installer import LiveSa, SaInstaller
+from p4esp.controller.sa_tuning import Tuning
 from p4esp.ike.events import DownReason, PathChanged
 from p4esp.ike.path import Path
 from p4esp.ipsec.sa import ChildSaParams
@@ -128,6 +129,18 @@ class SaManager:
             if _is_on(child, change.old):
                 await self._connected().readdress(live, change.followed_by(child))
                 self._note(Kind.SA_MOVED, child, f"to {change.new}")
+
+    async def tune(self, live: LiveSa, change: Callable[[Tuning], Tuning]) -> None:
+        """Change what was learned about an SA; ControllerError when the switch does not follow."""
+        await self._connected().tune(live, change)
+
+    def tuning(self, live: LiveSa) -> Tuning:
+        """What holds for an SA at present."""
+        return self._connected().tuning(live)
+
+    def link_mtu(self, live: LiveSa) -> int:
+        """The MTU of the link on which an SA's packets leave."""
+        return self._connected().fresh_tuning(live.record.child).path_mtu
 
     def retire_strangers(self, peer: str) -> None:
         """Remove SAs of a peer that IKE does not know (they outlived a controller)."""
