@@ -70,6 +70,10 @@ class ChildSaParams:
     """Whether we initiated the exchange that made this pair."""
     local_id: Identity
     remote_id: Identity
+    follows: bool = False
+    """Whether we send to where the peer's newest authentic packet came from: it is behind a NAT, we
+    are not, and there is no MOBIKE (RFC 7296 2.23).
+    """
 
     def __str__(self) -> str:
         return f"{self.name} in {self.spi_in:08x} out {self.spi_out:08x} {self.suite}"

@@ -79,6 +79,7 @@ def facts_of(record: SaRecord) -> dict[str, Any]:
         "initiator": child.initiator,
         "local_id": [child.local_id.type, child.local_id.data.hex()],
         "remote_id": [child.remote_id.type, child.remote_id.data.hex()],
+        "follows": child.follows,
     }
 
 
@@ -102,6 +103,7 @@ def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaPara
         initiator=facts["initiator"],
         local_id=_identity(facts["local_id"]),
         remote_id=_identity(facts["remote_id"]),
+        follows=facts.get("follows", False),
     )
 
 
