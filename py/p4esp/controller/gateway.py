@@ -9,11 +9,13 @@ the switch's connection. Each connection starts by asking what the switch still 
 """
 
 import asyncio
+from collections import Counter
 from typing import Final
 
 from p4esp.controller.authorisation import Authorisation
 from p4esp.controller.cancellation import in_own_task
 from p4esp.controller.config import GatewayConfig
+from p4esp.controller.drop_audit import DropAudit
 from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.errors import ControllerError, ForeignPipelineError
 from p4esp.controller.ike_events import IkeEvents
@@ -79,6 +81,9 @@ class Gateway:
             rules=self._protect,
             journal=around.journal,
         )
+        self.drop_audit = DropAudit(name, around.journal)
+        self.icmp_ignored: Counter[str] = Counter()
+        """ICMP "too big" messages that did not count, by reason."""
         self._link: SwitchLink | None = None
         self._told: dict[Kind, str] = {}
         self._refusals = RateLimit(REFUSALS, around.clock())
@@ -179,6 +184,7 @@ class Gateway:
                 traffic = SaTraffic(session, self.sas, self.ike)
                 tasks.create_task(traffic.run(self._around.traffic_interval))
                 tasks.create_task(path_mtu.run())
+                tasks.create_task(self.drop_audit.run(session, self._around.audit_interval))
                 tasks.create_task(link.health.run(self._around.health_interval))
         finally:
             self._link = None
@@ -191,7 +197,8 @@ class Gateway:
 
     def _path_mtu(self, link: SwitchLink) -> PathMtu:
         settings, around = self._config.path_mtu.settings(), self._around
-        return PathMtu(self.sas, link.state, settings, around.journal, around.clock)
+        parts = (settings, around.journal, self.icmp_ignored)
+        return PathMtu(self.sas, link.state, *parts, clock=around.clock)
 
     def _packet_refused(self, error: ControllerError) -> None:
         if self._refusals.allow(self._around.clock()):

@@ -47,8 +47,11 @@ class PathMtu:
         state: StateChannel,
         settings: PathMtuSettings,
         journal: Journal,
+        ignored: Counter[str],
+        *,
         clock: Callable[[], float],
     ) -> None:
+        """`ignored` counts the messages that do not count, by reason."""
         self._sas = sas
         self._state = state
         self._settings = settings
@@ -57,8 +60,7 @@ class PathMtu:
         self._limit = RateLimit(RATE, clock())
         self._until: dict[int, float] = {}
         self._waiting: asyncio.Queue[Ethernet] = asyncio.Queue(WAITING)
-        self.ignored: Counter[str] = Counter()
-        """Messages that did not count, by reason."""
+        self.ignored = ignored
 
     def take(self, frame: Ethernet) -> None:
         """Take what a router says; `run` looks into it, for the answers it needs come by the same

@@ -44,3 +44,5 @@ class Surroundings:
     health_interval: float = 1.0
     traffic_interval: float = 10.0
     """How often IKE is told what SAs carry, for liveness checks and limits."""
+    audit_interval: float = 10.0
+    """How often drop counters are read, for the audit and metrics."""

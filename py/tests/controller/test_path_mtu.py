@@ -1,6 +1,7 @@
 """Path MTU end to end: who is told what, and which routers are believed (digest 6.3)."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
@@ -138,8 +139,8 @@ async def aside(lab: Lab, settings: PathMtuSettings | None = None, clock=lambda:
     assert gateway.link is not None
     send(lab, host_packet(lab, PRIVATE))
     await received(lab.right)
-    parts = (gateway.link.state, settings or PathMtuSettings(), lab.journal, clock)
-    return PathMtu(gateway.sas, *parts)
+    parts = (gateway.link.state, settings or PathMtuSettings(), lab.journal, Counter[str]())
+    return PathMtu(gateway.sas, *parts, clock=clock)
 
 
 def path_mtu(lab: Lab) -> int:
