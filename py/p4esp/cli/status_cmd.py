@@ -20,10 +20,13 @@ from p4esp.cli.running_switch import (
 )
 from p4esp.controller.numbers import Drop, Outcome, Punt
 from p4esp.controller.reading import Reader
-from p4esp.controller.reconcile import BASE_TABLES, SA_TABLES
+from p4esp.controller.reconcile import BASE_TABLES, NEIGHBOUR_TABLES, SA_TABLES, SPD_TABLES
 
 EveryOption = Annotated[bool, typer.Option("--all", help="Names that counted nothing too.")]
-_TABLES = (*BASE_TABLES, "neighbour", "crypto_port", "ike_sa", "spd", *SA_TABLES, "boot_id")
+_TABLES = (
+    *(*BASE_TABLES, *NEIGHBOUR_TABLES, "crypto_port", "ike_sa", *SPD_TABLES),
+    *(*SA_TABLES, "boot_id"),
+)
 _ARRAYS: dict[str, type[IntEnum]] = {"outcomes": Outcome, "drops": Drop, "punts": Punt}
 
 

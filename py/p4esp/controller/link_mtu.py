@@ -1,14 +1,12 @@
 """How long packets may be on the link by which they leave."""
 
-from ipaddress import IPv4Address
-
 from p4esp.controller.interfaces import Interfaces
 from p4esp.ipsec.selectors import Address
 
 
 def mtu_towards(interfaces: Interfaces, remote: Address) -> int:
     """The MTU of the interface towards an address; without a route the least outside."""
-    next_hop = interfaces.next_hop(remote) if isinstance(remote, IPv4Address) else None
+    next_hop = interfaces.next_hop(remote)
     attachment = None if next_hop is None else interfaces.towards(next_hop)
     if attachment is not None:
         return attachment.interface.mtu

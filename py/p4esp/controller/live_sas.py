@@ -15,8 +15,8 @@ class LiveSas(MutableMapping[int, LiveSa]):
 
     def __init__(self) -> None:
         self._by_spi: dict[int, LiveSa] = {}
-        self._by_index: dict[int, LiveSa] = {}
-        self._by_inbound_index: dict[int, LiveSa] = {}
+        self._by_sa_out: dict[int, LiveSa] = {}
+        self._by_sa_in: dict[int, LiveSa] = {}
         self._by_spi_out: defaultdict[int, dict[int, LiveSa]] = defaultdict(dict)
         self._by_peer: defaultdict[str, _Children] = defaultdict(lambda: defaultdict(dict))
 
@@ -27,16 +27,16 @@ class LiveSas(MutableMapping[int, LiveSa]):
         self.pop(spi_in, None)
         child = live.record.child
         self._by_spi[spi_in] = live
-        self._by_index[live.record.placement.sa_out] = live
-        self._by_inbound_index[live.record.placement.sa_in] = live
+        self._by_sa_out[live.record.placement.sa_out] = live
+        self._by_sa_in[live.record.placement.sa_in] = live
         self._by_spi_out[child.spi_out][spi_in] = live
         self._by_peer[child.peer][child.name][spi_in] = live
 
     def __delitem__(self, spi_in: int) -> None:
         live = self._by_spi.pop(spi_in)
         child = live.record.child
-        del self._by_index[live.record.placement.sa_out]
-        del self._by_inbound_index[live.record.placement.sa_in]
+        del self._by_sa_out[live.record.placement.sa_out]
+        del self._by_sa_in[live.record.placement.sa_in]
         self._forget_spi_out(child.spi_out, spi_in)
         children = self._by_peer[child.peer]
         del children[child.name][spi_in]
@@ -58,11 +58,11 @@ class LiveSas(MutableMapping[int, LiveSa]):
 
     def by_outbound_index(self, sa_out: int) -> LiveSa | None:
         """The SA that sends under an index."""
-        return self._by_index.get(sa_out)
+        return self._by_sa_out.get(sa_out)
 
     def by_inbound_index(self, sa_in: int) -> LiveSa | None:
         """The SA that receives under an index."""
-        return self._by_inbound_index.get(sa_in)
+        return self._by_sa_in.get(sa_in)
 
     def by_outbound_spi(self, spi_out: int) -> list[LiveSa]:
         """The SAs that send with an SPI: peers choose it, so there may be several."""

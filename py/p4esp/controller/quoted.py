@@ -4,25 +4,25 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
+from p4esp.controller.icmpv6 import PACKET_TOO_BIG
 from p4esp.controller.packets import (
     ETHERTYPE_IPV4,
     PROTO_ICMP,
+    PROTO_ICMPV6,
     PROTO_UDP,
     Ethernet,
     Ipv4,
+    Ipv6,
     PacketError,
     checksum,
+    upper_checksum,
 )
 from p4esp.ipsec.selectors import Address
 
 FRAGMENTATION_NEEDED: Final = bytes((3, 4))
-PACKET_TOO_BIG: Final = 2
-_ICMPV6: Final = 58
 _ESP: Final = 50
 _WESP: Final = 141
 _WESP_MARKER: Final = 2
-_SKIPPED: Final = (0, 43, 60)
-"""IPv6 extension headers that may stand in front of ICMPv6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +66,15 @@ def _of_ipv4(data: bytes) -> TooBig:
 
 
 def _of_ipv6(data: bytes) -> TooBig:
-    message = _icmpv6(data)
+    packet = Ipv6.parse(data)
+    message = packet.payload
+    if packet.protocol != PROTO_ICMPV6 or upper_checksum(packet, message, PROTO_ICMPV6):
+        raise PacketError("not an ICMPv6 message, or its checksum is wrong")
     quote = message[8:]
     if message[:2] != bytes((PACKET_TOO_BIG, 0)) or len(quote) < 40 or quote[0] >> 4 != 6:
         raise PacketError("not an ICMPv6 message that says packet too big")
     ends = IPv6Address(quote[8:24]), IPv6Address(quote[24:40])
     return _quoted(_int(message[4:8]), ends, _int(quote[4:6]) + 40, quote[6], quote[40:])
-
-
-def _icmpv6(data: bytes) -> bytes:
-    """The message in an IPv6 packet, its checksum right."""
-    if len(data) < 40 or data[0] >> 4 != 6:
-        raise PacketError("not an IPv6 packet")
-    kind, rest = data[6], data[40 : 40 + _int(data[4:6])]
-    while kind in _SKIPPED and len(rest) >= 8:
-        kind, rest = rest[0], rest[8 + rest[1] * 8 :]
-    if kind != _ICMPV6 or checksum(pseudo_header_v6(data[8:40], len(rest)) + rest):
-        raise PacketError("not an ICMPv6 message, or its checksum is wrong")
-    return rest
-
-
-def pseudo_header_v6(ends: bytes, size: int) -> bytes:
-    """What the checksum of an ICMPv6 message covers beside it (RFC 8200 8.1)."""
-    return ends + size.to_bytes(4, "big") + bytes((0, 0, 0, _ICMPV6))
 
 
 def _quoted(

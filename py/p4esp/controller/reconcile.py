@@ -18,8 +18,15 @@ from p4esp.controller.sa_tuning import without_learned
 from p4esp.controller.selection import SaSelection
 from p4esp.store import SaRecord, SaState
 
-SA_TABLES = ("sa_in", "in_policy", "sad", "sa_out", "sa_select")
-BASE_TABLES = ("port_role", "egress_if", "local_v4", "route_v4")
+SELECTION_TABLES = ("sa_select", "sa_select_v6")
+SA_TABLES = (
+    *("sa_in", "in_policy", "in_policy_v6", "pair_v6", "layer4_delta", "peer"),
+    *("sad", "tunnel_v6", "sa_out", "sa_member"),
+    *SELECTION_TABLES,
+)
+BASE_TABLES = ("port_role", "egress_if", "local_v4", "local_v6", "route_v4", "route_v6")
+NEIGHBOUR_TABLES = ("neighbour", "neighbour_v6")
+SPD_TABLES = ("spd", "spd_v6")
 
 BuildEntries = Callable[[SaRecord, Handles], PairEntries]
 """The entries of a pair; ControllerError when it cannot be served any more."""
@@ -44,8 +51,8 @@ class Findings:
 def examine(
     records: Iterable[SaRecord], entries: Sequence[Entry], build: BuildEntries, covers: Covers
 ) -> Findings:
-    """Compare the store's SAs with the SA entries of a switch (`sa_select` aside)."""
-    by_key = {entry.key: entry for entry in entries if entry.table != "sa_select"}
+    """Compare the store's SAs with the SA entries of a switch (those of the selection aside)."""
+    by_key = {entry.key: entry for entry in entries if entry.table not in SELECTION_TABLES}
     findings = Findings()
     for record in records:
         live = _survivor(record, by_key, build) if covers(record) else None
@@ -113,7 +120,7 @@ def adopt_selection(
     selection: SaSelection, keep: Iterable[LiveSa], entries: Iterable[Entry]
 ) -> None:
     """Fill the selection with the SAs that stay; who is in the table already, comes first."""
-    serving = {entry.arg("sa") for entry in entries if entry.table == "sa_select"}
+    serving = {entry.arg("sa") for entry in entries if entry.action == "use_sa"}
     ranked = sorted(keep, key=lambda live: live.record.placement.sa_out not in serving)
     for live in ranked:
         selection.adopt(destinations(live.record), live.record.placement.sa_out)

@@ -1,4 +1,4 @@
-"""Which outbound SA serves which policy and destination (`sa_select`).
+"""Which outbound SA serves which policy and destination (`sa_select`, `sa_select_v6`).
 
 During a rekey two SAs serve the same traffic. Each destination keeps its candidates in order; the
 first one is in the table, and takes over or gives way by one MODIFY.
@@ -6,13 +6,13 @@ first one is in the table, and takes over or gives way by one MODIFY.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from ipaddress import IPv4Network
 
 from p4esp.controller import tables
 from p4esp.controller.entries import Entry, Op, Update
 from p4esp.controller.writer import TableWriter
+from p4esp.ipsec.selectors import Network
 
-Destination = tuple[int, IPv4Network]
+Destination = tuple[int, Network]
 """A policy id and an inner destination prefix."""
 
 

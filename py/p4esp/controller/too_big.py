@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
-from p4esp.controller import icmp
+from p4esp.controller import icmp, icmpv6
 from p4esp.controller.fragmenting import DONT_FRAGMENT, fragments
-from p4esp.controller.icmp6_errors import ETHERTYPE_IPV6, packet_too_big
 from p4esp.controller.interfaces import Interfaces
 from p4esp.controller.packets import (
     ETHERTYPE_IPV4,
-    NO_MAC,
+    ETHERTYPE_IPV6,
     Ethernet,
     Ipv4,
+    Ipv6,
     PacketError,
     checksum,
     routed_frame,
@@ -52,11 +52,12 @@ class TooBigAnswers:
             await self._session.send_routed(routed_frame(answer))
 
     async def _of_ipv6(self, packet: PacketIn, frame: Ethernet) -> None:
+        shown = Ipv6.parse(frame.payload)
+        offender = replace(shown, hop_limit=shown.hop_limit + 1)
         source = next((ip for ip in self._ours(packet, frame) if isinstance(ip, IPv6Address)), None)
-        answer = packet_too_big(frame.payload, source, packet.value) if source else None
+        answer = icmpv6.packet_too_big(offender, source, packet.value) if source else None
         if answer is not None:
-            routed = Ethernet(NO_MAC, NO_MAC, ETHERTYPE_IPV6, answer)
-            await self._session.send_routed(routed.build())
+            await self._session.send_routed(routed_frame(answer))
 
     async def _inject(self, packet: PacketIn, frame: Ethernet, pieces: list[bytes]) -> None:
         for piece in pieces:

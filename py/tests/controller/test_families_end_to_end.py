@@ -1,0 +1,148 @@
+"""Two gateways with addresses of both families: every combination, with scapy as the judge."""
+
+import asyncio
+
+import pytest
+from family_lab import (
+    FamilyLab,
+    Shape,
+    datagram,
+    fewer_hops,
+    host,
+    ip_of,
+    outer,
+    running_family_lab,
+    send,
+)
+from lab_helpers import drops, sa_tables
+
+from p4esp.controller.entries import deletes
+from p4esp.demo.plan import Change
+from p4esp.demo.site import Site
+from p4esp.service.journal import Kind
+
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
+COMBINATIONS = [(4, 4), (4, 6), (6, 4), (6, 6)]
+
+
+async def crosses(lab: FamilyLab, source: Site, target: Site, version: int) -> bool:
+    """Whether a packet from host to host arrives as it was sent, two hops older."""
+    packet = datagram(source, target, version, bytes(range(100)))
+    target.host.receive()
+    send(source, packet)
+    await asyncio.sleep(0)
+    lab.wire.deliver()
+    arrived = [bytes(ip_of(frame)) for frame in target.host.receive()]
+    return arrived == [fewer_hops(packet, 2)]
+
+
+@pytest.mark.parametrize(("outside", "inside"), COMBINATIONS)
+async def test_a_tunnel_of_either_family_carries_either(outside: int, inside: int) -> None:
+    shape = Shape(outside, (inside,))
+    async with running_family_lab(shape) as lab, asyncio.timeout(20):
+        await lab.tunnel_up()
+        for source, target in (lab.sites, lab.sites[::-1]):
+            assert await crosses(lab, source, target, inside)
+        sent = datagram(lab.left, lab.right, inside, bytes(range(100)))
+        assert lab.opened(lab.left) == [fewer_hops(sent, 1)]
+        (packet,) = [p for p in lab.esp_on_wire() if p.src == outer(1, outside)]
+        assert (packet.version, packet.dst) == (outside, outer(2, outside))
+
+
+@pytest.mark.parametrize("outside", [4, 6])
+async def test_one_sa_carries_both_families(outside: int) -> None:
+    async with running_family_lab(Shape(outside, (4, 6))) as lab, asyncio.timeout(20):
+        await lab.tunnel_up()
+        for inside in (4, 6):
+            assert await crosses(lab, lab.left, lab.right, inside)
+            assert await crosses(lab, lab.right, lab.left, inside)
+        entries = await sa_tables(lab, lab.left)
+        assert not any(entry.table.startswith("in_policy") for entry in entries)
+
+
+@pytest.mark.parametrize(("outside", "inside"), COMBINATIONS)
+async def test_esp_in_udp_carries_either_family_over_either(outside: int, inside: int) -> None:
+    shape = Shape(outside, (inside,), encapsulate=True)
+    async with running_family_lab(shape) as lab, asyncio.timeout(20):
+        await lab.tunnel_up()
+        assert await crosses(lab, lab.left, lab.right, inside)
+        assert lab.live(lab.left).record.child.encapsulation is not None
+
+
+@pytest.mark.parametrize("version", [4, 6])
+async def test_transport_mode_between_hosts_behind_both_gateways(version: int) -> None:
+    """RFC 4301 4.1: the packets keep their header; the gateways are a bump in the wire."""
+    async with running_family_lab(Shape(version, mode="transport")) as lab, asyncio.timeout(20):
+        await lab.tunnel_up()
+        for source, target in (lab.sites, lab.sites[::-1]):
+            assert await crosses(lab, source, target, version)
+        (packet,) = [p for p in lab.esp_on_wire() if p.src == host(1, version)]
+        assert packet.dst == host(2, version)
+        sent = datagram(lab.left, lab.right, version, bytes(range(100)))
+        assert lab.opened(lab.left) == [fewer_hops(sent, 1)]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+async def test_what_no_sa_is_for_goes_on_to_a_host_whose_ipsec_is_ours(version: int) -> None:
+    """Only IKE and ESP are the gateway's; other clear packets go by policy."""
+    async with running_family_lab(Shape(version, mode="transport")) as lab, asyncio.timeout(20):
+        await lab.tunnel_up()
+        assert drops(lab.right).get("CLEAR_IN", 0) == 0
+        packet = datagram(lab.left, lab.right, version)
+        frame = clear_outside(lab, packet)
+        lab.right.device.inject(1, frame)
+        assert drops(lab.right)["CLEAR_IN"] == 1, "policy wants it protected"
+        assert lab.right.host.receive() == []
+
+
+def clear_outside(lab: FamilyLab, packet) -> bytes:
+    """A clear packet as it would reach the right gateway from outside."""
+    left, right = lab.left.plan, lab.right.plan
+    kind = b"\x86\xdd" if packet.version == 6 else b"\x08\x00"
+    return right.mac(1) + left.mac(1) + kind + bytes(packet)
+
+
+@pytest.mark.parametrize(("outside", "mode"), [(6, "tunnel"), (4, "transport"), (6, "transport")])
+async def test_a_restarted_controller_keeps_the_sas_it_finds(outside: int, mode: str) -> None:
+    shape = Shape(outside, (4, 6) if mode == "tunnel" else (outside,), mode)
+    async with running_family_lab(shape) as lab, asyncio.timeout(20):
+        await lab.tunnel_up()
+        before = await sa_tables(lab, lab.left)
+        await lab.stop_controller()
+        lab.change = Change(starts=())
+        lab.start_controller()
+        await lab.happened(lab.left, Kind.RECONCILED, "1 SAs stay")
+        await lab.happened(lab.right, Kind.READY)
+        assert await sa_tables(lab, lab.left) == before
+        for inside in shape.inner:
+            assert await crosses(lab, lab.left, lab.right, inside)
+
+
+@pytest.mark.parametrize("table", ["tunnel_v6", "pair_v6"])
+async def test_an_sa_that_lacks_an_ipv6_entry_is_discarded_and_made_again(table: str) -> None:
+    async with running_family_lab(Shape(6, (6,))) as lab, asyncio.timeout(20):
+        await lab.tunnel_up()
+        link = lab.gateway(lab.left).link
+        assert link is not None
+        (lost,) = await link.session.read(table)
+        await link.writer.write(deletes([lost]))
+        await lab.stop_controller()
+        lab.start_controller()
+        await lab.happened(lab.left, Kind.RECONCILED, "0 SAs stay")
+        await lab.tunnel_up()
+        assert await crosses(lab, lab.left, lab.right, 6)
+        assert len(await sa_tables(lab, lab.left)) == 6
+
+
+async def test_a_rekey_over_ipv6_leaves_only_the_new_sa() -> None:
+    async with running_family_lab(Shape(6, (6,))) as lab, asyncio.timeout(20):
+        await lab.tunnel_up()
+        (old,) = lab.gateway(lab.left).sas.live
+        lab.gateway(lab.left).rekey_child(old)
+        removed = [asyncio.create_task(lab.happened(site, Kind.SA_REMOVED)) for site in lab.sites]
+        while not all(task.done() for task in removed):
+            assert await crosses(lab, lab.left, lab.right, 6)
+            await asyncio.sleep(0.005)
+        assert lab.live(lab.left).record.child.spi_in != old
+        assert len(await sa_tables(lab, lab.left)) == 6
