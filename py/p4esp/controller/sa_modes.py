@@ -29,10 +29,10 @@ def check_carriable(child: ChildSaParams) -> None:
         _check_transport(child)
     elif child.mode is Mode.BEET:
         _check_beet(child)
-    if child.wrap is Wrap.VISIBLE:
+    if child.wrap is Wrap.VISIBLE and child.suite.encrypts:
         raise UnsupportedSaError(
             f"WESP that shows the payload with {child.suite}, which encrypts; "
-            f"accepted: {Wrap.NONE} and {Wrap.ENCRYPTED}"
+            f"accepted: {Wrap.NONE} and {Wrap.ENCRYPTED}, or a suite that does not encrypt"
         )
 
 

@@ -15,6 +15,8 @@ from family_lab import (
     send,
 )
 from lab_helpers import drops, sa_tables
+from scapy.layers.inet import UDP
+from scapy.packet import Packet
 
 from p4esp.controller.entries import deletes
 from p4esp.demo.plan import Change
@@ -67,7 +69,18 @@ async def test_esp_in_udp_carries_either_family_over_either(outside: int, inside
     async with running_family_lab(shape) as lab, asyncio.timeout(20):
         await lab.tunnel_up()
         assert await crosses(lab, lab.left, lab.right, inside)
-        assert lab.live(lab.left).record.child.encapsulation is not None
+        (packet,) = [p for p in lab.esp_on_wire() if p.src == outer(1, outside)]
+        assert packet[UDP].dport == lab.live(lab.left).record.child.encapsulation.remote_port
+        assert packet[UDP].chksum == (0 if outside == 4 else checksum_of(packet))
+        sent = datagram(lab.left, lab.right, inside, bytes(range(100)))
+        assert lab.opened(lab.left) == [fewer_hops(sent, 1)]
+
+
+def checksum_of(packet: Packet) -> int:
+    """The UDP checksum that scapy computes (RFC 8200 8.1)."""
+    copy = packet.copy()
+    del copy[UDP].chksum
+    return type(packet)(bytes(copy))[UDP].chksum
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -112,8 +125,9 @@ async def test_a_restarted_controller_keeps_the_sas_it_finds(outside: int, mode:
         await lab.stop_controller()
         lab.change = Change(starts=())
         lab.start_controller()
-        await lab.happened(lab.left, Kind.RECONCILED, "1 SAs stay")
-        await lab.happened(lab.right, Kind.READY)
+        for site in lab.sites:
+            await lab.happened(site, Kind.RECONCILED, "1 SAs stay")
+            await lab.happened(site, Kind.READY)
         assert await sa_tables(lab, lab.left) == before
         for inside in shape.inner:
             assert await crosses(lab, lab.left, lab.right, inside)
