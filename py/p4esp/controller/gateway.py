@@ -18,6 +18,7 @@ from p4esp.controller.config import GatewayConfig
 from p4esp.controller.drop_audit import DropAudit
 from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.errors import ControllerError, ForeignPipelineError
+from p4esp.controller.esn_resync import EsnResync
 from p4esp.controller.ike_events import IkeEvents
 from p4esp.controller.ike_transport import frame_of
 from p4esp.controller.interfaces import Interfaces
@@ -184,6 +185,8 @@ class Gateway:
                 traffic = SaTraffic(session, self.sas, self.ike)
                 tasks.create_task(traffic.run(self._around.traffic_interval))
                 tasks.create_task(path_mtu.run())
+                resync = EsnResync(session, self.sas, link.state, self._around.journal)
+                tasks.create_task(resync.run(self._around.resync_interval))
                 tasks.create_task(self.drop_audit.run(session, self._around.audit_interval))
                 tasks.create_task(link.health.run(self._around.health_interval))
         finally:
@@ -205,7 +208,8 @@ class Gateway:
             self._note(Kind.REFUSED, error)
 
     def _sa_events(self, session: Session) -> SaEvents:
-        return SaEvents(session, self.sas, self.ike, self.connections, self._around.journal)
+        parts = (self.sas, self.ike, self.connections, self._around.journal)
+        return SaEvents(session, *parts, clock=self._around.clock)
 
     async def _bring_up(self, link: SwitchLink) -> None:
         if link.session.pushed:
