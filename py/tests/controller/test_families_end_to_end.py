@@ -1,6 +1,7 @@
 """Two gateways with addresses of both families: every combination, with scapy as the judge."""
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 from family_lab import (
@@ -16,9 +17,14 @@ from family_lab import (
 )
 from lab_helpers import drops, sa_tables
 from scapy.layers.inet import UDP
+from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6TimeExceeded, IPv6
 from scapy.packet import Packet
 
-from p4esp.controller.entries import deletes
+from p4esp.controller import tables
+from p4esp.controller.entries import deletes, inserts
+from p4esp.controller.numbers import SaEvent
+from p4esp.controller.sa_events import SaEvents
+from p4esp.controller.sa_installer import LiveSa
 from p4esp.demo.plan import Change
 from p4esp.demo.site import Site
 from p4esp.service.journal import Kind
@@ -160,3 +166,86 @@ async def test_a_rekey_over_ipv6_leaves_only_the_new_sa() -> None:
             await asyncio.sleep(0.005)
         assert lab.live(lab.left).record.child.spi_in != old
         assert len(await sa_tables(lab, lab.left)) == 6
+
+
+async def answers(lab: FamilyLab, packet: Packet) -> list[Packet]:
+    """What the left host hears when it sends a packet."""
+    send(lab.left, packet)
+    async with asyncio.timeout(5):
+        while not (frames := lab.left.host.receive()):
+            await asyncio.sleep(0.005)
+    return [ip_of(frame) for frame in frames]
+
+
+async def test_icmpv6_is_answered_in_clear_only_to_our_own_links() -> None:
+    async with running_family_lab(Shape(6, (6,))) as lab, asyncio.timeout(20):
+        await lab.tunnel_up()
+        packet = datagram(lab.left, lab.right, 6)
+        packet.hlim = 1
+        (told,) = await answers(lab, packet)
+        assert (told.src, told.dst) == ("2001:db8:1::1", host(1, 6))
+        assert bytes(told[ICMPv6TimeExceeded].payload)[:40] == bytes(packet)[:40]
+        packet.hlim = 2  # runs out behind the tunnel: an answer would leave outside it
+        send(lab.left, packet)
+        lab.wire.deliver()
+        await asyncio.sleep(0.05)
+        assert drops(lab.right)["TTL"] == 1
+        assert lab.left.host.receive() == []
+
+
+async def test_an_echo_request_to_the_gateway_is_answered_over_ipv6() -> None:
+    async with running_family_lab(Shape(6, (6,))) as lab, asyncio.timeout(20):
+        await lab.tunnel_up()
+        request = IPv6(src=host(1, 6), dst="2001:db8:1::1") / ICMPv6EchoRequest(id=3, data=b"ping")
+        (answer,) = await answers(lab, request)
+        assert (answer.dst, answer[ICMPv6EchoReply].id) == (host(1, 6), 3)
+
+
+async def test_a_peer_that_moved_leaves_the_sas_where_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The event names an inbound SA; what follows from it is not this controller's business."""
+    heard: list[tuple[LiveSa, Mapping[str, int]]] = []
+    monkeypatch.setattr(
+        SaEvents, "_peer_moved", lambda _, live, digest: heard.append((live, digest))
+    )
+    async with running_family_lab(Shape(6, (6,), encapsulate=True)) as lab, asyncio.timeout(20):
+        await lab.tunnel_up()
+        link, live = lab.gateway(lab.right).link, lab.live(lab.right)
+        assert link is not None
+        elsewhere = tables.peer(live.record.placement.sa_in, live.record.child.remote, 9)
+        await link.writer.write(inserts([elsewhere]))
+        before = await sa_tables(lab, lab.right)
+        assert await crosses(lab, lab.left, lab.right, 6)
+        while not heard:
+            await asyncio.sleep(0.005)
+        ((moved, digest),) = heard
+        assert moved is live
+        assert digest["peer_high"] << 64 | digest["peer_low"] == int(live.record.child.remote)
+        assert digest["peer_port"] == 4500
+        assert await sa_tables(lab, lab.right) == before
+        assert not [e for e in lab.journal.entries if e.kind in (Kind.LIMIT, Kind.SA_DOWN)]
+
+
+@pytest.mark.parametrize("off", [{"generation": 1}, {"sa": 1}])
+async def test_an_event_of_an_sa_that_is_gone_is_nobodys(
+    off: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    monkeypatch.setattr(SaEvents, "_peer_moved", lambda *_: heard.append(SaEvent.PEER_MOVED))
+    monkeypatch.setattr(SaEvents, "_act", lambda _, __, kind, ___: heard.append(kind))
+    async with running_family_lab(Shape()) as lab, asyncio.timeout(20):
+        await lab.tunnel_up()
+        left = lab.gateway(lab.left)
+        events = SaEvents(left.link.session, left.sas, left.ike, left.connections, lab.journal)
+        place = lab.live(lab.left).record.placement
+        for kind, index, generation in (
+            (SaEvent.PEER_MOVED, place.sa_in, place.generation_in),
+            (SaEvent.SOFT_LIMIT, place.sa_out, place.generation_out),
+        ):
+            known = {"kind": kind, "sa": index, "generation": generation, "seq": 5}
+            heard.clear()
+            events._deal_with(known)
+            assert heard == [kind]
+            events._deal_with({name: value + off.get(name, 0) for name, value in known.items()})
+            assert heard == [kind]

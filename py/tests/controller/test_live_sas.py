@@ -37,6 +37,8 @@ def test_every_way_to_ask_finds_what_a_search_finds(steps) -> None:
         assert spis(index.of_peer(peer)) == spis(of(present, peer, "ab"))
         for name in "ab":
             assert spis(index.of_child(peer, name)) == spis(of(present, peer, name))
+    by_inbound = {live.record.placement.sa_in: live for live in present.values()}
+    assert all(index.by_inbound_index(number) is by_inbound.get(number) for number in range(20))
     by_index = {live.record.placement.sa_out: live for live in present.values()}
     for number in range(10):
         sa_out = record(number).placement.sa_out
