@@ -2,8 +2,8 @@
 
 A receiver that has missed 2^32 packets or more infers wrong high halves for ever: every packet
 fails its ICV, and nothing else tells. So where `THRESHOLD` packets of an SA have failed and none
-was accepted in between, the pipeline is let try one, two, ... more subspaces, one of them a second and
-`MOST` in all. A trial lasts `TRIAL` of the interval only, because packets that are in order fail
+was accepted in between, the pipeline is let try one, two, ... more subspaces, one of them a second
+and `MOST` in all. A trial lasts `TRIAL` of the interval only: packets that are in order fail
 meanwhile. Only an authentic packet moves the window, so a wrong trial has no effect. An SA on which
 nothing was found is left alone until it accepts a packet.
 """

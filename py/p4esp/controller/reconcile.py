@@ -120,7 +120,8 @@ def adopt_selection(
     selection: SaSelection, keep: Iterable[LiveSa], entries: Iterable[Entry]
 ) -> None:
     """Fill the selection with the SAs that stay; who is in the table already, comes first."""
-    serving = {entry.arg("sa") for entry in entries if entry.action == "use_sa"}
+    first = {"use_sa": "sa", "use_set": "fallback"}
+    serving = {entry.arg(first[entry.action]) for entry in entries}
     ranked = sorted(keep, key=lambda live: live.record.placement.sa_out not in serving)
     for live in ranked:
         selection.adopt(destinations(live.record), live.record.placement.sa_out)
