@@ -11,6 +11,7 @@ import typer
 from p4esp.cli.failures import one_line, quiet_finsy
 from p4esp.cli.gateway_program import gateway_program
 from p4esp.cli.observing import ExportOption, TraceOption, observers
+from p4esp.cli.stopping import until_stopped
 from p4esp.controller.config import load_config
 from p4esp.controller.controller import run_controller
 from p4esp.service.journal import Entry, Journal
@@ -36,7 +37,7 @@ def up_command(
                 trace=observing.trace,
                 export_keys=observing.keys,
             )
-            asyncio.run(work)
+            asyncio.run(until_stopped(work))
 
 
 def _print_entry(entry: Entry) -> None:

@@ -19,9 +19,10 @@ from p4esp.controller.selection import SaSelection
 from p4esp.store import SaRecord, SaState
 
 SELECTION_TABLES = ("sa_select", "sa_select_v6")
+OUTBOUND_TABLES = ("tunnel_v6", "sa_out")
 SA_TABLES = (
     *("sa_in", "in_policy", "in_policy_v6", "pair_v6", "layer4_delta", "peer"),
-    *("sad", "tunnel_v6", "sa_out", "sa_member"),
+    *("sad", *OUTBOUND_TABLES, "sa_member"),
     *SELECTION_TABLES,
 )
 BASE_TABLES = ("port_role", "egress_if", "local_v4", "local_v6", "route_v4", "route_v6")

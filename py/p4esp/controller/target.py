@@ -180,6 +180,14 @@ def _meter(index: int, rate: int, burst: int) -> fy.P4MeterEntry:
     return ~fy.P4MeterEntry("punt_rate", index=index, config=config)
 
 
+async def api_version(address: SwitchAddress) -> str:
+    """The version of P4Runtime that a switch speaks; SwitchUnreachableError when it does not."""
+    async with fy.P4Client(address.address, wait_for_ready=False) as client:
+        with client_errors(address.name):
+            response = await client.request(p4r.CapabilitiesRequest())
+    return str(response.p4runtime_api_version)
+
+
 async def installed_pipeline(address: SwitchAddress) -> Any | None:
     """The p4info of the program a switch runs (a `P4Info`); None when it runs none."""
     request = p4r.GetForwardingPipelineConfigRequest(
