@@ -32,6 +32,11 @@ from p4esp.ipsec.selectors import is_subset
 class GatewayChild(ChildSection):
     """A child SA of a gateway."""
 
+    parallel: int = Field(default=1, ge=1, le=32)
+    """SAs with equal selectors that carry its traffic together."""
+    spread: Literal["flow", "port", "dscp"] = "flow"
+    """What chooses one of several: the packet's flow, its ingress port or its DSCP."""
+
     @model_validator(mode="after")
     def _engine_has_ciphers(self) -> Self:
         for template in self.templates(allow_weak=True):

@@ -32,6 +32,7 @@ from p4esp.controller.link import (
     take_over,
 )
 from p4esp.controller.link_mtu import mtu_towards
+from p4esp.controller.parallel import form_sets, parallel_children
 from p4esp.controller.path_mtu import PathMtu
 from p4esp.controller.placement import Placements
 from p4esp.controller.protect_rules import ProtectRules
@@ -81,6 +82,7 @@ class Gateway:
             *(name, around.store, self.keys, self._placements),
             rules=self._protect,
             journal=around.journal,
+            parallel={one: child.parallel for one, child in parallel_children(config).items()},
         )
         self.drop_audit = DropAudit(name, around.journal)
         self.icmp_ignored: Counter[str] = Counter()
@@ -217,6 +219,7 @@ class Gateway:
         else:
             await self._take_over(link)
             lost = []
+        await form_sets(link.selection, self._config, self.sas.policy_ids)
         await link.session.subscribe_digests()
         self._link = link
         self._replace(lost)

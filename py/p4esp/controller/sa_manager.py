@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from p4esp.controller.engine_keys import ENGINE_ERRORS, PairKeys
@@ -35,7 +35,10 @@ class SaManager:
         *,
         rules: ProtectRules,
         journal: Journal,
+        parallel: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
+        """`parallel` says of which child (peer and name) there are to be several SAs."""
+        self._parallel = parallel or {}
         self._gateway = gateway
         self._store = store
         self._keys = keys
@@ -84,9 +87,12 @@ class SaManager:
         return None if rule is None else self._rules.child_of(rule)
 
     def serves(self, peer: str, name: str) -> bool:
-        """Whether a child of this configuration is up, under an IKE SA that still is."""
+        """Whether a child of this configuration is up, under an IKE SA that still is; of one with
+        several SAs, whether they all are.
+        """
         children = (live.record.child for live in self.live.of_child(peer, name))
-        return any(child.spi_in in self.negotiated for child in children)
+        up = sum(child.spi_in in self.negotiated for child in children)
+        return up >= self._parallel.get((peer, name), 1)
 
     async def up(self, child: ChildSaParams, *, send: bool = True) -> bool:
         """Install a new pair; False, with the reason in the journal, when that failed."""

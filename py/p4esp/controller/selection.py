@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from p4esp.controller import tables
 from p4esp.controller.entries import Entry, Op, Update, modifies
-from p4esp.controller.errors import ControllerError
 from p4esp.controller.numbers import Spread
 from p4esp.controller.sa_sets import SaSets
 from p4esp.controller.writer import TableWriter
@@ -71,14 +70,12 @@ class SaSelection:
         return [self._entry(place, sas[0]) for place, sas in self._candidates.items()]
 
     async def form_set(self, policy: int, spread: Spread) -> None:
-        """Have the SAs of a policy, present and future ones, serve it together (RFC 9611).
-
-        ControllerError when some of them serve destinations that others do not.
+        """Have the SAs of a policy, present and future ones, serve it together (RFC 9611). One that
+        serves some of its destinations only takes no part.
         """
-        served = [sas for (owner, _), sas in self._candidates.items() if owner == policy]
-        if any(set(sas) != set(served[0]) for sas in served):
-            raise ControllerError(f"policy {policy}: its SAs serve different destinations")
-        await self._sets.form(policy, spread, served[0] if served else ())
+        served = [self._candidates[place] for place in self._places(policy)]
+        members = [sa for sa in served[0] if all(sa in sas for sas in served)] if served else []
+        await self._sets.form(policy, spread, members)
         await self._rewrite(policy)
 
     async def dissolve_set(self, policy: int) -> None:

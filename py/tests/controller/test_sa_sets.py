@@ -11,12 +11,13 @@ from lab_helpers import PROGRAM, delivered, drops
 from scapy.layers.inet import IP
 from scapy.layers.ipsec import ESP
 
+from p4esp.controller.config import ControllerConfig, parse_config
 from p4esp.controller.numbers import Spread
 from p4esp.controller.packets import ETHERTYPE_IPV4, Ethernet, Ipv4, Udp
 from p4esp.controller.sa_sets import BUCKETS, SaSet
 from p4esp.controller.selection import SaSelection
 from p4esp.demo.lab import Lab, running_lab
-from p4esp.demo.plan import INSIDE
+from p4esp.demo.plan import INSIDE, Change, gateway_section
 from p4esp.service.journal import Kind
 
 steps = st.lists(st.tuples(st.sampled_from(["join", "leave"]), st.integers(1, 9)), max_size=30)
@@ -214,3 +215,60 @@ async def test_a_restarted_controller_finds_sas_and_leaves_no_bucket_behind(lab:
     link = lab.gateway(lab.left).link
     assert link is not None
     assert await link.session.read("sa_member") == []
+
+
+@pytest.fixture
+async def configured() -> AsyncIterator[Lab]:
+    """A lab whose configuration wants three SAs, at both ends."""
+    running = Lab(PROGRAM, Change())
+    running.config = lambda: three_of_each(running)  # type: ignore[method-assign]
+    await running.start()
+    try:
+        async with asyncio.timeout(20):
+            await running.tunnel_up()
+            running.outer = []  # type: ignore[attr-defined]
+            running.wire.on_wire = lambda frame: running.outer.append(frame) or frame  # type: ignore[attr-defined]
+            yield running
+    finally:
+        await running.stop()
+
+
+def three_of_each(lab: Lab) -> ControllerConfig:
+    sections = {
+        site.plan.name: gateway_section(site.plan, site.address, lab.change) for site in lab.sites
+    }
+    for section in sections.values():
+        section["peers"][0]["children"][0] |= {"parallel": 3, "spread": "flow"}
+    return parse_config({"gateways": sections}, "lab")
+
+
+async def complete(lab: Lab, number: int = 3) -> None:
+    while not all(len(lab.gateway(site).sas.live) == number for site in lab.sites):
+        await asyncio.sleep(0.005)
+
+
+async def test_parallel_makes_so_many_sas_and_spreads_flows_over_them(configured: Lab) -> None:
+    await complete(configured)
+    assert set(sas_of(configured).values()) == indexes(configured).keys()
+
+
+async def test_parallel_replaces_an_sa_that_is_lost(configured: Lab) -> None:
+    lab = configured
+    await complete(lab)
+    lost = next(iter(lab.gateway(lab.left).sas.live))
+    lab.gateway(lab.left).delete_child(lost)
+    await lab.happened(lab.left, Kind.SA_REMOVED)
+    await complete(lab)
+    assert lost not in lab.gateway(lab.left).sas.live
+    assert set(sas_of(lab).values()) == indexes(lab).keys()
+
+
+async def test_parallel_outlives_the_controller(configured: Lab) -> None:
+    lab = configured
+    await complete(lab)
+    before = sas_of(lab)
+    await lab.stop_controller()
+    lab.change = Change(starts=())
+    lab.start_controller()
+    await lab.happened(lab.left, Kind.READY)
+    assert set(sas_of(lab).values()) == set(before.values())
