@@ -23,6 +23,7 @@ from p4esp.configuration.sections import (
 from p4esp.configuration.settings import IkeSection
 from p4esp.controller.engine_keys import TRANSFORMS
 from p4esp.controller.link_config import InterfaceConfig, NeighbourConfig, RouteConfig
+from p4esp.controller.path_mtu_config import PathMtuSection
 from p4esp.controller.sa_entries import LAST_EXTENDED_SEQUENCE, SaSettings
 from p4esp.ipsec.policy import Action, PolicyRule
 from p4esp.ipsec.selectors import is_subset
@@ -30,6 +31,11 @@ from p4esp.ipsec.selectors import is_subset
 
 class GatewayChild(ChildSection):
     """A child SA of a gateway."""
+
+    parallel: int = Field(default=1, ge=1, le=32)
+    """SAs with equal selectors that carry its traffic together."""
+    spread: Literal["flow", "port", "dscp"] = "flow"
+    """What chooses one of several: the packet's flow, its ingress port or its DSCP."""
 
     @model_validator(mode="after")
     def _engine_has_ciphers(self) -> Self:
@@ -167,6 +173,8 @@ class GatewayConfig(Section):
     """Rules of the SPD; what no rule names is discarded."""
     sa: SaSection = SaSection()
     """Limits of every SA."""
+    path_mtu: PathMtuSection = PathMtuSection()
+    """What the network says of packets that are too long."""
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:

@@ -8,12 +8,14 @@ from typing import Final
 
 from p4esp.controller.packets import PROTO_ICMPV6, Ipv6, upper_checksum
 
+PACKET_TOO_BIG: Final = 2
 TIME_EXCEEDED: Final = 3
 ECHO_REQUEST: Final = 128
 ECHO_REPLY: Final = 129
 REDIRECT: Final = 137
 _FIRST_INFORMATIONAL: Final = 128
-_MAX_ERROR: Final = 1280
+LEAST_MTU: Final = 1280
+_MAX_ERROR: Final = LEAST_MTU
 """Octets of an error packet: it quotes as much as fits the least MTU (RFC 4443 2.4 c)."""
 _HEADERS: Final = 48
 """Octets of IPv6 and ICMPv6 in front of the quotation."""
@@ -39,8 +41,24 @@ def time_exceeded(offender: Ipv6, source: IPv6Address) -> Ipv6 | None:
     return message(source, offender.src, bytes((TIME_EXCEEDED, 0)), bytes(4) + quoted)
 
 
+def packet_too_big(offender: Ipv6, source: IPv6Address, mtu: int) -> Ipv6 | None:
+    """The error for a packet that is longer than `mtu` (RFC 4443 3.2), or None.
+
+    No MTU below IPv6's least is told: what is shorter is carried, however long it gets outside.
+    """
+    if not _is_answerable(offender):
+        return None
+    body = max(mtu, LEAST_MTU).to_bytes(4, "big") + offender.build()[: _MAX_ERROR - _HEADERS]
+    return message(source, offender.src, bytes((PACKET_TOO_BIG, 0)), body)
+
+
 def _deserves_error(packet: Ipv6) -> bool:
-    if packet.src.is_multicast or packet.src.is_unspecified or packet.dst.is_multicast:
+    return not packet.dst.is_multicast and _is_answerable(packet)
+
+
+def _is_answerable(packet: Ipv6) -> bool:
+    """Whether its source is a host's and it is no error itself (RFC 4443 2.4 e)."""
+    if packet.src.is_multicast or packet.src.is_unspecified:
         return False
     if packet.protocol != PROTO_ICMPV6:
         return True

@@ -8,7 +8,7 @@ from typing import Final
 from p4esp.controller import tables
 from p4esp.controller.config import GatewayConfig
 from p4esp.controller.engine_keys import PairKeys
-from p4esp.controller.entries import Entry, deletes, difference, inserts
+from p4esp.controller.entries import Entry, deletes, difference, inserts, modifies
 from p4esp.controller.errors import SwitchUnreachableError
 from p4esp.controller.health import EngineHealth, Report, Restore
 from p4esp.controller.interfaces import Interfaces
@@ -45,8 +45,8 @@ PUNT_RATES: Final = {
     Punt.TTL: (100, 50),
     Punt.NO_NEIGHBOUR: (200, 100),
     Punt.ND: (200, 100),
-    Punt.TOO_BIG: (100, 50),
-    Punt.PATH_MTU: (100, 50),
+    Punt.TOO_BIG: (200, 100),
+    Punt.PATH_MTU: (50, 50),
 }
 """Packets a second and burst that each class may send us; one class never starves another."""
 
@@ -198,6 +198,7 @@ async def _examine_sas(link: SwitchLink, known: Inventory) -> Findings:
 
 async def _clean_up(link: SwitchLink, known: Inventory, findings: Findings) -> None:
     """End every SA in doubt: entries, replay cells, record. The engine is swept later."""
+    await link.writer.write(modifies(findings.outdated))
     await link.writer.write(deletes(findings.strays))
     scrubs = (link.state.scrub_cells(base, count) for base, count in findings.dirty_cells)
     await asyncio.gather(*scrubs)

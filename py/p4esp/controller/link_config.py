@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from p4esp.configuration.fields import Address, Interface, Mac, Network, Port, Vid
 from p4esp.configuration.sections import Section
@@ -22,6 +22,8 @@ class InterfaceConfig(Section):
     """Our MAC address there, such as `02:00:00:00:00:01`."""
     addresses: tuple[Interface, ...] = ()
     """Our addresses there with prefix length, such as `10.1.0.1/16` or `2001:db8:1::1/64`."""
+    mtu: int = Field(default=1500, ge=576, le=65535)
+    """Octets of the largest IP packet on that link."""
     hosts: tuple[Address, ...] = ()
     """Hosts behind a `protected` interface whose IKE and ESP are ours: a bump in their wire."""
 

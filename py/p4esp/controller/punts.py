@@ -18,9 +18,11 @@ from p4esp.controller.packets import (
     ip_packet,
     routed_frame,
 )
+from p4esp.controller.path_mtu import PathMtu
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.state_channel import ControlMessage
 from p4esp.controller.target import PacketIn
+from p4esp.controller.too_big import TooBigAnswers
 from p4esp.ipsec.selectors import Address
 from p4esp.service.connections import Connections
 from p4esp.service.driver import Driver
@@ -39,9 +41,12 @@ class PuntHandler:
         sas: SaManager,
         connections: Connections,
         *,
+        path_mtu: PathMtu,
         report: Callable[[ControllerError], None],
     ) -> None:
         """`report` is told why nothing could be done about a packet."""
+        self._path_mtu = path_mtu
+        self._too_big = TooBigAnswers(link.session, interfaces)
         self._link = link
         self._interfaces = interfaces
         self._ike = ike
@@ -81,6 +86,10 @@ class PuntHandler:
             await self._link.neighbours.discovered(packet.port, frame)
         elif packet.op == Punt.ACQUIRE:
             self._acquire(packet.index)
+        elif packet.op == Punt.TOO_BIG:
+            await self._too_big.received(packet, frame)
+        elif packet.op == Punt.PATH_MTU:
+            self._path_mtu.take(frame)
         elif packet.op == Punt.NO_NEIGHBOUR:
             hold = packet.port == CPU_PORT  # others were not checked against the egress role
             await self._link.neighbours.unresolved(ip_packet(frame), hold=hold)

@@ -58,7 +58,9 @@ class PairEntries:
     """What is written for an SA pair, in the order of installation."""
 
     inbound: tuple[Entry, ...]
-    """`sa_in` first, and what else it needs: its selectors, and the repair of checksums."""
+    """`sa_in` first, and what else it needs: its selectors, the repair of checksums, where the
+    peer is.
+    """
     sad: Entry
     tunnel: tuple[Entry, ...]
     """The outer addresses of an outbound SA over IPv6."""
@@ -99,7 +101,16 @@ def _inbound(record: SaRecord, handle: int) -> tuple[Entry, ...]:
     sa_in = tables.sa_in(index, _open_with(record, handle, pair))
     delta = layer4_delta(child)
     repair = [tables.layer4_delta(index, delta)] if delta else []
-    return (sa_in, *_selector_entries(record, pair, matches), *repair)
+    return (sa_in, *_selector_entries(record, pair, matches), *repair, *_watch(record))
+
+
+def _watch(record: SaRecord) -> list[Entry]:
+    """Where the peer's packets come from, of an SA that follows it (RFC 7296 2.23)."""
+    child = record.child
+    if child.encapsulation is None or not child.follows:
+        return []
+    port = child.encapsulation.remote_port
+    return [tables.peer(record.placement.sa_in, child.remote, port)]
 
 
 def _selector_entries(

@@ -1,9 +1,10 @@
 """Digests of the pipeline: an SA comes to the end of its sequence numbers, or its peer moves."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from p4esp.controller.numbers import SaEvent
+from p4esp.controller.peer_moves import PeerMoves
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.state_channel import StateChannel
@@ -25,12 +26,15 @@ class SaEvents:
         ike: Driver,
         connections: Connections,
         journal: Journal,
+        *,
+        clock: Callable[[], float],
     ) -> None:
         self._session = session
         self._sas = sas
         self._ike = ike
         self._connections = connections
         self._journal = journal
+        self._moves = PeerMoves(ike, clock)
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -50,7 +54,10 @@ class SaEvents:
                 self._act(live, kind, digest["seq"])
 
     def _peer_moved(self, live: LiveSa, digest: Mapping[str, int]) -> None:
-        """Nothing yet: an SA stays where it was negotiated. No entry of `peer` asks for this."""
+        """The peer's NAT has another mapping for it: its SAs follow, by way of IKE."""
+        child = live.record.child
+        if child.spi_in in self._sas.negotiated:
+            self._moves.moved(child, digest)
 
     async def catch_up(self, state: StateChannel) -> None:
         """Act on limits that were reached while nobody took the digests."""

@@ -17,7 +17,7 @@ from finsy.proto import U128, p4r
 from p4esp.controller.client_errors import client_errors
 from p4esp.controller.entries import Entry, Update
 from p4esp.controller.errors import ControllerError, NotPrimaryError, SwitchUnreachableError
-from p4esp.controller.numbers import OUT_ROUTE, OUT_SEND, PUNT_REASONS, Punt
+from p4esp.controller.numbers import OUT_INJECT, OUT_ROUTE, OUT_SEND, PUNT_REASONS, Punt
 from p4esp.controller.program import Program
 from p4esp.controller.state_channel import ControlMessage
 
@@ -124,6 +124,10 @@ class Session:
     async def send_routed(self, frame: bytes) -> None:
         """Have the pipeline route a packet."""
         await self._packet_out(frame, op=OUT_ROUTE)
+
+    async def inject(self, port: int, frame: bytes) -> None:
+        """Have the pipeline treat a frame as if it had come in at a port."""
+        await self._packet_out(frame, op=OUT_INJECT, port=port)
 
     async def send_control(self, message: ControlMessage) -> None:
         """Send a control message; its answer comes as a packet."""

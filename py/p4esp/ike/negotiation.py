@@ -16,6 +16,7 @@ from p4esp.ike.constants import KE_TYPES, NotifyType
 from p4esp.ike.crypto.schedule import FreshInput, child_keys
 from p4esp.ike.errors import Refusal
 from p4esp.ike.ke_payloads import chosen_method
+from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.term import Term
@@ -163,6 +164,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         initiator=agreement.initiator,
         local_id=sa.config.local_id,
         remote_id=sa.proven_id,
+        follows=follows(sa),
     )
     method, fraction = chosen_method(agreement.chosen), sa.env.fraction()
     child = ChildSa(params, agreement.scope.config, fresh.nonces, method, fraction)

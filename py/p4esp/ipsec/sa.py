@@ -86,6 +86,10 @@ class ChildSaParams:
     """In transport mode through a NAT: the peer's address and ours as the peer knows them, with
     which it makes the checksums of TCP and UDP (RFC 7296 2.23.1).
     """
+    follows: bool = False
+    """Whether we send to where the peer's newest authentic packet came from: it is behind a NAT, we
+    are not, and there is no MOBIKE (RFC 7296 2.23).
+    """
 
     def __str__(self) -> str:
         return f"{self.name} in {self.spi_in:08x} out {self.spi_out:08x} {self.suite}"

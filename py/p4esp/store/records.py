@@ -81,6 +81,7 @@ def facts_of(record: SaRecord) -> dict[str, Any]:
         "remote_id": [child.remote_id.type, child.remote_id.data.hex()],
         "wrap": child.wrap.value,
         "original": list(map(str, child.original)) if child.original else None,
+        "follows": child.follows,
     }
 
 
@@ -106,6 +107,7 @@ def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaPara
         remote_id=_identity(facts["remote_id"]),
         wrap=Wrap(facts.get("wrap", Wrap.NONE)),
         original=_addresses(facts.get("original")),
+        follows=facts.get("follows", False),
     )
 
 

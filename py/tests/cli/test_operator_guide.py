@@ -90,6 +90,7 @@ SECTIONS = {
     "### `[gateways.NAME.peers.children.lifetime]`": SCHEMA["$defs"]["ChildLifetime"],
     "### `[[gateways.NAME.policies]]`": SCHEMA["$defs"]["PolicySection"],
     "### `[gateways.NAME.sa]`": SCHEMA["$defs"]["SaSection"],
+    "### `[gateways.NAME.path_mtu]`": SCHEMA["$defs"]["PathMtuSection"],
 }
 DAEMON = DaemonConfig.model_json_schema()
 DAEMON_SECTIONS = {

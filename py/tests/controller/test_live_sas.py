@@ -43,6 +43,9 @@ def test_every_way_to_ask_finds_what_a_search_finds(steps) -> None:
     for number in range(10):
         sa_out = record(number).placement.sa_out
         assert index.by_outbound_index(sa_out) is by_index.get(sa_out)
+        live, base = by_index.get(sa_out), record(number)
+        assert index.by_inbound_index(base.placement.sa_in) is live
+        assert index.by_outbound_spi(base.child.spi_out) == ([live] if live else [])
 
 
 def of(present: dict[int, LiveSa], peer: str, names: str) -> list[LiveSa]:

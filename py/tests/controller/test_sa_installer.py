@@ -12,7 +12,7 @@ from installer_bench import Bench
 from p4esp.controller.engine_keys import TRANSFORMS
 from p4esp.controller.entries import Op, Update
 from p4esp.controller.errors import SwitchUnreachableError, TableWriteError
-from p4esp.controller.sa_installer import LiveSa
+from p4esp.controller.sa_installer import LiveSa, Numbers
 from p4esp.engine import CryptoFrame, Direction, Engine, Flag, KeySpec
 from p4esp.engine.check.requests import open_request, seal_request
 from p4esp.ipsec.algorithms import SUITES, Suite
@@ -192,7 +192,9 @@ async def test_a_peer_that_moved_changes_one_entry_and_the_record() -> None:
 async def test_a_move_to_another_address_of_ours_is_received_on_both_meanwhile() -> None:
     bench = Bench()
     here = IPv4Address("192.0.2.77")
-    bench.installer._local_id = lambda address: 2 if address == here else 1
+    bench.installer._numbers = Numbers(
+        bench.placements, lambda address: 2 if address == here else 1
+    )
     live = await bench.installed()
     bench.events.clear()
     moved = replace(CHILD, local=here, encapsulation=UdpEncapsulation(4500, 4500))
