@@ -164,6 +164,7 @@ class GatewayTest(unittest.TestCase):
             "spi": FIRST_SPI + index,
             **({"local_id": LOCAL_ID[GATEWAY6]} if outer == 6 else {}),
             **({"selectors": TUNNELLED6} if inner == 6 else {}),
+            **lengths(key),
         }
         sa = InboundSa(**{**defaults, **fields})
         self.gw.engine.keys[sa.handle] = key
@@ -179,17 +180,18 @@ class GatewayTest(unittest.TestCase):
         """A fresh outbound SA with a key of its own; nothing selects it yet.  ``outer``: the IP
         version of its outer header."""
         numbers = self.session.numbers
-        index = numbers.index()
+        index, handle = numbers.index(), fields.get("handle") or numbers.handle()
+        key = key or own_key(handle)
         defaults = {
             "sa": index,
             "generation": index & 0xFF,
-            "handle": numbers.handle(),
+            "handle": handle,
             "space": index,
             "spi": FIRST_SPI + index,
+            **lengths(key),
             **({"src": GATEWAY6, "dst": PEER6} if outer == 6 else {}),
         }
         sa = OutboundSa(**{**defaults, **fields})
-        key = key or own_key(sa.handle)
         self.gw.engine.keys[sa.handle] = key
         if install:
             self.gw.insert(*sa.entries())
@@ -299,6 +301,11 @@ class GatewayTest(unittest.TestCase):
     def status_of(self, op: Op | int, index: int = 0, value: int = 0) -> int:
         """The status that a control message is answered with."""
         return self.gw.control(op, index, value).status
+
+
+def lengths(key: Key) -> dict[str, int]:
+    """What an SA's entry says of the transform of ``key``."""
+    return {"iv_len": key.iv_len, "icv_len": key.icv_len, "align": key.align}
 
 
 def _tally(result: unittest.TestResult) -> tuple[int, int, int]:
