@@ -94,10 +94,12 @@ class GatewayTest(unittest.TestCase):
     """A test against the gateway.  Tables start with ports, routes and neighbours only.
 
     ``honest_engine`` is False in tests that make answers of authentic packets themselves: they
-    move windows, and nobody has seen the packets.
+    move windows, and nobody has seen the packets.  ``shows_payload`` is True where a transform
+    encrypts nothing, so that protected packets are seen on the wire.
     """
 
     honest_engine = True
+    shows_payload = False
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Runs the test and leaves a line in the results file for the JUnit report."""
@@ -130,7 +132,7 @@ class GatewayTest(unittest.TestCase):
             for tunnel in self.windows:
                 self.gw.watch.window(tunnel.sa.space, tunnel.top(), tunnel.cells())
         self.gw.count()
-        self.assertEqual(self.gw.watch.broken(), [])
+        self.assertEqual(self.gw.watch.broken(shows_payload=self.shows_payload), [])
 
     def _unread_events(self) -> list[str]:
         """Digests that the test has not asked for."""
