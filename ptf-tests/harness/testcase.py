@@ -122,8 +122,10 @@ class GatewayTest(unittest.TestCase):
 
     def tearDown(self) -> None:
         self.gw.hook = self.gw.engine.answer
-        self._check_invariants()
-        self.gw.reset(self.session.base)
+        try:
+            self._check_invariants()
+        finally:
+            self.gw.reset(self.session.base)
         self.assertEqual(self.gw.unexplained() + self._unread_events(), [])
 
     def _check_invariants(self) -> None:

@@ -18,24 +18,39 @@ ESP_HEADER_LEN = 8
 EXPLICIT_IV_LEN = 8
 
 
-def _octets(number: int, size: int) -> bytes:
-    return hashlib.shake_256(f"transform key {number}".encode()).digest(size)
+def _octets(name: str, number: int, size: int) -> bytes:
+    return hashlib.shake_256(f"{name} key {number}".encode()).digest(size)
 
 
-def _salted(kind: Callable[..., Key], size: int, *, chacha: bool = False) -> Callable[[int], Key]:
-    return lambda number: kind(_octets(number, size), _octets(-number, 4), chacha)
+def _aead(name: str, kind: type[Key], size: int) -> Callable[[int], Key]:
+    def make(number: int) -> Key:
+        octets = _octets(name, number, size + 4)
+        return kind(octets[:size], octets[size:], "CHACHA" in name)
 
+    return make
+
+
+def _plain(name: str, kind: type[Key], size: int) -> Callable[[int], Key]:
+    return lambda number: kind(_octets(name, number, size), b"")
+
+
+_AEADS: tuple[tuple[str, type[Key], int], ...] = (
+    ("AES-GCM-128", Key, 16),
+    ("AES-GCM-256", Key, 32),
+    ("CHACHA20-POLY1305", Key, 32),
+    ("AES-GCM-128-IIV", ImplicitIvKey, 16),
+    ("CHACHA20-POLY1305-IIV", ImplicitIvKey, 32),
+    ("AES-GMAC-128", GmacKey, 16),
+)
+_WITH_HMAC: tuple[tuple[str, type[Key], int], ...] = (
+    ("AES-CBC-128", CbcKey, 48),
+    ("AES-CBC-256", CbcKey, 64),
+    ("NULL", NullKey, 32),
+)
 
 TRANSFORMS: dict[str, Callable[[int], Key]] = {
-    "AES-GCM-128": _salted(Key, 16),
-    "AES-GCM-256": _salted(Key, 32),
-    "CHACHA20-POLY1305": _salted(Key, 32, chacha=True),
-    "AES-GCM-128-IIV": _salted(ImplicitIvKey, 16),
-    "CHACHA20-POLY1305-IIV": _salted(ImplicitIvKey, 32, chacha=True),
-    "AES-GMAC-128": _salted(GmacKey, 16),
-    "AES-CBC-128": lambda number: CbcKey(_octets(number, 48), b""),
-    "AES-CBC-256": lambda number: CbcKey(_octets(number, 64), b""),
-    "NULL": lambda number: NullKey(_octets(number, 32), b""),
+    **{name: _aead(name, kind, size) for name, kind, size in _AEADS},
+    **{name: _plain(name, kind, size) for name, kind, size in _WITH_HMAC},
 }
 """By name: a key for each number; no two numbers have the same one."""
 
