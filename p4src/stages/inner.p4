@@ -34,7 +34,7 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
             } else {
                 refuse(drop_t.BAD_INNER);
             }
-        } else if (next == PROTO_FRAGMENT || meta.fragment == 1
+        } else if (meta.l4_protocol == PROTO_FRAGMENT || meta.fragment == 1
                    || next == PROTO_BEET_PH && meta.mode != mode_t.BEET_V4) {
             refuse(drop_t.BAD_NH);
         } else if ((next == PROTO_HOPOPT || next == PROTO_ROUTING)
