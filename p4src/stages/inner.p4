@@ -44,6 +44,11 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
         } else if (next == PROTO_DSTOPTS && (meta.mode == mode_t.BEET_V4
                                              || meta.mode == mode_t.TRANSPORT && hdr.ip.isValid())) {
             refuse(drop_t.BAD_NH);
+        } else if (meta.mode == mode_t.BEET_V4
+                   && (hdr.hop_by_hop.isValid() || hdr.early_opts.isValid()
+                       || hdr.routing.isValid() || hdr.late_opts.isValid())) {
+            // An IPv4 packet has none of them, behind a pseudo header either.
+            refuse(drop_t.BAD_NH);
         } else if (next == PROTO_BEET_PH
                    && (meta.parse_failed == 1 || !hdr.ip_opt.isValid()
                        || meta.l4_protocol == PROTO_BEET_PH
