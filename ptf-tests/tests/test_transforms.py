@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from harness import frames, tables
 from harness import vectors as vec
@@ -97,7 +98,7 @@ class SendingTest(TransformTest):
 
     def assert_sent(self, vector: Vector) -> None:
         """The addresses of the vectors point the other way."""
-        hard = {"seq_hard": NEVER} if vector.esn else {}
+        hard: dict[str, Any] = {"seq_hard": NEVER} if vector.esn else {}
         tunnel = self.outbound(key=vector.key, spi=vec.SPI, esn=vector.esn, **hard)
         rule = tables.spd(Traffic(src=REMOTE, dst=SITE), "protect", policy=9)
         self.gw.insert(rule, tables.sa_select(9, SITE, tunnel.sa.sa))
