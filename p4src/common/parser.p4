@@ -121,8 +121,9 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
 
     // With extension headers in front, the descriptor knows where the SPI stands.
     state parse_outer_rest {
-        verify(hdr.cx.aad_off >= 40, error.BadOuterHeader);
-        packet.extract(hdr.outer_rest, (bit<32>)(((bit<16>)hdr.cx.aad_off - 40) << 3));
+        verify(hdr.cx.aad_off >= 48, error.BadOuterHeader);
+        packet.extract(hdr.outer_rest, (bit<32>)(((bit<16>)hdr.cx.aad_off - 48) << 3));
+        packet.extract(hdr.outer_tail);
         transition parse_esp;
     }
 

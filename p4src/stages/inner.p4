@@ -2,6 +2,7 @@
 // 2.6, RFC 7402 B.1.7.)
 control inner_stage(inout headers_t hdr, inout metadata_t meta) {
     bit<8> next;
+    bit<8> announced;        // by WESP
 
     action refuse(drop_t reason) {
         meta.drop_reason = reason;
@@ -9,10 +10,16 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         next = hdr.cx.next_header;
+        announced = next;
+        if (hdr.wesp.isValid()) {
+            announced = hdr.wesp.next_header;
+        } else if (hdr.outer_tail.isValid()) {
+            announced = hdr.outer_tail.first == WESP_MARKER
+                ? hdr.outer_tail.second[31:24] : hdr.outer_tail.first[31:24];
+        }
         if (next == PROTO_NONE) {
             refuse(drop_t.DUMMY);
-        } else if (hdr.wesp.isValid() && meta.wrap == wesp_t.VISIBLE
-                   && hdr.wesp.next_header != next) {
+        } else if (meta.wrap == wesp_t.VISIBLE && announced != next) {
             refuse(drop_t.ENCAP_MISMATCH);
         } else if (meta.mode == mode_t.TUNNEL) {
             if (next != PROTO_IPV4 && next != PROTO_IPV6) {
