@@ -21,10 +21,8 @@ def in_wesp(octets: bytes, version: int = 4, *, udp: bool = False) -> bytes:
     """The frame with WESP from the peer."""
     build = frames.outer6 if version == 6 else frames.outer
     if udp:
-        packet = build(wire.WESP_MARKER + octets, udp=NAT_T)
-    else:
-        packet = build(octets, proto=wire.WESP)
-    return frames.ethernet(UNPROTECTED, packet)
+        return frames.ethernet(UNPROTECTED, build(wire.WESP_MARKER + octets, udp=NAT_T))
+    return frames.ethernet(UNPROTECTED, build(octets, proto=wire.WESP))
 
 
 def changed(octets: bytes, place: int, value: int) -> bytes:
@@ -345,5 +343,6 @@ class WespBehindIpv6Headers(WespTest):
         said = peer.next_header(packet, plain) if number is None else number
         octets = wire.payload_of(peer.wrapped(plain, said, udp=None))[1]
         chain = (frames.options6(0),)
-        fields = {"proto": wire.WESP, "hlim": packet[7] if packet[0] >> 4 == 6 else packet[8]}
-        return frames.ethernet(UNPROTECTED, frames.outer6(octets, chain=chain, **fields))
+        hops = packet[7] if packet[0] >> 4 == 6 else packet[8]
+        outer = frames.outer6(octets, chain=chain, proto=wire.WESP, hlim=hops)
+        return frames.ethernet(UNPROTECTED, outer)
