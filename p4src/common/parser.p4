@@ -121,8 +121,9 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
 
     // With extension headers in front, the descriptor knows where the SPI stands.
     state parse_outer_rest {
-        verify(hdr.cx.aad_off >= 40, error.BadOuterHeader);
-        packet.extract(hdr.outer_rest, (bit<32>)(((bit<16>)hdr.cx.aad_off - 40) << 3));
+        verify(hdr.cx.aad_off >= 48, error.BadOuterHeader);
+        packet.extract(hdr.outer_rest, (bit<32>)(((bit<16>)hdr.cx.aad_off - 48) << 3));
+        packet.extract(hdr.outer_tail);
         transition parse_esp;
     }
 
@@ -173,6 +174,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state parse_inner {
+        meta.front_len = meta.l4_offset;
         meta.l4_protocol = hdr.cx.next_header;
         transition select(hdr.cx.flags[5:4], hdr.cx.next_header) {
             (0, PROTO_IPV4):    parse_ipv4;
@@ -180,6 +182,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             (0, _):             accept;
             (1, PROTO_UDP):     parse_l4_udp;
             (1, PROTO_TCP):     parse_l4_tcp;
+            (1, PROTO_DSTOPTS): parse_late_opts;
             (2, PROTO_BEET_PH): parse_beet_ph;
             default:            parse_upper;
         }
