@@ -14,7 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
+from p4esp.controller.drop_audit import DROPS
 from p4esp.controller.errors import ControllerError
+from p4esp.controller.numbers import Drop
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.sa_traffic import INBOUND
@@ -53,6 +55,8 @@ class EsnResync:
         self._sas = sas
         self._state = state
         self._journal = journal
+        self._failed = -1
+        """Packets of all SAs together."""
         self._forged: dict[int, int] = {}
         self._doubts: dict[int, _Doubt] = {}
         self._trying: list[LiveSa] = []
@@ -68,6 +72,8 @@ class EsnResync:
 
     async def check(self) -> None:
         """See which SAs fail, and begin the next trial of each that does nothing else."""
+        if not await self._has_news():
+            return
         present = {spi: live for spi, live in self._sas.live.items() if _is_watched(live)}
         before, self._forged = self._forged, await self._read(FORGED, present.values())
         self._doubts = {spi: doubt for spi, doubt in self._doubts.items() if spi in present}
@@ -76,6 +82,14 @@ class EsnResync:
         accepted = await self._read(INBOUND, suspects)
         for live in suspects:
             await self._judge(live, accepted[live.record.child.spi_in])
+
+    async def _has_news(self) -> bool:
+        """Whether any packet has failed since the last look, or some SA is in doubt: reading the
+        counters of all SAs costs more.
+        """
+        cells = await self._session.read_counter(DROPS, (Drop.BAD_ICV,))
+        before, self._failed = self._failed, cells[Drop.BAD_ICV][0]
+        return self._failed != before or bool(self._doubts)
 
     async def _judge(self, live: LiveSa, accepted: int) -> None:
         spi = live.record.child.spi_in

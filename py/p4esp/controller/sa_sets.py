@@ -109,11 +109,12 @@ class SaSets:
 
     async def form(self, policy: int, spread: Spread, members: Sequence[int]) -> None:
         """Make a set and fill its buckets; `sa_select` may name it then."""
-        made = SaSet(policy, spread)
-        for sa in members:
-            await self._write(made, made.join(sa))
-        self._sets[policy] = made
+        made = self._sets[policy] = SaSet(policy, spread)
         self._waiting[policy] = []
+        for sa in members:
+            made.join(sa)
+        served = {at: sa for at, sa in enumerate(made.owner) if sa is not None}
+        await self._write(made, {at: (None, sa) for at, sa in served.items()})
 
     async def join(self, policy: int, sa: int, *, now: bool) -> None:
         """An SA more: at once, or (`now` false) as the heir of the next that leaves."""
