@@ -226,6 +226,7 @@ def keepalives(lab, since=0):
 
 
 def test_41_only_the_side_behind_the_nat_sends_keepalives_and_only_in_silence():
+    """UDP-10: after 20 s of silence, RFC 3948 4."""
     lab = NatLab()
     ike = lab.connect()
     lab.run(70.0)
