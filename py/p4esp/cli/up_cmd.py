@@ -11,10 +11,11 @@ import typer
 from p4esp.cli.failures import one_line, quiet_finsy
 from p4esp.cli.gateway_program import gateway_program
 from p4esp.cli.observing import ExportOption, TraceOption, observers
+from p4esp.cli.printing import print_entry
 from p4esp.cli.stopping import until_stopped
 from p4esp.controller.config import load_config
 from p4esp.controller.controller import run_controller
-from p4esp.service.journal import Entry, Journal
+from p4esp.service.journal import Journal
 
 
 def up_command(
@@ -30,7 +31,7 @@ def up_command(
             typer.echo(f"{config}: {len(loaded.gateways)} gateway(s), nothing to object to")
             return
         quiet_finsy()
-        journal = Journal(_print_entry)
+        journal = Journal(print_entry)
         with observers(trace, export_keys, journal) as observing:
             work = run_controller(
                 *(loaded, gateway_program(), journal),
@@ -38,7 +39,3 @@ def up_command(
                 export_keys=observing.keys,
             )
             asyncio.run(until_stopped(work))
-
-
-def _print_entry(entry: Entry) -> None:
-    typer.echo(str(entry))

@@ -103,7 +103,8 @@ def answer_offer(
     sa: IkeSaState, offer: PayloadSet, replaces: ChildSa | None = None, *, with_ke: bool = False
 ) -> Agreement:
     """Agree to a child SA the peer proposes, under a fresh SPI; `Refusal` when nothing fits."""
-    if len(sa.children) >= sa.env.settings.max_children:
+    limit = sa.env.settings.max_children * (1 if replaces is None else 2)
+    if len(sa.children) >= limit:
         raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"{len(sa.children)} child SAs are the limit")
     proposals = _usable(offer.one(SecurityAssociation).proposals, with_ke)
     scope = agreed_scope(sa, offer, replaces)
