@@ -199,6 +199,13 @@ header ext_peek_t {
     bit<8> len;
 }
 
+header routing_peek_t {
+    bit<8> next_header;
+    bit<8> len;
+    bit<8> type;
+    bit<8> segments_left;
+}
+
 header wesp_esp_t {
     bit<32> wesp;
     bit<32> spi;

@@ -402,6 +402,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state parse_routing {
+        meta.segments_left = packet.lookahead<routing_peek_t>().segments_left;
         packet.extract(hdr.routing, EXT_BITS(packet.lookahead<ext_peek_t>()));
         meta.l4_protocol = hdr.routing.next_header;
         meta.l4_offset = meta.l4_offset + EXT_OCTETS(hdr.routing);

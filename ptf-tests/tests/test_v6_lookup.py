@@ -207,6 +207,42 @@ class Tun17LongestHeaders(FixtureTest):
             self.assertEqual(verdict.requests, [])
 
 
+class Tun17SegmentsLeft(FixtureTest):
+    """TUN-17, RFC 8200 4.4: a packet whose way does not end here is no tunnel packet of ours, and
+    none for us at all; behind a proxied address it is the host's."""
+
+    def runTest(self) -> None:
+        self.bypass(Traffic(dst=f"{GATEWAY6}/128"), Role.UNPROTECTED)
+        hop = frames.options6(HOP_BY_HOP)
+        for left in (1, 2, 255):
+            for kind in (0, 2, 4):
+                routing = Extension(ROUTING, bytes([2, kind, left]) + bytes(20))
+                for chain in ([routing], [hop, routing]):
+                    for udp in (None, NAT_T):
+                        frame = carrying(vec.D1, chain=chain, udp=udp)
+                        self.refuse(Drop.BAD_OUTER, UNPROTECTED, frame)
+        self.accept_esp(carrying(vec.D1, chain=[hop, frames.routing6()]), vec.INNER)
+
+    def tearDown(self) -> None:
+        self.assertEqual(self.tunnel.top(), vec.SEQ)
+        super().tearDown()
+
+
+class Tun17SegmentsLeftOfAProxiedHost(FixtureTest):
+    """The same for a host behind us: ordinary traffic, though its ESP would be ours."""
+
+    def runTest(self) -> None:
+        routing = Extension(ROUTING, bytes([2, 4, 1]) + bytes(20))
+        packet = frames.outer6(vec.D1, chain=[routing], dst=HOST6)
+        self.gw.insert(tables.local(HOST6, SECOND_LOCAL_ID, proxied=True))
+        sa = self.tunnel.sa
+        self.gw.insert(tables.sad(SECOND_LOCAL_ID, vec.SPI, sa.sa, sa.generation))
+        self.bypass(Traffic(dst=f"{HOST6}/128"))
+        out = self.forward(UNPROTECTED, frames.ethernet(UNPROTECTED, packet))
+        self.assertEqual(out.data, frames.delivered(PROTECTED, frames.rewritten(packet)))
+        self.accept_esp(carrying(vec.D1, chain=[frames.routing6()], dst=HOST6), vec.INNER)
+
+
 class Tun17LongerThanIsLookedThrough(FixtureTest):
     """TUN-17: an extension header of more than 256 octets is not looked through."""
 
