@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from p4esp.ipsec.algorithms import suite_named
+from p4esp.ipsec.algorithms import Suite, suite_named
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, Mode, UdpEncapsulation
 from p4esp.ipsec.selectors import TrafficSelector
@@ -84,16 +84,16 @@ def facts_of(record: SaRecord) -> dict[str, Any]:
 
 def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaParams:
     """The parameters that `facts_of` and `secret_of` took apart."""
-    encapsulation = facts["encapsulation"]
+    encapsulation, suite = facts["encapsulation"], suite_named(facts["suite"])
     return ChildSaParams(
         peer=facts["peer"],
         name=facts["name"],
         spi_in=spi_in,
         spi_out=facts["spi_out"],
-        suite=suite_named(facts["suite"]),
+        suite=suite,
         esn=facts["esn"],
         mode=Mode(facts["mode"]),
-        keymat=_keymat(secret, suite_named(facts["suite"]).key_size),
+        keymat=_keymat(secret, suite),
         local_ts=tuple(_selector(item) for item in facts["local_ts"]),
         remote_ts=tuple(_selector(item) for item in facts["remote_ts"]),
         local=ipaddress.ip_address(facts["local"]),
@@ -106,19 +106,19 @@ def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaPara
 
 
 def secret_of(child: ChildSaParams) -> bytes:
-    """Inbound key and salt, then outbound key and salt."""
-    keymat = child.keymat
-    directions = (keymat.inbound, keymat.outbound)
-    return b"".join(part for keys in directions for part in (keys.key, keys.salt))
+    """Inbound key, salt and integrity key, then the outbound ones."""
+    directions = (child.keymat.inbound, child.keymat.outbound)
+    return b"".join(keys.key + keys.salt + keys.integrity for keys in directions)
 
 
-def _keymat(secret: bytes, key_size: int) -> Keymat:
+def _keymat(secret: bytes, suite: Suite) -> Keymat:
     half = len(secret) // 2
-    inbound, outbound = secret[:half], secret[half:]
-    return Keymat(
-        DirectionKeys(inbound[:key_size], inbound[key_size:]),
-        DirectionKeys(outbound[:key_size], outbound[key_size:]),
-    )
+    return Keymat(_direction(secret[:half], suite), _direction(secret[half:], suite))
+
+
+def _direction(secret: bytes, suite: Suite) -> DirectionKeys:
+    salt_at, integrity_at = suite.key_size, suite.cipher_size
+    return DirectionKeys(secret[:salt_at], secret[salt_at:integrity_at], secret[integrity_at:])
 
 
 def _selector_facts(selector: TrafficSelector) -> list[Any]:

@@ -8,10 +8,12 @@ import pytest
 
 from p4esp.configuration.sections import ConfigError
 from p4esp.controller.config import load_config, parse_config
+from p4esp.controller.engine_keys import TRANSFORMS
 from p4esp.demo.plan import LEFT, PSK, Change, gateway_section
 from p4esp.ike.auth.credentials import preshared
 from p4esp.ike.keywords import describe
 from p4esp.ike.proposals import Template
+from p4esp.ipsec.algorithms import SUITES
 from p4esp.ipsec.identity import IdType
 from p4esp.ipsec.policy import Action
 
@@ -114,9 +116,9 @@ LEFT_KEY = "gateways.left"
         ),
         (
             "gateways.left.peers.0.children.0.proposals",
-            ["aes256-sha256"],
+            ["aes256-sha1"],
             "children.0",
-            "a gateway cannot carry aes256-sha256; accepted: aes128gcm16, aes192gcm16, aes256",
+            "a gateway cannot carry aes256-sha1; accepted: aes256gcm16, aes128gcm16",
         ),
         (
             "gateways.left.peers.0.children.0.proposals",
@@ -142,6 +144,28 @@ def test_a_fault_names_file_key_and_what_is_accepted(
     assert text.startswith("bad.toml: ")
     assert f"{where}:" in text
     assert accepted in text
+
+
+@pytest.mark.parametrize("suite", ["aes256-sha1", "null-sha1", "3des-sha256"])
+def test_no_weak_cipher_is_carried_by_a_gateway_whatever_the_peer_may(suite: str) -> None:
+    data = changed("gateways.left.peers.0.allow_weak", True)
+    data["gateways"]["left"]["peers"][0]["children"][0]["proposals"] = [suite]
+    with pytest.raises(ConfigError, match=f"cannot carry {suite}; accepted: aes256gcm16, aes128"):
+        parse_config(data, "weak.toml")
+
+
+@pytest.mark.parametrize("suite", [name for name in SUITES if name in TRANSFORMS])
+def test_a_gateway_carries_each_suite_that_its_engine_has(suite: str) -> None:
+    data = changed("gateways.left.peers.0.children.0.proposals", [f"{suite}-esn"])
+    (child,) = parse_config(data, "good.toml").gateways["left"].peers[0].config().children
+    assert [found.name for found in child.proposals[0].suites()] == [suite]
+
+
+@pytest.mark.parametrize("word", ["aes256gmac", "null-sha256", "aes128gcm16iiv"])
+def test_what_is_for_esp_only_is_refused_for_ike_by_name(word: str) -> None:
+    data = changed("gateways.left.peers.0.proposals", [f"{word}-prfsha256-x25519"])
+    with pytest.raises(ConfigError, match=rf"proposals\.0: .*{word[:4]}.* protects ESP only"):
+        parse_config(data, "bad.toml")
 
 
 def test_a_peer_marked_so_may_use_weak_algorithms() -> None:

@@ -9,10 +9,14 @@ import pytest
 from controller_samples import CHILD
 from installer_bench import Bench
 
+from p4esp.controller.engine_keys import TRANSFORMS
 from p4esp.controller.entries import Op, Update
 from p4esp.controller.errors import SwitchUnreachableError, TableWriteError
-from p4esp.engine.core import Engine
-from p4esp.ipsec.sa import ChildSaParams, UdpEncapsulation
+from p4esp.controller.sa_installer import LiveSa
+from p4esp.engine import CryptoFrame, Direction, Engine, Flag, KeySpec
+from p4esp.engine.check.requests import open_request, seal_request
+from p4esp.ipsec.algorithms import SUITES, Suite
+from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, UdpEncapsulation
 from p4esp.store import SaState
 
 INSTALLATION = [
@@ -33,6 +37,42 @@ async def test_installation_keeps_the_order_of_the_design() -> None:
     await bench.installed()
     assert bench.events == INSTALLATION
     assert bench.states == [SaState.INSTALLED]
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+async def test_an_sa_of_each_suite_is_installed_with_its_sizes_and_all_its_keys(name: str) -> None:
+    suite, bench = SUITES[name], Bench()
+    there, back = (_keys_of(suite, seed) for seed in (1, 101))
+    child = replace(CHILD, suite=suite, keymat=Keymat(back, there))
+    live = await bench.installer.install("left", child, 1)
+    for entry in (live.entries.inbound[0], live.entries.outbound):
+        args = dict(entry.args)
+        sizes = [args[field] for field in ("iv_len", "icv_len", "align")]
+        assert sizes == [suite.iv_size, suite.icv_size, suite.align]
+    assert [key.transform for key in bench.engine.stats().keys] == [TRANSFORMS[name]] * 2
+    await _passes_to_its_peer(bench.engine, live, there)
+
+
+def _keys_of(suite: Suite, seed: int) -> DirectionKeys:
+    octets = bytes((seed + n) % 256 for n in range(suite.keymat_size))
+    return DirectionKeys(
+        octets[: suite.key_size],
+        octets[suite.key_size : suite.cipher_size],
+        octets[suite.cipher_size :],
+    )
+
+
+async def _passes_to_its_peer(ours: Engine, live: LiveSa, keys: DirectionKeys) -> None:
+    """What our engine seals under the outbound key, the peer's opens with its inbound key."""
+    peer, transform = Engine(), TRANSFORMS[live.record.child.suite.name]
+    spec = KeySpec(Direction.OPEN, transform, keys.key, keys.salt, integrity_key=keys.integrity)
+    esn = {"transform": transform, "flags": Flag.TRAILER | Flag.ESN}
+    generation = live.record.placement.generation_out
+    request = seal_request(live.handles.seal, 7, b"payload", gen=generation, **esn)
+    sealed = CryptoFrame.decode(ours.process(request.encode()) or b"")
+    opening = open_request(peer.install(spec), 7, sealed.packet[20:], **esn)
+    opened = CryptoFrame.decode(peer.process(opening.encode()) or b"")
+    assert opened.packet[opening.descriptor.ct_off :] == b"payload"
 
 
 async def test_removal_is_the_reverse_after_a_grace_period() -> None:
