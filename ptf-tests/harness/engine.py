@@ -188,7 +188,7 @@ def _spi(request: Descriptor, frame: bytes) -> int:
 
 
 def _with_udp_checksum(packet: bytes, udp: int) -> bytes:
-    """RFC 8200 8.1: over IPv6 a UDP header, at offset ``udp``, has a checksum; 0 is sent as FFFF."""
+    """RFC 8200 8.1: over IPv6 the UDP header at ``udp`` has a checksum; 0 is sent as FFFF."""
     if not udp:
         return packet
     datagram = packet[udp:]

@@ -96,8 +96,7 @@ def ipv6(
     """An IPv6 packet with extension headers in front of ``payload``; lengths may be told to lie."""
     numbers = [*(extension.number for extension in chain), next_header]
     octets = b"".join(
-        extension.octets(following)
-        for extension, following in zip(chain, numbers[1:], strict=True)
+        extension.octets(following) for extension, following in zip(chain, numbers[1:], strict=True)
     )
     first = fields.pop("nh", numbers[0])
     length = fields.pop("plen", len(octets) + len(payload))
