@@ -50,7 +50,12 @@ def gateway_entries() -> list[Entry]:
     return [
         Entry("policy_version", {}, "set_policy_version", version, default=True),
         *_ports(),
-        Entry("local_v4", {"dst": int(top.GATEWAY)}, "is_local", {"local_id": top.LOCAL_ID, "proxied": 0}),
+        Entry(
+            "local_v4",
+            {"dst": int(top.GATEWAY)},
+            "is_local",
+            {"local_id": top.LOCAL_ID, "proxied": 0},
+        ),
         *_policy(),
         *_crypto_port(),
         *_routes(),

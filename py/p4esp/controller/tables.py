@@ -189,7 +189,9 @@ def egress_if(port: int, vid: int, role: Role, mac: int) -> Entry:
 
 def local_v4(address: IPv4Address, local_id: int) -> Entry:
     """An address of ours; the id stands for it in the SAD."""
-    return Entry.make("local_v4", {"dst": int(address)}, "is_local", {"local_id": local_id, "proxied": 0})
+    return Entry.make(
+        "local_v4", {"dst": int(address)}, "is_local", {"local_id": local_id, "proxied": 0}
+    )
 
 
 def ike_sa(spi: bytes) -> Entry:
