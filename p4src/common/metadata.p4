@@ -93,7 +93,8 @@ struct metadata_t {
     bit<16>     tfc_len;          // octets that a tunnelled packet has at least (RFC 4303 2.7)
 
     // What sealing makes of the packet, in octets.
-    bit<16>     front_len;        // IP header in front of ESP, with what belongs to it
+    bit<16>     front_len;        // IP header in front of ESP, with what belongs to it; of an
+                                  // engine's reply in transport mode as well
     bit<16>     esp_headers_len;  // UDP, WESP, ESP, IV
     bit<16>     plain_len;
     bit<16>     sealed_len;       // payload, padding, trailer, ICV

@@ -154,6 +154,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
 
     state parse_esp {
         packet.extract(hdr.esp);
+        meta.front_len = meta.l4_offset;
         transition select(hdr.cx.op, hdr.cx.iv_len) {
             (CX_SEALED, _): accept;
             (_, 0):         parse_inner;
@@ -180,6 +181,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             (0, _):             accept;
             (1, PROTO_UDP):     parse_l4_udp;
             (1, PROTO_TCP):     parse_l4_tcp;
+            (1, PROTO_DSTOPTS): parse_late_opts;
             (2, PROTO_BEET_PH): parse_beet_ph;
             default:            parse_upper;
         }

@@ -26,6 +26,9 @@ control port_role_stage(inout headers_t hdr, inout metadata_t meta) {
     apply {
         if (meta.ingress_port == CPU_PORT && hdr.packet_out.isValid()
             && hdr.packet_out.op == OUT_INJECT) {
+            if (hdr.packet_out.port >= (bit<16>)FIRST_RESERVED_PORT) {
+                meta.drop_reason = drop_t.BAD_PACKET_OUT;
+            }
             meta.ingress_port = hdr.packet_out.port[8:0];
             meta.frame_len = meta.frame_len - 20;
         } else if (meta.ingress_port == CPU_PORT) {

@@ -9,16 +9,12 @@ control rebuild_stage(inout headers_t hdr, inout metadata_t meta) {
 
     action transport_v4() {
         hdr.ip.protocol = hdr.cx.next_header;
-        hdr.ip.total_len = meta.l4_offset + hdr.cx.plain_len;
+        hdr.ip.total_len = meta.front_len + hdr.cx.plain_len;
         meta.ip_changed = 1;
     }
 
     action transport_v6() {
-        hdr.ip6.payload_len = meta.l4_offset - 40 + hdr.cx.plain_len;
-        if (hdr.late_opts.isValid()) {
-            // Options behind ESP count as text already.
-            hdr.ip6.payload_len = hdr.ip6.payload_len - (((bit<16>)hdr.late_opts.len << 3) + 8);
-        }
+        hdr.ip6.payload_len = meta.front_len - 40 + hdr.cx.plain_len;
         if (hdr.routing.isValid()) {
             hdr.routing.next_header = hdr.cx.next_header;
         } else if (hdr.early_opts.isValid()) {
