@@ -4,7 +4,7 @@ leaves a reason why it may."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network
@@ -19,6 +19,7 @@ from gateway_pair import (
     PROTECTED_PORT,
     ROUTER_MAC,
     SITE_MAC,
+    TRANSPORT,
     TUNNEL,
     UNPROTECTED_PORT,
     WEST,
@@ -38,7 +39,7 @@ from p4esp.invariants import Policy, Recorder, Role, Verdict
 from p4esp.invariants.headers import read_flow
 from p4esp.invariants.recorder import marked_numbers
 
-ROLES = {
+ROLES = dict.fromkeys(range(CRYPTO_PORT), Role.PROTECTED) | {
     PROTECTED_PORT: Role.PROTECTED,
     UNPROTECTED_PORT: Role.UNPROTECTED,
     CRYPTO_PORT: Role.CRYPTO,
@@ -51,6 +52,7 @@ ANSWERS = frozenset(
     (Status.DONE, Status.BAD_ICV, Status.BAD_PADLEN, Status.BAD_PAD, Status.BAD_INNER)
 )
 """What the engine may say to a request of the pipeline: any other status is its own fault."""
+FORGED_CX = next(number for number, name in DROPS.items() if name == "FORGED_CX")
 SECRETS_AT_A_TIME = 3
 SEND, ROUTE, INJECT = 1, 2, 3
 SEALED, OPENED = 0x81, 0x82
@@ -120,7 +122,7 @@ class Judge:
             if port == CRYPTO_PORT:
                 self._by_engine(stimulus, out)
             elif stimulus.port == CRYPTO_PORT:
-                self._judge_reply(port, out, stimulus.data)
+                self._judge_reply(port, out, stimulus.data, from_outside=True)
             else:
                 self._judge_direct(stimulus, port, out)
 
@@ -132,23 +134,32 @@ class Judge:
         status = reply[16]
         need(status in ANSWERS, f"the engine refuses a request with status {status:#x}")
         self._enter(CRYPTO_PORT, reply)
-        for port, out in self._east.send(CRYPTO_PORT, reply):
+        forged = self._forged()
+        leaving = self._east.send(CRYPTO_PORT, reply)
+        need(self._forged() == forged, "an answer of the engine is taken for a forged one")
+        for port, out in leaving:
             self._recorder.left(port, out)
             need(status == Status.DONE, f"a packet of status {status:#x} leaves by port {port}")
             self._judge_reply(port, out, reply)
             if port == UNPROTECTED_PORT:
-                self._at_the_peer(stimulus, out, reply)
+                well_formed(port, out, exact=True)
+                self._at_the_peer(stimulus, out, request)
 
-    def _judge_reply(self, port: int, out: bytes, reply: bytes) -> None:
-        """A frame that leaves when the engine has answered."""
+    def _forged(self) -> int:
+        return self._east.device.counter_array("drops").packets[FORGED_CX]
+
+    def _judge_reply(self, port: int, out: bytes, reply: bytes, from_outside: bool = False) -> None:
+        """A frame that leaves when the engine, or somebody else on its port, has answered."""
         if port == CPU_PORT:
             need(out[0] in PUNTS, f"punt {out[0]} has no name")
             return
-        well_formed(port, out, exact=True)
         if port == UNPROTECTED_PORT:
             need(reply[14] == SEALED, "what was opened leaves by the unprotected port")
             need(out[14:] == reply[BASE:], "what leaves is not what was sealed")
             return
+        if reply[14] == SEALED and from_outside:
+            return  # The site may see what an engine makes up, the network may not.
+        well_formed(port, out, exact=True)
         need(reply[14] == OPENED, "what was sealed leaves by the protected port")
         self._judge_delivered(out[14:], reply)
 
@@ -157,7 +168,7 @@ class Judge:
         need(selectors_fit(sa, packet), f"SA {sa.number} delivers what it is not for")
         if sa.mode == TUNNEL:
             need(forwarded(text) == forwarded(packet), "what is delivered is not what was sealed")
-        elif sa.mode == BEET_V4 and reply[17] == 94:
+        elif sa.mode == BEET_V4 and reply[17] == BEET_PH:
             need(packet[20:] == without_pseudo_header(text), "BEET's options are not those sent")
         else:
             need(packet.endswith(text), "what is delivered is not what was sealed")
@@ -192,17 +203,17 @@ class Judge:
         allowed = port == PROTECTED_PORT or is_ike or bypassed(out[14:])
         need(allowed, "the controller's clear packet leaves by the unprotected port")
 
-    def _at_the_peer(self, stimulus: Stimulus, out: bytes, reply: bytes) -> None:
+    def _at_the_peer(self, stimulus: Stimulus, out: bytes, request: bytes) -> None:
         """What left must be something that the peer takes."""
+        sa = self._sas[int.from_bytes(request[30:33], "big")]
         before = self._west.counts()
         (leaving,) = through(
             self._west, UNPROTECTED_PORT, [outside(out[14:])], self._west.engine.process
         )
         after = self._west.counts()
         self.tally.at_the_peer += after.drops - before.drops
-        reasons = set(after.drops - before.drops) - {"TTL", "DUMMY"}
+        reasons = set(after.drops - before.drops) - {"TTL", *useless(sa, request)}
         need(not reasons, f"the peer refuses what was sealed: {', '.join(reasons)}")
-        sa = self._sas[int.from_bytes(reply[30:33], "big")]
         if stimulus.kind == "clear" and sa.mode == TUNNEL:
             for port, delivered in leaving:
                 same = forwarded(link_free(stimulus.data)) == forwarded(delivered[14:])
@@ -272,8 +283,8 @@ class Judge:
         self._recorder.entered(port, data)
 
     def _believe(self, stimulus: Stimulus) -> None:
-        """Who sits on the crypto port is believed: what it says was authentic is on its head, and so
-        is what it says was sealed (see ``left``)."""
+        """Who sits on the crypto port is believed: what it says was authentic is on its head (and
+        so is what it says was sealed: see ``left``)."""
         data = stimulus.data
         if len(data) < BASE or data[12:14] != b"\x88\xb5":
             return
@@ -342,6 +353,28 @@ def _ends(packet: bytes) -> tuple[int, int]:
     if packet[0] >> 4 == 4:
         return int.from_bytes(packet[12:16], "big"), int.from_bytes(packet[16:20], "big")
     return int.from_bytes(packet[8:24], "big"), int.from_bytes(packet[24:40], "big")
+
+
+def useless(sa: Sa, request: bytes) -> Iterator[str]:
+    """Why a peer refuses what a host should not have sent, outside of tunnels."""
+    plain_len = int.from_bytes(request[42:44], "big")
+    next_header, text = request[17], request[BASE + request[41] :][:plain_len]
+    if next_header == 59:
+        yield "DUMMY"  # RFC 4303 2.6
+    if sa.mode != TUNNEL and not text:
+        yield "BAD_PADLEN"
+    if sa.mode != TUNNEL and next_header in OUT_OF_ORDER:
+        yield "BAD_NH"
+    if sa.mode == BEET_V4 and next_header == BEET_PH and text[0] in OUT_OF_ORDER:
+        yield from ("BAD_NH", "BAD_BEET_PH")
+    if sa.mode == TRANSPORT and next_header == 6 and len(text) < TCP_LEAST:
+        yield "BAD_INNER"
+
+
+BEET_PH = 94
+OUT_OF_ORDER = (0, 43, 44, 60, BEET_PH)
+"""Headers that cannot stand behind ESP, or not there."""
+TCP_LEAST = 20
 
 
 def selectors_fit(sa: Sa, packet: bytes) -> bool:

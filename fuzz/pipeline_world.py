@@ -119,14 +119,14 @@ class World:
         payload = self._payload(protocol)
         if sa.inner == 4:
             ends = host4(side, sa.number, host), host4(other(side), sa.number, host)
-            options = bytes([1]) * (4 * rng.choice((0, 0, 0, 1, 2, 10)))
+            options = rng.randbytes(4 * rng.choice((0, 0, 0, 1, 2, 10)))
             fragment = rng.choice((0, 0, 0x2000, 9)) if sa.mode == TUNNEL else 0
             flags = fragment or rng.choice((0, 0x4000))
             tos, ident, hops = rng.getrandbits(8), rng.getrandbits(16), rng.randint(3, 255)
             return Packet4(*ends, protocol, payload, tos, ident, flags, hops, options)
         ends = host6(side, sa.number, host), host6(other(side), sa.number, host)
         kinds = [kind for kind in rng.choice(CHAINS) if kind != 44 or sa.mode == TUNNEL]
-        chain = [extension(kind, rng.randint(0, 2), bytes([1, 4, 0, 0, 0, 0])) for kind in kinds]
+        chain = [extension(kind, rng.randint(0, 2), rng.randbytes(6)) for kind in kinds]
         label, hops = rng.getrandbits(20), rng.randint(3, 255)
         return Packet6(*ends, protocol, payload, rng.getrandbits(8), label, hops, chain)
 
@@ -197,7 +197,7 @@ class World:
         for sa in self.east.sas:
             dummy = frame(0, self._rng.randbytes(40))
             yield Stimulus("out", CPU_PORT, packet_out(4, dummy, index=sa.number))
-        for op in range(16, 24):
+        for op in (16, 17, *range(19, 24)):
             index, value = self._rng.randint(0, 70), self._rng.randint(0, 20)
             yield Stimulus("out", CPU_PORT, packet_out(op, token=7, index=index, value=value))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from harness import esp, frames, tables
 from harness.gateway import Frame
 from harness.ids import Mode
@@ -22,7 +24,7 @@ class Trn10OptionsBehindEsp(GatewayTest):
         traffic = Traffic(src=REMOTE_HOST6, dst=HOST6)
         self.gw.insert(host)
         tunnel = self.inbound(local_id=LOCAL_ID, selectors=traffic, mode=Mode.TRANSPORT)
-        front = {"src": REMOTE_HOST6, "dst": HOST6, "hlim": 64}
+        front: dict[str, Any] = {"src": REMOTE_HOST6, "dst": HOST6, "hlim": 64}
         for seq, units in enumerate((0, 1, 3), 1):
             options = frames.options6(DESTINATION, units)
             text = esp.with_trailer(options.octets(17) + UDP_DATAGRAM, DESTINATION)
