@@ -7,11 +7,14 @@ FUZZVENV := .venv-fuzz
 PROTOVENV := .venv-protos
 FUZZTARGETS := ike_codec ike_machine
 SECONDS ?= 30
+COUNT   ?= 50000
+SEED    ?=
+REPLAY  ?=
 TARGET  ?= embedded
 BASE    ?=
 REPORTS := build/reports
 
-.PHONY: help demo lab compose-check test interop interop-peer lint ptf p4 p4-check protos fuzz bench shell lock clean
+.PHONY: help demo lab compose-check test interop interop-peer lint ptf p4 p4-check protos fuzz fuzz-pipeline bench shell lock clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +89,9 @@ protos: $(PROTOVENV)/.ready  ## Write the stubs of py/p4esp/proto anew
 
 fuzz: $(FUZZVENV)/.ready  ## Fuzz the IKE codec and SA machine with atheris, SECONDS=30 each
 	for target in $(FUZZTARGETS); do PYTHONPATH=py:py/tests $(FUZZVENV)/bin/python -m fuzz $$target $(SECONDS) || exit 1; done
+
+fuzz-pipeline: $(VENV)/.ready  ## COUNT=50000 damaged packets through pipeline and engine; SEED=n or REPLAY=file repeats
+	PYTHONPATH=py:py/tests $(BIN)/python -m fuzz.pipeline $(if $(REPLAY),--replay $(REPLAY),--count $(COUNT) $(if $(SEED),--seed $(SEED)))
 
 bench: $(VENV)/.ready  ## Benchmarks against peers in the same run; BASE=<rev> compares commits
 	$(BIN)/p4esp bench $(if $(BASE),--base $(BASE))

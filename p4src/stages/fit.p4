@@ -83,6 +83,10 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
                 || hdr.ip.isValid() && (hdr.ip.mf == 1 || hdr.ip.frag_offset != 0);
             if (fragment) {
                 meta.drop_reason = drop_t.INNER_FRAGMENT;
+            } else if (meta.mode == mode_t.BEET_V4 && hdr.ip.isValid()
+                       && hdr.ip.protocol == PROTO_BEET_PH) {
+                // The peer would take its payload for a pseudo header.
+                meta.drop_reason = drop_t.BAD_BEET_PH;
             } else if (meta.mode == mode_t.BEET_V4 && hdr.ip.isValid()) {
                 of_beet_v4();
             } else if (meta.mode == mode_t.BEET_V6 && hdr.ip6.isValid()) {

@@ -79,8 +79,6 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
                        && (meta.proxied == 0 || meta.l4_protocol == PROTO_ESP
                            || meta.l4_protocol == PROTO_WESP)) {
                 meta.drop_reason = drop_t.OUTER_FRAGMENT;
-            } else if (meta.l4_protocol == PROTO_UDP && meta.udp_len > payload_len) {
-                meta.drop_reason = drop_t.BAD_OUTER;
             } else if (meta.l4 == l4_t.IKE) {
                 ike_sa.apply();
                 if (meta.known_ike == 1) {
@@ -92,8 +90,7 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
                 }
             } else if (meta.l4 == l4_t.KEEPALIVE) {
                 meta.drop_reason = drop_t.KEEPALIVE;
-            } else if ((meta.l4 == l4_t.ESP || meta.l4 == l4_t.WESP)
-                       && payload_len < 8 + meta.encap_len || meta.l4 == l4_t.NATT_RUNT) {
+            } else if (meta.l4 == l4_t.NATT_RUNT) {
                 meta.drop_reason = drop_t.RUNT;
             } else if (meta.l4 == l4_t.ESP || meta.l4 == l4_t.ESP_UDP
                        || meta.l4 == l4_t.WESP || meta.l4 == l4_t.WESP_UDP) {

@@ -1,6 +1,10 @@
 // Pass 2: is this the engine's answer to a request of ours? An echo, a made-up frame or one
 // whose length did not change as it must goes no further.
+#include "reply_layout.p4"
+
 control reply_stage(inout headers_t hdr, inout metadata_t meta) {
+    reply_layout_stage() layout;
+
     bit<32> body_len;        // behind the descriptor
     bit<32> outer_len;
     bit<32> inner_end;       // where an opened packet must end
@@ -47,6 +51,8 @@ control reply_stage(inout headers_t hdr, inout metadata_t meta) {
             } else if (hdr.cx.status == CX_DONE
                        && (body_len != inner_end || sealed_least > outer_len)) {
                 forged();
+            } else if (hdr.cx.status == CX_DONE) {
+                layout.apply(hdr, meta);
             }
         } else {
             forged();

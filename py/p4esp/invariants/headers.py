@@ -54,6 +54,8 @@ def _read_ipv4(frame: bytes, at: int) -> Flow | None:
         return None
     l4_at = at + (frame[at] & 15) * 4
     end = min(at + int.from_bytes(frame[at + 2 : at + 4], "big"), len(frame))
+    if not at + 20 <= l4_at <= end:
+        return None
     first = not int.from_bytes(frame[at + 6 : at + 8], "big") & 0x1FFF
     return Flow(
         IPv4Address(frame[at + 12 : at + 16]),

@@ -45,7 +45,9 @@ def clear_text_out(log: Log) -> Iterator[Violation]:
     in_force = _PoliciesInForce(log)
     for packet in log.packets:
         flow, policies = read_flow(packet.frame), in_force.at(packet)
-        if packet.inward and packet.role is Role.PROTECTED and flow:
+        # Addresses alone are those of the same packet in transport mode.
+        shown = flow is not None and flow.end > flow.l4_at
+        if packet.inward and packet.role is Role.PROTECTED and flow and shown:
             protected.note(fingerprint(packet.frame, flow), _protects(policies, flow))
         if not packet.inward and packet.role is Role.UNPROTECTED:
             clear = flow is not None and _protects(policies, flow)
