@@ -59,10 +59,6 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
         } else if (next == PROTO_BEET_PH
                    && (meta.parse_failed == 1 || !hdr.ip_opt.isValid()
                        || meta.l4_protocol == PROTO_BEET_PH
-                       // The parser takes these for IPv6 extension headers.
-                       || hdr.beet_ph.next_header == PROTO_HOPOPT
-                       || hdr.beet_ph.next_header == PROTO_ROUTING
-                       || hdr.beet_ph.next_header == PROTO_DSTOPTS
                        || ((bit<16>)hdr.beet_ph.len << 3) + 8 > hdr.cx.plain_len)) {
             refuse(drop_t.BAD_BEET_PH);
         } else if (meta.parse_failed == 1
