@@ -33,7 +33,7 @@ class SaSelection:
         updates = [update for place in served for update in self._added(place, sa, first=first)]
         await self._writer.write(updates)
         for policy in {policy for policy, _ in served}:
-            if self._places(policy) <= set(served):
+            if self._sets.of(policy) is not None and self._places(policy) <= set(served):
                 await self._sets.join(policy, sa, now=first)
 
     def _added(self, place: Destination, sa: int, *, first: bool) -> list[Update]:

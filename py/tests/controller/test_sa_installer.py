@@ -238,7 +238,7 @@ async def test_a_failure_over_ipv6_leaves_nothing(step: str) -> None:
         (
             OVER_V6,
             OVER_V6 | {"remote": IPv6Address("2001:db8:77::2")},
-            ["modify tunnel_v6", "modify sa_out"],
+            ["modify tunnel_v6"],
         ),
     ],
     ids=["to IPv6", "to IPv4", "within IPv6"],
