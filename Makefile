@@ -14,7 +14,7 @@ TARGET  ?= embedded
 BASE    ?=
 REPORTS := build/reports
 
-.PHONY: help demo test interop interop-peer lint ptf p4 p4-check protos fuzz fuzz-pipeline bench shell lock clean
+.PHONY: help demo lab compose-check test interop interop-peer lint ptf p4 p4-check protos fuzz fuzz-pipeline bench shell lock clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ $(REPORTS):
 demo: $(VENV)/.ready  ## Two gateways: IKEv2, ESP both ways, and what is refused
 	$(BIN)/p4esp demo
 
+lab: $(VENV)/.ready  ## docker-compose.yml without docker, in namespaces; TARGET=embedded or bmv2
+	$(BIN)/python -m lab --target $(TARGET)
+
+compose-check: $(VENV)/.ready  ## Check docker-compose.yml and all it refers to, without docker
+	$(BIN)/python -m lab.compose_check
+
 test: $(VENV)/.ready $(SHELLVENV)/.ready | $(REPORTS)  ## The whole suite on the embedded switch, without root
 	$(BIN)/python ptf-tests/run.py --target embedded
 	$(BIN)/pytest -n 2 --junitxml=$(REPORTS)/pytest.xml
@@ -64,7 +70,7 @@ lint: $(VENV)/.ready  ## ruff, strict typing, secrets never compared by ==, and 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --strict bench tools
+	$(BIN)/mypy --strict bench tools py/lab docker/p4runtime-capabilities
 	cd ptf-tests && ../$(BIN)/mypy --config-file mypy.ini
 	$(BIN)/python tools/secret_comparison.py py/p4esp/ike py/p4esp/engine
 	$(BIN)/p4esp p4 check
@@ -96,6 +102,7 @@ shell: $(SHELLVENV)/.ready  ## p4runtime-shell in its own environment
 lock: $(VENV)/.ready  ## Renew the lock files
 	$(BIN)/pip install --quiet pip-tools
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header --extra test --extra build -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header --extra build -c requirements.lock -o requirements-runtime.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements-shell.lock requirements-shell.in
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements-fuzz.lock requirements-fuzz.in
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements-protos.lock requirements-protos.in

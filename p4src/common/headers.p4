@@ -117,6 +117,12 @@ header outer_rest_t {
     varbit<1720> octets;
 }
 
+// The 8 octets of it in front of the SPI: the end of an extension header, or UDP, or WESP.
+header outer_tail_t {
+    bit<32> first;
+    bit<32> second;
+}
+
 header udp_t {
     bit<16> sport;
     bit<16> dport;
@@ -193,6 +199,13 @@ header ext_peek_t {
     bit<8> len;
 }
 
+header routing_peek_t {
+    bit<8> next_header;
+    bit<8> len;
+    bit<8> type;
+    bit<8> segments_left;
+}
+
 header wesp_esp_t {
     bit<32> wesp;
     bit<32> spi;
@@ -267,6 +280,7 @@ struct headers_t {
     ipv4_options_t  outer_opt;
     ipv6_t          outer_ip6;
     outer_rest_t    outer_rest;
+    outer_tail_t    outer_tail;
     udp_t           outer_udp;
     wesp_marker_t   wesp_marker;
     wesp_header_t        wesp;

@@ -20,6 +20,7 @@ struct metadata_t {
     bit<16>     l4_offset;        // octets of hdr.ip or hdr.ip6 with all that belongs to it
     bit<1>      l4_known;         // 0: a fragment that does not carry the start of layer 4
     bit<1>      fragment;         // of IPv6; IPv4 says so itself
+    bit<8>      segments_left;    // of a routing header
     bit<16>     sport;            // ICMP: type << 8 | code, and in dport the same
     bit<16>     dport;
     bit<16>     udp_len;

@@ -121,8 +121,9 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
 
     // With extension headers in front, the descriptor knows where the SPI stands.
     state parse_outer_rest {
-        verify(hdr.cx.aad_off >= 40, error.BadOuterHeader);
-        packet.extract(hdr.outer_rest, (bit<32>)(((bit<16>)hdr.cx.aad_off - 40) << 3));
+        verify(hdr.cx.aad_off >= 48, error.BadOuterHeader);
+        packet.extract(hdr.outer_rest, (bit<32>)(((bit<16>)hdr.cx.aad_off - 48) << 3));
+        packet.extract(hdr.outer_tail);
         transition parse_esp;
     }
 
@@ -154,7 +155,6 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
 
     state parse_esp {
         packet.extract(hdr.esp);
-        meta.front_len = meta.l4_offset;
         transition select(hdr.cx.op, hdr.cx.iv_len) {
             (CX_SEALED, _): accept;
             (_, 0):         parse_inner;
@@ -174,6 +174,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state parse_inner {
+        meta.front_len = meta.l4_offset;
         meta.l4_protocol = hdr.cx.next_header;
         transition select(hdr.cx.flags[5:4], hdr.cx.next_header) {
             (0, PROTO_IPV4):    parse_ipv4;
@@ -401,6 +402,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state parse_routing {
+        meta.segments_left = packet.lookahead<routing_peek_t>().segments_left;
         packet.extract(hdr.routing, EXT_BITS(packet.lookahead<ext_peek_t>()));
         meta.l4_protocol = hdr.routing.next_header;
         meta.l4_offset = meta.l4_offset + EXT_OCTETS(hdr.routing);

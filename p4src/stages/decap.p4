@@ -5,6 +5,7 @@ control decap_stage(inout headers_t hdr, inout metadata_t meta) {
         hdr.outer_opt.setInvalid();
         hdr.outer_ip6.setInvalid();
         hdr.outer_rest.setInvalid();
+        hdr.outer_tail.setInvalid();
         hdr.outer_udp.setInvalid();
         hdr.wesp_marker.setInvalid();
         hdr.wesp.setInvalid();

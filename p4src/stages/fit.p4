@@ -79,7 +79,7 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
                 meta.plain_len = meta.tfc_len;
             }
         } else {
-            fragment = meta.fragment == 1
+            fragment = meta.fragment == 1 || hdr.ip6.isValid() && meta.l4_protocol == PROTO_FRAGMENT
                 || hdr.ip.isValid() && (hdr.ip.mf == 1 || hdr.ip.frag_offset != 0);
             if (fragment) {
                 meta.drop_reason = drop_t.INNER_FRAGMENT;

@@ -2,6 +2,7 @@
 // 2.6, RFC 7402 B.1.7.)
 control inner_stage(inout headers_t hdr, inout metadata_t meta) {
     bit<8> next;
+    bit<8> announced;        // by WESP
 
     action refuse(drop_t reason) {
         meta.drop_reason = reason;
@@ -9,10 +10,16 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         next = hdr.cx.next_header;
+        announced = next;
+        if (hdr.wesp.isValid()) {
+            announced = hdr.wesp.next_header;
+        } else if (hdr.outer_tail.isValid()) {
+            announced = hdr.outer_tail.first == WESP_MARKER
+                ? hdr.outer_tail.second[31:24] : hdr.outer_tail.first[31:24];
+        }
         if (next == PROTO_NONE) {
             refuse(drop_t.DUMMY);
-        } else if (hdr.wesp.isValid() && meta.wrap == wesp_t.VISIBLE
-                   && hdr.wesp.next_header != next) {
+        } else if (meta.wrap == wesp_t.VISIBLE && announced != next) {
             refuse(drop_t.ENCAP_MISMATCH);
         } else if (meta.mode == mode_t.TUNNEL) {
             if (next != PROTO_IPV4 && next != PROTO_IPV6) {
@@ -34,7 +41,7 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
             } else {
                 refuse(drop_t.BAD_INNER);
             }
-        } else if (next == PROTO_FRAGMENT || meta.fragment == 1
+        } else if (meta.l4_protocol == PROTO_FRAGMENT || meta.fragment == 1
                    || next == PROTO_BEET_PH && meta.mode != mode_t.BEET_V4) {
             refuse(drop_t.BAD_NH);
         } else if ((next == PROTO_HOPOPT || next == PROTO_ROUTING)
@@ -44,13 +51,14 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
         } else if (next == PROTO_DSTOPTS && (meta.mode == mode_t.BEET_V4
                                              || meta.mode == mode_t.TRANSPORT && hdr.ip.isValid())) {
             refuse(drop_t.BAD_NH);
+        } else if (meta.mode == mode_t.BEET_V4
+                   && (hdr.hop_by_hop.isValid() || hdr.early_opts.isValid()
+                       || hdr.routing.isValid() || hdr.late_opts.isValid())) {
+            // An IPv4 packet has none of them, behind a pseudo header either.
+            refuse(drop_t.BAD_NH);
         } else if (next == PROTO_BEET_PH
                    && (meta.parse_failed == 1 || !hdr.ip_opt.isValid()
                        || meta.l4_protocol == PROTO_BEET_PH
-                       // The parser takes these for IPv6 extension headers.
-                       || hdr.beet_ph.next_header == PROTO_HOPOPT
-                       || hdr.beet_ph.next_header == PROTO_ROUTING
-                       || hdr.beet_ph.next_header == PROTO_DSTOPTS
                        || ((bit<16>)hdr.beet_ph.len << 3) + 8 > hdr.cx.plain_len)) {
             refuse(drop_t.BAD_BEET_PH);
         } else if (meta.parse_failed == 1

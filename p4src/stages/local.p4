@@ -69,6 +69,11 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
                 if (meta.proxied == 0) {
                     punt(punt_t.LOCAL);
                 }
+            } else if (meta.segments_left != 0) {
+                // RFC 8200 4.4: its way does not end here, and we are no stop on the way of others.
+                if (meta.proxied == 0) {
+                    meta.drop_reason = drop_t.BAD_OUTER;
+                }
             } else if ((hdr.ip.isValid() && (hdr.ip.mf == 1 || hdr.ip.frag_offset != 0)
                         || meta.fragment == 1)
                        && (meta.proxied == 0 || meta.l4_protocol == PROTO_ESP

@@ -39,7 +39,8 @@ control outer_header_stage(inout headers_t hdr, inout metadata_t meta) {
         hdr.outer_ip.total_len = 20 + meta.esp_headers_len + meta.sealed_len;
         hdr.outer_ip.reserved = 0;
         hdr.outer_ip.df = meta.df_mode == DF_COPY ? inner_df : (meta.df_mode == DF_SET ? 1w1 : 0);
-        hdr.outer_ip.identification = hdr.outer_ip.df == 1 ? 16w0 : identification;
+        hdr.outer_ip.identification =
+            meta.mode != mode_t.BEET_V4 && hdr.outer_ip.df == 1 ? 16w0 : identification;
         hdr.outer_ip.mf = 0;
         hdr.outer_ip.frag_offset = 0;
         hdr.outer_ip.ttl = hops;
@@ -95,21 +96,20 @@ control outer_header_stage(inout headers_t hdr, inout metadata_t meta) {
         } else {
             look_nowhere();
         }
+        // Of a packet without DF it comes from the sequence number: unique for 65,536 packets of
+        // one SA (RFC 6864). BEET has it from the inner header, if that one is IPv4.
+        identification = meta.seq[15:0];
         if (meta.mode == mode_t.TUNNEL) {
             hops = meta.tunnel_ttl;
             if (meta.dscp_copy == 0) {
                 dscp = meta.dscp;
             }
-            // Of a packet without DF it comes from the sequence number: unique for 65,536 packets
-            // of one SA (RFC 6864).
-            identification = meta.seq[15:0];
         } else if (meta.mode == mode_t.BEET_V4) {
             if (hdr.ip_opt.isValid()) {
                 beet_options();
             }
             beet_v4();
         } else {
-            identification = 0;
             beet_v6();
         }
         if (meta.outer_v6 == 1) {

@@ -5,8 +5,13 @@
 
 control sealed_stage(inout headers_t hdr, inout metadata_t meta) {
     bit<8> protocol;
+    bit<8> next;
+    bool   chained;          // extension headers of the packet itself stand in front of ESP
 
     apply {
+        next = hdr.outer_ip6.next_header;
+        chained = meta.mode == mode_t.TRANSPORT && hdr.outer_rest.isValid()
+            && (next == PROTO_HOPOPT || next == PROTO_DSTOPTS || next == PROTO_ROUTING);
         protocol = ESP_FAMILY_PROTOCOL;
         if (hdr.esp.isValid() && hdr.esp.spi == meta.spi && hdr.esp.seq == meta.seq[31:0]) {
             if (meta.outer_v6 == 0 && hdr.outer_ip.isValid()
@@ -15,8 +20,7 @@ control sealed_stage(inout headers_t hdr, inout metadata_t meta) {
                 && hdr.outer_ip.src == meta.tunnel_src && hdr.outer_ip.dst == meta.tunnel_dst) {
                 meta.cleared = 1;
             } else if (meta.outer_v6 == 1 && hdr.outer_ip6.isValid()
-                       && (hdr.outer_ip6.next_header == protocol
-                           || meta.mode == mode_t.TRANSPORT)
+                       && (next == protocol || chained)
                        && hdr.outer_ip6.src == meta.tunnel_src6
                        && hdr.outer_ip6.dst == meta.tunnel_dst6) {
                 meta.cleared = 1;

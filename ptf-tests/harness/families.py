@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from scapy.layers.inet import IP
@@ -9,7 +10,7 @@ from scapy.layers.inet6 import IPv6
 
 from harness import esp, frames
 from harness.testcase import GatewayTest
-from harness.topology import UNPROTECTED
+from harness.topology import GATEWAY6, PEER6, UNPROTECTED
 from harness.tunnels import InboundTunnel, OutboundTunnel, parsed
 
 FAMILIES = ((4, 4), (4, 6), (6, 4), (6, 6))
@@ -34,6 +35,22 @@ def outgoing(version: int, size: int = 100, **fields: Any) -> bytes:
 def incoming(version: int, size: int = 100, **fields: Any) -> bytes:
     """A packet of the remote site for ours."""
     return (frames.inner if version == 4 else frames.inner6)(size=size, **fields)
+
+
+def datagram6(
+    payload: bytes,
+    *,
+    sport: int = 4500,
+    dport: int = 4500,
+    length: int | None = None,
+    checksum: int = 0,
+    **ip: Any,
+) -> bytes:
+    """An IPv6/UDP packet from the peer to us; ``length`` and ``checksum`` may lie."""
+    udp_len = 8 + len(payload) if length is None else length
+    header = struct.pack("!HHHH", sport, dport, udp_len, checksum)
+    fields = {"src": PEER6, "dst": GATEWAY6, "hlim": 64, **ip}
+    return frames.ipv6(header + payload, frames.UDP_PROTOCOL, **fields)
 
 
 def version_of(packet: bytes) -> int:

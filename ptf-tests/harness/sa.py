@@ -50,6 +50,9 @@ class InboundSa:
     mode: Mode = Mode.TUNNEL
     wrap: Wrap = Wrap.NONE
     trial: tuple[int, int] = (0, 0)
+    iv_len: int = IV_LEN
+    icv_len: int = ICV_LEN
+    align: int = ALIGN
 
     def sad_entry(self) -> P4TableEntry:
         """The SAD entry that leads here."""
@@ -65,6 +68,9 @@ class InboundSa:
         if self.multi or not self.selectors.v6:
             return [self.entry()]
         src, dst = self.selectors.src or "::/0", self.selectors.dst or "::/0"
+        if self.mode == Mode.BEET_V6:
+            pair = src.removesuffix("/128"), dst.removesuffix("/128")
+            return [self.entry(), tables.beet_v6(self.sa, *pair)]
         return [self.entry(), tables.pair_v6(self.sa, src, dst)]
 
     def entry(self) -> P4TableEntry:
@@ -77,9 +83,9 @@ class InboundSa:
             "window": self.window,
             "cell_base": self.cell_base,
             "cell_mask": cells_for(self.window) - 1,
-            "iv_len": IV_LEN,
-            "icv_len": ICV_LEN,
-            "align": ALIGN,
+            "iv_len": self.iv_len,
+            "icv_len": self.icv_len,
+            "align": self.align,
             "sel_multi": int(self.multi),
             **_selector_params(self.selectors),
             "mode": int(self.mode),
@@ -141,6 +147,9 @@ class OutboundSa:
     inner_mtu: int = 0xFFFF
     tfc_len: int = 0
     flow_label: int = 0
+    iv_len: int = IV_LEN
+    icv_len: int = ICV_LEN
+    align: int = ALIGN
 
     @property
     def outer_v6(self) -> bool:
@@ -163,9 +172,9 @@ class OutboundSa:
             "esn": int(self.esn),
             "seq_soft": self.seq_soft,
             "seq_hard": self.seq_hard,
-            "iv_len": IV_LEN,
-            "icv_len": ICV_LEN,
-            "align": ALIGN,
+            "iv_len": self.iv_len,
+            "icv_len": self.icv_len,
+            "align": self.align,
             "spi": self.spi,
             "tunnel_src": "0.0.0.0" if self.outer_v6 else self.src,
             "tunnel_dst": "0.0.0.0" if self.outer_v6 else self.dst,

@@ -70,6 +70,7 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.outer_opt);
         packet.emit(hdr.outer_ip6);
         packet.emit(hdr.outer_rest);
+        packet.emit(hdr.outer_tail);
         packet.emit(hdr.outer_udp);
         packet.emit(hdr.wesp_marker);
         packet.emit(hdr.wesp);

@@ -32,9 +32,11 @@ class ControllerCommands:
         }
 
     async def status(self) -> object:
-        """The SAs of all gateways, as IKE knows them."""
+        """Of all gateways: whether switch and engine are in use, and the SAs as IKE knows them."""
         return {
             name: {
+                "connected": gateway.link is not None,
+                "engine": gateway.link is not None and gateway.link.health.offered,
                 "ike_sas": [ike_as_json(ike) for ike in gateway.connections.established.values()],
                 "child_sas": [child_as_json(child) for child in _children(gateway)],
             }

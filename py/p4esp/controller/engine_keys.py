@@ -48,6 +48,8 @@ class PairKeys:
     def __init__(self, service: KeyService) -> None:
         self.service = service
         self._installed: set[int] = set()
+        self._swept: set[int] = set()
+        """What the last sweep removed; some of it may have been on its way to us."""
         self._slots = asyncio.Semaphore(MAX_INSTALLING)
 
     def holds(self, handles: Handles) -> bool:
@@ -78,7 +80,8 @@ class PairKeys:
     async def _install(self, spec: KeySpec) -> int:
         async with self._slots:
             handle = await self.service.install(spec)
-        self._installed.add(handle)
+        if handle not in self._swept:
+            self._installed.add(handle)
         return handle
 
     async def _discard(self, handle: int) -> None:
@@ -93,6 +96,7 @@ class PairKeys:
         present = {key.handle for key in (await self.service.stats()).keys}
         strays = present - self._installed
         self._installed &= present  # at once: what is installed from now on is not in `present`
+        self._swept = strays
         for stray in strays:
             await self._discard(stray)
 

@@ -22,6 +22,8 @@ SCRUB_CELLS_MAX: Final = 16
 
 OUT_SEND: Final = 1
 OUT_ROUTE: Final = 2
+OUT_INJECT: Final = 3
+OUT_DUMMY: Final = 4
 
 
 class Role(IntEnum):

@@ -7,8 +7,8 @@ from typing import Any
 
 from p4esp.ipsec.algorithms import Suite, suite_named
 from p4esp.ipsec.identity import Identity
-from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, Mode, UdpEncapsulation
-from p4esp.ipsec.selectors import TrafficSelector
+from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, Mode, UdpEncapsulation, Wrap
+from p4esp.ipsec.selectors import Address, TrafficSelector
 
 
 class SaState(StrEnum):
@@ -79,6 +79,9 @@ def facts_of(record: SaRecord) -> dict[str, Any]:
         "initiator": child.initiator,
         "local_id": [child.local_id.type, child.local_id.data.hex()],
         "remote_id": [child.remote_id.type, child.remote_id.data.hex()],
+        "wrap": child.wrap.value,
+        "original": list(map(str, child.original)) if child.original else None,
+        "follows": child.follows,
     }
 
 
@@ -102,6 +105,9 @@ def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaPara
         initiator=facts["initiator"],
         local_id=_identity(facts["local_id"]),
         remote_id=_identity(facts["remote_id"]),
+        wrap=Wrap(facts.get("wrap", Wrap.NONE)),
+        original=_addresses(facts.get("original")),
+        follows=facts.get("follows", False),
     )
 
 
@@ -130,6 +136,13 @@ def _selector(facts: list[Any]) -> TrafficSelector:
     first, last, protocol, *ports = facts
     addresses = (ipaddress.ip_address(first), ipaddress.ip_address(last))
     return TrafficSelector(*addresses, protocol, *ports)
+
+
+def _addresses(facts: list[str] | None) -> tuple[Address, Address] | None:
+    if facts is None:
+        return None
+    peer, us = map(ipaddress.ip_address, facts)
+    return peer, us
 
 
 def _identity(facts: list[Any]) -> Identity:

@@ -35,7 +35,7 @@ EXACT += ["C1", "D1", "D2", "D3", "D4", "D5", "D6a", "D6b", "D7a", "D7b", "D8", 
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_icv_03_sealing_gives_the_vectors_packet(name: str) -> None:
+def test_icv_01_icv_03_sealing_gives_the_vectors_packet(name: str) -> None:
     vector = VECTORS[name]
     engine, handle = for_vector(Direction.SEAL, vector)
     request = vector_seal(handle, vector)
@@ -45,7 +45,7 @@ def test_icv_03_sealing_gives_the_vectors_packet(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*(name for name in EXACT if name != "M12"), "D16"])
-def test_icv_03_opening_hoists_the_trailer_and_leaves_the_payload(name: str) -> None:
+def test_icv_01_icv_03_opening_hoists_the_trailer_and_leaves_the_payload(name: str) -> None:
     vector = VECTORS[name]
     engine, handle = for_vector(Direction.OPEN, vector)
     request = vector_open(handle, vector, flags=Flag.TRAILER | Flag.ESN * vector.esn)

@@ -234,3 +234,11 @@ def test_a_store_that_others_could_read_is_closed_to_them(tmp_path: Path) -> Non
     path.chmod(0o644)
     Store(path, Sealer(KEY)).add_sa(record())
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+
+
+def test_what_is_no_file_keeps_its_mode(tmp_path: Path) -> None:
+    """A path that was meant for another key may be a directory, or a device."""
+    tmp_path.chmod(0o755)
+    with pytest.raises(StoreError, match="is no file; accepted: a path for the database"):
+        Store(tmp_path, Sealer(KEY))
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
