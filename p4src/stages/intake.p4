@@ -33,9 +33,11 @@ control intake_stage(inout headers_t hdr, inout metadata_t meta) {
         }
         layer4_least = 0;
         if (meta.l4_known == 1) {
-            if (meta.l4_protocol == PROTO_UDP) {
+            if (meta.l4_protocol == PROTO_UDP && meta.fragment == 0
+                && !(hdr.ip.isValid() && hdr.ip.mf == 1)) {
                 layer4_least = 8;
-            } else if (meta.l4_protocol == PROTO_TCP || meta.l4_protocol == PROTO_SCTP) {
+            } else if (meta.l4_protocol == PROTO_UDP || meta.l4_protocol == PROTO_TCP
+                       || meta.l4_protocol == PROTO_SCTP) {
                 layer4_least = 4;
             } else if (meta.l4_protocol == PROTO_ICMP || meta.l4_protocol == PROTO_ICMPV6) {
                 layer4_least = 2;
