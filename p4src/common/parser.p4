@@ -456,6 +456,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state peek_ports {
+        meta.l4_end = meta.l4_offset + 4;
         ports_t ports = packet.lookahead<ports_t>();
         meta.l4 = l4_t.PORTS;
         meta.l4_known = 1;
@@ -466,6 +467,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
 
     // RFC 4301 4.4.1.1: type and code take the place of a port.
     state peek_icmp {
+        meta.l4_end = meta.l4_offset + 2;
         icmp_peek_t icmp = packet.lookahead<icmp_peek_t>();
         meta.l4_known = 1;
         meta.sport = icmp.type ++ icmp.code;
@@ -474,6 +476,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state peek_esp {
+        meta.l4_end = meta.l4_offset + 8;
         meta.l4 = l4_t.ESP;
         meta.l4_known = 1;
         esp_t esp = packet.lookahead<esp_t>();
@@ -483,6 +486,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state peek_wesp {
+        meta.l4_end = meta.l4_offset + 12;
         meta.l4 = l4_t.WESP;
         meta.l4_known = 1;
         wesp_esp_t wesp = packet.lookahead<wesp_esp_t>();
@@ -497,6 +501,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state peek_wesp_pad {
+        meta.l4_end = meta.l4_offset + 16;
         wesp_pad_esp_t wesp = packet.lookahead<wesp_pad_esp_t>();
         meta.encap_len = 8;
         meta.spi = wesp.spi;
@@ -505,6 +510,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state peek_udp {
+        meta.l4_end = meta.l4_offset + 8;
         udp_t udp = packet.lookahead<udp_t>();
         meta.l4 = l4_t.PORTS;
         meta.l4_known = 1;

@@ -2,7 +2,6 @@
 // before any table about addresses is asked.
 control intake_stage(inout headers_t hdr, inout metadata_t meta) {
     bit<16> room;            // for IP in the frame
-    bit<16> layer4_least;    // octets of layer 4 that the parser has looked at
     bool    discovery;
 
     action refuse_ip() {
@@ -31,20 +30,6 @@ control intake_stage(inout headers_t hdr, inout metadata_t meta) {
                 && meta.fragment == 0 && hdr.ip6.hop_limit == 255
                 && meta.sport >= 0x8500 && meta.sport <= 0x89FF;
         }
-        layer4_least = 0;
-        if (meta.l4_known == 1) {
-            if (meta.l4_protocol == PROTO_UDP && meta.fragment == 0
-                && !(hdr.ip.isValid() && hdr.ip.mf == 1)) {
-                layer4_least = 8;
-            } else if (meta.l4_protocol == PROTO_UDP || meta.l4_protocol == PROTO_TCP
-                       || meta.l4_protocol == PROTO_SCTP) {
-                layer4_least = 4;
-            } else if (meta.l4_protocol == PROTO_ICMP || meta.l4_protocol == PROTO_ICMPV6) {
-                layer4_least = 2;
-            } else if (meta.l4 == l4_t.ESP || meta.l4 == l4_t.WESP) {
-                layer4_least = 8 + meta.encap_len;
-            }
-        }
         if (meta.ether_type != ETHERTYPE_IPV4 && meta.ether_type != ETHERTYPE_IPV6
             && meta.ether_type != ETHERTYPE_ARP) {
             meta.drop_reason = drop_t.NOT_IP;
@@ -63,11 +48,10 @@ control intake_stage(inout headers_t hdr, inout metadata_t meta) {
             refuse_ip();
         } else if (meta.ip_len < meta.l4_offset || meta.ip_len > room) {
             refuse_ip();
-        } else if (meta.parse_failed == 1 || meta.ip_len - meta.l4_offset < layer4_least) {
+        } else if (meta.parse_failed == 1 || meta.ip_len < meta.l4_end) {
             // Ports must not be read from what pads the frame.
             refuse_layer4();
-        } else if (meta.l4_protocol == PROTO_UDP
-                   && meta.udp_len > meta.ip_len - meta.l4_offset) {
+        } else if (meta.udp_len > meta.ip_len - meta.l4_offset) {
             refuse_ip();
         } else if (discovery) {
             punt(punt_t.ND);

@@ -16,7 +16,7 @@ DESTINATION = 60
 UDP_DATAGRAM = bytes.fromhex("138813890010abcd") + bytes(8)
 
 
-class Trn10OptionsBehindEsp(GatewayTest):
+class Trn04OptionsBehindEsp(GatewayTest):
     """Options in front of no routing header travel in the text, and their length counts once."""
 
     def runTest(self) -> None:

@@ -113,6 +113,21 @@ def rekey_ike_command(
     _tell("rekey-ike", spi, control, as_json)
 
 
+@app.command("dummy")
+def dummy_command(
+    spi: SpiArgument,
+    count: Annotated[int, typer.Option(help="Packets.", min=1, max=1000)] = 1,
+    octets: Annotated[int, typer.Option(help="Octets of each, sealed.", min=1, max=1400)] = 64,
+    control: ControlOption = DEFAULT_CONTROL,
+    as_json: JsonOption = False,
+) -> None:
+    """Send packets that the peer discards: who watches the wire cannot tell them from others."""
+    with one_line("sa dummy"):
+        done = ask(control, "dummy", spi=spi, count=str(count), octets=str(octets))
+    line = f"{done['sent']} packet(s) of {done['octets']} octets sent on {done['spi']}"
+    typer.echo(json.dumps(done, indent=2) if as_json else line)
+
+
 def _tell(command: str, spi: str, control: Path, as_json: bool) -> None:
     with one_line(f"sa {command}"):
         event = ask(control, command, spi=spi)

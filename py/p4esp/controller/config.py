@@ -130,6 +130,8 @@ class SaSection(Section):
     """Packets after which the SA sends nothing more; unset: the end of its sequence numbers."""
     tunnel_ttl: int = Field(default=64, ge=1, le=255)
     """TTL or hop limit of the outer headers of tunnels."""
+    tfc: int = Field(default=0, ge=0, le=9000)
+    """Octets that packets in tunnels are filled up to, as far as the path MTU lets; 0: none."""
     grace: float = Field(default=1.0, ge=0)
     """Seconds that a replaced SA still receives."""
 
@@ -149,7 +151,9 @@ class SaSection(Section):
 
     def settings(self) -> SaSettings:
         """The form the installer takes."""
-        return SaSettings(self.window, self.soft_packets, self.hard_packets, self.tunnel_ttl)
+        return SaSettings(
+            self.window, self.soft_packets, self.hard_packets, self.tunnel_ttl, self.tfc
+        )
 
 
 class GatewayConfig(Section):

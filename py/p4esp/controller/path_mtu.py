@@ -144,6 +144,8 @@ class PathMtu:
             del self._until[spi_in]
 
     async def _widen(self, live: LiveSa, path_mtu: int) -> None:
+        if self._sas.tuning(live).path_mtu == path_mtu:
+            return  # the SA has moved since, and begun anew
         await self._sas.tune(live, lambda now: replace(now, path_mtu=path_mtu))
         self._note(live, f"{path_mtu} again")
 

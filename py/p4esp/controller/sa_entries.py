@@ -44,6 +44,10 @@ class SaSettings:
     hard_packets: int | None = None
     """Packets after which the SA sends nothing; None: where sequence numbers end."""
     tunnel_ttl: int = 64
+    tfc: int = 0
+    """Octets that packets in tunnels are filled up to (RFC 4303 2.7), as far as path MTU and peer
+    let them.
+    """
 
     def limits(self, *, esn: bool) -> tuple[int, int]:
         """Soft and hard limit of an SA's sequence numbers."""
@@ -155,6 +159,7 @@ def _seal_with(record: SaRecord, handle: int, settings: SaSettings) -> SealWith:
         seq_hard=hard,
         spi=child.spi_out,
         tunnel_ttl=settings.tunnel_ttl,
+        tfc_len=settings.tfc if child.tfc and child.mode is Mode.TUNNEL else 0,
         **_format(child),
         **_outer(child),
         **_udp(child),

@@ -1,6 +1,7 @@
 """Digests of the pipeline: an SA comes to the end of its sequence numbers, or its peer moves."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 
 from p4esp.controller.numbers import SaEvent
@@ -27,7 +28,7 @@ class SaEvents:
         connections: Connections,
         journal: Journal,
         *,
-        clock: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._session = session
         self._sas = sas

@@ -17,7 +17,14 @@ from finsy.proto import U128, p4r
 from p4esp.controller.client_errors import client_errors
 from p4esp.controller.entries import Entry, Update
 from p4esp.controller.errors import ControllerError, NotPrimaryError, SwitchUnreachableError
-from p4esp.controller.numbers import OUT_INJECT, OUT_ROUTE, OUT_SEND, PUNT_REASONS, Punt
+from p4esp.controller.numbers import (
+    OUT_DUMMY,
+    OUT_INJECT,
+    OUT_ROUTE,
+    OUT_SEND,
+    PUNT_REASONS,
+    Punt,
+)
 from p4esp.controller.program import Program
 from p4esp.controller.state_channel import ControlMessage
 
@@ -128,6 +135,11 @@ class Session:
     async def inject(self, port: int, frame: bytes) -> None:
         """Have the pipeline treat a frame as if it had come in at a port."""
         await self._packet_out(frame, op=OUT_INJECT, port=port)
+
+    async def send_dummy(self, sa: int, octets: int) -> None:
+        """Have an outbound SA seal a packet that the peer discards (RFC 4303 2.6)."""
+        ethernet = bytes(14)  # the pipeline replaces it
+        await self._packet_out(ethernet + bytes(octets), op=OUT_DUMMY, index=sa)
 
     async def send_control(self, message: ControlMessage) -> None:
         """Send a control message; its answer comes as a packet."""

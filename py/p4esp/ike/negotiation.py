@@ -165,6 +165,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         initiator=agreement.initiator,
         local_id=sa.config.local_id,
         remote_id=sa.proven_id,
+        tfc=agreement.scope.tfc,
         follows=follows(sa),
     )
     method, fraction = chosen_method(agreement.chosen), sa.env.fraction()

@@ -82,6 +82,8 @@ class ChildSaParams:
     local_id: Identity
     remote_id: Identity
     wrap: Wrap = Wrap.NONE
+    tfc: bool = True
+    """Whether the peer takes TFC padding (RFC 4303 2.7)."""
     original: tuple[Address, Address] | None = None
     """In transport mode through a NAT: the peer's address and ours as the peer knows them, with
     which it makes the checksums of TCP and UDP (RFC 7296 2.23.1).

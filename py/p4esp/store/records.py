@@ -80,6 +80,7 @@ def facts_of(record: SaRecord) -> dict[str, Any]:
         "local_id": [child.local_id.type, child.local_id.data.hex()],
         "remote_id": [child.remote_id.type, child.remote_id.data.hex()],
         "wrap": child.wrap.value,
+        "tfc": child.tfc,
         "original": list(map(str, child.original)) if child.original else None,
         "follows": child.follows,
     }
@@ -106,6 +107,7 @@ def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaPara
         local_id=_identity(facts["local_id"]),
         remote_id=_identity(facts["remote_id"]),
         wrap=Wrap(facts.get("wrap", Wrap.NONE)),
+        tfc=facts.get("tfc", True),
         original=_addresses(facts.get("original")),
         follows=facts.get("follows", False),
     )

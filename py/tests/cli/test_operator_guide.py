@@ -130,11 +130,17 @@ def test_no_section_of_the_configuration_is_without_a_table() -> None:
     assert 1 + len(SCHEMA["$defs"]) == len(SECTIONS) + len({"IkeSection"})
 
 
-def test_the_guide_explains_each_drop_reason_of_the_pipeline() -> None:
+@pytest.mark.parametrize(
+    ("heading", "enum"),
+    [("## Drop reasons", "drop_t"), ("## What the controller is shown", "punt_t")],
+)
+def test_the_guide_explains_each_drop_reason_and_punt_of_the_pipeline(
+    heading: str, enum: str
+) -> None:
     source = (REPOSITORY / "p4src" / "common" / "ids.p4").read_text()
-    (body,) = re.findall(r"enum bit<8> drop_t \{(.*?)\}", source, re.DOTALL)
+    (body,) = re.findall(rf"enum bit<8> {enum} \{{(.*?)\}}", source, re.DOTALL)
     reasons = re.findall(r"^\s*([A-Z0-9_]+)\s*=\s*(\d+)", body, re.MULTILINE)
-    rows = rows_below("## Drop reasons")
+    rows = rows_below(heading)
     assert [(name, number) for number, name, _ in rows] == [
         (f"`{name}`", number) for name, number in reasons if name != "NONE"
     ]

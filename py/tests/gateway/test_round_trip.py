@@ -156,7 +156,7 @@ def carried(packet: Packet) -> tuple[Packets, Packets]:
 @pytest.mark.parametrize("sa", SAS, ids=name)
 @settings(max_examples=25, deadline=None)
 @given(st.data())
-def test_trn_09_what_is_sealed_comes_out_as_it_went_in(sa: Sa, data: st.DataObject) -> None:
+def test_what_is_sealed_comes_out_as_it_went_in(sa: Sa, data: st.DataObject) -> None:
     """Octet by octet but for the hops."""
     packet = data.draw(packets(sa))
     wire, delivered = carried(packet)
