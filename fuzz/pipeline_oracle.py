@@ -200,7 +200,7 @@ class Judge:
         need(forwarded(link_free(data)) == forwarded(out[14:]), "what is bypassed is changed")
 
     def _judge_routed(self, port: int, out: bytes) -> None:
-        well_formed(port, out, exact=False)
+        well_formed(port, out, exact=False, own=True)
         flow = read_flow(out)
         is_ike = flow is not None and flow.protocol == 17 and flow.source_port in (500, 4500)
         allowed = port == PROTECTED_PORT or is_ike or bypassed(out[14:])
@@ -321,8 +321,9 @@ def link_free(data: bytes) -> bytes:
     return data[18:] if data[12:14] == b"\x81\0" else data[14:]
 
 
-def well_formed(port: int, out: bytes, *, exact: bool) -> None:
-    """An Ethernet frame of ours with an IP packet that fills it (``exact``) or fits into it."""
+def well_formed(port: int, out: bytes, *, exact: bool, own: bool = False) -> None:
+    """An Ethernet frame of ours with an IP packet that fills it (``exact``) or fits into it. How
+    many hops a packet of our ``own`` has is the controller's business."""
     need(port in MACS, f"a frame leaves by port {port}")
     macs = MACS[port].to_bytes(6, "big") + (OWN_MAC + port).to_bytes(6, "big")
     need(out[:12] == macs, "the frame has wrong addresses")
@@ -334,10 +335,10 @@ def well_formed(port: int, out: bytes, *, exact: bool) -> None:
         header_len, length = (packet[0] & 15) * 4, int.from_bytes(packet[2:4], "big")
         need(20 <= header_len <= length, "the header is longer than the packet")
         need(checksum(packet[:header_len]) == 0, "the IPv4 checksum is wrong")
-        need(packet[8] > 0, "no hops are left")
+        need(own or packet[8] > 0, "no hops are left")
     else:
         length = int.from_bytes(packet[4:6], "big") + 40
-        need(packet[7] > 0, "no hops are left")
+        need(own or packet[7] > 0, "no hops are left")
     need(length == len(packet) if exact else length <= len(packet), "the length is wrong")
 
 
@@ -379,6 +380,16 @@ def useless(sa: Sa, request: bytes) -> Iterator[str]:
         yield from ("BAD_NH", "BAD_BEET_PH")
     if sa.mode == TRANSPORT and next_header == 6 and len(text) < TCP_LEAST:
         yield "BAD_INNER"
+    if sa.mode == TRANSPORT and sa.inner == 6 and goes_on(request[BASE:]):
+        yield "CLEAR_IN"
+
+
+def goes_on(packet: bytes) -> bool:
+    """Whether a routing header has segments left, so that its way does not end at the peer."""
+    next_header, at = packet[6], 40
+    while next_header in (0, 60) and at + 8 <= len(packet):
+        next_header, at = packet[at], at + 8 + packet[at + 1] * 8
+    return next_header == 43 and packet[at + 3 : at + 4] > b"\0"
 
 
 BEET_PH = 94

@@ -155,7 +155,6 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
 
     state parse_esp {
         packet.extract(hdr.esp);
-        meta.front_len = meta.l4_offset;
         transition select(hdr.cx.op, hdr.cx.iv_len) {
             (CX_SEALED, _): accept;
             (_, 0):         parse_inner;

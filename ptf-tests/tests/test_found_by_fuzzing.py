@@ -78,9 +78,10 @@ class BeetPseudoHeaderLeadsToNoExtensionHeader(GatewayTest):
         for seq, protocol in enumerate((0, 43, 44, 60), 1):
             text = bytes([protocol, 0, 0, 0, 1, 1, 1, 1]) + disguised
             sealed = tunnel.esp_by_hand(seq, esp.with_trailer(text, BEET_PH))
-            reason = Drop.BAD_NH if protocol == 44 else Drop.BAD_NH
             with self.subTest(protocol=protocol):
-                self.refuse(reason, UNPROTECTED, frames.ethernet(UNPROTECTED, frames.outer(sealed)))
+                self.refuse(
+                    Drop.BAD_NH, UNPROTECTED, frames.ethernet(UNPROTECTED, frames.outer(sealed))
+                )
 
 
 class RoutingHeaderBehindEspIsText(GatewayTest):

@@ -85,10 +85,13 @@ Packet = Packet4 | Packet6
 
 
 def extension(number: int, units: int, fill: bytes) -> tuple[int, bytes]:
-    """A header of 8 * (units + 1) octets; a fragment header's has 8 and no length of its own."""
+    """A header of 8 * (units + 1) octets; a fragment header's has 8 and no length of its own. A
+    routing header has no segments left."""
     content = (fill * 8)[: 6 + 8 * units]
     if number == FRAGMENT:
         return number, b"\0" + (fill * 8)[:6]
+    if number == ROUTING:
+        content = content[:1] + b"\0" + content[2:]
     return number, bytes([units]) + content
 
 

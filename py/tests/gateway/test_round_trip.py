@@ -138,8 +138,7 @@ def restored(sa: Sa, packet: Packet) -> bytes:
         return packet.later(2).octets()
     if sa.outer == 6:
         return packet.later(2, ident=0, flags=DONT_FRAGMENT).octets()
-    # RFC 6864: the identification of a packet that is never fragmented means nothing.
-    return packet.later(2, ident=0 if packet.dont_fragment else packet.ident).octets()
+    return packet.later(2).octets()
 
 
 def carried(packet: Packet) -> tuple[Packets, Packets]:
