@@ -127,8 +127,7 @@ def main() -> None:
     if sys.argv[1:] != ["--check"]:
         DOCUMENT.write_text(page(), encoding="utf-8")
     problems = faults()
-    print(*problems, sep="\n")
-    sys.exit(1 if problems else 0)
+    sys.exit("\n".join(problems) if problems else 0)
 
 
 if __name__ == "__main__":
