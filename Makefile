@@ -7,14 +7,17 @@ FUZZVENV := .venv-fuzz
 PROTOVENV := .venv-protos
 FUZZTARGETS := ike_codec ike_machine
 SECONDS ?= 30
+COUNT   ?= 50000
+SEED    ?=
+REPLAY  ?=
 TARGET  ?= embedded
 BASE    ?=
 REPORTS := build/reports
 
-.PHONY: help demo test interop interop-peer lint ptf p4 p4-check protos fuzz bench shell lock clean
+.PHONY: help demo lab compose-check test interop interop-peer lint ptf p4 p4-check protos fuzz fuzz-pipeline bench shell lock clean
 
 help:  ## List the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.ready: requirements.lock requirements-ptf.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("p4esp needs Python >= 3.11") if sys.version_info < (3, 11) else 0'
@@ -45,6 +48,12 @@ $(REPORTS):
 demo: $(VENV)/.ready  ## Two gateways: IKEv2, ESP both ways, and what is refused
 	$(BIN)/p4esp demo
 
+lab: $(VENV)/.ready  ## docker-compose.yml without docker, in namespaces; TARGET=embedded or bmv2
+	$(BIN)/python -m lab --target $(TARGET)
+
+compose-check: $(VENV)/.ready  ## Check docker-compose.yml and all it refers to, without docker
+	$(BIN)/python -m lab.compose_check
+
 test: $(VENV)/.ready $(SHELLVENV)/.ready | $(REPORTS)  ## The whole suite on the embedded switch, without root
 	$(BIN)/python ptf-tests/run.py --target embedded
 	$(BIN)/pytest -n 2 --junitxml=$(REPORTS)/pytest.xml
@@ -61,7 +70,7 @@ lint: $(VENV)/.ready  ## ruff, strict typing, secrets never compared by ==, and 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --strict bench tools
+	$(BIN)/mypy --strict bench tools py/lab docker/p4runtime-capabilities
 	cd ptf-tests && ../$(BIN)/mypy --config-file mypy.ini
 	$(BIN)/python tools/secret_comparison.py py/p4esp/ike py/p4esp/engine
 	$(BIN)/p4esp p4 check
@@ -81,6 +90,9 @@ protos: $(PROTOVENV)/.ready  ## Write the stubs of py/p4esp/proto anew
 fuzz: $(FUZZVENV)/.ready  ## Fuzz the IKE codec and SA machine with atheris, SECONDS=30 each
 	for target in $(FUZZTARGETS); do PYTHONPATH=py:py/tests $(FUZZVENV)/bin/python -m fuzz $$target $(SECONDS) || exit 1; done
 
+fuzz-pipeline: $(VENV)/.ready  ## COUNT=50000 damaged packets through pipeline and engine; SEED=n or REPLAY=file repeats
+	PYTHONPATH=py:py/tests $(BIN)/python -m fuzz.pipeline $(if $(REPLAY),--replay $(REPLAY),--count $(COUNT) $(if $(SEED),--seed $(SEED)))
+
 bench: $(VENV)/.ready  ## Benchmarks against peers in the same run; BASE=<rev> compares commits
 	$(BIN)/p4esp bench $(if $(BASE),--base $(BASE))
 
@@ -90,6 +102,7 @@ shell: $(SHELLVENV)/.ready  ## p4runtime-shell in its own environment
 lock: $(VENV)/.ready  ## Renew the lock files
 	$(BIN)/pip install --quiet pip-tools
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header --extra test --extra build -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header --extra build -c requirements.lock -o requirements-runtime.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements-shell.lock requirements-shell.in
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements-fuzz.lock requirements-fuzz.in
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements-protos.lock requirements-protos.in

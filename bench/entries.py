@@ -50,7 +50,12 @@ def gateway_entries() -> list[Entry]:
     return [
         Entry("policy_version", {}, "set_policy_version", version, default=True),
         *_ports(),
-        Entry("local_v4", {"dst": int(top.GATEWAY)}, "is_local", {"local_id": top.LOCAL_ID}),
+        Entry(
+            "local_v4",
+            {"dst": int(top.GATEWAY)},
+            "is_local",
+            {"local_id": top.LOCAL_ID, "proxied": 0},
+        ),
         *_policy(),
         *_crypto_port(),
         *_routes(),
@@ -153,6 +158,11 @@ def _seal_with(number: int, key: int) -> dict[str, int]:
         "dscp_copy": 1,
         "dscp": 0,
         "df_mode": 0,
+        "mode": 0,
+        "wrap": 0,
+        "outer_v6": 0,
+        "inner_mtu": 0xFFFF,
+        "tfc_len": 0,
     }
 
 
@@ -171,4 +181,8 @@ def _open_with(number: int, key: int) -> dict[str, int]:
         "sel_sport_high": 0xFFFF,
         "sel_dport_low": 0,
         "sel_dport_high": 0xFFFF,
+        "mode": 0,
+        "wrap": 0,
+        "trial_from": 0,
+        "trial_skip": 0,
     }

@@ -114,13 +114,13 @@ _BUILD = {
 
 def _inner(src: IPv4Address, dst: IPv4Address, flow: int, size: int) -> bytes:
     udp = struct.pack("!HHHH", 1024 + flow % 60000, 4000, size - 20, 0)
-    return _ipv4(src, dst, PROTO_UDP, size) + udp + _filler(size - 28)
+    return ipv4(src, dst, PROTO_UDP, size) + udp + _filler(size - 28)
 
 
 def _esp(src: IPv4Address, dst: IPv4Address, sa: int, size: int, seq: int = 1) -> bytes:
     sealed = size + _pad(size) + 2 + top.ICV_LEN
     head = struct.pack("!IIQ", top.spi(sa), seq & 0xFFFF_FFFF, seq)
-    return _ipv4(src, dst, PROTO_ESP, OUTER_LEN + sealed) + head + _filler(sealed)
+    return ipv4(src, dst, PROTO_ESP, OUTER_LEN + sealed) + head + _filler(sealed)
 
 
 def _pad(size: int) -> int:
@@ -139,7 +139,7 @@ def _ethernet(dst: int, src: int, ethertype: int) -> bytes:
     return dst.to_bytes(6, "big") + src.to_bytes(6, "big") + ethertype.to_bytes(2, "big")
 
 
-def _ipv4(src: IPv4Address, dst: IPv4Address, protocol: int, length: int) -> bytes:
+def ipv4(src: IPv4Address, dst: IPv4Address, protocol: int, length: int) -> bytes:
     fields = (0x45, 0, length, 0, 0x4000, 64, protocol)
     checksum = _checksum(IPV4.pack(*fields, 0, int(src), int(dst)))
     return IPV4.pack(*fields, checksum, int(src), int(dst))

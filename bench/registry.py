@@ -43,7 +43,9 @@ def all_benchmarks() -> tuple[Benchmark, ...]:
         ike_flood,
         ike_handshakes,
         ike_scale,
+        modes,
         p4rt_rates,
+        pipeline_cost,
         scale,
         switch_passes,
         switch_start,
@@ -52,6 +54,8 @@ def all_benchmarks() -> tuple[Benchmark, ...]:
     suites = (
         switch_passes,
         gateway_path,
+        modes,
+        pipeline_cost,
         engine_seal,
         p4rt_rates,
         scale,

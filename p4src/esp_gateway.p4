@@ -1,6 +1,6 @@
 // The ESP gateway: which stage sees which packet, in which order. Each stage takes one decision
-// and stands in a file of its own; sequence_state, replay_state, control_message, sa_accounting
-// and punt_limit come from arch/.
+// and stands in a file of its own; flow_bucket, sequence_state, replay_state, control_message,
+// sa_accounting, icv_accounting and punt_limit come from arch/.
 #ifndef P4ESP_GATEWAY
 #define P4ESP_GATEWAY
 
@@ -11,18 +11,26 @@
 #include "stages/local.p4"
 #include "stages/policy.p4"
 #include "stages/sa_select.p4"
+#include "stages/sa_member.p4"
 #include "stages/sad.p4"
 #include "stages/sa_out.p4"
 #include "stages/sa_in.p4"
+#include "stages/wrapping.p4"
 #include "stages/esp_length.p4"
 #include "stages/engine_status.p4"
 #include "stages/sealed.p4"
+#include "stages/peer.p4"
+#include "stages/rebuild.p4"
 #include "stages/inner.p4"
 #include "stages/ecn.p4"
 #include "stages/selectors.p4"
+#include "stages/layer4_repair.p4"
 #include "stages/time_to_live.p4"
 #include "stages/crypto_port.p4"
-#include "stages/room.p4"
+#include "stages/fit.p4"
+#include "stages/seal_transport.p4"
+#include "stages/outer_header.p4"
+#include "stages/seal_request.p4"
 #include "stages/seal.p4"
 #include "stages/open.p4"
 #include "stages/decap.p4"
@@ -54,7 +62,7 @@ control classify(inout headers_t hdr, inout metadata_t meta) {
                 meta.drop_reason = drop_t.NO_ROLE;
             }
         }
-        if (GOING_ON && hdr.ip.isValid()) {
+        if (GOING_ON && (hdr.ip.isValid() || hdr.ip6.isValid())) {
             local.apply(hdr, meta);
         }
         if (GOING_ON && (meta.path == path_t.PLAIN
@@ -67,17 +75,29 @@ control classify(inout headers_t hdr, inout metadata_t meta) {
 // Which SA, is it the right one still, and is the sequence number fresh?
 control associate(inout headers_t hdr, inout metadata_t meta) {
     sa_select_stage()     sa_select;
+    flow_bucket()         bucket;
+    sa_member_stage()     sa_member;
     sad_stage()           sad;
     sa_out_stage()        sa_out;
     sa_in_stage()         sa_in;
+    wrapping_stage()      wrapping;
     esp_length_stage()    esp_length;
     replay_state()        replay;
     sa_accounting()       accounting;
+    icv_accounting()      forgeries;
     engine_status_stage() engine_status;
 
     apply {
         if (meta.path == path_t.SEAL) {
-            sa_select.apply(hdr, meta);
+            if (meta.dummy == 0) {
+                sa_select.apply(hdr, meta);
+            }
+            if (meta.sa_set != 0) {
+                if (meta.spread == spread_t.FLOW) {
+                    bucket.apply(hdr, meta);
+                }
+                sa_member.apply(hdr, meta);
+            }
         } else if (meta.path == path_t.OPEN) {
             sad.apply(hdr, meta);
         }
@@ -87,7 +107,10 @@ control associate(inout headers_t hdr, inout metadata_t meta) {
             sa_in.apply(hdr, meta);
         }
         if (GOING_ON && meta.path == path_t.OPEN) {
-            esp_length.apply(hdr, meta);
+            wrapping.apply(hdr, meta);
+            if (GOING_ON) {
+                esp_length.apply(hdr, meta);
+            }
             meta.replay_op = replay_op_t.CHECK;
         } else if (GOING_ON && meta.path == path_t.OPENED
                    && (hdr.cx.status == CX_DONE || hdr.cx.status & CX_AUTHENTIC != 0)) {
@@ -101,26 +124,42 @@ control associate(inout headers_t hdr, inout metadata_t meta) {
             accounting.apply(hdr, meta);
         }
         if (GOING_ON && hdr.cx.isValid() && hdr.cx.status != CX_DONE) {
+            if (meta.path == path_t.OPENED && hdr.cx.status == CX_BAD_ICV) {
+                forgeries.apply(hdr, meta);
+            }
             engine_status.apply(hdr, meta);
         }
     }
 }
 
-// Is what came out of the tunnel what the SA is for?
+// Is what came out of the SA what it is for?
 control admit(inout headers_t hdr, inout metadata_t meta) {
-    inner_stage()     inner;
-    ecn_stage()       ecn;
-    selectors_stage() selectors;
+    peer_stage()          peer;
+    inner_stage()         inner;
+    rebuild_stage()       rebuild;
+    ecn_stage()           ecn;
+    selectors_stage()     selectors;
+    layer4_repair_stage() layer4_repair;
 
     apply {
+        if (meta.newest == 1 && hdr.outer_udp.isValid()) {
+            peer.apply(hdr, meta);
+        }
         inner.apply(hdr, meta);
         if (GOING_ON) {
-            ecn.apply(hdr, meta);
+            if (meta.mode == mode_t.TUNNEL) {
+                ecn.apply(hdr, meta);
+            } else {
+                rebuild.apply(hdr, meta);
+            }
         }
         if (GOING_ON) {
             selectors.apply(hdr, meta);
         }
-        if (GOING_ON && meta.local == 1) {
+        if (GOING_ON && meta.mode == mode_t.TRANSPORT) {
+            layer4_repair.apply(hdr, meta);
+        }
+        if (GOING_ON && meta.local == 1 && meta.proxied == 0) {
             meta.punt = punt_t.LOCAL;
         }
     }
@@ -129,7 +168,7 @@ control admit(inout headers_t hdr, inout metadata_t meta) {
 // To the engine: the sequence number is taken after every check that can drop.
 control request(inout headers_t hdr, inout metadata_t meta) {
     crypto_port_stage() crypto_port;
-    room_stage()        room;
+    fit_stage()         fit;
     sequence_state()    sequence;
     seal_stage()        seal;
     open_stage()        open;
@@ -137,7 +176,7 @@ control request(inout headers_t hdr, inout metadata_t meta) {
     apply {
         crypto_port.apply(hdr, meta);
         if (GOING_ON && meta.path == path_t.SEAL) {
-            room.apply(hdr, meta);
+            fit.apply(hdr, meta);
             if (GOING_ON) {
                 sequence.apply(hdr, meta);
             }
@@ -177,7 +216,7 @@ control gateway(inout headers_t hdr, inout metadata_t meta) {
             admission.apply(hdr, meta);
         }
         if (GOING_ON && meta.punt == punt_t.NONE
-            && (meta.path == path_t.SEAL || meta.path == path_t.OPENED
+            && (meta.path == path_t.SEAL && meta.dummy == 0 || meta.path == path_t.OPENED
                 || meta.path == path_t.FORWARD)) {
             time_to_live.apply(hdr, meta);
         }

@@ -1,12 +1,13 @@
-// Headers in wire order; what policy speaks of is always hdr.ip.
+// Headers in wire order. What policy speaks of is always hdr.ip or hdr.ip6.
 #ifndef P4ESP_HEADERS
 #define P4ESP_HEADERS
 
 #include "ids.p4"
 
 // A packet-out is read and never emitted; the deparser knows packet_in alone. `port` is the egress
-// port of SEND, or the port on which a punted packet came in. `token`, `index` and `value` belong
-// to control messages; a punted packet has its SA or policy in `index`.
+// port of SEND, the ingress port of INJECT, or the port on which a punted packet came in. `token`,
+// `index` and `value` belong to control messages; a punted packet has its SA or policy in `index`
+// and, when it was too big, in `value` what would fit.
 @controller_header("packet_out")
 header packet_out_t {
     bit<8>  op;
@@ -83,11 +84,69 @@ header ipv4_options_t {
     varbit<320> options;
 }
 
+header ipv6_t {
+    bit<4>   version;
+    bit<6>   dscp;
+    bit<2>   ecn;
+    bit<20>  flow_label;
+    bit<16>  payload_len;
+    bit<8>   next_header;
+    bit<8>   hop_limit;
+    bit<128> src;
+    bit<128> dst;
+}
+
+// Hop-by-hop options, destination options, routing header: the same shape (RFC 8200 4).
+header ipv6_ext_t {
+    bit<8>       next_header;
+    bit<8>       len;             // in units of 8 octets, without the first 8
+    varbit<2032> body;
+}
+
+header ipv6_fragment_t {
+    bit<8>  next_header;
+    bit<8>  reserved;
+    bit<13> offset;
+    bit<2>  reserved_bits;
+    bit<1>  more;
+    bit<32> identification;
+}
+
+// Whatever stands between the outer IPv6 header and ESP: it is taken off unread.
+header outer_rest_t {
+    varbit<1720> octets;
+}
+
+// The 8 octets of it in front of the SPI: the end of an extension header, or UDP, or WESP.
+header outer_tail_t {
+    bit<32> first;
+    bit<32> second;
+}
+
 header udp_t {
     bit<16> sport;
     bit<16> dport;
     bit<16> length;
     bit<16> checksum;
+}
+
+header wesp_marker_t {
+    bit<32> marker;
+}
+
+// RFC 5840 2.
+header wesp_header_t {
+    bit<8> next_header;
+    bit<8> header_len;
+    bit<8> trailer_len;
+    bit<2> version;
+    bit<1> encrypted;
+    bit<1> padded;
+    bit<4> reserved;
+}
+
+header wesp_pad_t {
+    bit<32> zero;
 }
 
 header esp_t {
@@ -97,6 +156,31 @@ header esp_t {
 
 header esp_iv_t {
     bit<64> iv;
+}
+
+// Of a cipher whose IV the engine draws; pass 1 makes room.
+header esp_long_iv_t {
+    bit<64> high;
+    bit<64> low;
+}
+
+// RFC 7402 B.1.7: stands in front of the options of the inner IPv4 header.
+header beet_ph_t {
+    bit<8> next_header;
+    bit<8> len;                   // in units of 8 octets, without the first 8
+    bit<8> pad_len;               // 0 or 4, in front of the options
+    bit<8> reserved;
+}
+
+header beet_pad_t {
+    bit<32> nops;
+}
+
+header tcp_t {
+    bit<96> before;
+    bit<32> flags_window;
+    bit<16> checksum;
+    bit<16> urgent;
 }
 
 // Looked at, never extracted.
@@ -110,8 +194,50 @@ header icmp_peek_t {
     bit<8> code;
 }
 
+header ext_peek_t {
+    bit<8> next_header;
+    bit<8> len;
+}
+
+header routing_peek_t {
+    bit<8> next_header;
+    bit<8> len;
+    bit<8> type;
+    bit<8> segments_left;
+}
+
+header wesp_esp_t {
+    bit<32> wesp;
+    bit<32> spi;
+    bit<32> seq;
+}
+
+header wesp_pad_esp_t {
+    bit<32> wesp;
+    bit<32> zero;
+    bit<32> spi;
+    bit<32> seq;
+}
+
 header udp_esp_t {
     bit<64> udp;
+    bit<32> spi;
+    bit<32> seq;
+}
+
+header udp_wesp_esp_t {
+    bit<64> udp;
+    bit<32> marker;
+    bit<32> wesp;
+    bit<32> spi;
+    bit<32> seq;
+}
+
+header udp_wesp_pad_esp_t {
+    bit<64> udp;
+    bit<32> marker;
+    bit<32> wesp;
+    bit<32> zero;
     bit<32> spi;
     bit<32> seq;
 }
@@ -141,19 +267,46 @@ header udp_keepalive_t {
     bit<8>  octet;
 }
 
+// The ESP family stands in front of the IP packet in tunnel mode, and behind its headers
+// (`t_...`) in transport mode. In a BEET packet hdr.ip is gone: options and extension headers
+// stay where they are, behind ESP.
 struct headers_t {
-    packet_out_t   packet_out;
-    packet_in_t    packet_in;
-    ethernet_t     eth;
-    vlan_t         vlan;
-    crypto_t       cx;
-    ipv4_t         outer_ip;
-    ipv4_options_t outer_opt;
-    udp_t          outer_udp;
-    esp_t          esp;
-    esp_iv_t       esp_iv;
-    ipv4_t         ip;
-    ipv4_options_t ip_opt;
+    packet_out_t    packet_out;
+    packet_in_t     packet_in;
+    ethernet_t      eth;
+    vlan_t          vlan;
+    crypto_t        cx;
+    ipv4_t          outer_ip;
+    ipv4_options_t  outer_opt;
+    ipv6_t          outer_ip6;
+    outer_rest_t    outer_rest;
+    outer_tail_t    outer_tail;
+    udp_t           outer_udp;
+    wesp_marker_t   wesp_marker;
+    wesp_header_t        wesp;
+    wesp_pad_t      wesp_pad;
+    esp_t           esp;
+    esp_iv_t        esp_iv;
+    esp_long_iv_t   esp_long_iv;
+    beet_ph_t       beet_ph;
+    beet_pad_t      beet_pad;
+    ipv4_t          ip;
+    ipv4_options_t  ip_opt;
+    ipv6_t          ip6;
+    ipv6_ext_t      hop_by_hop;
+    ipv6_ext_t      early_opts;      // destination options in front of a routing header
+    ipv6_ext_t      routing;
+    udp_t           t_udp;
+    wesp_marker_t   t_wesp_marker;
+    wesp_header_t        t_wesp;
+    wesp_pad_t      t_wesp_pad;
+    esp_t           t_esp;
+    esp_iv_t        t_esp_iv;
+    esp_long_iv_t   t_esp_long_iv;
+    ipv6_fragment_t fragment;
+    ipv6_ext_t      late_opts;
+    udp_t           l4_udp;          // only where a NAT's work on the checksum is undone
+    tcp_t           l4_tcp;
 }
 
 #endif

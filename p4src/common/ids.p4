@@ -12,19 +12,30 @@ const bit<9> FIRST_RESERVED_PORT = 509;
 const bit<16> ETHERTYPE_IPV4   = 0x0800;
 const bit<16> ETHERTYPE_ARP    = 0x0806;
 const bit<16> ETHERTYPE_VLAN   = 0x8100;
+const bit<16> ETHERTYPE_IPV6   = 0x86DD;
 // IEEE 802 local experimental: no host stack takes a frame to the engine for IP.
 const bit<16> ETHERTYPE_CRYPTO = 0x88B5;
 
-const bit<8> PROTO_ICMP  = 1;
-const bit<8> PROTO_IPV4  = 4;
-const bit<8> PROTO_TCP   = 6;
-const bit<8> PROTO_UDP   = 17;
-const bit<8> PROTO_ESP   = 50;
-const bit<8> PROTO_NONE  = 59;   // RFC 4303 2.6: dummy packet
-const bit<8> PROTO_SCTP  = 132;
+const bit<8> PROTO_HOPOPT   = 0;
+const bit<8> PROTO_ICMP     = 1;
+const bit<8> PROTO_IPV4     = 4;
+const bit<8> PROTO_TCP      = 6;
+const bit<8> PROTO_UDP      = 17;
+const bit<8> PROTO_IPV6     = 41;
+const bit<8> PROTO_ROUTING  = 43;
+const bit<8> PROTO_FRAGMENT = 44;
+const bit<8> PROTO_ESP      = 50;
+const bit<8> PROTO_ICMPV6   = 58;
+const bit<8> PROTO_NONE     = 59;    // RFC 4303 2.6: dummy packet
+const bit<8> PROTO_DSTOPTS  = 60;
+const bit<8> PROTO_BEET_PH  = 94;    // RFC 7402 B.1.7: IPv4 options of a BEET packet
+const bit<8> PROTO_SCTP     = 132;
+const bit<8> PROTO_WESP     = 141;
 
 const bit<16> UDP_IKE       = 500;
 const bit<16> UDP_IKE_NAT_T = 4500;
+// RFC 5840 2.1: stands behind UDP where an SPI would, when WESP follows.
+const bit<32> WESP_MARKER   = 2;
 
 // What a port is for (table port_role).
 enum bit<8> role_t {
@@ -58,7 +69,31 @@ enum bit<8> l4_t {
     ESP_UDP   = 3,
     IKE       = 4,
     KEEPALIVE = 5,   // RFC 3948 2.3
-    NATT_RUNT = 6    // port 4500, too short for ESP or IKE
+    NATT_RUNT = 6,   // port 4500, too short for ESP or IKE
+    WESP      = 7,
+    WESP_UDP  = 8
+}
+
+// What an SA protects (RFC 4301 4.1, RFC 7402 B). The same two bits travel in cx.flags.
+enum bit<8> mode_t {
+    TUNNEL    = 0,
+    TRANSPORT = 1,
+    BEET_V4   = 2,   // the inner packet is IPv4
+    BEET_V6   = 3
+}
+
+// RFC 5840: what an SA's packets are wrapped in.
+enum bit<8> wesp_t {
+    NONE      = 0,
+    ENCRYPTED = 1,   // all fields zero, but for the E flag
+    VISIBLE   = 2    // integrity only: the fields tell where the clear payload is
+}
+
+// Which member of an SA set takes a packet (RFC 9611).
+enum bit<8> spread_t {
+    FLOW = 0,
+    PORT = 1,   // ingress port
+    DSCP = 2
 }
 
 // Crypto port operations and status codes: docs/crypto-port.md.
@@ -69,6 +104,8 @@ const bit<8> CX_OPENED       = 0x82;
 const bit<8> CX_FLAG_ESN     = 0x01;
 const bit<8> CX_FLAG_TRAILER = 0x02;
 const bit<8> CX_FLAG_TRIM    = 0x04;
+const bit<8> CX_FLAG_FILL    = 0x08;
+const bit<8> CX_MODE_SHIFT   = 4;
 const bit<8> CX_DONE           = 0x00;
 const bit<8> CX_BAD_ICV        = 0x01;
 const bit<8> CX_NO_KEY         = 0x02;
@@ -92,7 +129,7 @@ enum bit<8> drop_t {
     BAD_SPI          = 4,
     NO_SA            = 5,
     SA_EXPIRED       = 6,
-    // 7 is kept for ENCAP_MISMATCH: plain and UDP-wrapped ESP never mismatch (RFC 7296 2.23).
+    ENCAP_MISMATCH   = 7,    // WESP; plain and UDP-wrapped ESP never mismatch (RFC 7296 2.23)
     BAD_LENGTH       = 8,
     REPLAY_OLD       = 9,
     REPLAY_DUP       = 10,
@@ -127,12 +164,16 @@ enum bit<8> drop_t {
     NO_EGRESS        = 39,
     NO_ROLE          = 40,
     MALFORMED        = 41,
-    NOT_IPV4         = 42,
+    NOT_IP           = 42,
     KEEPALIVE        = 43,
     PUNT_LIMITED     = 44,
     BAD_PACKET_OUT   = 45,
     NOT_FOR_US       = 46,   // destination MAC of somebody else
-    TOO_BIG          = 47    // sealed, it would not fit an IPv4 packet
+    TOO_BIG          = 47,   // sealed, it would not fit the path
+    BAD_BEET_PH      = 48,
+    INNER_FRAGMENT   = 49,   // transport mode and BEET take no fragments
+    NOT_IN_SA        = 50,   // another family, or not the pair of hosts of a transport mode SA
+    LONG_HEADERS     = 51    // the text begins farther in than a descriptor can say
 }
 
 // Why a packet goes to the controller; also the index of its meter (of the second set, from
@@ -146,7 +187,10 @@ enum bit<8> punt_t {
     LOCAL        = 5,
     ACQUIRE      = 6,
     TTL          = 7,
-    NO_NEIGHBOUR = 8
+    NO_NEIGHBOUR = 8,
+    ND           = 9,   // RFC 4861
+    TOO_BIG      = 10,
+    PATH_MTU     = 11   // ICMP "too big", addressed to us
 }
 
 // What became of a packet: the sum over all outcomes is the number of packets received.
@@ -168,12 +212,15 @@ enum bit<8> replay_op_t {
 enum bit<8> event_t {
     NONE       = 0,
     SOFT_LIMIT = 1,
-    HARD_LIMIT = 2
+    HARD_LIMIT = 2,
+    PEER_MOVED = 3    // an authentic packet, newer than any before, from another address or port
 }
 
 // packet_out.op
 const bit<8> OUT_SEND          = 1;
 const bit<8> OUT_ROUTE         = 2;
+const bit<8> OUT_INJECT        = 3;   // as if it had come in at `port`
+const bit<8> OUT_DUMMY         = 4;   // RFC 4303 2.6: sealed by SA `index`, next header 59
 const bit<8> CTL_READ_BOOT     = 16;
 const bit<8> CTL_READ_SEQ      = 17;
 const bit<8> CTL_SCRUB_SEQ     = 18;

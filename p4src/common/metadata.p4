@@ -1,4 +1,5 @@
-// What one pass knows of a packet. No field is wider than 64 bits.
+// What one pass knows of a packet. Nothing that is computed on is wider than 64 bits; IPv6
+// addresses are moved and matched, no more.
 #ifndef P4ESP_METADATA
 #define P4ESP_METADATA
 
@@ -15,10 +16,17 @@ struct metadata_t {
     bit<16>     ether_type;       // behind a VLAN tag, if there is one
     bit<12>     vid;              // 0: untagged
     l4_t        l4;
+    bit<8>      l4_protocol;      // behind IPv6 extension headers
+    bit<16>     l4_offset;        // octets of hdr.ip or hdr.ip6 with all that belongs to it
+    bit<16>     l4_end;           // of what was looked at behind it
     bit<1>      l4_known;         // 0: a fragment that does not carry the start of layer 4
+    bit<1>      fragment;         // of IPv6; IPv4 says so itself
+    bit<8>      segments_left;    // of a routing header
     bit<16>     sport;            // ICMP: type << 8 | code, and in dport the same
     bit<16>     dport;
     bit<16>     udp_len;
+    bit<16>     encap_len;        // octets between layer 3 and the SPI: UDP, WESP
+    bit<32>     wesp;             // the WESP header as it stands
     bit<32>     spi;
     bit<32>     seq_lo;
     bit<64>     ike_local_spi;
@@ -31,18 +39,26 @@ struct metadata_t {
     drop_t      drop_reason;
     punt_t      punt;
     event_t     notify;
-    bit<1>      local;            // hdr.ip.dst is ours
+    bit<16>     ip_len;           // octets of the packet that policy speaks of
+    bit<1>      local;            // its destination is ours
+    bit<1>      proxied;          // of a host of ours: only IKE and ESP for it are ours
     bit<16>     local_id;
     bit<8>      policy_version;
     bit<16>     policy;
     bit<1>      known_ike;
+    bit<1>      dummy;
 
     // The SA.
     bit<8>      protocol;         // of the SAD key
     bit<16>     sa;
+    bit<16>     sa_set;           // 0: none
+    spread_t    spread;
+    bit<8>      bucket;
     bit<8>      generation;
     bit<16>     space;
     bit<32>     key;
+    mode_t      mode;
+    wesp_t      wrap;
     bit<1>      esn;
     bit<8>      iv_len;
     bit<8>      icv_len;
@@ -54,13 +70,20 @@ struct metadata_t {
     bit<64>     seq_soft;
     bit<64>     seq_hard;
     replay_op_t replay_op;
+    bit<1>      newest;           // it moved the top
     bit<16>     window;           // 0: no anti-replay service
     bit<32>     cell_base;
     bit<32>     cell_mask;
+    bit<32>     trial_from;       // RFC 4303 A3: while the top's high half is this one,
+    bit<32>     trial_skip;       // so much is added to what is inferred
 
-    // Tunnel of an outbound SA.
+    // An outbound SA's outer header.
+    bit<1>      outer_v6;
     bit<32>     tunnel_src;
     bit<32>     tunnel_dst;
+    bit<128>    tunnel_src6;
+    bit<128>    tunnel_dst6;
+    bit<20>     flow_label;
     bit<1>      udp_encap;
     bit<16>     udp_sport;
     bit<16>     udp_dport;
@@ -68,8 +91,18 @@ struct metadata_t {
     bit<1>      dscp_copy;
     bit<6>      dscp;
     bit<2>      df_mode;
+    bit<16>     inner_mtu;        // octets; longer packets do not fit the path
+    bit<16>     tfc_len;          // octets that a tunnelled packet has at least (RFC 4303 2.7)
 
-    // Selector of an inbound SA that has one pair.
+    // What sealing makes of the packet, in octets.
+    bit<16>     front_len;        // IP header in front of ESP, with what belongs to it; of an
+                                  // engine's reply in transport mode as well
+    bit<16>     esp_headers_len;  // UDP, WESP, ESP, IV
+    bit<16>     plain_len;
+    bit<16>     sealed_len;       // payload, padding, trailer, ICV
+    bit<8>      inner_protocol;
+
+    // Selector of an inbound SA that has one pair; with BEET the inner addresses.
     bit<1>      sel_multi;
     bit<32>     sel_src;
     bit<32>     sel_src_mask;
@@ -81,9 +114,16 @@ struct metadata_t {
     bit<16>     sel_dport_low;
     bit<16>     sel_dport_high;
 
+    // Where the peer of an inbound SA is now.
+    bit<64>     peer_high;        // IPv4: 0
+    bit<64>     peer_low;
+    bit<16>     peer_port;
+
     // The way out.
     bit<32>     route_dst;
     bit<32>     next_hop;
+    bit<128>    route_dst6;
+    bit<128>    next_hop6;
     bit<9>      egress_port;
     bit<12>     egress_vid;
     role_t      egress_role;

@@ -7,8 +7,15 @@
 #include "metadata.p4"
 
 error {
-    BadIpv4Header
+    BadIpv4Header,
+    BadIpv6Header,
+    BadBeetHeader,
+    BadOuterHeader
 }
+
+// Octets of an IPv6 extension header that begins here; 256 is the most that is looked through.
+#define EXT_BITS(peek) (((bit<32>)(peek).len << 6) + 48)
+#define EXT_OCTETS(ext) (((bit<16>)(ext).len << 3) + 8)
 
 parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta,
                       inout standard_metadata_t standard) {
@@ -23,9 +30,11 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     state parse_packet_out {
         packet.extract(hdr.packet_out);
         transition select(hdr.packet_out.op) {
-            OUT_SEND:  parse_opaque_frame;
-            OUT_ROUTE: parse_ethernet;
-            default:   accept;
+            OUT_SEND:   parse_opaque_frame;
+            OUT_DUMMY:  parse_opaque_frame;
+            OUT_ROUTE:  parse_ethernet;
+            OUT_INJECT: parse_ethernet;
+            default:    accept;
         }
     }
 
@@ -41,6 +50,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         transition select(hdr.eth.ether_type) {
             ETHERTYPE_VLAN: parse_vlan;
             ETHERTYPE_IPV4: parse_ipv4;
+            ETHERTYPE_IPV6: parse_ipv6;
             default:        accept;
         }
     }
@@ -51,71 +61,105 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         meta.ether_type = hdr.vlan.ether_type;
         transition select(hdr.vlan.ether_type) {
             ETHERTYPE_IPV4: parse_ipv4;
+            ETHERTYPE_IPV6: parse_ipv6;
             default:        accept;
         }
     }
 
+    // Replies of the engine.
+
     state parse_crypto {
         packet.extract(hdr.eth);
         packet.extract(hdr.cx);
-        transition select(hdr.cx.op, hdr.cx.status) {
-            (CX_SEALED, CX_DONE): parse_sealed;
-            (CX_OPENED, CX_DONE): parse_opened;
-            default:              accept;
+        transition select(hdr.cx.op, hdr.cx.status, hdr.cx.flags[5:4]) {
+            (CX_SEALED, CX_DONE, _): parse_outer;
+            (CX_OPENED, CX_DONE, 1): parse_front;
+            (CX_OPENED, CX_DONE, _): parse_outer;
+            default:                 accept;
         }
     }
 
-    // We built this outer header: it has no options.
-    state parse_sealed {
-        packet.extract(hdr.outer_ip);
-        transition select(hdr.outer_ip.protocol) {
-            PROTO_UDP: parse_sealed_udp;
-            PROTO_ESP: parse_sealed_esp;
-            default:   accept;
+    // Tunnel mode and BEET, and whatever was sealed: the header that the SA put in front.
+    state parse_outer {
+        transition select(packet.lookahead<bit<4>>()) {
+            4:       parse_outer_v4;
+            6:       parse_outer_v6;
+            default: accept;
         }
     }
 
-    state parse_sealed_udp {
-        packet.extract(hdr.outer_udp);
-        transition parse_sealed_esp;
-    }
-
-    state parse_sealed_esp {
-        packet.extract(hdr.esp);
-        transition accept;
-    }
-
-    state parse_opened {
+    state parse_outer_v4 {
         packet.extract(hdr.outer_ip);
-        verify(hdr.outer_ip.ihl >= 5, error.BadIpv4Header);
-        transition select(hdr.outer_ip.ihl) {
-            5:       parse_opened_protocol;
-            default: parse_outer_options;
+        verify(hdr.outer_ip.ihl >= 5, error.BadOuterHeader);
+        transition select(hdr.outer_ip.ihl, hdr.outer_ip.protocol) {
+            (5, PROTO_ESP):  parse_esp;
+            (5, PROTO_UDP):  parse_outer_udp;
+            (5, PROTO_WESP): parse_wesp;
+            default:         parse_outer_options;
         }
     }
 
     state parse_outer_options {
         packet.extract(hdr.outer_opt, (bit<32>)(((bit<16>)hdr.outer_ip.ihl - 5) << 5));
-        transition parse_opened_protocol;
+        transition select(hdr.outer_ip.protocol) {
+            PROTO_ESP:  parse_esp;
+            PROTO_UDP:  parse_outer_udp;
+            PROTO_WESP: parse_wesp;
+            default:    accept;
+        }
     }
 
-    state parse_opened_protocol {
-        transition select(hdr.outer_ip.protocol) {
-            PROTO_UDP: parse_outer_udp;
-            default:   parse_esp;
+    state parse_outer_v6 {
+        packet.extract(hdr.outer_ip6);
+        transition select(hdr.outer_ip6.next_header) {
+            PROTO_ESP:  parse_esp;
+            PROTO_UDP:  parse_outer_udp;
+            PROTO_WESP: parse_wesp;
+            default:    parse_outer_rest;
         }
+    }
+
+    // With extension headers in front, the descriptor knows where the SPI stands.
+    state parse_outer_rest {
+        verify(hdr.cx.aad_off >= 48, error.BadOuterHeader);
+        packet.extract(hdr.outer_rest, (bit<32>)(((bit<16>)hdr.cx.aad_off - 48) << 3));
+        packet.extract(hdr.outer_tail);
+        transition parse_esp;
     }
 
     state parse_outer_udp {
         packet.extract(hdr.outer_udp);
+        transition select(packet.lookahead<bit<32>>()) {
+            WESP_MARKER: parse_wesp_marker;
+            default:     parse_esp;
+        }
+    }
+
+    state parse_wesp_marker {
+        packet.extract(hdr.wesp_marker);
+        transition parse_wesp;
+    }
+
+    state parse_wesp {
+        packet.extract(hdr.wesp);
+        transition select(hdr.wesp.padded) {
+            1:       parse_wesp_pad;
+            default: parse_esp;
+        }
+    }
+
+    state parse_wesp_pad {
+        packet.extract(hdr.wesp_pad);
         transition parse_esp;
     }
 
     state parse_esp {
         packet.extract(hdr.esp);
-        transition select(hdr.cx.iv_len) {
-            0:       parse_inner;
-            default: parse_esp_iv;
+        transition select(hdr.cx.op, hdr.cx.iv_len) {
+            (CX_SEALED, _): accept;
+            (_, 0):         parse_inner;
+            (_, 16):        parse_esp_long_iv;
+            default:        parse_esp_iv;
         }
     }
 
@@ -124,16 +168,160 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         transition parse_inner;
     }
 
+    state parse_esp_long_iv {
+        packet.extract(hdr.esp_long_iv);
+        transition parse_inner;
+    }
+
     state parse_inner {
-        transition select(hdr.cx.next_header) {
-            PROTO_IPV4: parse_ipv4;
+        meta.front_len = meta.l4_offset;
+        meta.l4_protocol = hdr.cx.next_header;
+        transition select(hdr.cx.flags[5:4], hdr.cx.next_header) {
+            (0, PROTO_IPV4):    parse_ipv4;
+            (0, PROTO_IPV6):    parse_ipv6;
+            (0, _):             accept;
+            (1, PROTO_UDP):     parse_l4_udp;
+            (1, PROTO_TCP):     parse_l4_tcp;
+            (1, PROTO_DSTOPTS): parse_late_opts;
+            (2, PROTO_BEET_PH): parse_beet_ph;
+            default:            parse_upper;
+        }
+    }
+
+    // RFC 7402 B.1.7: with 4 octets of padding the options fill what is left of 8 octet units.
+    state parse_beet_ph {
+        packet.extract(hdr.beet_ph);
+        meta.l4_protocol = hdr.beet_ph.next_header;
+        transition select(hdr.beet_ph.pad_len, hdr.beet_ph.len) {
+            (0, 0 .. 4): parse_beet_options;
+            (4, 1 .. 5): parse_beet_pad;
+            default:     bad_beet_ph;
+        }
+    }
+
+    state bad_beet_ph {
+        verify(false, error.BadBeetHeader);
+        transition accept;
+    }
+
+    state parse_beet_pad {
+        packet.extract(hdr.beet_pad);
+        packet.extract(hdr.ip_opt, (bit<32>)((bit<16>)hdr.beet_ph.len << 6));
+        transition parse_upper;
+    }
+
+    state parse_beet_options {
+        packet.extract(hdr.ip_opt, (bit<32>)(((bit<16>)hdr.beet_ph.len << 6) + 32));
+        transition parse_upper;
+    }
+
+    // Transport mode, opened: the header in front is that of the packet itself.
+    state parse_front {
+        transition select(packet.lookahead<bit<4>>()) {
+            4:       parse_front_v4;
+            6:       parse_front_v6;
+            default: accept;
+        }
+    }
+
+    state parse_front_v4 {
+        packet.extract(hdr.ip);
+        verify(hdr.ip.ihl >= 5, error.BadIpv4Header);
+        meta.l4_offset = (bit<16>)hdr.ip.ihl << 2;
+        transition select(hdr.ip.ihl, hdr.ip.protocol) {
+            (5, PROTO_ESP):  parse_esp;
+            (5, PROTO_UDP):  parse_outer_udp;
+            (5, PROTO_WESP): parse_wesp;
+            default:         parse_front_options;
+        }
+    }
+
+    state parse_front_options {
+        packet.extract(hdr.ip_opt, (bit<32>)(((bit<16>)hdr.ip.ihl - 5) << 5));
+        transition select(hdr.ip.protocol) {
+            PROTO_ESP:  parse_esp;
+            PROTO_UDP:  parse_outer_udp;
+            PROTO_WESP: parse_wesp;
             default:    accept;
         }
     }
 
+    state parse_front_v6 {
+        packet.extract(hdr.ip6);
+        meta.l4_offset = 40;
+        transition select(hdr.ip6.next_header) {
+            PROTO_HOPOPT:  parse_front_hop_by_hop;
+            PROTO_DSTOPTS: parse_front_opts;
+            PROTO_ROUTING: parse_front_routing;
+            PROTO_ESP:     parse_esp;
+            PROTO_UDP:     parse_outer_udp;
+            PROTO_WESP:    parse_wesp;
+            default:       accept;
+        }
+    }
+
+    state parse_front_hop_by_hop {
+        packet.extract(hdr.hop_by_hop, EXT_BITS(packet.lookahead<ext_peek_t>()));
+        meta.l4_offset = meta.l4_offset + EXT_OCTETS(hdr.hop_by_hop);
+        transition select(hdr.hop_by_hop.next_header) {
+            PROTO_DSTOPTS: parse_front_opts;
+            PROTO_ROUTING: parse_front_routing;
+            PROTO_ESP:     parse_esp;
+            PROTO_UDP:     parse_outer_udp;
+            PROTO_WESP:    parse_wesp;
+            default:       accept;
+        }
+    }
+
+    state parse_front_opts {
+        packet.extract(hdr.early_opts, EXT_BITS(packet.lookahead<ext_peek_t>()));
+        meta.l4_offset = meta.l4_offset + EXT_OCTETS(hdr.early_opts);
+        transition select(hdr.early_opts.next_header) {
+            PROTO_ROUTING: parse_front_routing;
+            PROTO_ESP:     parse_esp;
+            PROTO_UDP:     parse_outer_udp;
+            PROTO_WESP:    parse_wesp;
+            default:       accept;
+        }
+    }
+
+    state parse_front_routing {
+        packet.extract(hdr.routing, EXT_BITS(packet.lookahead<ext_peek_t>()));
+        meta.l4_offset = meta.l4_offset + EXT_OCTETS(hdr.routing);
+        transition select(hdr.routing.next_header) {
+            PROTO_ESP:  parse_esp;
+            PROTO_UDP:  parse_outer_udp;
+            PROTO_WESP: parse_wesp;
+            default:    accept;
+        }
+    }
+
+    state parse_l4_udp {
+        packet.extract(hdr.l4_udp);
+        meta.l4 = l4_t.PORTS;
+        meta.l4_known = 1;
+        meta.sport = hdr.l4_udp.sport;
+        meta.dport = hdr.l4_udp.dport;
+        transition accept;
+    }
+
+    state parse_l4_tcp {
+        ports_t ports = packet.lookahead<ports_t>();
+        packet.extract(hdr.l4_tcp);
+        meta.l4 = l4_t.PORTS;
+        meta.l4_known = 1;
+        meta.sport = ports.sport;
+        meta.dport = ports.dport;
+        transition accept;
+    }
+
+    // The packet that policy speaks of.
+
     state parse_ipv4 {
         packet.extract(hdr.ip);
         verify(hdr.ip.version == 4 && hdr.ip.ihl >= 5, error.BadIpv4Header);
+        meta.l4_protocol = hdr.ip.protocol;
+        meta.l4_offset = (bit<16>)hdr.ip.ihl << 2;
         transition select(hdr.ip.ihl) {
             5:       parse_layer4;
             default: parse_options;
@@ -154,10 +342,112 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             (0, _, PROTO_SCTP): peek_ports;
             (0, _, PROTO_ICMP): peek_icmp;
             (0, 0, PROTO_ESP):  peek_esp;
+            (0, 0, PROTO_WESP): peek_wesp;
             (0, _, _):          no_ports;
             default:            accept;
         }
     }
+
+    // Extension headers in the order of RFC 8200 4.1. What comes out of order ends the chain, and
+    // policy sees its number as the protocol.
+    state parse_ipv6 {
+        packet.extract(hdr.ip6);
+        verify(hdr.ip6.version == 6, error.BadIpv6Header);
+        meta.l4_protocol = hdr.ip6.next_header;
+        meta.l4_offset = 40;
+        transition parse_upper;
+    }
+
+    state parse_upper {
+        transition select(meta.l4_protocol) {
+            PROTO_TCP:      peek_ports;
+            PROTO_UDP:      peek_udp;
+            PROTO_SCTP:     peek_ports;
+            PROTO_ICMP:     peek_icmp;
+            PROTO_ICMPV6:   peek_icmp;
+            PROTO_ESP:      peek_esp;
+            PROTO_WESP:     peek_wesp;
+            PROTO_HOPOPT:   parse_hop_by_hop;
+            PROTO_DSTOPTS:  parse_opts;
+            PROTO_ROUTING:  parse_routing;
+            PROTO_FRAGMENT: parse_fragment;
+            default:        no_ports;
+        }
+    }
+
+    state parse_hop_by_hop {
+        packet.extract(hdr.hop_by_hop, EXT_BITS(packet.lookahead<ext_peek_t>()));
+        meta.l4_protocol = hdr.hop_by_hop.next_header;
+        meta.l4_offset = meta.l4_offset + EXT_OCTETS(hdr.hop_by_hop);
+        transition select(meta.l4_protocol) {
+            PROTO_DSTOPTS:  parse_opts;
+            PROTO_ROUTING:  parse_routing;
+            PROTO_FRAGMENT: parse_fragment;
+            default:        parse_last;
+        }
+    }
+
+    state parse_opts {
+        transition select(packet.lookahead<ext_peek_t>().next_header) {
+            PROTO_ROUTING: parse_early_opts;
+            default:       parse_late_opts;
+        }
+    }
+
+    state parse_early_opts {
+        packet.extract(hdr.early_opts, EXT_BITS(packet.lookahead<ext_peek_t>()));
+        meta.l4_protocol = PROTO_ROUTING;
+        meta.l4_offset = meta.l4_offset + EXT_OCTETS(hdr.early_opts);
+        transition parse_routing;
+    }
+
+    state parse_routing {
+        meta.segments_left = packet.lookahead<routing_peek_t>().segments_left;
+        packet.extract(hdr.routing, EXT_BITS(packet.lookahead<ext_peek_t>()));
+        meta.l4_protocol = hdr.routing.next_header;
+        meta.l4_offset = meta.l4_offset + EXT_OCTETS(hdr.routing);
+        transition select(meta.l4_protocol) {
+            PROTO_FRAGMENT: parse_fragment;
+            PROTO_DSTOPTS:  parse_late_opts;
+            default:        parse_last;
+        }
+    }
+
+    state parse_fragment {
+        packet.extract(hdr.fragment);
+        meta.l4_protocol = hdr.fragment.next_header;
+        meta.l4_offset = meta.l4_offset + 8;
+        meta.fragment = 1;
+        transition select(hdr.fragment.offset, meta.l4_protocol) {
+            (0, PROTO_DSTOPTS): parse_late_opts;
+            (0, _):             parse_last;
+            default:            accept;
+        }
+    }
+
+    state parse_late_opts {
+        packet.extract(hdr.late_opts, EXT_BITS(packet.lookahead<ext_peek_t>()));
+        meta.l4_protocol = hdr.late_opts.next_header;
+        meta.l4_offset = meta.l4_offset + EXT_OCTETS(hdr.late_opts);
+        transition parse_last;
+    }
+
+    // The end of the chain. In a first fragment, ports are all that is looked at.
+    state parse_last {
+        transition select(meta.fragment, meta.l4_protocol) {
+            (_, PROTO_TCP):    peek_ports;
+            (0, PROTO_UDP):    peek_udp;
+            (1, PROTO_UDP):    peek_ports;
+            (_, PROTO_SCTP):   peek_ports;
+            (_, PROTO_ICMP):   peek_icmp;
+            (_, PROTO_ICMPV6): peek_icmp;
+            (0, PROTO_ESP):    peek_esp;
+            (0, PROTO_WESP):   peek_wesp;
+            default:           no_ports;
+        }
+    }
+
+    // Layer 4, looked at.
 
     // Protocols without ports: the selectors see port zero.
     state no_ports {
@@ -166,6 +456,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state peek_ports {
+        meta.l4_end = meta.l4_offset + 4;
         ports_t ports = packet.lookahead<ports_t>();
         meta.l4 = l4_t.PORTS;
         meta.l4_known = 1;
@@ -176,6 +467,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
 
     // RFC 4301 4.4.1.1: type and code take the place of a port.
     state peek_icmp {
+        meta.l4_end = meta.l4_offset + 2;
         icmp_peek_t icmp = packet.lookahead<icmp_peek_t>();
         meta.l4_known = 1;
         meta.sport = icmp.type ++ icmp.code;
@@ -184,6 +476,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state peek_esp {
+        meta.l4_end = meta.l4_offset + 8;
         meta.l4 = l4_t.ESP;
         meta.l4_known = 1;
         esp_t esp = packet.lookahead<esp_t>();
@@ -192,7 +485,32 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         transition accept;
     }
 
+    state peek_wesp {
+        meta.l4_end = meta.l4_offset + 12;
+        meta.l4 = l4_t.WESP;
+        meta.l4_known = 1;
+        wesp_esp_t wesp = packet.lookahead<wesp_esp_t>();
+        meta.encap_len = 4;
+        meta.wesp = wesp.wesp;
+        meta.spi = wesp.spi;
+        meta.seq_lo = wesp.seq;
+        transition select(wesp.wesp[4:4]) {
+            1:       peek_wesp_pad;
+            default: accept;
+        }
+    }
+
+    state peek_wesp_pad {
+        meta.l4_end = meta.l4_offset + 16;
+        wesp_pad_esp_t wesp = packet.lookahead<wesp_pad_esp_t>();
+        meta.encap_len = 8;
+        meta.spi = wesp.spi;
+        meta.seq_lo = wesp.seq;
+        transition accept;
+    }
+
     state peek_udp {
+        meta.l4_end = meta.l4_offset + 8;
         udp_t udp = packet.lookahead<udp_t>();
         meta.l4 = l4_t.PORTS;
         meta.l4_known = 1;
@@ -227,17 +545,42 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         transition accept;
     }
 
-    // RFC 3948 2.2: four zero octets where an SPI would stand mark IKE.
+    // RFC 3948 2.2: four zero octets where an SPI would stand mark IKE, RFC 5840 2.1: two, WESP.
     state peek_nat_t {
         udp_esp_t udp_esp = packet.lookahead<udp_esp_t>();
         meta.l4 = l4_t.ESP_UDP;
+        meta.encap_len = 8;
         meta.spi = udp_esp.spi;
         meta.seq_lo = udp_esp.seq;
         transition select(udp_esp.spi, meta.udp_len) {
-            (0, 40 .. 65535): peek_marked_ike;
-            (0, _):           nat_t_runt;
+            (0, 40 .. 65535):           peek_marked_ike;
+            (0, _):                     nat_t_runt;
+            (WESP_MARKER, 24 .. 65535): peek_udp_wesp;
+            (WESP_MARKER, _):           nat_t_runt;
+            default:                    accept;
+        }
+    }
+
+    state peek_udp_wesp {
+        udp_wesp_esp_t wesp = packet.lookahead<udp_wesp_esp_t>();
+        meta.l4 = l4_t.WESP_UDP;
+        meta.encap_len = 16;
+        meta.wesp = wesp.wesp;
+        meta.spi = wesp.spi;
+        meta.seq_lo = wesp.seq;
+        transition select(wesp.wesp[4:4], meta.udp_len) {
+            (1, 28 .. 65535): peek_udp_wesp_pad;
+            (1, _):           nat_t_runt;
             default:          accept;
         }
+    }
+
+    state peek_udp_wesp_pad {
+        udp_wesp_pad_esp_t wesp = packet.lookahead<udp_wesp_pad_esp_t>();
+        meta.encap_len = 20;
+        meta.spi = wesp.spi;
+        meta.seq_lo = wesp.seq;
+        transition accept;
     }
 
     state peek_ike {

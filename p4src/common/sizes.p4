@@ -5,14 +5,18 @@
 #define SIZE_PORT_ROLE     1024
 #define SIZE_EGRESS_IF     1024
 #define SIZE_LOCAL_V4      1024
+#define SIZE_LOCAL_V6      1024
 #define SIZE_IKE_SA        65536
 #define SIZE_SPD           4096
 #define SIZE_SA_SELECT     131072
+#define SIZE_SA_MEMBER     65536     // members of SA sets: 256 buckets each
 #define SIZE_SA            65536     // SAs a direction
 #define SIZE_SAD           65536
 #define SIZE_IN_POLICY     4096
 #define SIZE_ROUTE_V4      65536
+#define SIZE_ROUTE_V6      65536
 #define SIZE_NEIGHBOUR     65536
+#define SIZE_NEIGHBOUR_V6  65536
 
 #define SPACES             65536     // sequence spaces a direction
 #define REPLAY_CELLS       524288

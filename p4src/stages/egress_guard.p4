@@ -25,7 +25,7 @@ control egress_guard_stage(inout headers_t hdr, inout metadata_t meta) {
 
     action untag() {
         hdr.vlan.setInvalid();
-        hdr.eth.ether_type = ETHERTYPE_IPV4;
+        hdr.eth.ether_type = meta.ether_type;
     }
 
     action tag() {
@@ -33,7 +33,7 @@ control egress_guard_stage(inout headers_t hdr, inout metadata_t meta) {
         hdr.vlan.pcp = 0;
         hdr.vlan.dei = 0;
         hdr.vlan.vid = meta.egress_vid;
-        hdr.vlan.ether_type = ETHERTYPE_IPV4;
+        hdr.vlan.ether_type = meta.ether_type;
         hdr.eth.ether_type = ETHERTYPE_VLAN;
     }
 

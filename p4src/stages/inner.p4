@@ -1,17 +1,70 @@
-// Pass 2, inbound: is what came out of the tunnel an IPv4 packet? (RFC 4301 5.2, RFC 4303 2.6)
+// Pass 2, inbound: does what came out of the engine fit the mode of the SA? (RFC 4301 5.2, RFC 4303
+// 2.6, RFC 7402 B.1.7.)
 control inner_stage(inout headers_t hdr, inout metadata_t meta) {
+    bit<8> next;
+    bit<8> announced;        // by WESP
+
+    action refuse(drop_t reason) {
+        meta.drop_reason = reason;
+    }
+
     apply {
-        if (hdr.cx.next_header == PROTO_NONE) {
-            meta.drop_reason = drop_t.DUMMY;
-        } else if (hdr.cx.next_header != PROTO_IPV4) {
-            meta.drop_reason = drop_t.BAD_NH;
-        } else if (meta.parse_failed == 1 || !hdr.ip.isValid()) {
-            meta.drop_reason = drop_t.BAD_INNER;
-        } else if (hdr.ip.version != 4 || hdr.ip.ihl < 5 || meta.bad_checksum == 1) {
-            meta.drop_reason = drop_t.BAD_INNER;
-        } else if (hdr.ip.total_len != hdr.cx.plain_len
-                   || hdr.ip.total_len < (bit<16>)hdr.ip.ihl << 2) {
-            meta.drop_reason = drop_t.BAD_INNER;
+        next = hdr.cx.next_header;
+        announced = next;
+        if (hdr.wesp.isValid()) {
+            announced = hdr.wesp.next_header;
+        } else if (hdr.outer_tail.isValid()) {
+            announced = hdr.outer_tail.first == WESP_MARKER
+                ? hdr.outer_tail.second[31:24] : hdr.outer_tail.first[31:24];
+        }
+        if (next == PROTO_NONE) {
+            refuse(drop_t.DUMMY);
+        } else if (meta.wrap == wesp_t.VISIBLE && announced != next) {
+            refuse(drop_t.ENCAP_MISMATCH);
+        } else if (meta.mode == mode_t.TUNNEL) {
+            if (next != PROTO_IPV4 && next != PROTO_IPV6) {
+                refuse(drop_t.BAD_NH);
+            } else if (meta.parse_failed == 1 || meta.bad_checksum == 1) {
+                refuse(drop_t.BAD_INNER);
+            } else if (hdr.ip.isValid()) {
+                meta.ip_len = hdr.ip.total_len;
+                if (hdr.ip.version != 4 || hdr.ip.ihl < 5 || meta.ip_len != hdr.cx.plain_len
+                    || meta.ip_len < meta.l4_offset) {
+                    refuse(drop_t.BAD_INNER);
+                }
+            } else if (hdr.ip6.isValid()) {
+                meta.ip_len = hdr.ip6.payload_len + 40;
+                if (hdr.ip6.version != 6 || meta.ip_len != hdr.cx.plain_len
+                    || meta.ip_len < meta.l4_offset) {
+                    refuse(drop_t.BAD_INNER);
+                }
+            } else {
+                refuse(drop_t.BAD_INNER);
+            }
+        } else if (meta.l4_protocol == PROTO_FRAGMENT || meta.fragment == 1
+                   || next == PROTO_BEET_PH && meta.mode != mode_t.BEET_V4) {
+            refuse(drop_t.BAD_NH);
+        } else if ((next == PROTO_HOPOPT || next == PROTO_ROUTING)
+                   && meta.mode != mode_t.BEET_V6) {
+            // They stand in front of ESP (RFC 4303 3.1.1).
+            refuse(drop_t.BAD_NH);
+        } else if (next == PROTO_DSTOPTS && (meta.mode == mode_t.BEET_V4
+                                             || meta.mode == mode_t.TRANSPORT && hdr.ip.isValid())) {
+            refuse(drop_t.BAD_NH);
+        } else if (meta.mode == mode_t.BEET_V4
+                   && (hdr.hop_by_hop.isValid() || hdr.early_opts.isValid()
+                       || hdr.routing.isValid() || hdr.late_opts.isValid())) {
+            // An IPv4 packet has none of them, behind a pseudo header either.
+            refuse(drop_t.BAD_NH);
+        } else if (next == PROTO_BEET_PH
+                   && (meta.parse_failed == 1 || !hdr.ip_opt.isValid()
+                       || meta.l4_protocol == PROTO_BEET_PH
+                       || ((bit<16>)hdr.beet_ph.len << 3) + 8 > hdr.cx.plain_len)) {
+            refuse(drop_t.BAD_BEET_PH);
+        } else if (meta.parse_failed == 1
+                   || hdr.late_opts.isValid()
+                      && ((bit<16>)hdr.late_opts.len << 3) + 8 > hdr.cx.plain_len) {
+            refuse(drop_t.BAD_INNER);
         }
     }
 }

@@ -4,8 +4,9 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
     bit<16> payload_len;
 
     @name(".is_local") @id(0x01000003)
-    action is_local(bit<16> local_id) {
+    action is_local(bit<16> local_id, bit<1> proxied) {
         meta.local = 1;
+        meta.proxied = proxied;
         meta.local_id = local_id;
     }
 
@@ -18,6 +19,14 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
         actions = { is_local; @defaultonly not_local; }
         const default_action = not_local;
         size = SIZE_LOCAL_V4;
+    }
+
+    @name(".local_v6") @id(0x02000011)
+    table local_v6 {
+        key = { hdr.ip6.dst : exact @name("dst"); }
+        actions = { is_local; @defaultonly not_local; }
+        const default_action = not_local;
+        size = SIZE_LOCAL_V6;
     }
 
     @name(".known_ike") @id(0x01000005)
@@ -41,21 +50,35 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
         meta.punt = reason;
     }
 
+    // A UDP length may be less than what the IP packet holds (RFC 768): it counts.
     action accept_esp() {
         meta.path = path_t.OPEN;
-        meta.esp_len = meta.l4 == l4_t.ESP ? payload_len : meta.udp_len - 8;
+        meta.esp_len = (meta.l4 == l4_t.ESP_UDP || meta.l4 == l4_t.WESP_UDP
+                        ? meta.udp_len : payload_len) - meta.encap_len;
     }
 
     apply {
-        local_v4.apply();
+        if (hdr.ip.isValid()) {
+            local_v4.apply();
+        } else {
+            local_v6.apply();
+        }
         if (meta.local == 1 && meta.path == path_t.PLAIN) {
-            payload_len = hdr.ip.total_len - ((bit<16>)hdr.ip.ihl << 2);
+            payload_len = meta.ip_len - meta.l4_offset;
             if (meta.role != role_t.UNPROTECTED) {
-                punt(punt_t.LOCAL);
-            } else if (hdr.ip.mf == 1 || hdr.ip.frag_offset != 0) {
+                if (meta.proxied == 0) {
+                    punt(punt_t.LOCAL);
+                }
+            } else if (meta.segments_left != 0) {
+                // RFC 8200 4.4: its way does not end here, and we are no stop on the way of others.
+                if (meta.proxied == 0) {
+                    meta.drop_reason = drop_t.BAD_OUTER;
+                }
+            } else if ((hdr.ip.isValid() && (hdr.ip.mf == 1 || hdr.ip.frag_offset != 0)
+                        || meta.fragment == 1)
+                       && (meta.proxied == 0 || meta.l4_protocol == PROTO_ESP
+                           || meta.l4_protocol == PROTO_WESP)) {
                 meta.drop_reason = drop_t.OUTER_FRAGMENT;
-            } else if (hdr.ip.protocol == PROTO_UDP && meta.udp_len > payload_len) {
-                meta.drop_reason = drop_t.BAD_OUTER;
             } else if (meta.l4 == l4_t.IKE) {
                 ike_sa.apply();
                 if (meta.known_ike == 1) {
@@ -67,10 +90,16 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
                 }
             } else if (meta.l4 == l4_t.KEEPALIVE) {
                 meta.drop_reason = drop_t.KEEPALIVE;
-            } else if (meta.l4 == l4_t.ESP && payload_len < 8 || meta.l4 == l4_t.NATT_RUNT) {
+            } else if (meta.l4 == l4_t.NATT_RUNT) {
                 meta.drop_reason = drop_t.RUNT;
-            } else if (meta.l4 == l4_t.ESP || meta.l4 == l4_t.ESP_UDP) {
+            } else if (meta.l4 == l4_t.ESP || meta.l4 == l4_t.ESP_UDP
+                       || meta.l4 == l4_t.WESP || meta.l4 == l4_t.WESP_UDP) {
                 accept_esp();
+            } else if (meta.proxied == 0
+                       && (meta.l4_protocol == PROTO_ICMP && meta.sport == 0x0304
+                           || meta.l4_protocol == PROTO_ICMPV6 && meta.sport[15:8] == 2)) {
+                // RFC 4301 8.2: whether it is believed is for the controller to say.
+                punt(punt_t.PATH_MTU);
             }
             // Anything else goes the way of clear traffic: policy decides (RFC 4301 5.2).
         }

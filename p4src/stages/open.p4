@@ -1,11 +1,13 @@
 // Pass 1, inbound: the request to the engine in front of the untouched packet.
 control open_stage(inout headers_t hdr, inout metadata_t meta) {
-    bit<8> aad_off;
+    bit<8> aad_off;          // of the SPI
 
     action build_request() {
         hdr.cx.setValid();
         hdr.cx.op = CX_OPEN;
-        hdr.cx.flags = CX_FLAG_TRAILER | CX_FLAG_TRIM | (meta.esn == 1 ? CX_FLAG_ESN : 0);
+        hdr.cx.flags = CX_FLAG_TRAILER | (meta.mode == mode_t.TUNNEL ? CX_FLAG_TRIM : 0)
+                       | (meta.esn == 1 ? CX_FLAG_ESN : 0)
+                       | ((bit<8>)meta.mode << CX_MODE_SHIFT);
         hdr.cx.status = CX_REQUEST;
         hdr.cx.next_header = 0;
         hdr.cx.key = meta.key;
@@ -26,10 +28,11 @@ control open_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        aad_off = (bit<8>)hdr.ip.ihl << 2;
-        if (meta.l4 == l4_t.ESP_UDP) {
-            aad_off = aad_off + 8;
+        if (meta.l4_offset + meta.encap_len + 8 + (bit<16>)meta.iv_len > 255) {
+            meta.drop_reason = drop_t.LONG_HEADERS;
+        } else {
+            aad_off = (bit<8>)(meta.l4_offset + meta.encap_len);
+            build_request();
         }
-        build_request();
     }
 }

@@ -48,6 +48,23 @@ control policy_stage(inout headers_t hdr, inout metadata_t meta) {
         size = SIZE_SPD;
     }
 
+    @name(".spd_v6") @id(0x02000012)
+    table spd_v6 {
+        key = {
+            meta.policy_version : ternary @name("version");
+            meta.role           : ternary @name("role");
+            hdr.ip6.src         : ternary @name("src");
+            hdr.ip6.dst         : ternary @name("dst");
+            meta.l4_protocol    : ternary @name("protocol");
+            meta.l4_known       : ternary @name("l4_known");
+            meta.sport          : range   @name("sport");
+            meta.dport          : range   @name("dport");
+        }
+        actions = { protect; bypass; discard; }
+        const default_action = discard;
+        size = SIZE_SPD;
+    }
+
     // A packet of the controller may go to our site in any case, and to the unprotected side
     // (egress_guard) only if policy bypasses it.
     action stay_host() {
@@ -63,13 +80,17 @@ control policy_stage(inout headers_t hdr, inout metadata_t meta) {
     apply {
         from_host = meta.path == path_t.HOST;
         policy_version.apply();
-        spd.apply();
+        if (hdr.ip.isValid()) {
+            spd.apply();
+        } else {
+            spd_v6.apply();
+        }
         if (from_host) {
             stay_host();
         } else if (meta.path == path_t.SEAL && meta.role != role_t.PROTECTED) {
             // RFC 4301 5.2: clear, though policy wants it protected.
             meta.drop_reason = drop_t.CLEAR_IN;
-        } else if (meta.path == path_t.FORWARD && meta.local == 1) {
+        } else if (meta.path == path_t.FORWARD && meta.local == 1 && meta.proxied == 0) {
             to_controller();
         }
     }

@@ -1,6 +1,8 @@
 // What is this port for, and what is our MAC address there? A port and VLAN that nobody
 // configured carries nothing.
 control port_role_stage(inout headers_t hdr, inout metadata_t meta) {
+    bool injected;
+
     @name(".set_role") @id(0x01000001)
     action set_role(bit<8> role, bit<48> mac) {
         meta.role = (role_t)role;
@@ -24,10 +26,20 @@ control port_role_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        if (meta.ingress_port == CPU_PORT) {
+        injected = false;
+        if (meta.ingress_port == CPU_PORT && hdr.packet_out.isValid()
+            && hdr.packet_out.op == OUT_INJECT) {
+            injected = true;
+            meta.ingress_port = hdr.packet_out.port[8:0];
+            meta.frame_len = meta.frame_len - 20;
+        } else if (meta.ingress_port == CPU_PORT) {
             // A tag there belongs to the frame inside a packet-out.
             meta.vid = 0;
         }
         port_role.apply();
+        if (injected && hdr.packet_out.port >= (bit<16>)FIRST_RESERVED_PORT) {
+            // Neither the engine nor the controller comes in that way.
+            meta.drop_reason = drop_t.BAD_PACKET_OUT;
+        }
     }
 }

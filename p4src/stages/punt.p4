@@ -7,6 +7,6 @@ control punt_stage(inout headers_t hdr, inout metadata_t meta) {
         hdr.packet_in.port = (bit<16>)meta.ingress_port;
         hdr.packet_in.token = 0;
         hdr.packet_in.index = meta.punt == punt_t.ACQUIRE ? (bit<32>)meta.policy : (bit<32>)meta.sa;
-        hdr.packet_in.value = 0;
+        hdr.packet_in.value = meta.punt == punt_t.TOO_BIG ? (bit<64>)meta.inner_mtu : 0;
     }
 }

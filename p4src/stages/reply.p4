@@ -1,6 +1,10 @@
 // Pass 2: is this the engine's answer to a request of ours? An echo, a made-up frame or one
 // whose length did not change as it must goes no further.
+#include "reply_layout.p4"
+
 control reply_stage(inout headers_t hdr, inout metadata_t meta) {
+    reply_layout_stage() layout;
+
     bit<32> body_len;        // behind the descriptor
     bit<32> outer_len;
     bit<32> inner_end;       // where an opened packet must end
@@ -18,7 +22,16 @@ control reply_stage(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         body_len = (bit<32>)meta.frame_len - 46;
-        outer_len = (bit<32>)hdr.outer_ip.total_len;
+        // In transport mode the header of an opened packet is its own.
+        if (hdr.outer_ip.isValid()) {
+            outer_len = (bit<32>)hdr.outer_ip.total_len;
+        } else if (hdr.outer_ip6.isValid()) {
+            outer_len = (bit<32>)hdr.outer_ip6.payload_len + 40;
+        } else if (hdr.ip.isValid()) {
+            outer_len = (bit<32>)hdr.ip.total_len;
+        } else {
+            outer_len = (bit<32>)hdr.ip6.payload_len + 40;
+        }
         inner_end = (bit<32>)hdr.cx.ct_off + (bit<32>)hdr.cx.plain_len;
         sealed_least = body_len + 2 + (bit<32>)hdr.cx.icv_len;
         if (!hdr.cx.isValid() || hdr.eth.ether_type != ETHERTYPE_CRYPTO
@@ -27,7 +40,8 @@ control reply_stage(inout headers_t hdr, inout metadata_t meta) {
         } else if (hdr.cx.op == CX_SEALED) {
             meta.path = path_t.SEALED;
             if (hdr.cx.status == CX_DONE
-                && (!hdr.outer_ip.isValid() || body_len != outer_len)) {
+                && (!hdr.outer_ip.isValid() && !hdr.outer_ip6.isValid()
+                    || body_len != outer_len)) {
                 forged();
             }
         } else if (hdr.cx.op == CX_OPENED) {
@@ -37,6 +51,8 @@ control reply_stage(inout headers_t hdr, inout metadata_t meta) {
             } else if (hdr.cx.status == CX_DONE
                        && (body_len != inner_end || sealed_least > outer_len)) {
                 forged();
+            } else if (hdr.cx.status == CX_DONE) {
+                layout.apply(hdr, meta);
             }
         } else {
             forged();

@@ -1,4 +1,4 @@
-// Longest prefix, next hop, and the interface behind it.
+// Longest prefix, next hop, and the interface behind it, of the outermost header.
 control route_stage(inout headers_t hdr, inout metadata_t meta) {
     @name(".via") @id(0x01000019)
     action via(bit<32> next_hop) {
@@ -24,6 +24,24 @@ control route_stage(inout headers_t hdr, inout metadata_t meta) {
         size = SIZE_ROUTE_V4;
     }
 
+    @name(".via_v6") @id(0x0100002E)
+    action via_v6(bit<128> next_hop) {
+        meta.next_hop6 = next_hop;
+    }
+
+    @name(".on_link_v6") @id(0x0100002F)
+    action on_link_v6() {
+        meta.next_hop6 = meta.route_dst6;
+    }
+
+    @name(".route_v6") @id(0x0200001A)
+    table route_v6 {
+        key = { meta.route_dst6 : lpm @name("dst"); }
+        actions = { via_v6; on_link_v6; @defaultonly no_route; }
+        const default_action = no_route;
+        size = SIZE_ROUTE_V6;
+    }
+
     @name(".deliver") @id(0x0100001C)
     action deliver(bit<9> port, bit<12> vid, bit<48> mac) {
         meta.egress_port = port;
@@ -45,13 +63,35 @@ control route_stage(inout headers_t hdr, inout metadata_t meta) {
         size = SIZE_NEIGHBOUR;
     }
 
+    @name(".neighbour_v6") @id(0x0200001B)
+    table neighbour_v6 {
+        key = { meta.next_hop6 : exact @name("next_hop"); }
+        actions = { deliver; @defaultonly no_neighbour; }
+        const default_action = no_neighbour;
+        size = SIZE_NEIGHBOUR_V6;
+    }
+
     apply {
-        if (meta.path != path_t.SEALED) {
-            meta.route_dst = hdr.ip.dst;
-        }
-        route_v4.apply();
-        if (meta.drop_reason == drop_t.NONE) {
-            neighbour.apply();
+        if (meta.ether_type == ETHERTYPE_IPV4) {
+            if (hdr.outer_ip.isValid()) {
+                meta.route_dst = hdr.outer_ip.dst;
+            } else if (hdr.ip.isValid()) {
+                meta.route_dst = hdr.ip.dst;
+            }
+            route_v4.apply();
+            if (meta.drop_reason == drop_t.NONE) {
+                neighbour.apply();
+            }
+        } else {
+            if (hdr.outer_ip6.isValid()) {
+                meta.route_dst6 = hdr.outer_ip6.dst;
+            } else if (hdr.ip6.isValid()) {
+                meta.route_dst6 = hdr.ip6.dst;
+            }
+            route_v6.apply();
+            if (meta.drop_reason == drop_t.NONE) {
+                neighbour_v6.apply();
+            }
         }
     }
 }

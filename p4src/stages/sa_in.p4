@@ -10,7 +10,8 @@ control sa_in_stage(inout headers_t hdr, inout metadata_t meta) {
                      bit<1> sel_multi, bit<32> sel_src, bit<32> sel_src_mask,
                      bit<32> sel_dst, bit<32> sel_dst_mask, bit<8> sel_protocol,
                      bit<16> sel_sport_low, bit<16> sel_sport_high,
-                     bit<16> sel_dport_low, bit<16> sel_dport_high) {
+                     bit<16> sel_dport_low, bit<16> sel_dport_high,
+                     bit<8> mode, bit<8> wrap, bit<32> trial_from, bit<32> trial_skip) {
         meta.generation = generation;
         meta.key = key;
         meta.space = space;
@@ -31,6 +32,10 @@ control sa_in_stage(inout headers_t hdr, inout metadata_t meta) {
         meta.sel_sport_high = sel_sport_high;
         meta.sel_dport_low = sel_dport_low;
         meta.sel_dport_high = sel_dport_high;
+        meta.mode = (mode_t)mode;
+        meta.wrap = (wesp_t)wrap;
+        meta.trial_from = trial_from;
+        meta.trial_skip = trial_skip;
     }
 
     @name(".no_sa_in") @id(0x01000012)
@@ -50,7 +55,8 @@ control sa_in_stage(inout headers_t hdr, inout metadata_t meta) {
         claimed_generation = meta.generation;
         sa_in.apply();
         if (meta.generation != claimed_generation
-            || meta.path == path_t.OPENED && meta.key != hdr.cx.key) {
+            || meta.path == path_t.OPENED
+               && (meta.key != hdr.cx.key || hdr.cx.flags[5:4] != ((bit<8>)meta.mode)[1:0])) {
             meta.drop_reason = drop_t.STALE_SA;
         }
     }

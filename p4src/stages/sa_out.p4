@@ -9,7 +9,9 @@ control sa_out_stage(inout headers_t hdr, inout metadata_t meta) {
                      bit<8> iv_len, bit<8> icv_len, bit<8> align, bit<32> spi,
                      bit<32> tunnel_src, bit<32> tunnel_dst, bit<8> tunnel_ttl,
                      bit<1> udp_encap, bit<16> udp_sport, bit<16> udp_dport,
-                     bit<1> dscp_copy, bit<6> dscp, bit<2> df_mode) {
+                     bit<1> dscp_copy, bit<6> dscp, bit<2> df_mode,
+                     bit<8> mode, bit<8> wrap, bit<1> outer_v6,
+                     bit<16> inner_mtu, bit<16> tfc_len) {
         meta.generation = generation;
         meta.key = key;
         meta.space = space;
@@ -29,6 +31,11 @@ control sa_out_stage(inout headers_t hdr, inout metadata_t meta) {
         meta.dscp_copy = dscp_copy;
         meta.dscp = dscp;
         meta.df_mode = df_mode;
+        meta.mode = (mode_t)mode;
+        meta.wrap = (wesp_t)wrap;
+        meta.outer_v6 = outer_v6;
+        meta.inner_mtu = inner_mtu;
+        meta.tfc_len = tfc_len;
     }
 
     @name(".no_sa_out") @id(0x0100000E)
@@ -44,12 +51,35 @@ control sa_out_stage(inout headers_t hdr, inout metadata_t meta) {
         size = SIZE_SA;
     }
 
+    @name(".between_v6") @id(0x01000025)
+    action between_v6(bit<128> src, bit<128> dst, bit<20> flow_label) {
+        meta.tunnel_src6 = src;
+        meta.tunnel_dst6 = dst;
+        meta.flow_label = flow_label;
+    }
+
+    @name(".no_tunnel_v6") @id(0x01000026)
+    action no_tunnel_v6() {
+        meta.drop_reason = drop_t.STALE_SA;
+    }
+
+    // The outer addresses of an SA over IPv6; tunnel_src and tunnel_dst are theirs over IPv4.
+    @name(".tunnel_v6") @id(0x02000015)
+    table tunnel_v6 {
+        key = { meta.sa : exact @name("sa"); }
+        actions = { between_v6; @defaultonly no_tunnel_v6; }
+        const default_action = no_tunnel_v6;
+        size = SIZE_SA;
+    }
+
     apply {
         claimed_generation = meta.generation;
         sa_out.apply();
         if (meta.path == path_t.SEALED
             && (meta.generation != claimed_generation || meta.key != hdr.cx.key)) {
             meta.drop_reason = drop_t.STALE_SA;
+        } else if (meta.outer_v6 == 1) {
+            tunnel_v6.apply();
         }
     }
 }

@@ -1,14 +1,30 @@
 // Pass 2, outbound: only the very ESP packet that pass 1 asked for may leave. Whatever else the
-// engine hands back as sealed is clear to us, and egress_guard holds it.
+// engine hands back as sealed is clear to us, and egress_guard holds it. An SA in transport mode
+// has the two hosts' addresses where a tunnel has its ends.
+#include "esp_family.p4"
+
 control sealed_stage(inout headers_t hdr, inout metadata_t meta) {
     bit<8> protocol;
+    bit<8> next;
+    bool   chained;          // extension headers of the packet itself stand in front of ESP
 
     apply {
-        protocol = meta.udp_encap == 1 ? PROTO_UDP : PROTO_ESP;
-        if (hdr.esp.isValid() && hdr.esp.spi == meta.spi && hdr.esp.seq == meta.seq[31:0]
-            && hdr.outer_ip.protocol == protocol && hdr.outer_ip.ihl == 5
-            && hdr.outer_ip.src == meta.tunnel_src && hdr.outer_ip.dst == meta.tunnel_dst) {
-            meta.cleared = 1;
+        next = hdr.outer_ip6.next_header;
+        chained = meta.mode == mode_t.TRANSPORT && hdr.outer_rest.isValid()
+            && (next == PROTO_HOPOPT || next == PROTO_DSTOPTS || next == PROTO_ROUTING);
+        protocol = ESP_FAMILY_PROTOCOL;
+        if (hdr.esp.isValid() && hdr.esp.spi == meta.spi && hdr.esp.seq == meta.seq[31:0]) {
+            if (meta.outer_v6 == 0 && hdr.outer_ip.isValid()
+                && hdr.outer_ip.protocol == protocol
+                && (hdr.outer_ip.ihl == 5 || meta.mode == mode_t.TRANSPORT)
+                && hdr.outer_ip.src == meta.tunnel_src && hdr.outer_ip.dst == meta.tunnel_dst) {
+                meta.cleared = 1;
+            } else if (meta.outer_v6 == 1 && hdr.outer_ip6.isValid()
+                       && (next == protocol || chained)
+                       && hdr.outer_ip6.src == meta.tunnel_src6
+                       && hdr.outer_ip6.dst == meta.tunnel_dst6) {
+                meta.cleared = 1;
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ the crypto port: Ethernet, descriptor, packet."""
 from __future__ import annotations
 
 import dataclasses
+import os
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 
-from harness.esp import ICV_LEN, Key, additional_data, padding
+from harness.esp import Key, padding
+from harness.frames import internet_checksum
 from harness.ids import ETHERTYPE_CRYPTO, Status
 
 ETHERNET_LEN = 14
@@ -25,7 +27,9 @@ REPLY = 0x80
 FLAG_ESN = 0x01
 FLAG_TRAILER = 0x02
 FLAG_TRIM = 0x04
+FLAG_FILL = 0x08
 
+ICV_LENGTHS = (8, 12, 16, 24, 32)
 NH_IPV4 = 4
 NH_IPV6 = 41
 NH_NONE = 59
@@ -152,35 +156,54 @@ class TestEngine:
 
     def _seal(self, request: Descriptor, frame: bytes, key: Key) -> bytes:
         head, payload = _split(request, frame)
+        payload += bytes(request.plain_len - len(payload))  # TFC padding, RFC 4303 2.7
         pad = padding(request.plain_len, request.align)
         plaintext = payload + pad + bytes([len(pad), request.next_header])
-        iv = head[-request.iv_len :]
-        self._watch.sealed(request.key, key, request.space, iv)
-        sealed = key.aead().encrypt(key.salt + iv, plaintext, _aad(request, frame))
+        iv = request.seq.to_bytes(8) if request.iv_len == 0 else head[-request.iv_len :]
+        if key.nonce:
+            self._watch.sealed(request.key, key, request.space, iv)
+        else:
+            iv = os.urandom(request.iv_len)
+            head = head[: len(head) - request.iv_len] + iv
+        esn = bool(request.flags & FLAG_ESN)
+        sealed = key.seal(_spi(request, frame), request.seq, iv, plaintext, esn=esn)
+        packet = _with_udp_checksum(head + sealed, request.pad_len)
         space_pad = request.space << 8 | len(pad)
         descriptor = request.answer(Status.DONE, space_pad=space_pad)
-        return frame[:ETHERNET_LEN] + descriptor.pack() + head + sealed
+        return frame[:ETHERNET_LEN] + descriptor.pack() + packet
 
 
 def _split(request: Descriptor, frame: bytes) -> tuple[bytes, bytes]:
     """What stands before ``ct_off``, and the ``plain_len`` octets from there on."""
     start = BASE + request.ct_off
     payload = frame[start : start + request.plain_len]
-    if len(payload) != request.plain_len or request.icv_len != ICV_LEN:
+    short = len(payload) != request.plain_len and not request.flags & FLAG_FILL
+    if short or request.icv_len not in ICV_LENGTHS:
         raise EngineFaultError(Status.BAD_DESCRIPTOR)
     return frame[BASE:start], payload
 
 
-def _aad(request: Descriptor, frame: bytes) -> bytes:
-    spi = int.from_bytes(frame[BASE + request.aad_off : BASE + request.aad_off + 4])
-    return additional_data(spi, request.seq, esn=bool(request.flags & FLAG_ESN))
+def _spi(request: Descriptor, frame: bytes) -> int:
+    return int.from_bytes(frame[BASE + request.aad_off : BASE + request.aad_off + 4])
+
+
+def _with_udp_checksum(packet: bytes, udp: int) -> bytes:
+    """RFC 8200 8.1: over IPv6 the UDP header at ``udp`` has a checksum; 0 is sent as FFFF."""
+    if not udp:
+        return packet
+    datagram = packet[udp:]
+    pseudo = packet[8:40] + struct.pack("!II", len(datagram), 17)
+    octets = pseudo + datagram[:6] + b"\0\0" + datagram[8:]
+    value = internet_checksum(octets + b"\0" * (len(octets) % 2)) or 0xFFFF
+    return packet[: udp + 6] + struct.pack("!H", value) + packet[udp + 8 :]
 
 
 def _open(request: Descriptor, frame: bytes, key: Key) -> bytes:
     head, sealed = _split(request, frame)
-    nonce = key.salt + head[-request.iv_len :]
+    iv = request.seq.to_bytes(8) if request.iv_len == 0 else head[-request.iv_len :]
+    esn = bool(request.flags & FLAG_ESN)
     try:
-        plaintext = key.aead().decrypt(nonce, sealed, _aad(request, frame))
+        plaintext = key.open(_spi(request, frame), request.seq, iv, sealed, esn=esn)
     except InvalidTag:
         raise EngineFaultError(Status.BAD_ICV) from None
     payload, pad_len, next_header = strip_trailer(plaintext)

@@ -41,6 +41,7 @@ class Drop(IntEnum):
     BAD_SPI = 4
     NO_SA = 5
     SA_EXPIRED = 6
+    ENCAP_MISMATCH = 7
     BAD_LENGTH = 8
     REPLAY_OLD = 9
     REPLAY_DUP = 10
@@ -75,12 +76,16 @@ class Drop(IntEnum):
     NO_EGRESS = 39
     NO_ROLE = 40
     MALFORMED = 41
-    NOT_IPV4 = 42
+    NOT_IP = 42
     KEEPALIVE = 43
     PUNT_LIMITED = 44
     BAD_PACKET_OUT = 45
     NOT_FOR_US = 46
     TOO_BIG = 47
+    BAD_BEET_PH = 48
+    INNER_FRAGMENT = 49
+    NOT_IN_SA = 50
+    LONG_HEADERS = 51
 
 
 class Punt(IntEnum):
@@ -94,6 +99,9 @@ class Punt(IntEnum):
     ACQUIRE = 6
     TTL = 7
     NO_NEIGHBOUR = 8
+    ND = 9
+    TOO_BIG = 10
+    PATH_MTU = 11
 
 
 class Outcome(IntEnum):
@@ -111,6 +119,8 @@ class Op(IntEnum):
 
     SEND = 1
     ROUTE = 2
+    INJECT = 3
+    DUMMY = 4
     READ_BOOT = 16
     READ_SEQ = 17
     SCRUB_SEQ = 18
@@ -136,6 +146,32 @@ class Event(IntEnum):
 
     SOFT_LIMIT = 1
     HARD_LIMIT = 2
+    PEER_MOVED = 3
+
+
+class Mode(IntEnum):
+    """What an SA protects; flag bits 4 and 5 of the crypto descriptor."""
+
+    TUNNEL = 0
+    TRANSPORT = 1
+    BEET_V4 = 2
+    BEET_V6 = 3
+
+
+class Wrap(IntEnum):
+    """WESP (RFC 5840)."""
+
+    NONE = 0
+    ENCRYPTED = 1
+    VISIBLE = 2
+
+
+class Spread(IntEnum):
+    """What the members of an SA set share packets by."""
+
+    FLOW = 0
+    PORT = 1
+    DSCP = 2
 
 
 class Status(IntEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
 from finsy import P4TableAction, P4TableEntry
@@ -11,12 +11,12 @@ from p4esp.invariants import Policy, Verdict
 
 from harness.ids import Role
 
-ANYWHERE: Final = IPv4Network("0.0.0.0/0")
+ANYWHERE: Final = {"spd": IPv4Network("0.0.0.0/0"), "spd_v6": IPv6Network("::/0")}
 ANY_PORT: Final = (0, 0xFFFF)
 
 
 class SpdMirror:
-    """Entries of ``spd`` by their key, and the version in force."""
+    """Entries of ``spd`` and ``spd_v6`` by their key, and the version in force."""
 
     def __init__(self) -> None:
         self._entries: dict[bytes, P4TableEntry] = {}
@@ -25,7 +25,7 @@ class SpdMirror:
     def present(self, entries: Mapping[bytes, P4TableEntry]) -> bool:
         """Entries were written; whether any of them matters to policy."""
         versions = [e for e in entries.values() if e.table_id == "policy_version"]
-        rules = {key: e for key, e in entries.items() if e.table_id == "spd"}
+        rules = {key: e for key, e in entries.items() if e.table_id in ANYWHERE}
         for entry in versions:
             self._version = _action(entry).args["version"]
         self._entries.update(rules)
@@ -54,11 +54,11 @@ def _is_outbound(match: Mapping[str, Any], version: int) -> bool:
 
 
 def _policy(entry: P4TableEntry, match: Mapping[str, Any]) -> Policy:
-    l4_known = match.get("l4_known")
+    l4_known, anywhere = match.get("l4_known"), ANYWHERE[entry.table_id]
     return Policy(
         Verdict(_action(entry).name),
-        match.get("src", ANYWHERE),
-        match.get("dst", ANYWHERE),
+        match.get("src", anywhere),
+        match.get("dst", anywhere),
         match.get("protocol"),
         match.get("sport", ANY_PORT),
         match.get("dport", ANY_PORT),

@@ -8,9 +8,9 @@ from ipaddress import IPv4Network
 from finsy import P4TableAction, P4TableEntry, P4TableMatch
 
 from harness import tables
-from harness.ids import Df
+from harness.ids import Df, Mode, Wrap
 from harness.tables import Traffic
-from harness.topology import GATEWAY, PEER, REMOTE, SITE
+from harness.topology import GATEWAY, LOCAL_ID, PEER, REMOTE, REMOTE6, SITE, SITE6
 
 IV_LEN = 8
 ICV_LEN = 16
@@ -19,8 +19,11 @@ SEQ32_MAX = 0xFFFF_FFFF
 SEQ_RANGE = 1 << 37
 NEVER = (1 << 64) - 1
 
+ALL_ONES = 0xFFFF_FFFF
+LOCAL_IDS6 = frozenset(number for address, number in LOCAL_ID.items() if ":" in address)
 
 TUNNELLED = Traffic(src=REMOTE, dst=SITE)
+TUNNELLED6 = Traffic(src=REMOTE6, dst=SITE6)
 
 
 def cells_for(window: int) -> int:
@@ -44,10 +47,31 @@ class InboundSa:
     local_id: int = 1
     selectors: Traffic = TUNNELLED
     multi: bool = False
+    mode: Mode = Mode.TUNNEL
+    wrap: Wrap = Wrap.NONE
+    trial: tuple[int, int] = (0, 0)
+    iv_len: int = IV_LEN
+    icv_len: int = ICV_LEN
+    align: int = ALIGN
 
     def sad_entry(self) -> P4TableEntry:
         """The SAD entry that leads here."""
         return tables.sad(self.local_id, self.spi, self.sa, self.generation)
+
+    @property
+    def outer_v6(self) -> bool:
+        """Whether the peer reaches us over IPv6."""
+        return self.local_id in LOCAL_IDS6
+
+    def entries(self) -> list[P4TableEntry]:
+        """``sa_in`` and, if the one pair of selectors is of IPv6, ``pair_v6``."""
+        if self.multi or not self.selectors.v6:
+            return [self.entry()]
+        src, dst = self.selectors.src or "::/0", self.selectors.dst or "::/0"
+        if self.mode == Mode.BEET_V6:
+            pair = src.removesuffix("/128"), dst.removesuffix("/128")
+            return [self.entry(), tables.beet_v6(self.sa, *pair)]
+        return [self.entry(), tables.pair_v6(self.sa, src, dst)]
 
     def entry(self) -> P4TableEntry:
         """The entry of ``sa_in``."""
@@ -59,11 +83,15 @@ class InboundSa:
             "window": self.window,
             "cell_base": self.cell_base,
             "cell_mask": cells_for(self.window) - 1,
-            "iv_len": IV_LEN,
-            "icv_len": ICV_LEN,
-            "align": ALIGN,
+            "iv_len": self.iv_len,
+            "icv_len": self.icv_len,
+            "align": self.align,
             "sel_multi": int(self.multi),
             **_selector_params(self.selectors),
+            "mode": int(self.mode),
+            "wrap": int(self.wrap),
+            "trial_from": self.trial[0],
+            "trial_skip": self.trial[1],
         }
         return P4TableEntry(
             "sa_in", match=P4TableMatch(sa=self.sa), action=P4TableAction("open_with", **params)
@@ -71,13 +99,8 @@ class InboundSa:
 
 
 def _selector_params(traffic: Traffic) -> dict[str, int]:
-    src = IPv4Network(traffic.src or "0.0.0.0/0")
-    dst = IPv4Network(traffic.dst or "0.0.0.0/0")
     return {
-        "sel_src": int(src.network_address),
-        "sel_src_mask": int(src.netmask),
-        "sel_dst": int(dst.network_address),
-        "sel_dst_mask": int(dst.netmask),
+        **_pair_params(traffic),
         "sel_protocol": traffic.protocol or 0,
         "sel_sport_low": traffic.sport[0],
         "sel_sport_high": traffic.sport[1],
@@ -86,9 +109,24 @@ def _selector_params(traffic: Traffic) -> dict[str, int]:
     }
 
 
+def _pair_params(traffic: Traffic) -> dict[str, int]:
+    """The IPv4 pair; one of IPv6 stands in ``pair_v6``, and no IPv4 packet fits here then."""
+    if traffic.v6:
+        never = {"sel_src": ALL_ONES, "sel_src_mask": 0}
+        return {**never, "sel_dst": ALL_ONES, "sel_dst_mask": 0}
+    src = IPv4Network(traffic.src or "0.0.0.0/0")
+    dst = IPv4Network(traffic.dst or "0.0.0.0/0")
+    return {
+        "sel_src": int(src.network_address),
+        "sel_src_mask": int(src.netmask),
+        "sel_dst": int(dst.network_address),
+        "sel_dst_mask": int(dst.netmask),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class OutboundSa:
-    """One outbound SA."""
+    """One outbound SA; its outer header is of the family of ``src`` and ``dst``."""
 
     sa: int
     generation: int
@@ -104,6 +142,25 @@ class OutboundSa:
     udp: tuple[int, int] | None = None
     dscp: int | None = None
     df: Df = Df.COPY
+    mode: Mode = Mode.TUNNEL
+    wrap: Wrap = Wrap.NONE
+    inner_mtu: int = 0xFFFF
+    tfc_len: int = 0
+    flow_label: int = 0
+    iv_len: int = IV_LEN
+    icv_len: int = ICV_LEN
+    align: int = ALIGN
+
+    @property
+    def outer_v6(self) -> bool:
+        """Whether it goes over IPv6."""
+        return ":" in self.dst
+
+    def entries(self) -> list[P4TableEntry]:
+        """``sa_out`` and, over IPv6, ``tunnel_v6``."""
+        if not self.outer_v6:
+            return [self.entry()]
+        return [self.entry(), tables.tunnel_v6(self.sa, self.src, self.dst, self.flow_label)]
 
     def entry(self) -> P4TableEntry:
         """The entry of ``sa_out``; ``dscp`` None copies the inner code point."""
@@ -115,12 +172,12 @@ class OutboundSa:
             "esn": int(self.esn),
             "seq_soft": self.seq_soft,
             "seq_hard": self.seq_hard,
-            "iv_len": IV_LEN,
-            "icv_len": ICV_LEN,
-            "align": ALIGN,
+            "iv_len": self.iv_len,
+            "icv_len": self.icv_len,
+            "align": self.align,
             "spi": self.spi,
-            "tunnel_src": self.src,
-            "tunnel_dst": self.dst,
+            "tunnel_src": "0.0.0.0" if self.outer_v6 else self.src,
+            "tunnel_dst": "0.0.0.0" if self.outer_v6 else self.dst,
             "tunnel_ttl": self.ttl,
             "udp_encap": int(self.udp is not None),
             "udp_sport": sport,
@@ -128,6 +185,11 @@ class OutboundSa:
             "dscp_copy": int(self.dscp is None),
             "dscp": self.dscp or 0,
             "df_mode": int(self.df),
+            "mode": int(self.mode),
+            "wrap": int(self.wrap),
+            "outer_v6": int(self.outer_v6),
+            "inner_mtu": self.inner_mtu,
+            "tfc_len": self.tfc_len,
         }
         return P4TableEntry(
             "sa_out", match=P4TableMatch(sa=self.sa), action=P4TableAction("seal_with", **params)

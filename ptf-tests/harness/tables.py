@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv6Address, IPv6Network, ip_network
 from typing import Any
 
 from finsy import P4TableAction, P4TableEntry, P4TableMatch
 
-from harness.ids import Op, Path, Role
+from harness.ids import Op, Path, Role, Spread
 
 ANY_PORT = (0, 0xFFFF)
 NO_MAC = "00:00:00:00:00:00"
@@ -36,9 +36,10 @@ def egress_if(port: int, role: Role, mac: str, vid: int = 0) -> P4TableEntry:
     return _entry("egress_if", {"port": port, "vid": vid}, "leave_by", role=int(role), mac=mac)
 
 
-def local_v4(address: str, local_id: int) -> P4TableEntry:
-    """An address of ours."""
-    return _entry("local_v4", {"dst": address}, "is_local", local_id=local_id)
+def local(address: str, local_id: int, *, proxied: bool = False) -> P4TableEntry:
+    """An address of ours, or of a host behind us whose ESP and IKE are ours."""
+    table = by_family("local_v4", "local_v6", address)
+    return _entry(table, {"dst": address}, "is_local", local_id=local_id, proxied=int(proxied))
 
 
 def ike_sa(local_spi: int) -> P4TableEntry:
@@ -62,24 +63,84 @@ def crypto_port(path: Path) -> P4TableEntry:
     return _entry("crypto_port", {"path": int(path)}, "to_engine")
 
 
+def by_family(v4: str, v6: str, address: str) -> str:
+    """Which of two tables is for this address or prefix."""
+    return v4 if ip_network(address, strict=False).version == 4 else v6
+
+
 def route_via(prefix: str, next_hop: str) -> P4TableEntry:
     """A route through a router."""
-    return _entry("route_v4", {"dst": IPv4Network(prefix)}, "via", next_hop=next_hop)
+    table, action = ("route_v4", "via") if ":" not in prefix else ("route_v6", "via_v6")
+    return _entry(table, {"dst": ip_network(prefix)}, action, next_hop=next_hop)
 
 
 def route_on_link(prefix: str) -> P4TableEntry:
     """A directly connected network."""
-    return _entry("route_v4", {"dst": IPv4Network(prefix)}, "on_link")
+    table, action = ("route_v4", "on_link") if ":" not in prefix else ("route_v6", "on_link_v6")
+    return _entry(table, {"dst": ip_network(prefix)}, action)
 
 
 def neighbour(address: str, port: int, mac: str, vid: int = 0) -> P4TableEntry:
     """A resolved next hop."""
-    return _entry("neighbour", {"next_hop": address}, "deliver", port=port, vid=vid, mac=mac)
+    table = by_family("neighbour", "neighbour_v6", address)
+    return _entry(table, {"next_hop": address}, "deliver", port=port, vid=vid, mac=mac)
+
+
+def _selected(policy: int, prefix: str, action: str, **params: int) -> P4TableEntry:
+    table = by_family("sa_select", "sa_select_v6", prefix)
+    return _entry(table, {"policy": policy, "dst": ip_network(prefix)}, action, **params)
 
 
 def sa_select(policy: int, prefix: str, sa: int) -> P4TableEntry:
     """The outbound SA of a policy for a destination."""
-    return _entry("sa_select", {"policy": policy, "dst": IPv4Network(prefix)}, "use_sa", sa=sa)
+    return _selected(policy, prefix, "use_sa", sa=sa)
+
+
+def set_select(
+    policy: int, prefix: str, number: int, spread: Spread, fallback: int
+) -> P4TableEntry:
+    """The set of outbound SAs of a policy for a destination (RFC 9611)."""
+    return _selected(policy, prefix, "use_set", set=number, spread=int(spread), fallback=fallback)
+
+
+def sa_member(number: int, bucket: int, sa: int) -> P4TableEntry:
+    """The SA that serves one bucket of a set."""
+    return _entry("sa_member", {"set": number, "bucket": bucket}, "member", sa=sa)
+
+
+def tunnel_v6(sa: int, src: str, dst: str, flow_label: int = 0) -> P4TableEntry:
+    """The outer IPv6 addresses of an outbound SA."""
+    return _entry("tunnel_v6", {"sa": sa}, "between_v6", src=src, dst=dst, flow_label=flow_label)
+
+
+def pair_v6(sa: int, src: str, dst: str) -> P4TableEntry:
+    """The IPv6 prefixes of an inbound SA's selector pair."""
+    source, target = IPv6Network(src), IPv6Network(dst)
+    params = {
+        "src": int(source.network_address),
+        "src_mask": int(source.netmask),
+        "dst": int(target.network_address),
+        "dst_mask": int(target.netmask),
+    }
+    return _entry("pair_v6", {"sa": sa}, "within_v6", **params)
+
+
+def beet_v6(sa: int, src: str, dst: str) -> P4TableEntry:
+    """The inner IPv6 addresses of an inbound BEET SA."""
+    return _entry("pair_v6", {"sa": sa}, "beet_v6", src=src, dst=dst)
+
+
+def peer(sa: int, address: str, port: int) -> P4TableEntry:
+    """Where the peer of an inbound SA is known to be, behind its NAT."""
+    if ":" not in address:
+        return _entry("peer", {"sa": sa}, "expect_v4", src=address, port=port)
+    high, low = divmod(int(IPv6Address(address)), 1 << 64)
+    return _entry("peer", {"sa": sa}, "expect_v6", src_high=high, src_low=low, port=port)
+
+
+def layer4_delta(sa: int, delta: int) -> P4TableEntry:
+    """What a NAT's work on the addresses makes of a layer 4 checksum, undone."""
+    return _entry("layer4_delta", {"sa": sa}, "repair", delta=delta)
 
 
 def sad(local_id: int, spi: int, sa: int, generation: int) -> P4TableEntry:
@@ -103,10 +164,15 @@ class Traffic:
         """The key fields that are not wild."""
         fields: dict[str, Any] = {"protocol": self.protocol, "l4_known": self.l4_known}
         for name, prefix in (("src", self.src), ("dst", self.dst)):
-            fields[name] = None if prefix is None else IPv4Network(prefix)
+            fields[name] = None if prefix is None else ip_network(prefix)
         for name, ports in (("sport", self.sport), ("dport", self.dport)):
             fields[name] = None if ports == ANY_PORT else ports
         return {name: value for name, value in fields.items() if value is not None}
+
+    @property
+    def v6(self) -> bool:
+        """Whether it is about IPv6."""
+        return ":" in (self.src or "") + (self.dst or "")
 
 
 def spd(
@@ -124,10 +190,12 @@ def spd(
         match["role"] = int(role)
     if version is not None:
         match["version"] = version
-    return _entry("spd", match, action, priority=priority, **params)
+    table = "spd_v6" if traffic.v6 else "spd"
+    return _entry(table, match, action, priority=priority, **params)
 
 
 def in_policy(sa: int, traffic: Traffic, *, priority: int = 100) -> P4TableEntry:
     """One pair of selectors of an inbound SA that has several."""
     match = {"sa": sa, **traffic.match()}
-    return _entry("in_policy", match, "in_selector", priority=priority)
+    table = "in_policy_v6" if traffic.v6 else "in_policy"
+    return _entry(table, match, "in_selector", priority=priority)

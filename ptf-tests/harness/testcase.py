@@ -20,9 +20,19 @@ from harness.esp import Key, own_key
 from harness.gateway import Frame, Gateway, PacketIn, Verdict
 from harness.ids import Drop, Op, Outcome, Punt, Role
 from harness.p4runtime import Client
-from harness.sa import InboundSa, OutboundSa, cells_for
+from harness.sa import TUNNELLED6, InboundSa, OutboundSa, cells_for
 from harness.tables import Traffic
-from harness.topology import PROTECTED, REMOTE, SITE, UNPROTECTED
+from harness.topology import (
+    GATEWAY6,
+    LOCAL_ID,
+    PEER6,
+    PROTECTED,
+    REMOTE,
+    REMOTE6,
+    SITE,
+    SITE6,
+    UNPROTECTED,
+)
 from harness.tunnels import InboundTunnel, OutboundTunnel
 from harness.vectors import KEY
 
@@ -84,10 +94,12 @@ class GatewayTest(unittest.TestCase):
     """A test against the gateway.  Tables start with ports, routes and neighbours only.
 
     ``honest_engine`` is False in tests that make answers of authentic packets themselves: they
-    move windows, and nobody has seen the packets.
+    move windows, and nobody has seen the packets.  ``shows_payload`` is True where a transform
+    encrypts nothing, so that protected packets are seen on the wire.
     """
 
     honest_engine = True
+    shows_payload = False
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Runs the test and leaves a line in the results file for the JUnit report."""
@@ -110,8 +122,10 @@ class GatewayTest(unittest.TestCase):
 
     def tearDown(self) -> None:
         self.gw.hook = self.gw.engine.answer
-        self._check_invariants()
-        self.gw.reset(self.session.base)
+        try:
+            self._check_invariants()
+        finally:
+            self.gw.reset(self.session.base)
         self.assertEqual(self.gw.unexplained() + self._unread_events(), [])
 
     def _check_invariants(self) -> None:
@@ -120,7 +134,7 @@ class GatewayTest(unittest.TestCase):
             for tunnel in self.windows:
                 self.gw.watch.window(tunnel.sa.space, tunnel.top(), tunnel.cells())
         self.gw.count()
-        self.assertEqual(self.gw.watch.broken(), [])
+        self.assertEqual(self.gw.watch.broken(shows_payload=self.shows_payload), [])
 
     def _unread_events(self) -> list[str]:
         """Digests that the test has not asked for."""
@@ -131,9 +145,17 @@ class GatewayTest(unittest.TestCase):
 
     # Security associations
 
-    def inbound(self, *, key: Key = KEY, install: bool = True, **fields: Any) -> InboundTunnel:
+    def inbound(
+        self,
+        *,
+        key: Key = KEY,
+        install: bool = True,
+        outer: int = 4,
+        inner: int = 4,
+        **fields: Any,
+    ) -> InboundTunnel:
         """A fresh inbound SA: fixture SA-G of the digest, with an SPI of its own, unless
-        ``fields`` say otherwise."""
+        ``fields`` say otherwise; ``outer`` and ``inner``: IP versions."""
         numbers = self.session.numbers
         window = fields.get("window", 64)
         index = numbers.index()
@@ -144,40 +166,50 @@ class GatewayTest(unittest.TestCase):
             "space": index,
             "cell_base": numbers.cells(window),
             "spi": FIRST_SPI + index,
+            **({"local_id": LOCAL_ID[GATEWAY6]} if outer == 6 else {}),
+            **({"selectors": TUNNELLED6} if inner == 6 else {}),
+            **lengths(key),
         }
         sa = InboundSa(**{**defaults, **fields})
         self.gw.engine.keys[sa.handle] = key
         if install:
-            self.gw.insert(sa.entry(), sa.sad_entry())
+            self.gw.insert(*sa.entries(), sa.sad_entry())
         tunnel = InboundTunnel(self.gw, sa, key)
         self.windows.append(tunnel)
         return tunnel
 
     def outbound(
-        self, *, key: Key | None = None, install: bool = True, **fields: Any
+        self, *, key: Key | None = None, install: bool = True, outer: int = 4, **fields: Any
     ) -> OutboundTunnel:
-        """A fresh outbound SA with a key of its own; nothing selects it yet."""
+        """A fresh outbound SA with a key of its own; nothing selects it yet.  ``outer``: the IP
+        version of its outer header."""
         numbers = self.session.numbers
-        index = numbers.index()
+        index, handle = numbers.index(), fields.get("handle") or numbers.handle()
+        key = key or own_key(handle)
         defaults = {
             "sa": index,
             "generation": index & 0xFF,
-            "handle": numbers.handle(),
+            "handle": handle,
             "space": index,
             "spi": FIRST_SPI + index,
+            **lengths(key),
+            **({"src": GATEWAY6, "dst": PEER6} if outer == 6 else {}),
         }
         sa = OutboundSa(**{**defaults, **fields})
-        key = key or own_key(sa.handle)
         self.gw.engine.keys[sa.handle] = key
         if install:
-            self.gw.insert(sa.entry())
+            self.gw.insert(*sa.entries())
         return OutboundTunnel(self.gw, sa, key)
 
-    def protected_outbound(self, *, policy: int = 1, **fields: Any) -> OutboundTunnel:
-        """An outbound SA that serves all traffic from our site to the remote one."""
+    def protected_outbound(
+        self, *, policy: int = 1, inner: int = 4, **fields: Any
+    ) -> OutboundTunnel:
+        """An outbound SA that serves all traffic of one IP version from our site to the remote
+        one."""
         tunnel = self.outbound(**fields)
-        rule = tables.spd(Traffic(src=SITE, dst=REMOTE), "protect", policy=policy)
-        self.gw.insert(rule, tables.sa_select(policy, REMOTE, tunnel.sa.sa))
+        src, dst = (SITE6, REMOTE6) if inner == 6 else (SITE, REMOTE)
+        rule = tables.spd(Traffic(src=src, dst=dst), "protect", policy=policy)
+        self.gw.insert(rule, tables.sa_select(policy, dst, tunnel.sa.sa))
         return tunnel
 
     def bypass(self, traffic: Traffic, role: Role | None = None, priority: int = 100) -> None:
@@ -224,7 +256,8 @@ class GatewayTest(unittest.TestCase):
 
     def accept(self, tunnel: InboundTunnel, seq: int, packet: bytes | None = None) -> None:
         """Proves: the packet under ``seq`` is delivered, octet by octet as it must be."""
-        packet = frames.inner() if packet is None else packet
+        if packet is None:
+            packet = frames.inner6() if tunnel.sa.selectors.v6 else frames.inner()
         out = self.forward(UNPROTECTED, tunnel.frame(seq, packet))
         expected = frames.delivered(PROTECTED, frames.rewritten(packet))
         self.assertEqual(out, Frame(PROTECTED, expected))
@@ -249,7 +282,7 @@ class GatewayTest(unittest.TestCase):
         """Sends ``packet`` out through the tunnel; the outer packet on the wire."""
         out = self.forward(PROTECTED, frames.ethernet(PROTECTED, packet))
         self.assertEqual(out.port, UNPROTECTED)
-        header = frames.delivered(UNPROTECTED, b"")
+        header = frames.link_header(UNPROTECTED, 6 if tunnel.sa.outer_v6 else 4)
         self.assertEqual(out.data[: len(header)], header)
         return out.data[len(header) :]
 
@@ -272,6 +305,11 @@ class GatewayTest(unittest.TestCase):
     def status_of(self, op: Op | int, index: int = 0, value: int = 0) -> int:
         """The status that a control message is answered with."""
         return self.gw.control(op, index, value).status
+
+
+def lengths(key: Key) -> dict[str, int]:
+    """What an SA's entry says of the transform of ``key``."""
+    return {"iv_len": key.iv_len, "icv_len": key.icv_len, "align": key.align}
 
 
 def _tally(result: unittest.TestResult) -> tuple[int, int, int]:

@@ -41,7 +41,10 @@ GATEWAY_2 = "198.51.100.3"
 GATEWAY_INSIDE = "10.2.2.1"
 PEER = "192.0.2.1"
 PEER_VLAN = "192.0.2.129"
-LOCAL_ID = {GATEWAY: 1, GATEWAY_2: 2, GATEWAY_INSIDE: 3}
+GATEWAY6 = "2001:db8:51::2"
+GATEWAY6_INSIDE = "2001:db8:2::1"
+PEER6 = "2001:db8:c0::1"
+LOCAL_ID = {GATEWAY: 1, GATEWAY_2: 2, GATEWAY_INSIDE: 3, GATEWAY6: 4, GATEWAY6_INSIDE: 5}
 
 SITE = "10.2.2.0/24"
 SITE_VLAN = "10.2.3.0/24"
@@ -49,6 +52,10 @@ REMOTE = "10.1.1.0/24"
 HOST = "10.2.2.2"
 HOST_VLAN = "10.2.3.2"
 REMOTE_HOST = "10.1.1.1"
+SITE6 = "2001:db8:2::/64"
+REMOTE6 = "2001:db8:1::/64"
+HOST6 = "2001:db8:2::2"
+REMOTE_HOST6 = "2001:db8:1::1"
 UNRESOLVED_HOST = "10.2.2.77"  # on link, no neighbour entry
 NO_INTERFACE_HOST = "10.2.2.88"
 UNROUTED_HOST = "172.16.0.1"
@@ -62,6 +69,8 @@ NEIGHBOUR_MAC = {
     "198.51.100.1": "02:00:00:00:02:01",
     "198.51.101.1": "02:00:00:00:02:03",
     NO_INTERFACE_HOST: "02:00:00:00:02:05",
+    HOST6: "02:00:00:00:02:00",
+    "2001:db8:51::1": "02:00:00:00:02:01",
 }
 NEIGHBOUR_PORT = {
     HOST: PROTECTED,
@@ -69,8 +78,11 @@ NEIGHBOUR_PORT = {
     "198.51.100.1": UNPROTECTED,
     "198.51.101.1": UNPROTECTED_VLAN,
     NO_INTERFACE_HOST: NO_INTERFACE,
+    HOST6: PROTECTED,
+    "2001:db8:51::1": UNPROTECTED,
 }
-NEIGHBOUR_ON = {port: address for address, port in NEIGHBOUR_PORT.items()}
+MAC_ON = {port: NEIGHBOUR_MAC[address] for address, port in NEIGHBOUR_PORT.items()}
+"""Of the neighbour on a port, by whichever family."""
 
 
 def gateway_mac(port: int) -> str:
@@ -93,7 +105,7 @@ def port_entries() -> list[P4TableEntry]:
         tables.port_role(CRYPTO_PORT, Role.CRYPTO),
         tables.port_role(CPU_PORT, Role.CPU),
         *interfaces,
-        *(tables.local_v4(address, local_id) for address, local_id in LOCAL_ID.items()),
+        *(tables.local(address, local_id) for address, local_id in LOCAL_ID.items()),
         *engine_entries(),
         tables.boot_id(BOOT_ID),
     ]
@@ -113,6 +125,9 @@ def route_entries() -> list[P4TableEntry]:
         tables.route_via("192.0.2.128/25", "198.51.101.1"),
         tables.route_via("203.0.113.0/24", "198.51.100.1"),
         tables.route_via(REMOTE, "198.51.100.1"),
+        tables.route_on_link(SITE6),
+        tables.route_via("2001:db8:c0::/64", "2001:db8:51::1"),
+        tables.route_via(REMOTE6, "2001:db8:51::1"),
     ]
     neighbours = [
         tables.neighbour(address, port, NEIGHBOUR_MAC[address], VID.get(port, 0))

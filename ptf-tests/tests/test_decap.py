@@ -7,6 +7,7 @@ from typing import Any
 
 from harness import esp, frames
 from harness import vectors as vec
+from harness.ecn import ECN_MATRIX
 from harness.ids import Drop, Punt
 from harness.sa import TUNNELLED
 from harness.tables import Traffic
@@ -22,27 +23,6 @@ from harness.topology import (
     UNPROTECTED_VLAN,
 )
 from harness.tunnels import NAT_T
-
-# RFC 6040 figure 4: (inner, outer) to the ECN field of what is forwarded; None is a drop.
-NOT_ECT, ECT_1, ECT_0, CE = range(4)
-ECN_MATRIX = {
-    (NOT_ECT, NOT_ECT): NOT_ECT,
-    (NOT_ECT, ECT_0): NOT_ECT,
-    (NOT_ECT, ECT_1): NOT_ECT,
-    (NOT_ECT, CE): None,
-    (ECT_0, NOT_ECT): ECT_0,
-    (ECT_0, ECT_0): ECT_0,
-    (ECT_0, ECT_1): ECT_1,
-    (ECT_0, CE): CE,
-    (ECT_1, NOT_ECT): ECT_1,
-    (ECT_1, ECT_0): ECT_1,
-    (ECT_1, ECT_1): ECT_1,
-    (ECT_1, CE): CE,
-    (CE, NOT_ECT): CE,
-    (CE, ECT_0): CE,
-    (CE, ECT_1): CE,
-    (CE, CE): CE,
-}
 
 
 class DecapTest(GatewayTest):

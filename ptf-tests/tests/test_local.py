@@ -153,8 +153,8 @@ class LocalPackets(LocalTest):
     def runTest(self) -> None:
         self.bypass(Traffic(dst=f"{GATEWAY}/32"), Role.UNPROTECTED)
         echo = bytes(IP(src=PEER, dst=GATEWAY, id=1) / ICMP())
-        too_big = bytes(IP(src=PEER, dst=GATEWAY, id=1) / ICMP(type=3, code=4))
-        for packet in (echo, too_big, frames.tcp(PEER, GATEWAY, 1, 22)):
+        unreachable = bytes(IP(src=PEER, dst=GATEWAY, id=1) / ICMP(type=3, code=1))
+        for packet in (echo, unreachable, frames.tcp(PEER, GATEWAY, 1, 22)):
             self.reaches_controller(Punt.LOCAL, frames.ethernet(UNPROTECTED, packet))
         inside = frames.ethernet(PROTECTED, frames.outgoing(dst=GATEWAY_INSIDE))
         self.reaches_controller(Punt.LOCAL, inside, PROTECTED)

@@ -15,7 +15,7 @@ from harness.topology import UNPROTECTED
 from harness.tunnels import InboundTunnel
 
 OK = Drop.NONE
-WINDOWS = (64, 128, 1024, 4096)
+WINDOWS = (32, 64, 128, 1024, 4096)
 BLOCK = 32
 
 
@@ -238,7 +238,7 @@ class Rpl16AgreesWithASetModel(ReplayTest):
     """RPL-16: random numbers, 60 % next, 30 % inside +-2W, 10 % far, against a set."""
 
     def runTest(self) -> None:
-        for window, count in ((64, 1500), (256, 1000), (4096, 1500)):
+        for window, count in ((32, 1000), (64, 1000), (256, 1000), (1024, 1000), (4096, 1500)):
             with self.subTest(window=window):
                 self._compare(window, random.Random(window), count)
 

@@ -62,7 +62,7 @@ class TruncatedEsp(RobustnessTest):
         for port, fields in kinds:
             frame = tunnel.frame(1, frames.inner(), port=port, **fields)
             verdict = self.all_dropped(port, *cuts(frame))
-            self.assertLessEqual(set(verdict.drops), {Drop.NOT_IPV4, Drop.NO_ROLE, Drop.BAD_OUTER})
+            self.assertLessEqual(set(verdict.drops), {Drop.NOT_IP, Drop.NO_ROLE, Drop.BAD_OUTER})
         self.assertEqual(tunnel.top(), 0)
 
 

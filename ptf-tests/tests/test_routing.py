@@ -84,19 +84,19 @@ class CryptoPortWithoutItsRole(GatewayTest):
         self.refuse(Drop.NO_ROLE, CRYPTO_PORT, reply)
         wrong = tables.port_role(CRYPTO_PORT, Role.PROTECTED)
         self.gw.insert(wrong)
-        self.refuse(Drop.NOT_IPV4, CRYPTO_PORT, reply)
+        self.refuse(Drop.NOT_IP, CRYPTO_PORT, reply)
         self.gw.delete(wrong)
 
 
-class NotIpv4(GatewayTest):
+class NotIp(GatewayTest):
     """Other ethertypes are refused on a counter of their own."""
 
     def runTest(self) -> None:
         self.bypass(EVERYTHING)
         head = frames.ethernet(PROTECTED, b"")[:12]
-        for ether_type in (0x86DD, 0x88B5, 0x88CC, 0x9100, 0x0000, 0x05DC):
+        for ether_type in (0x86DC, 0x88B5, 0x88CC, 0x9100, 0x0000, 0x05DC):
             frame = head + ether_type.to_bytes(2) + frames.outgoing()
-            self.refuse(Drop.NOT_IPV4, PROTECTED, frame)
+            self.refuse(Drop.NOT_IP, PROTECTED, frame)
 
 
 class FramesOfOthersAreLeftAlone(GatewayTest):
@@ -128,7 +128,7 @@ class TwoTagsAreNotIpv4(GatewayTest):
     def runTest(self) -> None:
         frame = frames.ethernet(PROTECTED_VLAN, frames.outgoing(src=HOST_VLAN))
         double = frame[:12] + frame[12:16] + b"\x81\x00\x00\x05" + frame[16:]
-        self.refuse(Drop.NOT_IPV4, PROTECTED_VLAN, double)
+        self.refuse(Drop.NOT_IP, PROTECTED_VLAN, double)
 
 
 class MalformedInside(GatewayTest):

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from logged_process import LoggedProcess
-from netlab import Namespace
+from lab.logged_process import LoggedProcess
+from lab.netlab import Namespace
 from programs import ADDITIONAL_KE, CHARON
 from vici import Vici
 

@@ -10,7 +10,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from charon_daemon import control_plane, libipsec
-from netlab import Lab, require_privacy
+from lab.isolation import require_privacy
+from lab.netlab import Lab
 from pairing import Pair
 from programs import ADDITIONAL_KE
 
@@ -19,7 +20,7 @@ collect_ignore = [] if ADDITIONAL_KE else ["test_additional_key_exchanges.py"]
 
 
 def pytest_configure() -> None:
-    require_privacy()
+    require_privacy("`make interop` or python py/interop/run.py")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from netlab import Namespace
+from lab.netlab import Namespace
 
 PORT: Final = 7777
 LINGER: Final = 2.0
@@ -33,7 +33,8 @@ def udp_socket(namespace: Namespace, address: str, port: int = 0) -> socket.sock
                 raise OSError(ctypes.get_errno(), "setns")
         finally:
             os.close(descriptor)
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        udp = socket.socket(family, socket.SOCK_DGRAM)
         udp.bind((address, port))
         return udp
 

@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from logged_process import LoggedProcess
-from netlab import Namespace
+from lab.logged_process import LoggedProcess
+from lab.netlab import Namespace
 from programs import LIBRESWAN
 
 ADDED: Final = "added IKEv2 connection"

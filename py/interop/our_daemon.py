@@ -9,8 +9,8 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Final
 
-from logged_process import LoggedProcess
-from netlab import Namespace
+from lab.logged_process import LoggedProcess
+from lab.netlab import Namespace
 from p4esp.service.control_client import ask, watching
 from toml_text import toml_text
 

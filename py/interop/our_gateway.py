@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from logged_process import LoggedProcess
-from netlab import Namespace
+from lab.logged_process import LoggedProcess
+from lab.netlab import Namespace
 from our_daemon import ENVIRONMENT, P4ESP
 from p4esp.service.control_client import ask
 from toml_text import toml_text

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from charon_daemon import Charon, Flavour
-from netlab import Lab, Namespace
+from lab.netlab import Lab, Namespace
 from our_daemon import OurDaemon
 from p4esp.configuration.peers import PeerSection
 from p4esp.ike.config import Settings

@@ -27,10 +27,9 @@ from crossing import (
     TUNNEL_MTU,
     crossing,
     ping,
-    without_offloads,
 )
-from logged_process import LoggedProcess
-from netlab import Lab, Namespace
+from lab.logged_process import LoggedProcess
+from lab.netlab import Lab, Namespace, without_offloads
 from pairing import OUR_ID, PSK, THEIR_ID
 
 HEADERS: Final = 28

@@ -1,8 +1,5 @@
 """Runs the interoperability suite in namespaces of its own. Takes pytest's options, or
 `--run SCRIPT ARGUMENT...` for a script of this directory.
-
-Network, mount and process namespaces are private, so nothing outlives the run, however it ends.
-Root is not needed where the kernel allows user namespaces.
 """
 
 import os
@@ -10,24 +7,20 @@ import shutil
 import sys
 from pathlib import Path
 
+from lab.isolation import inside, isolate, prepare
 from programs import PACKAGES, PROGRAMS
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
-PRIVATE = "P4ESP_INTEROP"
-"""Set for tests that run inside the private namespaces."""
 
 
 def main() -> None:
     """Become pytest, one `exec` after the other: outside, inside the namespaces."""
-    if os.environ.get(PRIVATE) == "inside":
-        _prepare()
+    if inside():
+        prepare()
         os.execv(sys.executable, [sys.executable, *_program(sys.argv[1:])])
     _require_programs(frozenset({"pluto"}) if sys.argv[1:2] == ["--run"] else frozenset())
-    os.environ[PRIVATE] = "inside"
-    isolate = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"]
-    mapping = [] if os.geteuid() == 0 else ["--map-root-user"]
-    os.execvp("unshare", [*isolate, *mapping, sys.executable, __file__, *sys.argv[1:]])
+    isolate([__file__, *sys.argv[1:]])
 
 
 def _require_programs(needless: frozenset[str]) -> None:
@@ -36,18 +29,6 @@ def _require_programs(needless: frozenset[str]) -> None:
     if missing:
         accepted = f"apt-get install {' '.join(PACKAGES)}, then make interop-peer"
         sys.exit(f"interop: {', '.join(missing)} not found; accepted: {accepted}")
-
-
-def _prepare() -> None:
-    """A `/run` and a `/proc` of our own, and the loopback interface."""
-    for command in (
-        ["mount", "-t", "tmpfs", "tmpfs", "/run"],
-        ["mount", "-t", "proc", "proc", "/proc"],
-        ["ip", "link", "set", "lo", "up"],
-    ):
-        if os.spawnvp(os.P_WAIT, command[0], command):
-            sys.exit(f"interop: {' '.join(command)} failed")
-    Path("/run/netns").mkdir()
 
 
 def _program(arguments: list[str]) -> list[str]:

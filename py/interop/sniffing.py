@@ -1,10 +1,10 @@
 """What went over a cable, captured by tcpdump and read by tshark."""
 
-import subprocess
 from pathlib import Path
 
-from logged_process import LoggedProcess
-from netlab import Namespace
+from lab.capture import fields
+from lab.logged_process import LoggedProcess
+from lab.netlab import Namespace
 
 
 class Sniffer:
@@ -25,7 +25,4 @@ class Sniffer:
 
     def fields(self, wanted: str, *names: str) -> list[list[str]]:
         """Fields of the packets that fit a display filter, in order."""
-        options = [option for name in names for option in ("-e", name)]
-        command = ["tshark", "-r", str(self._file), "-Y", wanted, "-T", "fields", *options]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        return [line.split("\t") for line in done.stdout.splitlines()]
+        return fields(self._file, wanted, *names)

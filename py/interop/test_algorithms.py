@@ -31,6 +31,10 @@ ESP_SUITES = {
     "aes192gcm12": ("AES_GCM_12", None, "192"),
     "aes256gcm16": ("AES_GCM_16", None, "256"),
     "chacha20poly1305": ("CHACHA20_POLY1305", None, None),
+    "null-sha256": ("NULL", "HMAC_SHA2_256_128", None),
+    "null-sha512": ("NULL", "HMAC_SHA2_512_256", None),
+    "aes128gmac": ("NULL_AES_GMAC", None, "128"),
+    "aes256gmac": ("NULL_AES_GMAC", None, "256"),
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from authority import Authority, Issued, provide, their_side
 from charon_daemon import control_plane
-from netlab import Lab
+from lab.netlab import Lab
 from pairing import OUR_ID, OURS, THEIR_ID, THEIRS, Pair, Role, Terms
 from sniffing import Sniffer
 

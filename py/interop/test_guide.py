@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from logged_process import LoggedProcess
-from netlab import Lab, Namespace
+from lab.logged_process import LoggedProcess
+from lab.netlab import Lab, Namespace
 from our_daemon import ENVIRONMENT, P4ESP, OurDaemon
 
 REPOSITORY = Path(__file__).parents[2]

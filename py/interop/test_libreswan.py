@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from lab.netlab import Lab
 from libreswan_daemon import Libreswan
-from netlab import Lab
 from our_daemon import OurDaemon
 from pairing import OUR_ID, OUR_NETS, OURS, PSK, THEIR_ID, THEIR_NETS, THEIRS, Role, Terms
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from charon_daemon import control_plane
-from netlab import Lab
+from lab.netlab import Lab
 from pairing import NatPair, Terms
 
 

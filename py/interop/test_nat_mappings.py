@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from charon_daemon import control_plane
-from netlab import Lab
+from lab.netlab import Lab
 from pairing import OURS, NatPair, Terms
 from sniffing import Sniffer
 

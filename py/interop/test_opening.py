@@ -6,7 +6,7 @@ import pytest
 
 from charon_daemon import control_plane
 from counting import udp_socket
-from netlab import Lab
+from lab.netlab import Lab
 from pairing import OURS, THEIRS, Pair, Terms, half_open
 
 TWO_METHODS = "aes128gcm16-prfsha256-x25519-ecp256"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from charon_daemon import control_plane
-from netlab import Lab
+from lab.netlab import Lab
 from pairing import THEIRS, Pair, Terms
 
 OUR_OTHER, THEIR_OTHER = "10.99.0.11", "10.99.0.12"

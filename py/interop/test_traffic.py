@@ -11,8 +11,8 @@ import pytest
 from counting import Count, counted
 from crossing import HERE, THERE, TUNNEL_MTU, Crossing, crossing, ping
 from esp_judge import judged
-from logged_process import LoggedProcess
-from netlab import Lab, Namespace
+from lab.logged_process import LoggedProcess
+from lab.netlab import Lab, Namespace
 
 RATE = 200.0
 """Numbered packets a second in each direction."""

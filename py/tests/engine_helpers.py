@@ -1,10 +1,12 @@
 """Engines with one key, and what they answer."""
 
+import os
 from dataclasses import replace
 
 from p4esp.engine import CryptoFrame, Direction, Engine, KeySpec, Status
 from p4esp.engine.check.requests import vector_open
 from p4esp.engine.check.vectors import VECTORS, Vector
+from p4esp.engine.transforms import lookup
 
 GCM = "AES-GCM-16-128"
 KEY, SALT = bytes(range(16)), bytes.fromhex("a0a1a2a3")
@@ -18,6 +20,17 @@ def engine_with(
     return engine, engine.install(KeySpec(direction, transform, key, salt, **spec))
 
 
+def any_key(
+    direction: Direction, transform: str, octets: bytes = bytes(100), **spec: int
+) -> KeySpec:
+    """A key of a transform, its parts cut from ``octets`` one behind the other."""
+    sizes = lookup(transform)
+    ends = (sizes.key_len, sizes.salt_len, sizes.integrity_len)
+    key, rest = octets[: ends[0]], octets[ends[0] :]
+    salt, integrity = rest[: ends[1]], rest[ends[1] : ends[1] + ends[2]]
+    return KeySpec(direction, transform, key, salt, integrity_key=integrity, **spec)
+
+
 def answer(engine: Engine, request: CryptoFrame) -> CryptoFrame:
     reply = engine.process(request.encode())
     assert reply is not None
@@ -29,7 +42,9 @@ def status_of(engine: Engine, request: CryptoFrame) -> Status:
 
 
 def for_vector(direction: Direction, vector: Vector) -> tuple[Engine, int]:
-    return engine_with(direction, vector.transform, vector.key, vector.salt)
+    """An engine that draws the vector's IV where it draws one."""
+    engine = Engine(random_bytes=lambda count: vector.iv if count == 16 else os.urandom(count))
+    return engine, engine.install(vector.key_spec(direction))
 
 
 def changed(request: CryptoFrame, **fields: int) -> CryptoFrame:

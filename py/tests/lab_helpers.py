@@ -11,7 +11,7 @@ from p4esp.controller.entries import Entry
 from p4esp.controller.numbers import Drop, Outcome, Role
 from p4esp.controller.packets import ETHERTYPE_IPV4, Ethernet, Ipv4, Udp
 from p4esp.controller.program import Program
-from p4esp.controller.reconcile import BASE_TABLES, SA_TABLES
+from p4esp.controller.reconcile import BASE_TABLES, NEIGHBOUR_TABLES, SA_TABLES, SPD_TABLES
 from p4esp.demo.lab import Lab
 from p4esp.demo.plan import INSIDE, OUTSIDE, Change, gateway_section
 from p4esp.demo.site import Site
@@ -79,7 +79,7 @@ async def all_tables(lab: Lab, site: Site) -> set[Entry]:
     """All entries of a switch that the controller writes."""
     link = lab.gateway(site).link
     assert link is not None
-    more = ("neighbour", "crypto_port", "spd", "boot_id", "ike_sa")
+    more = (*NEIGHBOUR_TABLES, *SPD_TABLES, "crypto_port", "boot_id", "ike_sa")
     return set(await link.session.read(*SA_TABLES, *BASE_TABLES, *more))
 
 

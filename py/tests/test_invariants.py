@@ -3,6 +3,7 @@
 from ipaddress import IPv4Address, ip_network
 
 import pytest
+from engine_helpers import any_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -41,24 +42,30 @@ def clear(packet: bytes) -> bytes:
 class Gateway:
     """A sealing gateway as a recorder sees it; every step may be left out or spoilt."""
 
-    def __init__(self) -> None:
-        self.recorder = Recorder(ROLES, POLICIES)
+    def __init__(self, transform: str = "AES-GCM-16-128", policies: tuple = POLICIES) -> None:
+        self.recorder = Recorder(ROLES, policies)
         self.engine = Engine(on_sealed=self.recorder.sealed)
         self.process = self.recorder.watch(self.engine.process)
-        self.handle = self.engine.install(KeySpec(Direction.SEAL, "AES-GCM-16-128", KEY, SALT))
-        self.opener = self.engine.install(KeySpec(Direction.OPEN, "AES-GCM-16-128", KEY, SALT))
+        self.transform = transform
+        self.handle = self.engine.install(self.key(Direction.SEAL))
+        self.opener = self.engine.install(self.key(Direction.OPEN))
         self.seq = 0
         self.recorder.secret("key", KEY)
         self.recorder.secret("salt", SALT)
 
+    def key(self, direction: Direction) -> KeySpec:
+        return any_key(direction, self.transform, KEY + SALT + bytes(range(100, 164)))
+
     def seal(self, packet: bytes) -> bytes:
         self.seq += 1
         self.recorder.entered(SITE, clear(packet))
-        request = seal_request(self.handle, self.seq, packet, nh=4).encode()
+        fields = {"transform": self.transform, "nh": 4}
+        request = seal_request(self.handle, self.seq, packet, **fields).encode()
         self.recorder.left(CRYPTO, request)
         reply = self.process(request)
         self.recorder.entered(CRYPTO, reply)
-        outer = clear(CryptoFrame.decode(reply).packet)
+        sealed = CryptoFrame.decode(reply).packet
+        outer = clear(sealed[:2] + len(sealed).to_bytes(2) + sealed[4:])
         self.recorder.left(WIRE, outer)
         return outer
 
@@ -196,6 +203,41 @@ def test_what_the_controller_sends_itself_is_no_concern_of_policy(gateway: Gatew
     assert gateway.rules() == {Rule.CLEAR_TEXT_OUT}
 
 
+READABLE = ["AES-GMAC-128", "NULL-HMAC-SHA2-256-128"]
+
+
+@pytest.mark.parametrize("transform", READABLE)
+def test_a_readable_sa_shows_its_text_where_that_is_configured(transform: str) -> None:
+    gateway = Gateway(transform)
+    gateway.recorder.readable(gateway.handle)
+    gateway.seal(inner())
+    gateway.recorder.assert_none()
+    gateway.recorder.left(WIRE, clear(inner()))
+    assert gateway.rules() == {Rule.CLEAR_TEXT_OUT}
+
+
+@pytest.mark.parametrize("transform", READABLE)
+def test_a_readable_sa_that_nobody_configured_is_found(transform: str) -> None:
+    gateway = Gateway(transform)
+    gateway.seal(inner())
+    assert gateway.rules() == {Rule.CLEAR_TEXT_OUT}
+
+
+def test_a_readable_sa_excuses_no_packet_that_it_did_not_seal() -> None:
+    gateway = Gateway("AES-GMAC-128")
+    gateway.recorder.readable(gateway.handle)
+    gateway.recorder.left(WIRE, gateway.seal(inner())[:-1] + b"\0")
+    assert gateway.rules() == {Rule.CLEAR_TEXT_OUT}
+
+
+def test_cbc_is_known_as_sealed_behind_its_long_iv() -> None:
+    everything = Policy(Verdict.PROTECT, ip_network("0.0.0.0/0"), ip_network("0.0.0.0/0"))
+    gateway = Gateway("AES-CBC-128-HMAC-SHA2-256-128", (everything,))
+    for _ in range(3):
+        gateway.seal(inner())
+    gateway.recorder.assert_none()
+
+
 # --- nonces --------------------------------------------------------------------------------
 
 
@@ -207,6 +249,26 @@ def test_repeated_nonce_is_found_exactly_when_a_pair_repeats(
     for key, iv in pairs:
         recorder.sealed(SealEvent(1, 0, key, iv))
     assert len(recorder.violations()) == len(pairs) - len(set(pairs))
+
+
+def test_a_cbc_iv_that_repeats_is_found() -> None:
+    recorder = Recorder(ROLES)
+    engine = Engine(random_bytes=bytes, on_sealed=recorder.sealed)
+    cbc = "AES-CBC-128-HMAC-SHA2-256-128"
+    handle = engine.install(any_key(Direction.SEAL, cbc))
+    engine.process(seal_request(handle, 1, inner(), transform=cbc).encode())
+    recorder.assert_none()
+    engine.process(seal_request(handle, 2, inner(), transform=cbc).encode())
+    assert [violation.rule for violation in recorder.violations()] == [Rule.NONCE_REPEATED]
+
+
+def test_null_has_no_iv_that_could_repeat() -> None:
+    gateway = Gateway("NULL-HMAC-SHA2-256-128")
+    gateway.recorder.readable(gateway.handle)
+    for _ in range(2):
+        gateway.seq = 0
+        gateway.seal(inner())
+    gateway.recorder.assert_none()
 
 
 # --- windows -------------------------------------------------------------------------------

@@ -7,6 +7,9 @@ struct sa_event_t {
     bit<16> sa;
     bit<8>  generation;
     bit<64> seq;
+    bit<64> peer_high;
+    bit<64> peer_low;
+    bit<16> peer_port;
 }
 
 // Traffic of an SA, counted in pass 2 on what the engine and the window have accepted. Octets
@@ -23,6 +26,17 @@ control sa_accounting(inout headers_t hdr, inout metadata_t meta) {
         } else {
             sa_in_traffic.count((bit<32>)meta.sa);
         }
+    }
+}
+
+// Packets that were not authentic, by the inbound SA that they claimed. Those of an SA that has
+// lost count of its ESNs are all of that kind (RFC 4303 A3).
+control icv_accounting(inout headers_t hdr, inout metadata_t meta) {
+    @name(".sa_in_forged") @id(0x12000006)
+    counter(SIZE_SA, CounterType.packets) sa_in_forged;
+
+    apply {
+        sa_in_forged.count((bit<32>)meta.sa);
     }
 }
 
@@ -83,7 +97,8 @@ control outcome_accounting(inout headers_t hdr, inout metadata_t meta,
         outcomes.count((bit<32>)(bit<8>)outcome);
 
         if (meta.notify != event_t.NONE) {
-            digest<sa_event_t>(1, { (bit<8>)meta.notify, meta.sa, meta.generation, meta.seq });
+            digest<sa_event_t>(1, { (bit<8>)meta.notify, meta.sa, meta.generation, meta.seq,
+                                    meta.peer_high, meta.peer_low, meta.peer_port });
         }
         if (hdr.packet_in.isValid()) {
             standard.egress_spec = CPU_PORT;

@@ -8,6 +8,7 @@
 #include "../../common/metadata.p4"
 #include "../../common/parser.p4"
 #include "state.p4"
+#include "flow_bucket.p4"
 #include "accounting.p4"
 #include "../../esp_gateway.p4"
 
@@ -67,14 +68,38 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.cx);
         packet.emit(hdr.outer_ip);
         packet.emit(hdr.outer_opt);
+        packet.emit(hdr.outer_ip6);
+        packet.emit(hdr.outer_rest);
+        packet.emit(hdr.outer_tail);
         packet.emit(hdr.outer_udp);
+        packet.emit(hdr.wesp_marker);
+        packet.emit(hdr.wesp);
+        packet.emit(hdr.wesp_pad);
         packet.emit(hdr.esp);
         packet.emit(hdr.esp_iv);
+        packet.emit(hdr.esp_long_iv);
+        packet.emit(hdr.beet_ph);
+        packet.emit(hdr.beet_pad);
         packet.emit(hdr.ip);
         packet.emit(hdr.ip_opt);
+        packet.emit(hdr.ip6);
+        packet.emit(hdr.hop_by_hop);
+        packet.emit(hdr.early_opts);
+        packet.emit(hdr.routing);
+        packet.emit(hdr.t_udp);
+        packet.emit(hdr.t_wesp_marker);
+        packet.emit(hdr.t_wesp);
+        packet.emit(hdr.t_wesp_pad);
+        packet.emit(hdr.t_esp);
+        packet.emit(hdr.t_esp_iv);
+        packet.emit(hdr.t_esp_long_iv);
+        packet.emit(hdr.fragment);
+        packet.emit(hdr.late_opts);
+        packet.emit(hdr.l4_udp);
+        packet.emit(hdr.l4_tcp);
     }
 }
 
-@pkginfo(name="p4esp_gateway", version="1")
+@pkginfo(name="p4esp_gateway", version="2")
 V1Switch(gateway_parser(), verify_checksums(), ingress(), egress(), update_checksums(),
          deparser()) main;

@@ -49,6 +49,9 @@ control replay_state(inout headers_t hdr, inout metadata_t meta) {
         } else if (meta.seq_lo >= bottom && high != 0) {
             high = high - 1;
         }
+        if (meta.trial_skip != 0 && top[63:32] == meta.trial_from) {
+            high = high + meta.trial_skip;
+        }
         meta.seq = high ++ meta.seq_lo;
     }
 
@@ -79,6 +82,7 @@ control replay_state(inout headers_t hdr, inout metadata_t meta) {
             meta.drop_reason = drop_t.REPLAY_DUP;
         } else if (meta.replay_op == replay_op_t.COMMIT) {
             if (meta.seq > top) {
+                meta.newest = 1;
                 top_register.write((bit<32>)meta.space, meta.seq);
             }
             if (cell[63:32] == meta.seq[36:5]) {

@@ -84,7 +84,7 @@ def engine_check_command(
         typer.echo(json.dumps([result.as_dict() for result in results], indent=2))
     else:
         _print_results(results)
-    raise typer.Exit(0 if all(result.passed for result in results) else 1)
+    raise typer.Exit(1 if any(result.failed for result in results) else 0)
 
 
 async def check_engine(
@@ -117,15 +117,25 @@ async def _probe(
 def _print_results(results: list[Result]) -> None:
     table = Table("", "case", "what it proves", title="engine conformance")
     for result in results:
-        mark = "[green]pass[/]" if result.passed else "[red]FAIL[/]"
-        proves = (
-            result.proves if result.passed else f"{result.proves}\n[red]{escape(result.detail)}[/]"
-        )
-        table.add_row(mark, result.name, proves)
-    failed = sum(not result.passed for result in results)
+        table.add_row(_mark(result), result.name, _proves(result))
+    passed = sum(result.passed for result in results)
+    left_out = sum(result.left_out for result in results)
     console = Console()
     console.print(table)
-    console.print(f"{len(results) - failed} of {len(results)} passed")
+    console.print(f"{passed} of {len(results)} passed, {left_out} left out")
+
+
+def _mark(result: Result) -> str:
+    if result.left_out:
+        return "[yellow]none[/]"
+    return "[green]pass[/]" if result.passed else "[red]FAIL[/]"
+
+
+def _proves(result: Result) -> str:
+    if result.passed:
+        return result.proves
+    colour = "yellow" if result.left_out else "red"
+    return f"{result.proves}\n[{colour}]{escape(result.detail)}[/]"
 
 
 def _failure(text: str) -> typer.Exit:

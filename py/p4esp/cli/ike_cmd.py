@@ -17,11 +17,12 @@ from p4esp.cli.event_line import event_line
 from p4esp.cli.failures import one_line
 from p4esp.cli.fallback_group import RunGroup
 from p4esp.cli.observing import ExportOption, Observers, TraceOption, observers
+from p4esp.cli.printing import print_entry
 from p4esp.cli.stopping import until_stopped
 from p4esp.daemon.config import load_daemon_config
 from p4esp.daemon.daemon import IkeDaemon, Surroundings
 from p4esp.service.control_client import ask, watching
-from p4esp.service.journal import Entry, Journal
+from p4esp.service.journal import Journal
 
 app = typer.Typer(
     cls=RunGroup,
@@ -51,7 +52,7 @@ def run_command(
         if check:
             typer.echo(f"{config}: {len(loaded.peers)} peer(s), nothing to object to")
             return
-        journal = Journal(_print_entry)
+        journal = Journal(print_entry)
         with observers(trace, export_keys, journal) as observing:
             daemon = IkeDaemon(loaded, _surroundings(journal, observing))
             asyncio.run(until_stopped(daemon.run(_print_ready)))
@@ -65,10 +66,6 @@ def _surroundings(journal: Journal, observing: Observers) -> Surroundings:
         trace=observing.trace,
         export_keys=observing.keys,
     )
-
-
-def _print_entry(entry: Entry) -> None:
-    typer.echo(str(entry))
 
 
 def _print_ready() -> None:

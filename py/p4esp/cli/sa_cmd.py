@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +23,7 @@ from p4esp.cli.running_switch import (
 )
 from p4esp.controller.entries import Entry
 from p4esp.controller.reading import Reader
+from p4esp.controller.reconcile import OUTBOUND_TABLES, SA_TABLES, SELECTION_TABLES
 from p4esp.service.control_client import ask
 
 ControlOption = Annotated[
@@ -112,6 +113,21 @@ def rekey_ike_command(
     _tell("rekey-ike", spi, control, as_json)
 
 
+@app.command("dummy")
+def dummy_command(
+    spi: SpiArgument,
+    count: Annotated[int, typer.Option(help="Packets.", min=1, max=1000)] = 1,
+    octets: Annotated[int, typer.Option(help="Octets of each, sealed.", min=1, max=1400)] = 64,
+    control: ControlOption = DEFAULT_CONTROL,
+    as_json: JsonOption = False,
+) -> None:
+    """Send packets that the peer discards: who watches the wire cannot tell them from others."""
+    with one_line("sa dummy"):
+        done = ask(control, "dummy", spi=spi, count=str(count), octets=str(octets))
+    line = f"{done['sent']} packet(s) of {done['octets']} octets sent on {done['spi']}"
+    typer.echo(json.dumps(done, indent=2) if as_json else line)
+
+
 def _tell(command: str, spi: str, control: Path, as_json: bool) -> None:
     with one_line(f"sa {command}"):
         event = ask(control, command, spi=spi)
@@ -119,23 +135,34 @@ def _tell(command: str, spi: str, control: Path, as_json: bool) -> None:
 
 
 async def _sa_entries(reader: Reader) -> list[Entry]:
-    return await reader.entries("sa_in", "sad", "sa_out", "sa_select")
+    return await reader.entries(*SA_TABLES)
 
 
 async def _rows(reader: Reader) -> list[SaRow]:
     entries = await _sa_entries(reader)
     sent, received = [await reader.counters(f"sa_{way}_traffic") for way in ("out", "in")]
-    outbound = [_out_row(entry, sent) for entry in entries if entry.table == "sa_out"]
+    tunnels = {_exact(entry, "sa"): entry for entry in entries if entry.table == "tunnel_v6"}
+    outbound = [_out_row(entry, tunnels, sent) for entry in entries if entry.table == "sa_out"]
     inbound = {entry.field("sa"): entry for entry in entries if entry.table == "sa_in"}
     sads = [entry for entry in entries if entry.table == "sad"]
     return outbound + [_in_row(sad, inbound[sad.arg("sa")], received) for sad in sads]
 
 
-def _out_row(entry: Entry, traffic: dict[int, tuple[int, int]]) -> SaRow:
+def _out_row(entry: Entry, tunnels: dict[int, Entry], traffic: dict[int, tuple[int, int]]) -> SaRow:
     index = _exact(entry, "sa")
-    ends = [str(IPv4Address(entry.arg(name))) for name in ("tunnel_src", "tunnel_dst")]
+    ends = _ends(entry, tunnels.get(index))
     names = ("out", index, f"{entry.arg('spi'):08x}", entry.arg("generation"))
-    return SaRow(*names, bool(entry.arg("esn")), " - ".join(ends), *traffic.get(index, (0, 0)))
+    return SaRow(*names, bool(entry.arg("esn")), ends, *traffic.get(index, (0, 0)))
+
+
+def _ends(sa_out: Entry, tunnel_v6: Entry | None) -> str:
+    """The outer addresses."""
+    if not sa_out.arg("outer_v6"):
+        src, dst = (IPv4Address(sa_out.arg(name)) for name in ("tunnel_src", "tunnel_dst"))
+        return f"{src} - {dst}"
+    if tunnel_v6 is None:
+        return "?"
+    return " - ".join(str(IPv6Address(tunnel_v6.arg(name))) for name in ("src", "dst"))
 
 
 def _in_row(sad: Entry, sa_in: Entry, traffic: dict[int, tuple[int, int]]) -> SaRow:
@@ -153,15 +180,27 @@ def _exact(entry: Entry, name: str) -> int:
 def _entries_of(entries: list[Entry], spi: str) -> list[Entry]:
     number = _parse_spi(spi)
     inbound = {e.arg("sa") for e in entries if e.table == "sad" and e.field("spi") == number}
-    outbound = {e.field("sa") for e in entries if e.table == "sa_out" and e.arg("spi") == number}
+    outbound = {_exact(e, "sa") for e in entries if e.table == "sa_out" and e.arg("spi") == number}
     return [
         entry
         for entry in entries
         if (entry.table == "sad" and entry.field("spi") == number)
-        or (entry.table == "sa_in" and entry.field("sa") in inbound)
-        or (entry.table == "sa_out" and entry.field("sa") in outbound)
-        or (entry.table == "sa_select" and entry.arg("sa") in outbound)
+        or _index(entry) in (outbound if entry.table in OUTBOUND_TABLES else inbound)
+        or not outbound.isdisjoint(_served_by(entry))
     ]
+
+
+def _index(entry: Entry) -> int | None:
+    """The SA that an entry is about."""
+    value = dict(entry.match).get("sa")
+    return value[0] if isinstance(value, tuple) else value
+
+
+def _served_by(entry: Entry) -> set[int]:
+    """The SAs that an entry selects."""
+    if entry.table not in (*SELECTION_TABLES, "sa_member"):
+        return set()
+    return {value for name, value in entry.args if name in ("sa", "fallback")}
 
 
 def _parse_spi(text: str) -> int:

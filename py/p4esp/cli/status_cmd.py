@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from enum import IntEnum
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,9 +20,13 @@ from p4esp.cli.running_switch import (
 )
 from p4esp.controller.numbers import Drop, Outcome, Punt
 from p4esp.controller.reading import Reader
-from p4esp.controller.reconcile import BASE_TABLES, SA_TABLES
+from p4esp.controller.reconcile import BASE_TABLES, NEIGHBOUR_TABLES, SA_TABLES, SPD_TABLES
 
-_TABLES = (*BASE_TABLES, "neighbour", "crypto_port", "ike_sa", "spd", *SA_TABLES, "boot_id")
+EveryOption = Annotated[bool, typer.Option("--all", help="Names that counted nothing too.")]
+_TABLES = (
+    *(*BASE_TABLES, *NEIGHBOUR_TABLES, "crypto_port", "ike_sa", *SPD_TABLES),
+    *(*SA_TABLES, "boot_id"),
+)
 _ARRAYS: dict[str, type[IntEnum]] = {"outcomes": Outcome, "drops": Drop, "punts": Punt}
 
 
@@ -59,9 +63,12 @@ def counters_command(
     switch: SwitchOption = DEFAULT_SWITCH,
     device_id: DeviceOption = 1,
     as_json: JsonOption = False,
+    every: EveryOption = False,
 ) -> None:
     """What became of packets: outcomes, drop reasons and punts that were counted."""
     facts = look("counters", switch, device_id, _counters)
+    if every:
+        facts = {kind: _with_zeros(names, facts[kind]) for kind, names in _ARRAYS.items()}
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
@@ -70,6 +77,11 @@ def counters_command(
         for name, packets in counts.items():
             table.add_row(kind, name, str(packets))
     Console().print(table)
+
+
+def _with_zeros(names: type[IntEnum], counts: dict[str, int]) -> dict[str, int]:
+    """Every name there is; NONE stands for nothing."""
+    return {item.name: 0 for item in names if item.name != "NONE"} | counts
 
 
 async def _counters(reader: Reader) -> dict[str, dict[str, int]]:

@@ -11,9 +11,11 @@ import typer
 from p4esp.cli.failures import one_line, quiet_finsy
 from p4esp.cli.gateway_program import gateway_program
 from p4esp.cli.observing import ExportOption, TraceOption, observers
+from p4esp.cli.printing import print_entry
+from p4esp.cli.stopping import until_stopped
 from p4esp.controller.config import load_config
 from p4esp.controller.controller import run_controller
-from p4esp.service.journal import Entry, Journal
+from p4esp.service.journal import Journal
 
 
 def up_command(
@@ -29,15 +31,11 @@ def up_command(
             typer.echo(f"{config}: {len(loaded.gateways)} gateway(s), nothing to object to")
             return
         quiet_finsy()
-        journal = Journal(_print_entry)
+        journal = Journal(print_entry)
         with observers(trace, export_keys, journal) as observing:
             work = run_controller(
                 *(loaded, gateway_program(), journal),
                 trace=observing.trace,
                 export_keys=observing.keys,
             )
-            asyncio.run(work)
-
-
-def _print_entry(entry: Entry) -> None:
-    typer.echo(str(entry))
+            asyncio.run(until_stopped(work))

@@ -8,8 +8,10 @@ from ipaddress import (
     IPv4Interface,
     IPv4Network,
     IPv6Address,
+    IPv6Interface,
     IPv6Network,
     ip_address,
+    ip_interface,
     ip_network,
 )
 from pathlib import Path
@@ -117,12 +119,13 @@ Server = Annotated[str, AfterValidator(_server)]
 Address = Annotated[
     IPv4Address | IPv6Address, _parsed(ip_address, "an address such as 192.0.2.1 or 2001:db8::1")
 ]
-Address4 = Annotated[IPv4Address, _parsed(IPv4Address, "an IPv4 address such as 192.0.2.1")]
-Interface4 = Annotated[IPv4Interface, _parsed(IPv4Interface, "address/length such as 10.1.0.1/16")]
+Interface = Annotated[
+    IPv4Interface | IPv6Interface,
+    _parsed(ip_interface, "address/length such as 10.1.0.1/16 or 2001:db8:1::1/64"),
+]
 Network = Annotated[
     IPv4Network | IPv6Network, _parsed(ip_network, "a prefix such as 10.1.0.0/16 or 2001:db8::/64")
 ]
-Network4 = Annotated[IPv4Network, _parsed(IPv4Network, "an IPv4 prefix such as 10.1.0.0/16")]
 Id = Annotated[str, Field(min_length=1), AfterValidator(_identity)]
 PeerId = Annotated[str, Field(min_length=1), AfterValidator(_peer_identity)]
 IkeProposal = Annotated[str, AfterValidator(_proposal(partial(Template.ike, allow_weak=True)))]

@@ -52,7 +52,7 @@ class ChildSection(Section):
     proposals: tuple[EspProposal, ...] = ()
     """ESP proposals, best first, such as `aes256gcm16-esn`; empty: the built-in ones."""
     mode: Literal["tunnel", "transport"] = "tunnel"
-    """`transport` is for what the two ends say to each other themselves; gateways have none."""
+    """`transport` is for what the two ends themselves say; of a gateway, for its `hosts`."""
     start: bool = False
     """Bring it up at start, and again whenever it is lost."""
     lifetime: ChildLifetime = ChildLifetime()

@@ -1,14 +1,18 @@
 """What a running controller can be told over its control socket."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from p4esp.controller.gateway import Gateway
 from p4esp.ike.errors import CommandError
-from p4esp.ipsec.sa import ChildSaParams
+from p4esp.ipsec.sa import ChildSaParams, Mode
 from p4esp.service.control import Command
 from p4esp.service.event_hub import EventHub
 from p4esp.service.event_json import child_as_json, event_as_json, ike_as_json
 from p4esp.service.outcomes import Commander
+
+MAX_DUMMIES: Final = 1000
+"""Of one command."""
 
 
 class ControllerCommands:
@@ -29,12 +33,15 @@ class ControllerCommands:
             "rekey": self.rekey,
             "delete": self.delete,
             "rekey-ike": self.rekey_ike,
+            "dummy": self.dummy,
         }
 
     async def status(self) -> object:
-        """The SAs of all gateways, as IKE knows them."""
+        """Of all gateways: whether switch and engine are in use, and the SAs as IKE knows them."""
         return {
             name: {
+                "connected": gateway.link is not None,
+                "engine": gateway.link is not None and gateway.link.health.offered,
                 "ike_sas": [ike_as_json(ike) for ike in gateway.connections.established.values()],
                 "child_sas": [child_as_json(child) for child in _children(gateway)],
             }
@@ -61,6 +68,19 @@ class ControllerCommands:
         accepted = ", ".join(own.hex() for own in sas) or "none is up"
         raise CommandError(f"no IKE SA has SPI {spi}; accepted: {accepted}")
 
+    async def dummy(self, spi: str, count: str = "1", octets: str = "64") -> object:
+        """Send packets on an SA that the peer discards (RFC 4303 2.6)."""
+        gateway, child = self._find(spi)
+        if child.mode is not Mode.TUNNEL:
+            raise CommandError(f"SA {spi} is in {child.mode} mode; accepted: one in tunnel mode")
+        number, size = within("count", count, 1, MAX_DUMMIES), within("octets", octets, 1, 1400)
+        if gateway.link is None:
+            raise CommandError("the switch is not connected; accepted: when it is up again")
+        index = gateway.sas.live[child.spi_in].record.placement.sa_out
+        for _ in range(number):
+            await gateway.link.session.send_dummy(index, size)
+        return {"event": "dummies", "spi": f"{child.spi_out:08x}", "sent": number, "octets": size}
+
     def _commander(self, gateway: Gateway) -> Commander:
         return Commander(gateway.ike, self._hub)
 
@@ -71,6 +91,13 @@ class ControllerCommands:
                 return gateway, child
         accepted = ", ".join(f"{child.spi_in:08x}" for _, child in known) or "none is up"
         raise CommandError(f"no SA has SPI {text}; accepted: {accepted}")
+
+
+def within(name: str, text: str, low: int, high: int) -> int:
+    """A number that a command was given; CommandError when it is none or out of range."""
+    if not text.isascii() or not text.isdigit() or not low <= int(text[:10]) <= high:
+        raise CommandError(f"{name} {text!r}; accepted: {low}..{high}")
+    return int(text)
 
 
 def _children(gateway: Gateway) -> list[ChildSaParams]:

@@ -3,23 +3,14 @@
 Every error names the file, the key and what would be accepted.
 """
 
-from ipaddress import IPv4Network
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from p4esp.configuration.fields import (
-    Address4,
-    FilePath,
-    Interface4,
-    Mac,
-    Name,
-    Network4,
-    Port,
-    Server,
-    Vid,
-)
+from p4esp.configuration.fields import Address, FilePath, Name, Network, Server
 from p4esp.configuration.peers import ChildSection, PeerSection, selectors
 from p4esp.configuration.sections import (
     ConfigError,
@@ -31,70 +22,20 @@ from p4esp.configuration.sections import (
 )
 from p4esp.configuration.settings import IkeSection
 from p4esp.controller.engine_keys import TRANSFORMS
-from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, Role
+from p4esp.controller.link_config import InterfaceConfig, NeighbourConfig, RouteConfig
+from p4esp.controller.path_mtu_config import PathMtuSection
 from p4esp.controller.sa_entries import LAST_EXTENDED_SEQUENCE, SaSettings
 from p4esp.ipsec.policy import Action, PolicyRule
 from p4esp.ipsec.selectors import is_subset
 
 
-class InterfaceConfig(Section):
-    """A port (and VLAN) of the switch, with our addresses there."""
-
-    port: Port
-    """Port of the switch, 0..508."""
-    vlan: Vid = 0
-    """802.1Q VLAN on that port; 0: untagged."""
-    role: Literal["protected", "unprotected"]
-    """`protected` for clear traffic of our site, `unprotected` for the network outside."""
-    mac: Mac
-    """Our MAC address there, such as `02:00:00:00:00:01`."""
-    addresses: tuple[Interface4, ...] = ()
-    """Our addresses there with prefix length, such as `10.1.0.1/16`."""
-
-    @model_validator(mode="after")
-    def _port_is_free(self) -> Self:
-        if self.port in (CPU_PORT, CRYPTO_PORT):
-            raise ValueError(f"port {self.port} is the pipeline's own; accepted: 0..508")
-        return self
-
-    @property
-    def pipeline_role(self) -> Role:
-        """The role as the pipeline numbers it."""
-        return Role.PROTECTED if self.role == "protected" else Role.UNPROTECTED
-
-
-class RouteConfig(Section):
-    """A route by way of a next hop."""
-
-    destination: Network4
-    """Prefix, such as `10.2.0.0/16`."""
-    via: Address4
-    """Next hop, on the network of an interface."""
-
-
-class NeighbourConfig(Section):
-    """A neighbour that is not asked for by ARP."""
-
-    address: Address4
-    """Its IPv4 address."""
-    mac: Mac
-    """Its MAC address."""
-
-
 class GatewayChild(ChildSection):
-    """A child SA of a gateway: the pipeline carries IPv4."""
+    """A child SA of a gateway."""
 
-    local: tuple[Network4, ...] = Field(min_length=1)
-    """Prefixes on our side; at least one."""
-    remote: tuple[Network4, ...] = Field(min_length=1)
-    """Prefixes on the peer's side; at least one."""
-
-    @field_validator("mode")
-    @classmethod
-    def _pipeline_has_mode(cls, mode: str) -> str:
-        if mode != "tunnel":
-            raise ValueError("the pipeline has no transport mode; accepted: tunnel")
-        return mode
+    parallel: int = Field(default=1, ge=1, le=32)
+    """SAs with equal selectors that carry its traffic together."""
+    spread: Literal["flow", "port", "dscp"] = "flow"
+    """What chooses one of several: the packet's flow, its ingress port or its DSCP."""
 
     @model_validator(mode="after")
     def _engine_has_ciphers(self) -> Self:
@@ -105,16 +46,47 @@ class GatewayChild(ChildSection):
                     raise ValueError(f"a gateway cannot carry {suite}; accepted: {accepted}")
         return self
 
+    @model_validator(mode="after")
+    def _sides_fit(self) -> Self:
+        _require_one_family(self.local, self.remote)
+        return self
+
 
 class GatewayPeer(PeerSection):
     """A peer of a gateway, with fixed addresses."""
 
-    local: Address4
-    """Our address towards it; one of an interface."""
-    remote: Address4
-    """Its address."""
+    local: Address
+    """Our address towards it: one of an interface, or one of its `hosts`."""
+    remote: Address
+    """Its address, of the same family."""
     children: tuple[GatewayChild, ...] = ()
     """The child SAs of this peer."""
+
+    @model_validator(mode="after")
+    def _ends_fit(self) -> Self:
+        if self.local.version != self.remote.version:
+            raise ValueError(
+                f"local {self.local} and remote {self.remote} are of different families; "
+                "accepted: both IPv4 or both IPv6"
+            )
+        for child in self.transport_children:
+            _require_host(child.name, "local", child.local, self.local)
+            _require_host(child.name, "remote", child.remote, self.remote)
+        return self
+
+    @property
+    def transport_children(self) -> list[GatewayChild]:
+        """Those whose packets keep their own IP header."""
+        return [child for child in self.children if child.mode == "transport"]
+
+
+def _require_host(child: str, side: str, nets: tuple[Network, ...], host: Address) -> None:
+    """A transport mode SA carries what its two ends say, and nothing else."""
+    if nets != (ip_network(host),):
+        raise ValueError(
+            f"child {child}: in transport mode {side} is the peer's {side} address; "
+            f"accepted: {ip_network(host)}"
+        )
 
 
 class PolicySection(Section):
@@ -124,10 +96,10 @@ class PolicySection(Section):
     """Its name; the store keeps a number for it."""
     action: Literal["protect", "bypass", "discard"]
     """`protect` with ESP, `bypass` in clear, or `discard`."""
-    local: tuple[Network4, ...] = Field(min_length=1)
+    local: tuple[Network, ...] = Field(min_length=1)
     """Prefixes on our side; at least one."""
-    remote: tuple[Network4, ...] = Field(min_length=1)
-    """Prefixes on the other side; at least one."""
+    remote: tuple[Network, ...] = Field(min_length=1)
+    """Prefixes on the other side; at least one, of the same families."""
     protocol: int = Field(default=0, ge=0, le=255)
     """IP protocol number; 0: any."""
     priority: int = Field(default=0, ge=0)
@@ -137,6 +109,7 @@ class PolicySection(Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
+        _require_one_family(self.local, self.remote)
         self.rule()
         return self
 
@@ -156,7 +129,9 @@ class SaSection(Section):
     hard_packets: int | None = Field(default=None, gt=1)
     """Packets after which the SA sends nothing more; unset: the end of its sequence numbers."""
     tunnel_ttl: int = Field(default=64, ge=1, le=255)
-    """TTL of outer headers."""
+    """TTL or hop limit of the outer headers of tunnels."""
+    tfc: int = Field(default=0, ge=0, le=9000)
+    """Octets that packets in tunnels are filled up to, as far as the path MTU lets; 0: none."""
     grace: float = Field(default=1.0, ge=0)
     """Seconds that a replaced SA still receives."""
 
@@ -176,7 +151,9 @@ class SaSection(Section):
 
     def settings(self) -> SaSettings:
         """The form the installer takes."""
-        return SaSettings(self.window, self.soft_packets, self.hard_packets, self.tunnel_ttl)
+        return SaSettings(
+            self.window, self.soft_packets, self.hard_packets, self.tunnel_ttl, self.tfc
+        )
 
 
 class GatewayConfig(Section):
@@ -184,7 +161,7 @@ class GatewayConfig(Section):
 
     address: Server
     """P4Runtime server of the switch, `host:port`."""
-    device_id: int = Field(default=1, ge=1)
+    device_id: int = Field(default=1, ge=1, le=(1 << 64) - 1)
     """P4Runtime device id."""
     engine: FilePath | None = None
     """Unix socket of the engine's key service. The engine belongs to this gateway alone."""
@@ -193,13 +170,15 @@ class GatewayConfig(Section):
     routes: tuple[RouteConfig, ...] = ()
     """Routes; networks of interfaces need none."""
     neighbours: tuple[NeighbourConfig, ...] = ()
-    """Neighbours that are not asked for by ARP."""
+    """Neighbours that are not asked for by ARP or neighbour discovery."""
     peers: tuple[GatewayPeer, ...] = ()
     """IKE peers."""
     policies: tuple[PolicySection, ...] = ()
     """Rules of the SPD; what no rule names is discarded."""
     sa: SaSection = SaSection()
     """Limits of every SA."""
+    path_mtu: PathMtuSection = PathMtuSection()
+    """What the network says of packets that are too long."""
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -209,9 +188,44 @@ class GatewayConfig(Section):
         require_unique(
             "protect policy of child", [rule.child for rule in self.policies if rule.child]
         )
+        self._check_hosts()
         self._check_children()
         self._check_addresses()
+        self._check_links()
         return self
+
+    @property
+    def own_addresses(self) -> list[Address]:
+        """Ours, without those of hosts behind us."""
+        return [address.ip for item in self.interfaces for address in item.addresses]
+
+    @property
+    def hosts(self) -> list[Address]:
+        """Hosts behind us whose IKE and ESP are ours."""
+        return [host for item in self.interfaces for host in item.hosts]
+
+    def _check_hosts(self) -> None:
+        require_unique("host", list(map(str, self.hosts)))
+        for item in self.interfaces:
+            for host in item.hosts:
+                self._check_host(item, host)
+
+    def _check_host(self, interface: InterfaceConfig, host: Address) -> None:
+        if host in self.own_addresses:
+            raise ValueError(f"host {host} is the gateway itself; accepted: hosts behind it")
+        behind = list(self._behind(interface))
+        if not any(host in net for net in behind):
+            accepted = _join(behind) or "none: the interface has no address"
+            where = f"{interface.port}.{interface.vlan}"
+            raise ValueError(f"host {host} is not behind interface {where}; {accepted=!s}")
+
+    def _behind(self, interface: InterfaceConfig) -> Iterator[Network]:
+        """The networks of an interface, and those routed by way of it."""
+        links = [address.network for address in interface.addresses]
+        yield from links
+        for route in self.routes:
+            if any(route.via in link for link in links):
+                yield route.destination
 
     def _check_children(self) -> None:
         known = {
@@ -225,11 +239,54 @@ class GatewayConfig(Section):
                 _check_carries(known[policy.child], policy)
 
     def _check_addresses(self) -> None:
-        ours = [address.ip for item in self.interfaces for address in item.addresses]
         for peer in self.peers:
-            if peer.local not in ours:
-                accepted = ", ".join(map(str, ours)) or "none: no interface has an address"
-                raise ValueError(f"peer {peer.name}: local {peer.local}; {accepted=!s}")
+            _require_end(peer.name, peer.local, [*self.own_addresses, *self.hosts])
+            if peer.remote in self.own_addresses:
+                raise _own_address(f"peer {peer.name}: remote", peer.remote)
+            if peer.transport_children and peer.local not in self.hosts:
+                accepted = _join(self.hosts) or "none: no interface has hosts"
+                raise ValueError(
+                    f"peer {peer.name}: transport mode is for hosts behind us, "
+                    f"not for local {peer.local}; {accepted=!s}"
+                )
+
+    def _check_links(self) -> None:
+        """What is said twice the switch would refuse; what leads nowhere nobody would notice."""
+        require_unique("address", list(map(str, self.own_addresses)))
+        links = [{address.network for address in item.addresses} for item in self.interfaces]
+        networks = [network for link in links for network in link]
+        for network in networks:
+            if networks.count(network) > 1:
+                raise ValueError(f"network {network} is on two interfaces; accepted: one link each")
+        places = [*networks, *(route.destination for route in self.routes)]
+        require_unique("route", list(map(str, places)))
+        require_unique("neighbour", [str(item.address) for item in self.neighbours])
+        self._check_next_hops(networks)
+
+    def _check_next_hops(self, networks: list[Network]) -> None:
+        hops = [(f"route {route.destination}: via", route.via) for route in self.routes]
+        for what, hop in [*hops, *(("neighbour", item.address) for item in self.neighbours)]:
+            if hop in self.own_addresses:
+                raise _own_address(what, hop)
+            if not any(hop in network for network in networks):
+                accepted = _join(networks) or "nothing: no interface has an address"
+                raise ValueError(f"{what} {hop} is on no link; accepted: within {accepted}")
+
+
+def _require_end(peer: str, local: Address, ours: list[Address]) -> None:
+    if local not in ours:
+        accepted = _join(ours) or "none: no interface has an address"
+        raise ValueError(f"peer {peer}: local {local}; {accepted=!s}")
+
+
+def _require_one_family(local: tuple[Network, ...], remote: tuple[Network, ...]) -> None:
+    """What has no counterpart on the other side would match nothing."""
+    ours, theirs = ({net.version for net in nets} for nets in (local, remote))
+    if ours != theirs:
+        raise ValueError(
+            f"local {_join(local)} and remote {_join(remote)} are of different families; "
+            "accepted: the same on both sides"
+        )
 
 
 class ControllerConfig(Section):
@@ -249,6 +306,13 @@ class ControllerConfig(Section):
     """TCP port on loopback for Prometheus; unset: no metrics."""
     gateways: dict[Name, GatewayConfig] = Field(min_length=1)
     """The gateways by name; at least one."""
+
+    @field_validator("election_id")
+    @classmethod
+    def _fits_p4runtime(cls, number: int) -> int:
+        if number >> 128:
+            raise ValueError("accepted: 1..2^128 - 1")
+        return number
 
     @model_validator(mode="after")
     def _share_nothing(self) -> Self:
@@ -295,5 +359,9 @@ def _check_carries(child: GatewayChild, policy: PolicySection) -> None:
             )
 
 
-def _join(items: tuple[IPv4Network, ...]) -> str:
+def _own_address(what: str, address: Address) -> ValueError:
+    return ValueError(f"{what} {address} is our own address; accepted: another one")
+
+
+def _join(items: Iterable[Network | Address]) -> str:
     return ", ".join(map(str, items))

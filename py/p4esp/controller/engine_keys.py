@@ -8,16 +8,33 @@ from p4esp.controller.sa_entries import Handles
 from p4esp.engine.errors import EngineUnavailableError, KeyStoreError
 from p4esp.engine.keyservice import KeyService
 from p4esp.engine.keystore import Direction, KeySpec
+from p4esp.ipsec import algorithms
 from p4esp.ipsec.sa import DirectionKeys
 from p4esp.store import SaRecord
 
-TRANSFORMS: Final = {
-    "aes128gcm16": "AES-GCM-16-128",
-    "aes192gcm16": "AES-GCM-16-192",
-    "aes256gcm16": "AES-GCM-16-256",
-    "chacha20poly1305": "CHACHA20-POLY1305",
+_CIPHERS: Final = {
+    algorithms.AES_GCM_16: "AES-GCM-16-{bits}",
+    algorithms.AES_GCM_12: "AES-GCM-12-{bits}",
+    algorithms.AES_GCM_8: "AES-GCM-8-{bits}",
+    algorithms.AES_GCM_16_IIV: "AES-GCM-16-IIV-{bits}",
+    algorithms.AES_GMAC: "AES-GMAC-{bits}",
+    algorithms.CHACHA20_POLY1305: "CHACHA20-POLY1305",
+    algorithms.CHACHA20_POLY1305_IIV: "CHACHA20-POLY1305-IIV",
+    algorithms.AES_CBC: "AES-CBC-{bits}",
+    algorithms.NULL: "NULL",
 }
-"""Engine transform by suite name."""
+_HMACS: Final = {
+    None: "",
+    algorithms.HMAC_SHA2_256_128: "-HMAC-SHA2-256-128",
+    algorithms.HMAC_SHA2_384_192: "-HMAC-SHA2-384-192",
+    algorithms.HMAC_SHA2_512_256: "-HMAC-SHA2-512-256",
+}
+TRANSFORMS: Final = {
+    suite.name: _CIPHERS[suite.encryption].format(bits=suite.key_bits) + _HMACS[suite.integrity]
+    for suite in algorithms.SUITES.values()
+    if suite.encryption in _CIPHERS and suite.integrity in _HMACS
+}
+"""Engine transform by suite name; weak suites have none."""
 
 MAX_INSTALLING: Final = 32
 """Keys on their way to an engine at a time: a call's deadline includes its wait in line."""
@@ -31,6 +48,8 @@ class PairKeys:
     def __init__(self, service: KeyService) -> None:
         self.service = service
         self._installed: set[int] = set()
+        self._swept: set[int] = set()
+        """What the last sweep removed; some of it may have been on its way to us."""
         self._slots = asyncio.Semaphore(MAX_INSTALLING)
 
     def holds(self, handles: Handles) -> bool:
@@ -61,7 +80,8 @@ class PairKeys:
     async def _install(self, spec: KeySpec) -> int:
         async with self._slots:
             handle = await self.service.install(spec)
-        self._installed.add(handle)
+        if handle not in self._swept:
+            self._installed.add(handle)
         return handle
 
     async def _discard(self, handle: int) -> None:
@@ -76,6 +96,7 @@ class PairKeys:
         present = {key.handle for key in (await self.service.stats()).keys}
         strays = present - self._installed
         self._installed &= present  # at once: what is installed from now on is not in `present`
+        self._swept = strays
         for stray in strays:
             await self._discard(stray)
 
@@ -84,4 +105,4 @@ def _spec(
     record: SaRecord, direction: Direction, keys: DirectionKeys, generation: int, sa: int
 ) -> KeySpec:
     transform = TRANSFORMS[record.child.suite.name]
-    return KeySpec(direction, transform, keys.key, keys.salt, generation, sa)
+    return KeySpec(direction, transform, keys.key, keys.salt, generation, sa, keys.integrity)

@@ -9,13 +9,16 @@ the switch's connection. Each connection starts by asking what the switch still 
 """
 
 import asyncio
+from collections import Counter
 from typing import Final
 
 from p4esp.controller.authorisation import Authorisation
 from p4esp.controller.cancellation import in_own_task
 from p4esp.controller.config import GatewayConfig
+from p4esp.controller.drop_audit import DropAudit
 from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.errors import ControllerError, ForeignPipelineError
+from p4esp.controller.esn_resync import EsnResync
 from p4esp.controller.ike_events import IkeEvents
 from p4esp.controller.ike_transport import frame_of
 from p4esp.controller.interfaces import Interfaces
@@ -28,6 +31,9 @@ from p4esp.controller.link import (
     start_afresh,
     take_over,
 )
+from p4esp.controller.link_mtu import mtu_towards
+from p4esp.controller.parallel import form_sets, parallel_children
+from p4esp.controller.path_mtu import PathMtu
 from p4esp.controller.placement import Placements
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.controller.punts import PuntHandler
@@ -76,7 +82,11 @@ class Gateway:
             *(name, around.store, self.keys, self._placements),
             rules=self._protect,
             journal=around.journal,
+            parallel={one: child.parallel for one, child in parallel_children(config).items()},
         )
+        self.drop_audit = DropAudit(name, around.journal)
+        self.icmp_ignored: Counter[str] = Counter()
+        """ICMP "too big" messages that did not count, by reason."""
         self._link: SwitchLink | None = None
         self._told: dict[Kind, str] = {}
         self._refusals = RateLimit(REFUSALS, around.clock())
@@ -163,7 +173,8 @@ class Gateway:
 
     async def _serve(self, session: Session) -> None:
         link = self._new_link(session)
-        punts = self._punts(link)
+        path_mtu = self._path_mtu(link)
+        punts = self._punts(link, path_mtu)
         self._note_once(Kind.CONNECTED, f"pipeline {'loaded' if session.pushed else 'kept'}")
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -175,22 +186,32 @@ class Gateway:
                 tasks.create_task(events.catch_up(link.state))
                 traffic = SaTraffic(session, self.sas, self.ike)
                 tasks.create_task(traffic.run(self._around.traffic_interval))
+                tasks.create_task(path_mtu.run())
+                resync = EsnResync(session, self.sas, link.state, self._around.journal)
+                tasks.create_task(resync.run(self._around.resync_interval))
+                tasks.create_task(self.drop_audit.run(session, self._around.audit_interval))
                 tasks.create_task(link.health.run(self._around.health_interval))
         finally:
             self._link = None
             self.sas.disconnect()
             link.close()
 
-    def _punts(self, link: SwitchLink) -> PuntHandler:
+    def _punts(self, link: SwitchLink, path_mtu: PathMtu) -> PuntHandler:
         parts = (self._interfaces, self.ike, self.sas, self.connections)
-        return PuntHandler(link, *parts, report=self._packet_refused)
+        return PuntHandler(link, *parts, path_mtu=path_mtu, report=self._packet_refused)
+
+    def _path_mtu(self, link: SwitchLink) -> PathMtu:
+        settings, around = self._config.path_mtu.settings(), self._around
+        parts = (settings, around.journal, self.icmp_ignored)
+        return PathMtu(self.sas, link.state, *parts, clock=around.clock)
 
     def _packet_refused(self, error: ControllerError) -> None:
         if self._refusals.allow(self._around.clock()):
             self._note(Kind.REFUSED, error)
 
     def _sa_events(self, session: Session) -> SaEvents:
-        return SaEvents(session, self.sas, self.ike, self.connections, self._around.journal)
+        parts = (self.sas, self.ike, self.connections, self._around.journal)
+        return SaEvents(session, *parts, clock=self._around.clock)
 
     async def _bring_up(self, link: SwitchLink) -> None:
         if link.session.pushed:
@@ -198,6 +219,7 @@ class Gateway:
         else:
             await self._take_over(link)
             lost = []
+        await form_sets(link.selection, self._config, self.sas.policy_ids)
         await link.session.subscribe_digests()
         self._link = link
         self._replace(lost)
@@ -258,7 +280,11 @@ class Gateway:
     def _new_link(self, session: Session) -> SwitchLink:
         fixtures = LinkFixtures(
             self.keys,
-            Numbers(self._placements, self._interfaces.local_id),
+            Numbers(
+                self._placements,
+                self._interfaces.local_id,
+                lambda remote: mtu_towards(self._interfaces, remote),
+            ),
             self._around.store,
             self._interfaces,
             self.sas.policy_ids,

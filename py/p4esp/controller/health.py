@@ -45,6 +45,11 @@ class EngineHealth:
         """Start from what the switch holds."""
         self._written = list(entries)
 
+    @property
+    def offered(self) -> bool:
+        """Whether the pipeline sends packets to the engine."""
+        return bool(self._written)
+
     async def run(self, interval: float = INTERVAL) -> None:
         """Check for ever."""
         while True:

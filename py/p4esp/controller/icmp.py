@@ -39,6 +39,16 @@ def time_exceeded(offender: Ipv4, source: IPv4Address) -> Ipv4 | None:
     return Ipv4(source, offender.src, PROTO_ICMP, body)
 
 
+def fragmentation_needed(offender: Ipv4, source: IPv4Address, mtu: int) -> Ipv4 | None:
+    """The error for a packet with DF that is longer than `mtu` (RFC 1191 4), or None."""
+    if not _deserves_error(offender):
+        return None
+    quoted = replace(offender, payload=offender.payload[:_QUOTED])
+    second_word = mtu.to_bytes(4, "big")
+    body = second_word + _quoted_header(offender, quoted) + quoted.payload
+    return Ipv4(source, offender.src, PROTO_ICMP, _with_checksum(bytes((3, 4)), body))
+
+
 def _deserves_error(packet: Ipv4) -> bool:
     if packet.fragment & 0x1FFF or packet.src.is_multicast or packet.src.is_unspecified:
         return False

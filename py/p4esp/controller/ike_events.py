@@ -149,6 +149,8 @@ class IkeEvents:
         if await self._sas.up(child, send=send):
             self._connections.child_up((child.peer, child.name))
             self._sas.retire_strangers(child.peer)
+            if child.initiator:
+                self._connections.bring_up(child.peer, child.name)  # one of several, perhaps
             return
         self._connections.attempt_failed((child.peer, child.name))
         try:

@@ -2,22 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv6Address
 
-from p4esp.controller import tables
-from p4esp.controller.config import GatewayConfig, InterfaceConfig
+from p4esp.controller import nd, tables
+from p4esp.controller.config import GatewayConfig
 from p4esp.controller.entries import Entry
 from p4esp.controller.errors import ControllerError
+from p4esp.controller.link_config import InterfaceConfig
 from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, Role
-from p4esp.ipsec.selectors import Address
+from p4esp.ipsec.selectors import Address, Network
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """One of our addresses and the interface it belongs to."""
 
-    address: IPv4Address
-    network: IPv4Network
+    address: Address
+    network: Network
     interface: InterfaceConfig
 
 
@@ -31,23 +32,24 @@ class Interfaces:
             for interface in config.interfaces
             for address in interface.addresses
         )
-        self._local_ids: dict[IPv4Address, int] = {}
+        self._local_ids: dict[Address, int] = {}
 
-    def adopt(self, local_v4: Iterable[Entry]) -> None:
+    def adopt(self, local: Iterable[Entry]) -> None:
         """Keep the ids by which a switch knows our addresses already."""
-        self._local_ids = {exact_address(entry, "dst"): entry.arg("local_id") for entry in local_v4}
+        self._local_ids = {exact_address(entry, "dst"): entry.arg("local_id") for entry in local}
         self._number_addresses()
 
     def _number_addresses(self) -> None:
-        ours = {attachment.address for attachment in self.attachments}
+        """A host behind us is numbered like us: the SAD asks whose an SA is, not where it ends."""
+        ours = {attachment.address for attachment in self.attachments} | set(self._config.hosts)
         self._local_ids = {ip: number for ip, number in self._local_ids.items() if ip in ours}
-        for address in sorted(ours - self._local_ids.keys()):
+        for address in sorted(ours - self._local_ids.keys(), key=_rank):
             used = set(self._local_ids.values())
             self._local_ids[address] = next(n for n in range(1, 65536) if n not in used)
 
     def local_id(self, address: Address) -> int:
         """The SAD's number of one of our addresses."""
-        if not isinstance(address, IPv4Address) or address not in self._local_ids:
+        if address not in self._local_ids:
             known = ", ".join(map(str, self._local_ids)) or "none"
             raise ControllerError(f"{address} is not an address of this gateway; it has {known}")
         return self._local_ids[address]
@@ -56,7 +58,7 @@ class Interfaces:
         """Whether an address is one of ours."""
         return any(attachment.address == address for attachment in self.attachments)
 
-    def towards(self, next_hop: IPv4Address) -> Attachment | None:
+    def towards(self, next_hop: Address) -> Attachment | None:
         """The interface on whose link a neighbour must be."""
         return next((item for item in self.attachments if next_hop in item.network), None)
 
@@ -67,7 +69,12 @@ class Interfaces:
             item for item in self.attachments if (item.interface.port, item.interface.vlan) == place
         ]
 
-    def next_hop(self, destination: IPv4Address) -> IPv4Address | None:
+    def link_local(self, port: int, vid: int) -> IPv6Address | None:
+        """Our link-local address on a port and VLAN; None where we have no IPv6."""
+        here = [item for item in self.at(port, vid) if item.address.version == 6]
+        return nd.link_local(here[0].interface.mac) if here else None
+
+    def next_hop(self, destination: Address) -> Address | None:
         """The neighbour a packet to a destination goes to; None without a route."""
         routes = [(net, via) for net, via in self._routes() if destination in net]
         if not routes:
@@ -75,8 +82,10 @@ class Interfaces:
         _, via = max(routes, key=lambda route: route[0].prefixlen)
         return via or destination
 
-    def _routes(self) -> list[tuple[IPv4Network, IPv4Address | None]]:
-        connected = [(item.network, None) for item in self.attachments]
+    def _routes(self) -> list[tuple[Network, Address | None]]:
+        connected: list[tuple[Network, Address | None]] = [
+            (item.network, None) for item in self.attachments
+        ]
         return [*connected, *((route.destination, route.via) for route in self._config.routes)]
 
     def entries(self) -> list[Entry]:
@@ -85,15 +94,18 @@ class Interfaces:
             tables.port_role(CPU_PORT, 0, Role.CPU),
             tables.port_role(CRYPTO_PORT, 0, Role.CRYPTO),
             *(entry for item in self._config.interfaces for entry in _interface_entries(item)),
-            *(tables.local_v4(ip, number) for ip, number in self._local_ids.items()),
+            *(self._local(address, number) for address, number in self._local_ids.items()),
             *(tables.route(net, via) for net, via in dict.fromkeys(self._routes())),
         ]
+
+    def _local(self, address: Address, number: int) -> Entry:
+        return tables.local(address, number, proxied=address in self._config.hosts)
 
     def static_neighbours(self) -> list[Entry]:
         """Neighbours that the configuration names; ControllerError for one on no link of ours."""
         return [self.neighbour(item.address, item.mac) for item in self._config.neighbours]
 
-    def neighbour(self, address: IPv4Address, mac: bytes) -> Entry:
+    def neighbour(self, address: Address, mac: bytes) -> Entry:
         """The entry of a neighbour on one of our links."""
         attachment = self.towards(address)
         if attachment is None:
@@ -112,12 +124,16 @@ class Interfaces:
         return place == (attachment.interface.port, attachment.interface.vlan)
 
 
-def exact_address(entry: Entry, name: str) -> IPv4Address:
-    """The IPv4 address that an entry matches exactly."""
+def _rank(address: Address) -> tuple[int, int]:
+    return address.version, int(address)
+
+
+def exact_address(entry: Entry, name: str) -> Address:
+    """The address that an entry matches exactly, of its table's family."""
     value = entry.field(name)
     if not isinstance(value, int):
         raise TypeError(f"{entry}: {name} is not an exact match")
-    return IPv4Address(value)
+    return IPv6Address(value) if entry.table.endswith("_v6") else IPv4Address(value)
 
 
 def _interface_entries(interface: InterfaceConfig) -> Sequence[Entry]:

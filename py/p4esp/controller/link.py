@@ -8,7 +8,7 @@ from typing import Final
 from p4esp.controller import tables
 from p4esp.controller.config import GatewayConfig
 from p4esp.controller.engine_keys import PairKeys
-from p4esp.controller.entries import Entry, deletes, difference, inserts
+from p4esp.controller.entries import Entry, deletes, difference, inserts, modifies
 from p4esp.controller.errors import SwitchUnreachableError
 from p4esp.controller.health import EngineHealth, Report, Restore
 from p4esp.controller.interfaces import Interfaces
@@ -18,7 +18,10 @@ from p4esp.controller.placement import Placements
 from p4esp.controller.policy import PolicyIds, PolicyTable
 from p4esp.controller.reconcile import (
     BASE_TABLES,
+    NEIGHBOUR_TABLES,
     SA_TABLES,
+    SELECTION_TABLES,
+    SPD_TABLES,
     Covers,
     Findings,
     adopt_selection,
@@ -41,6 +44,9 @@ PUNT_RATES: Final = {
     Punt.ACQUIRE: (100, 50),
     Punt.TTL: (100, 50),
     Punt.NO_NEIGHBOUR: (200, 100),
+    Punt.ND: (200, 100),
+    Punt.TOO_BIG: (200, 100),
+    Punt.PATH_MTU: (50, 50),
 }
 """Packets a second and burst that each class may send us; one class never starves another."""
 
@@ -164,9 +170,9 @@ async def take_over(
 
 async def _correct_base(link: SwitchLink, interfaces: Interfaces) -> None:
     have = await link.session.read(*BASE_TABLES)
-    interfaces.adopt(entry for entry in have if entry.table == "local_v4")
+    interfaces.adopt(entry for entry in have if entry.action == "is_local")
     await link.writer.write(difference(have, interfaces.entries()))
-    present = await link.session.read("neighbour")
+    present = await link.session.read(*NEIGHBOUR_TABLES)
     wanted = _wanted_neighbours(present, interfaces)
     await link.writer.write(difference(present, wanted))
     link.neighbours.adopt(wanted)
@@ -184,7 +190,7 @@ async def _examine_sas(link: SwitchLink, known: Inventory) -> Findings:
     entries = await link.session.read(*SA_TABLES)
     records, build = known.store.sas(known.gateway), link.installer.entries
     findings = examine(records, entries, build, known.covers)
-    selected = [entry for entry in entries if entry.table == "sa_select"]
+    selected = [entry for entry in entries if entry.table in SELECTION_TABLES]
     adopt_selection(link.selection, findings.keep, selected)
     await link.writer.write(difference(selected, link.selection.entries()))
     return findings
@@ -192,6 +198,7 @@ async def _examine_sas(link: SwitchLink, known: Inventory) -> Findings:
 
 async def _clean_up(link: SwitchLink, known: Inventory, findings: Findings) -> None:
     """End every SA in doubt: entries, replay cells, record. The engine is swept later."""
+    await link.writer.write(modifies(findings.outdated))
     await link.writer.write(deletes(findings.strays))
     scrubs = (link.state.scrub_cells(base, count) for base, count in findings.dirty_cells)
     await asyncio.gather(*scrubs)
@@ -204,5 +211,5 @@ async def _clean_up(link: SwitchLink, known: Inventory, findings: Findings) -> N
 
 async def _adopt_policy(link: SwitchLink, rules: Sequence[PolicyRule]) -> None:
     version = await link.session.read_default("policy_version")
-    link.policy.adopt(version.arg("version"), await link.session.read("spd"))
+    link.policy.adopt(version.arg("version"), await link.session.read(*SPD_TABLES))
     await link.policy.install(rules)

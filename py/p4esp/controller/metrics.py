@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from p4esp.controller.drop_audit import AUDITED
 from p4esp.controller.gateway import Gateway
 from p4esp.service.journal import Entry
 
@@ -43,6 +44,22 @@ class ControllerCollector(Collector):
         for labels, number in self._happened.items():
             events.add_metric(labels, number)
         yield events
+        yield from self._dropped()
+
+    def _dropped(self) -> Iterable[Metric]:
+        drops = CounterMetricFamily(
+            "p4esp_drops", "Dropped packets, by reason", labels=("gateway", "reason")
+        )
+        icmp = CounterMetricFamily(
+            "p4esp_icmp_ignored", "ICMP too big that did not count", labels=("gateway", "reason")
+        )
+        for name, gateway in self._gateways.items():
+            for reason in AUDITED.keys() | gateway.drop_audit.totals:
+                drops.add_metric((name, reason.name), gateway.drop_audit.totals[reason])
+            for why, number in gateway.icmp_ignored.items():
+                icmp.add_metric((name, why), number)
+        yield drops
+        yield icmp
 
     def _gauge(self, name: str, text: str, value: Callable[[Gateway], float]) -> GaugeMetricFamily:
         family = GaugeMetricFamily(name, text, labels=("gateway",))

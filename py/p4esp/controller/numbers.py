@@ -22,6 +22,8 @@ SCRUB_CELLS_MAX: Final = 16
 
 OUT_SEND: Final = 1
 OUT_ROUTE: Final = 2
+OUT_INJECT: Final = 3
+OUT_DUMMY: Final = 4
 
 
 class Role(IntEnum):
@@ -50,6 +52,7 @@ class Drop(IntEnum):
     BAD_SPI = 4
     NO_SA = 5
     SA_EXPIRED = 6
+    ENCAP_MISMATCH = 7
     BAD_LENGTH = 8
     REPLAY_OLD = 9
     REPLAY_DUP = 10
@@ -84,12 +87,16 @@ class Drop(IntEnum):
     NO_EGRESS = 39
     NO_ROLE = 40
     MALFORMED = 41
-    NOT_IPV4 = 42
+    NOT_IP = 42
     KEEPALIVE = 43
     PUNT_LIMITED = 44
     BAD_PACKET_OUT = 45
     NOT_FOR_US = 46
     TOO_BIG = 47
+    BAD_BEET_PH = 48
+    INNER_FRAGMENT = 49
+    NOT_IN_SA = 50
+    LONG_HEADERS = 51
 
 
 class Punt(IntEnum):
@@ -104,6 +111,9 @@ class Punt(IntEnum):
     ACQUIRE = 6
     TTL = 7
     NO_NEIGHBOUR = 8
+    ND = 9
+    TOO_BIG = 10
+    PATH_MTU = 11
 
 
 class Outcome(IntEnum):
@@ -122,6 +132,7 @@ class SaEvent(IntEnum):
     NONE = 0
     SOFT_LIMIT = 1
     HARD_LIMIT = 2
+    PEER_MOVED = 3
 
 
 class Control(IntEnum):
@@ -135,6 +146,31 @@ class Control(IntEnum):
     SCRUB_TOP = 21
     READ_CELL = 22
     SCRUB_CELLS = 23
+
+
+class Mode(IntEnum):
+    """What an SA protects (`mode_t`)."""
+
+    TUNNEL = 0
+    TRANSPORT = 1
+    BEET_V4 = 2
+    BEET_V6 = 3
+
+
+class Wrap(IntEnum):
+    """What its packets are wrapped in (`wesp_t`, RFC 5840)."""
+
+    NONE = 0
+    ENCRYPTED = 1
+    VISIBLE = 2
+
+
+class Spread(IntEnum):
+    """Which member of an SA set takes a packet (`spread_t`, RFC 9611)."""
+
+    FLOW = 0
+    PORT = 1
+    DSCP = 2
 
 
 class ControlStatus(IntEnum):

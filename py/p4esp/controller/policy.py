@@ -1,9 +1,11 @@
-"""The SPD in the switch: rules of one version, and the flip that makes the version count.
+"""The SPD in the switch, a table for each family: rules of one version, and the flip that makes the
+version count.
 
 A rule covers both directions: clear packets from the protected side, and, mirrored, clear packets
 from outside, which the pipeline drops where a rule wants them protected (RFC 4301 5.2).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from p4esp.controller import tables
@@ -129,7 +131,7 @@ class PolicyTable:
         self._entries = [entry for entry in self._entries if entry.field("version") == in_force]
 
     async def _switch_to(self, version: int, entries: list[Entry]) -> None:
-        _require_room(len(entries), len(self._entries))
+        _require_room(entries, self._entries)
         self._entries = [*self._entries, *entries]
         await self._writer.write(inserts(entries))
         await self._writer.write([Update(Op.MODIFY, tables.policy_version(version))])
@@ -141,10 +143,16 @@ class PolicyTable:
         return {name: self._ids.of(name) for name in protect}
 
 
-def _require_room(new: int, old: int) -> None:
+def _require_room(entries: Iterable[Entry], in_force: Iterable[Entry]) -> None:
+    wanted, present = (Counter(entry.table for entry in items) for items in (entries, in_force))
+    for table, new in wanted.items():
+        _require_room_in(table, new, present[table])
+
+
+def _require_room_in(table: str, new: int, old: int) -> None:
     if new + old > SIZE_SPD:
         beside = f" beside the {old} that are in force" if old else ""
         raise PolicyTooLargeError(
-            f"spd: {new} entries do not fit{beside}; accepted: {SIZE_SPD - old}"
+            f"{table}: {new} entries do not fit{beside}; accepted: {SIZE_SPD - old}"
             + (" (a switch that starts afresh takes more)" if old else "")
         )

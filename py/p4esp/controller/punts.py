@@ -1,18 +1,29 @@
 """What becomes of each packet that the pipeline hands us."""
 
 from collections.abc import Callable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
-from p4esp.controller import icmp
+from p4esp.controller import icmp, icmpv6
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.ike_transport import payload_of
 from p4esp.controller.interfaces import Interfaces
 from p4esp.controller.link import SwitchLink
 from p4esp.controller.numbers import CPU_PORT, Control, Punt
-from p4esp.controller.packets import Ethernet, Ipv4, PacketError, routed_frame
+from p4esp.controller.packets import (
+    Ethernet,
+    IpPacket,
+    Ipv4,
+    Ipv6,
+    PacketError,
+    ip_packet,
+    routed_frame,
+)
+from p4esp.controller.path_mtu import PathMtu
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.state_channel import ControlMessage
 from p4esp.controller.target import PacketIn
+from p4esp.controller.too_big import TooBigAnswers
+from p4esp.ipsec.selectors import Address
 from p4esp.service.connections import Connections
 from p4esp.service.driver import Driver
 
@@ -30,9 +41,12 @@ class PuntHandler:
         sas: SaManager,
         connections: Connections,
         *,
+        path_mtu: PathMtu,
         report: Callable[[ControllerError], None],
     ) -> None:
         """`report` is told why nothing could be done about a packet."""
+        self._path_mtu = path_mtu
+        self._too_big = TooBigAnswers(link.session, interfaces)
         self._link = link
         self._interfaces = interfaces
         self._ike = ike
@@ -68,12 +82,18 @@ class PuntHandler:
             self._ike.received(*payload_of(frame))
         elif packet.op == Punt.ARP:
             await self._link.neighbours.received(packet.port, frame)
+        elif packet.op == Punt.ND:
+            await self._link.neighbours.discovered(packet.port, frame)
         elif packet.op == Punt.ACQUIRE:
             self._acquire(packet.index)
+        elif packet.op == Punt.TOO_BIG:
+            await self._too_big.received(packet, frame)
+        elif packet.op == Punt.PATH_MTU:
+            self._path_mtu.take(frame)
         elif packet.op == Punt.NO_NEIGHBOUR:
             hold = packet.port == CPU_PORT  # others were not checked against the egress role
-            await self._link.neighbours.unresolved(Ipv4.parse(frame.payload), hold=hold)
-        else:
+            await self._link.neighbours.unresolved(ip_packet(frame), hold=hold)
+        elif packet.op in (Punt.LOCAL, Punt.TTL):
             await self._answer(packet, frame)
 
     def _acquire(self, policy: int) -> None:
@@ -86,17 +106,29 @@ class PuntHandler:
 
         What came out of a tunnel gets no answer: it would leave outside the tunnel.
         """
-        source = self._source(packet.port, frame.vid)
+        offender = ip_packet(frame)
+        source = self._source(packet.port, frame.vid, offender.dst.version)
         if source is None:
             return
-        offender = Ipv4.parse(frame.payload)
-        if packet.op == Punt.TTL:
-            reply = icmp.time_exceeded(offender, source)
-        else:
-            reply = icmp.echo_reply(offender)
+        reply = _time_exceeded(offender, source) if packet.op == Punt.TTL else _echo(offender)
         if reply is not None:
             await self._link.session.send_routed(routed_frame(reply))
 
-    def _source(self, port: int, vid: int) -> IPv4Address | None:
+    def _source(self, port: int, vid: int, version: int) -> Address | None:
+        """Our address on the link of a port, of a family."""
         here = self._interfaces.at(port, vid)
-        return here[0].address if here else None
+        return next((item.address for item in here if item.address.version == version), None)
+
+
+def _echo(request: IpPacket) -> IpPacket | None:
+    if isinstance(request, Ipv4):
+        return icmp.echo_reply(request)
+    return icmpv6.echo_reply(request)
+
+
+def _time_exceeded(offender: IpPacket, source: Address) -> IpPacket | None:
+    if isinstance(offender, Ipv4) and isinstance(source, IPv4Address):
+        return icmp.time_exceeded(offender, source)
+    if isinstance(offender, Ipv6) and isinstance(source, IPv6Address):
+        return icmpv6.time_exceeded(offender, source)
+    return None

@@ -8,17 +8,26 @@ pair: its key is discarded.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from p4esp.controller.entries import Entry, Key
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.sa_entries import Handles, PairEntries, destinations
 from p4esp.controller.sa_installer import LiveSa
+from p4esp.controller.sa_tuning import without_learned
 from p4esp.controller.selection import SaSelection
 from p4esp.store import SaRecord, SaState
 
-SA_TABLES = ("sa_in", "in_policy", "sad", "sa_out", "sa_select")
-BASE_TABLES = ("port_role", "egress_if", "local_v4", "route_v4")
+SELECTION_TABLES = ("sa_select", "sa_select_v6")
+OUTBOUND_TABLES = ("tunnel_v6", "sa_out")
+SA_TABLES = (
+    *("sa_in", "in_policy", "in_policy_v6", "pair_v6", "layer4_delta", "peer"),
+    *("sad", *OUTBOUND_TABLES, "sa_member"),
+    *SELECTION_TABLES,
+)
+BASE_TABLES = ("port_role", "egress_if", "local_v4", "local_v6", "route_v4", "route_v6")
+NEIGHBOUR_TABLES = ("neighbour", "neighbour_v6")
+SPD_TABLES = ("spd", "spd_v6")
 
 BuildEntries = Callable[[SaRecord, Handles], PairEntries]
 """The entries of a pair; ControllerError when it cannot be served any more."""
@@ -34,6 +43,8 @@ class Findings:
     discard: list[SaRecord] = field(default_factory=list)
     strays: list[Entry] = field(default_factory=list)
     """SA entries of nobody, those of discarded SAs included."""
+    outdated: list[Entry] = field(default_factory=list)
+    """Entries of SAs that stay, as they must be: a controller before us has learned otherwise."""
     dirty_cells: set[tuple[int, int]] = field(default_factory=set)
     """Replay cells that a discarded SA or a stray entry may have used."""
 
@@ -41,8 +52,8 @@ class Findings:
 def examine(
     records: Iterable[SaRecord], entries: Sequence[Entry], build: BuildEntries, covers: Covers
 ) -> Findings:
-    """Compare the store's SAs with the SA entries of a switch (`sa_select` aside)."""
-    by_key = {entry.key: entry for entry in entries if entry.table != "sa_select"}
+    """Compare the store's SAs with the SA entries of a switch (those of the selection aside)."""
+    by_key = {entry.key: entry for entry in entries if entry.table not in SELECTION_TABLES}
     findings = Findings()
     for record in records:
         live = _survivor(record, by_key, build) if covers(record) else None
@@ -51,7 +62,8 @@ def examine(
         else:
             findings.keep.append(live)
             for entry in live.entries.all:
-                del by_key[entry.key]
+                if by_key.pop(entry.key) != entry:
+                    findings.outdated.append(entry)
     _account_for_strays(findings, list(by_key.values()))
     return findings
 
@@ -71,11 +83,7 @@ def _survivor(record: SaRecord, by_key: dict[Key, Entry], build: BuildEntries) -
 
 
 def _same_but_key(expected: Entry, found: Entry | None) -> bool:
-    return found is not None and _without_key(found) == _without_key(expected)
-
-
-def _without_key(entry: Entry) -> Entry:
-    return replace(entry, args=tuple(arg for arg in entry.args if arg[0] != "key"))
+    return found is not None and without_learned(found) == without_learned(expected)
 
 
 def _handles(expected: PairEntries, by_key: dict[Key, Entry]) -> Handles:
@@ -113,7 +121,8 @@ def adopt_selection(
     selection: SaSelection, keep: Iterable[LiveSa], entries: Iterable[Entry]
 ) -> None:
     """Fill the selection with the SAs that stay; who is in the table already, comes first."""
-    serving = {entry.arg("sa") for entry in entries if entry.table == "sa_select"}
+    first = {"use_sa": "sa", "use_set": "fallback"}
+    serving = {entry.arg(first[entry.action]) for entry in entries}
     ranked = sorted(keep, key=lambda live: live.record.placement.sa_out not in serving)
     for live in ranked:
         selection.adopt(destinations(live.record), live.record.placement.sa_out)

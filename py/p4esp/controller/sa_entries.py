@@ -1,27 +1,26 @@
 """The table entries of one SA pair."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from p4esp.controller import tables
 from p4esp.controller.entries import Entry
-from p4esp.controller.errors import ControllerError
+from p4esp.controller.numbers import Wrap
+from p4esp.controller.sa_modes import check_carriable, layer4_delta, pipeline_mode
 from p4esp.controller.selection import Destination
-from p4esp.controller.selectors import (
-    ipv4_prefixes,
-    packet_matches,
-    selector_args,
-    single_match,
-)
-from p4esp.controller.tables import OpenWith, SealWith
+from p4esp.controller.selectors import OnePair, one_pair, packet_matches
+from p4esp.controller.tables import OpenWith, PacketMatch, SealWith
 from p4esp.ipsec.algorithms import Suite
-from p4esp.ipsec.selectors import Address
+from p4esp.ipsec.sa import ChildSaParams, Mode
 from p4esp.store import SaRecord
 
 LAST_SEQUENCE: Final = (1 << 32) - 1
 LAST_EXTENDED_SEQUENCE: Final = (1 << 37) - 1
 """The replay cells' tags end there (design section 4)."""
+FLOW_LABEL_MAX: Final = (1 << 20) - 1
+"""An SA is one flow; its label comes from the SPI, which the peer drew at random (RFC 6437)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,10 @@ class SaSettings:
     hard_packets: int | None = None
     """Packets after which the SA sends nothing; None: where sequence numbers end."""
     tunnel_ttl: int = 64
+    tfc: int = 0
+    """Octets that packets in tunnels are filled up to (RFC 4303 2.7), as far as path MTU and peer
+    let them.
+    """
 
     def limits(self, *, esn: bool) -> tuple[int, int]:
         """Soft and hard limit of an SA's sequence numbers."""
@@ -59,39 +62,78 @@ class PairEntries:
     """What is written for an SA pair, in the order of installation."""
 
     inbound: tuple[Entry, ...]
-    """`sa_in`, and `in_policy` where one selector pair is not enough."""
+    """`sa_in` first, and what else it needs: its selectors, the repair of checksums, where the
+    peer is.
+    """
     sad: Entry
+    tunnel: tuple[Entry, ...]
+    """The outer addresses of an outbound SA over IPv6."""
     outbound: Entry
 
     @property
     def all(self) -> tuple[Entry, ...]:
         """Every entry."""
-        return (*self.inbound, self.sad, self.outbound)
+        return (*self.inbound, self.sad, *self.tunnel, self.outbound)
 
 
 def pair_entries(
     record: SaRecord, handles: Handles, local_id: int, settings: SaSettings
 ) -> PairEntries:
-    """The entries of an SA pair; UnsupportedSelectorError for what the pipeline cannot match."""
+    """The entries of an SA pair; UnsupportedSelectorError or UnsupportedSaError for what the
+    pipeline cannot carry.
+    """
     place, child = record.placement, record.child
-    matches = packet_matches(child.remote_ts, child.local_ts)
-    single = single_match(matches)
-    inbound = [tables.sa_in(place.sa_in, _open_with(record, handles.open, selector_args(single)))]
-    if single is None:
-        inbound += [tables.in_policy(place.sa_in, match, priority=1) for match in matches]
-    sad = tables.sad(local_id, child.spi_in, place.sa_in, place.generation_in)
-    seal = _seal_with(record, handles.seal, settings)
-    return PairEntries(tuple(inbound), sad, tables.sa_out(place.sa_out, seal))
+    check_carriable(child)
+    return PairEntries(
+        inbound=_inbound(record, handles.open),
+        sad=tables.sad(local_id, child.spi_in, place.sa_in, place.generation_in),
+        tunnel=_tunnel(record),
+        outbound=tables.sa_out(place.sa_out, _seal_with(record, handles.seal, settings)),
+    )
 
 
 def destinations(record: SaRecord) -> list[Destination]:
     """What the outbound SA serves."""
-    prefixes = [net for ts in record.child.remote_ts for net in ipv4_prefixes(ts)]
+    prefixes = [net for ts in record.child.remote_ts for net in ts.prefixes()]
     return [(record.policy, net) for net in dict.fromkeys(prefixes)]
 
 
-def _open_with(record: SaRecord, handle: int, selector: dict[str, int]) -> OpenWith:
+def _inbound(record: SaRecord, handle: int) -> tuple[Entry, ...]:
+    index, child = record.placement.sa_in, record.child
+    matches = packet_matches(child.remote_ts, child.local_ts)
+    pair = one_pair(matches)
+    sa_in = tables.sa_in(index, _open_with(record, handle, pair))
+    delta = layer4_delta(child)
+    repair = [tables.layer4_delta(index, delta)] if delta else []
+    return (sa_in, *_selector_entries(record, pair, matches), *repair, *_watch(record))
+
+
+def _watch(record: SaRecord) -> list[Entry]:
+    """Where the peer's packets come from, of an SA that follows it (RFC 7296 2.23)."""
+    child = record.child
+    if child.encapsulation is None or not child.follows:
+        return []
+    port = child.encapsulation.remote_port
+    return [tables.peer(record.placement.sa_in, child.remote, port)]
+
+
+def _selector_entries(
+    record: SaRecord, pair: OnePair | None, matches: Sequence[PacketMatch]
+) -> list[Entry]:
+    """What of the selectors does not fit into the SA's own entry."""
+    index = record.placement.sa_in
+    if pair is None:
+        return [tables.in_policy(index, match, priority=1) for match in matches]
+    if pair.v6 is None:
+        return []
+    if record.child.mode is Mode.BEET:
+        return [tables.beet_v6(index, pair.v6.src[0], pair.v6.dst[0])]
+    return [tables.within_v6(index, pair.v6.src, pair.v6.dst)]
+
+
+def _open_with(record: SaRecord, handle: int, pair: OnePair | None) -> OpenWith:
     place, child = record.placement, record.child
+    selector = {"sel_multi": 1} if pair is None else pair.args
     return OpenWith(
         generation=place.generation_in,
         key=handle,
@@ -100,7 +142,7 @@ def _open_with(record: SaRecord, handle: int, selector: dict[str, int]) -> OpenW
         window=place.window,
         cell_base=place.cell_base,
         cell_mask=max(place.cells - 1, 0),
-        **_sizes(child.suite),
+        **_format(child),
         **selector,
     )
 
@@ -108,8 +150,6 @@ def _open_with(record: SaRecord, handle: int, selector: dict[str, int]) -> OpenW
 def _seal_with(record: SaRecord, handle: int, settings: SaSettings) -> SealWith:
     place, child = record.placement, record.child
     soft, hard = settings.limits(esn=child.esn)
-    udp = child.encapsulation
-    ports = {"udp_sport": udp.local_port, "udp_dport": udp.remote_port} if udp else {}
     return SealWith(
         generation=place.generation_out,
         key=handle,
@@ -118,20 +158,41 @@ def _seal_with(record: SaRecord, handle: int, settings: SaSettings) -> SealWith:
         seq_soft=soft,
         seq_hard=hard,
         spi=child.spi_out,
-        tunnel_src=_ipv4(child.local),
-        tunnel_dst=_ipv4(child.remote),
         tunnel_ttl=settings.tunnel_ttl,
-        udp_encap=int(udp is not None),
-        **_sizes(child.suite),
-        **ports,
+        tfc_len=settings.tfc if child.tfc and child.mode is Mode.TUNNEL else 0,
+        **_format(child),
+        **_outer(child),
+        **_udp(child),
     )
+
+
+def _format(child: ChildSaParams) -> dict[str, int]:
+    """Mode, wrapping and sizes, which both directions have in common."""
+    modes = {"mode": pipeline_mode(child), "wrap": Wrap[child.wrap.name]}
+    return modes | _sizes(child.suite)
 
 
 def _sizes(suite: Suite) -> dict[str, int]:
     return {"iv_len": suite.iv_size, "icv_len": suite.icv_size, "align": suite.align}
 
 
-def _ipv4(address: Address) -> int:
-    if not isinstance(address, IPv4Address):
-        raise ControllerError(f"tunnel end {address}: the pipeline carries IPv4 only")
-    return int(address)
+def _outer(child: ChildSaParams) -> dict[str, int]:
+    """The outer addresses; in transport mode those of the packets themselves."""
+    if isinstance(child.local, IPv4Address):
+        return {"tunnel_src": int(child.local), "tunnel_dst": int(child.remote), "outer_v6": 0}
+    return {"tunnel_src": 0, "tunnel_dst": 0, "outer_v6": 1}
+
+
+def _tunnel(record: SaRecord) -> tuple[Entry, ...]:
+    child = record.child
+    if not isinstance(child.local, IPv6Address) or not isinstance(child.remote, IPv6Address):
+        return ()
+    label = child.spi_out & FLOW_LABEL_MAX
+    return (tables.tunnel_v6(record.placement.sa_out, child.local, child.remote, label),)
+
+
+def _udp(child: ChildSaParams) -> dict[str, int]:
+    udp = child.encapsulation
+    if udp is None:
+        return {}
+    return {"udp_encap": 1, "udp_sport": udp.local_port, "udp_dport": udp.remote_port}

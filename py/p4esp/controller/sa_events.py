@@ -1,8 +1,11 @@
-"""Digests of the pipeline: an SA comes to the end of its sequence numbers."""
+"""Digests of the pipeline: an SA comes to the end of its sequence numbers, or its peer moves."""
 
 import asyncio
+import time
+from collections.abc import Callable, Mapping
 
 from p4esp.controller.numbers import SaEvent
+from p4esp.controller.peer_moves import PeerMoves
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.state_channel import StateChannel
@@ -24,19 +27,38 @@ class SaEvents:
         ike: Driver,
         connections: Connections,
         journal: Journal,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._session = session
         self._sas = sas
         self._ike = ike
         self._connections = connections
         self._journal = journal
+        self._moves = PeerMoves(ike, clock)
 
     async def run(self) -> None:
         """Serve until cancelled."""
         async for digest in self._session.digests():
-            live = self._sas.live.by_outbound_index(digest["sa"])
-            if live is not None and _is_of(live, digest["generation"]):
-                self._act(live, digest["kind"], digest["seq"])
+            self._deal_with(digest)
+
+    def _deal_with(self, digest: Mapping[str, int]) -> None:
+        """An event that is not of the SA's present generation came too late."""
+        kind, index, generation = digest["kind"], digest["sa"], digest["generation"]
+        if kind == SaEvent.PEER_MOVED:
+            live = self._sas.live.by_inbound_index(index)
+            if live is not None and live.record.placement.generation_in == generation:
+                self._peer_moved(live, digest)
+        elif kind in (SaEvent.SOFT_LIMIT, SaEvent.HARD_LIMIT):
+            live = self._sas.live.by_outbound_index(index)
+            if live is not None and live.record.placement.generation_out == generation:
+                self._act(live, kind, digest["seq"])
+
+    def _peer_moved(self, live: LiveSa, digest: Mapping[str, int]) -> None:
+        """The peer's NAT has another mapping for it: its SAs follow, by way of IKE."""
+        child = live.record.child
+        if child.spi_in in self._sas.negotiated:
+            self._moves.moved(child, digest)
 
     async def catch_up(self, state: StateChannel) -> None:
         """Act on limits that were reached while nobody took the digests."""
@@ -82,7 +104,3 @@ def _limit_reached(live: LiveSa, seq: int) -> SaEvent:
     if seq >= outbound.arg("seq_hard"):
         return SaEvent.HARD_LIMIT
     return SaEvent.SOFT_LIMIT if seq >= outbound.arg("seq_soft") else SaEvent.NONE
-
-
-def _is_of(live: LiveSa, generation: int) -> bool:
-    return live.record.placement.generation_out == generation

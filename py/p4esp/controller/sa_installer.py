@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from p4esp.controller.engine_keys import PairKeys
-from p4esp.controller.entries import deletes, inserts, modifies
+from p4esp.controller.entries import Op, deletes, difference, inserts, modifies
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.placement import Placements
 from p4esp.controller.sa_entries import (
@@ -23,6 +23,7 @@ from p4esp.controller.sa_entries import (
     destinations,
     pair_entries,
 )
+from p4esp.controller.sa_tuning import Tuning, tuned
 from p4esp.controller.selection import SaSelection
 from p4esp.controller.state_channel import StateChannel
 from p4esp.controller.writer import TableWriter
@@ -30,6 +31,7 @@ from p4esp.ipsec.sa import ChildSaParams
 from p4esp.ipsec.selectors import Address
 from p4esp.store import SaRecord, SaState, Store, StoreError
 
+ETHERNET_MTU: Final = 1500
 GRACE: Final = 1.0
 """Seconds between the end of an SA's use and its removal."""
 
@@ -41,6 +43,8 @@ class LiveSa:
     record: SaRecord
     handles: Handles
     entries: PairEntries
+    tuning: Tuning | None = field(default=None, compare=False)
+    """What was learned about it since it was installed."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock, compare=False)
     """Held by whoever changes its entries."""
 
@@ -66,6 +70,8 @@ class Numbers:
     placements: Placements
     local_id: Callable[[Address], int]
     """The SAD's number of one of our addresses; ControllerError when it is not ours."""
+    mtu: Callable[[Address], int] = field(default=lambda _: ETHERNET_MTU)
+    """The MTU of the interface towards a tunnel's far end."""
 
 
 class SaInstaller:
@@ -85,7 +91,7 @@ class SaInstaller:
         self._switch = switch
         self._keys = keys
         self._placements = numbers.placements
-        self._local_id = numbers.local_id
+        self._numbers = numbers
         self._store = store
         self._settings = settings
         self._grace = grace
@@ -120,18 +126,27 @@ class SaInstaller:
             raise
         return record
 
-    async def _with_keys(self, record: SaRecord) -> LiveSa:
+    async def _with_keys(self, record: SaRecord, tuning: Tuning | None = None) -> LiveSa:
         handles = await self._keys.install(record)
         try:
-            entries = self.entries(record, handles)
+            entries = self.entries(record, handles, tuning)
         except Exception:
             await self._keys.discard(handles)
             raise
-        return LiveSa(record, handles, entries)
+        return LiveSa(record, handles, entries, tuning)
 
-    def entries(self, record: SaRecord, handles: Handles) -> PairEntries:
+    def entries(
+        self, record: SaRecord, handles: Handles, tuning: Tuning | None = None
+    ) -> PairEntries:
         """The entries of a pair under certain handles."""
-        return pair_entries(record, handles, self._local_id(record.child.local), self._settings)
+        child, mine = record.child, self._numbers.local_id(record.child.local)
+        entries = pair_entries(record, handles, mine, self._settings)
+        carries_v6 = any(selector.first.version == 6 for selector in child.remote_ts)
+        return tuned(entries, tuning or self.fresh_tuning(child), carries_v6=carries_v6)
+
+    def fresh_tuning(self, child: ChildSaParams) -> Tuning:
+        """What holds for an SA before anything is learned."""
+        return Tuning(self._numbers.mtu(child.remote))
 
     async def _write(self, live: LiveSa, *, send: bool) -> None:
         place = live.record.placement
@@ -139,6 +154,7 @@ class SaInstaller:
         await asyncio.gather(state.scrub_sequence(place.space_out), state.scrub_top(place.space_in))
         await writer.write(inserts(live.entries.inbound))
         await writer.write(inserts((live.entries.sad,)))
+        await writer.write(inserts(live.entries.tunnel))
         await writer.write(inserts((live.entries.outbound,)))
         served = destinations(live.record)
         await self._switch.selection.add(served, place.sa_out, first=send)
@@ -166,7 +182,7 @@ class SaInstaller:
         """Take the entries out, in reverse order, and scrub the replay cells."""
         place, entries = live.record.placement, live.entries
         await self._switch.selection.withdraw(place.sa_out)
-        for group in ((entries.outbound,), (entries.sad,), entries.inbound):
+        for group in ((entries.outbound,), entries.tunnel, (entries.sad,), entries.inbound):
             await self._switch.writer.clear(deletes(group))
         if place.cells:
             await self._switch.state.scrub_cells(place.cell_base, place.cells)
@@ -181,7 +197,7 @@ class SaInstaller:
                 await self._renew_keys(live)
 
     async def _renew_keys(self, live: LiveSa) -> None:
-        fresh = await self._with_keys(live.record)
+        fresh = await self._with_keys(live.record, live.tuning)
         changed = (fresh.entries.inbound[0], fresh.entries.outbound)
         try:
             await self._switch.writer.write(modifies(changed))
@@ -200,14 +216,31 @@ class SaInstaller:
                 await self._redirect(live, replace(live.record, child=child))
 
     async def _redirect(self, live: LiveSa, record: SaRecord) -> None:
-        entries, stale = self.entries(record, live.handles), live.entries.sad
+        """What was learned about the old way says nothing about the new one."""
+        entries = self.entries(record, live.handles)
         self._store.change_sa(record)
-        if entries.sad != stale:
-            await self._switch.writer.write(inserts((entries.sad,)))
-        await self._switch.writer.write(modifies((entries.outbound,)))
-        live.record, live.entries = record, entries
-        if entries.sad != stale:
-            await self._switch.writer.clear(deletes((stale,)))
+        await self._change(live, entries)
+        live.record, live.tuning = record, None
+
+    def tuning(self, live: LiveSa) -> Tuning:
+        """What holds for an SA at present."""
+        return live.tuning or self.fresh_tuning(live.record.child)
+
+    async def tune(self, live: LiveSa, change: Callable[[Tuning], Tuning]) -> None:
+        """Change what was learned. An SA that is leaving stays as it is."""
+        async with live.changing:
+            if not live.is_leaving:
+                tuning = change(self.tuning(live))
+                await self._change(live, self.entries(live.record, live.handles, tuning))
+                live.tuning = tuning
+
+    async def _change(self, live: LiveSa, entries: PairEntries) -> None:
+        """Come from one set of entries to another: what is new first, what is old last."""
+        updates = difference(live.entries.all, entries.all)
+        for op in (Op.INSERT, Op.MODIFY):
+            await self._switch.writer.write([one for one in updates if one.op is op])
+        live.entries = entries
+        await self._switch.writer.clear([one for one in updates if one.op is Op.DELETE])
 
     def _moved(self, record: SaRecord, state: SaState) -> SaRecord:
         self._store.set_state(record.gateway, record.child.spi_in, state)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from p4esp.controller.engine_keys import ENGINE_ERRORS, PairKeys
@@ -13,6 +13,7 @@ from p4esp.controller.policy import PolicyIds
 from p4esp.controller.pools import PoolExhaustedError
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.controller.sa_installer import LiveSa, SaInstaller
+from p4esp.controller.sa_tuning import Tuning
 from p4esp.ike.events import DownReason, PathChanged
 from p4esp.ike.path import Path
 from p4esp.ipsec.sa import ChildSaParams
@@ -34,7 +35,10 @@ class SaManager:
         *,
         rules: ProtectRules,
         journal: Journal,
+        parallel: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
+        """`parallel` says of which child (peer and name) there are to be several SAs."""
+        self._parallel = parallel or {}
         self._gateway = gateway
         self._store = store
         self._keys = keys
@@ -83,9 +87,12 @@ class SaManager:
         return None if rule is None else self._rules.child_of(rule)
 
     def serves(self, peer: str, name: str) -> bool:
-        """Whether a child of this configuration is up, under an IKE SA that still is."""
+        """Whether a child of this configuration is up, under an IKE SA that still is; of one with
+        several SAs, whether they all are.
+        """
         children = (live.record.child for live in self.live.of_child(peer, name))
-        return any(child.spi_in in self.negotiated for child in children)
+        up = sum(child.spi_in in self.negotiated for child in children)
+        return up >= self._parallel.get((peer, name), 1)
 
     async def up(self, child: ChildSaParams, *, send: bool = True) -> bool:
         """Install a new pair; False, with the reason in the journal, when that failed."""
@@ -128,6 +135,18 @@ class SaManager:
             if _is_on(child, change.old):
                 await self._connected().readdress(live, change.followed_by(child))
                 self._note(Kind.SA_MOVED, child, f"to {change.new}")
+
+    async def tune(self, live: LiveSa, change: Callable[[Tuning], Tuning]) -> None:
+        """Change what was learned about an SA; ControllerError when the switch does not follow."""
+        await self._connected().tune(live, change)
+
+    def tuning(self, live: LiveSa) -> Tuning:
+        """What holds for an SA at present."""
+        return self._connected().tuning(live)
+
+    def link_mtu(self, live: LiveSa) -> int:
+        """The MTU of the link on which an SA's packets leave."""
+        return self._connected().fresh_tuning(live.record.child).path_mtu
 
     def retire_strangers(self, peer: str) -> None:
         """Remove SAs of a peer that IKE does not know (they outlived a controller)."""

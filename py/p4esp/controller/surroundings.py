@@ -44,3 +44,7 @@ class Surroundings:
     health_interval: float = 1.0
     traffic_interval: float = 10.0
     """How often IKE is told what SAs carry, for liveness checks and limits."""
+    resync_interval: float = 1.0
+    """How often SAs with ESN are looked at for packets that fail, and tried (RFC 4303 A3)."""
+    audit_interval: float = 10.0
+    """How often drop counters are read, for the audit and metrics."""

@@ -17,7 +17,14 @@ from finsy.proto import U128, p4r
 from p4esp.controller.client_errors import client_errors
 from p4esp.controller.entries import Entry, Update
 from p4esp.controller.errors import ControllerError, NotPrimaryError, SwitchUnreachableError
-from p4esp.controller.numbers import OUT_ROUTE, OUT_SEND, PUNT_REASONS, Punt
+from p4esp.controller.numbers import (
+    OUT_DUMMY,
+    OUT_INJECT,
+    OUT_ROUTE,
+    OUT_SEND,
+    PUNT_REASONS,
+    Punt,
+)
 from p4esp.controller.program import Program
 from p4esp.controller.state_channel import ControlMessage
 
@@ -125,6 +132,15 @@ class Session:
         """Have the pipeline route a packet."""
         await self._packet_out(frame, op=OUT_ROUTE)
 
+    async def inject(self, port: int, frame: bytes) -> None:
+        """Have the pipeline treat a frame as if it had come in at a port."""
+        await self._packet_out(frame, op=OUT_INJECT, port=port)
+
+    async def send_dummy(self, sa: int, octets: int) -> None:
+        """Have an outbound SA seal a packet that the peer discards (RFC 4303 2.6)."""
+        ethernet = bytes(14)  # the pipeline replaces it
+        await self._packet_out(ethernet + bytes(octets), op=OUT_DUMMY, index=sa)
+
     async def send_control(self, message: ControlMessage) -> None:
         """Send a control message; its answer comes as a packet."""
         fields = {"token": message.token, "index": message.index, "value": message.value}
@@ -174,6 +190,14 @@ class Session:
 def _meter(index: int, rate: int, burst: int) -> fy.P4MeterEntry:
     config = fy.P4MeterConfig(cir=rate, cburst=burst, pir=rate, pburst=burst)
     return ~fy.P4MeterEntry("punt_rate", index=index, config=config)
+
+
+async def api_version(address: SwitchAddress) -> str:
+    """The version of P4Runtime that a switch speaks; SwitchUnreachableError when it does not."""
+    async with fy.P4Client(address.address, wait_for_ready=False) as client:
+        with client_errors(address.name):
+            response = await client.request(p4r.CapabilitiesRequest())
+    return str(response.p4runtime_api_version)
 
 
 async def installed_pipeline(address: SwitchAddress) -> Any | None:

@@ -127,7 +127,10 @@ class DaemonCommands:
         (spi, *_) = _some(self._established(peer), peer)
         (path,) = (ike.path for ike in self._daemon.driver.endpoint.ike_sas if ike.spi == spi)
         there = _address(remote) if remote else path.remote.host
-        return event_as_json(await self._commander.move(spi, path.between(_address(local), there)))
+        wanted = path.between(_address(local), there)
+        if wanted == path:
+            raise CommandError(f"the IKE SA is on {path} already; accepted: another path")
+        return event_as_json(await self._commander.move(spi, wanted))
 
     async def announce(self, peer: str, addresses: str = "") -> object:
         """Tell a peer at which other addresses we are, with commas between (RFC 4555)."""

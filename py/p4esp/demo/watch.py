@@ -77,12 +77,15 @@ class Watch:
         self.recorder.counters(outcomes | {"REPORTED": reported}, drops)
 
     def keys_of(self, live: LiveSa) -> None:
-        """The keys of an SA must show up nowhere."""
-        keymat = live.record.child.keymat
-        name = f"{live.record.child.spi_in:08x}"
-        for direction, keys in (("in", keymat.inbound), ("out", keymat.outbound)):
-            self.recorder.secret(f"{name} {direction} key", keys.key)
-            self.recorder.secret(f"{name} {direction} salt", keys.salt)
+        """The keys of an SA must show up nowhere, and what it carries only by configuration."""
+        child = live.record.child
+        for direction, keys in (("in", child.keymat.inbound), ("out", child.keymat.outbound)):
+            parts = {"key": keys.key, "salt": keys.salt, "integrity key": keys.integrity}
+            for part, octets in parts.items():
+                if octets:
+                    self.recorder.secret(f"{child.spi_in:08x} {direction} {part}", octets)
+        if not child.suite.encrypts:
+            self.recorder.readable(live.handles.seal)
 
     def window_of(self, live: LiveSa) -> None:
         """Compare an SA's replay window with what the engine has authenticated."""

@@ -60,6 +60,7 @@ class EngineClient:
             salt=bytes(spec.salt),
             generation=spec.generation,
             sa_index=spec.sa_index,
+            integrity_key=bytes(spec.integrity_key),
         )
         response: pb.InstallResponse = await self._call("Install", request)
         return response.handle

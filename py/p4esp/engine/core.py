@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from p4esp.engine.datapath import Handler, KeyPath, OnSealed, is_request
+from p4esp.engine.datapath import KeyPath, OnSealed, is_request
 from p4esp.engine.descriptor import BASE, FRAME_PARTS, REPLY_BIT, Op, Status
 from p4esp.engine.guard import GuardBook
 from p4esp.engine.keystore import Direction, KeyEntry, KeySpec, KeyStore
+from p4esp.engine.steps import Handler
 
 _ERRORS: Final = tuple(status for status in Status if status not in (Status.DONE, Status.REQUEST))
 
@@ -54,8 +55,9 @@ class Engine:
     """An in-process crypto engine.
 
     ``epoch`` is random for each life: a controller that sees another one knows that the
-    handles are gone. ``on_sealed`` is called after every sealed packet; leave it out where
-    speed counts. ``process`` may run in one thread while keys come and go in others.
+    handles are gone. ``random_bytes`` must be unpredictable: it makes the IVs of CBC. ``on_sealed``
+    is told of every IV that sealed a packet; leave it out where speed counts. ``process`` may run
+    in one thread while keys come and go in others.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Engine:
         self._keys = KeyStore(first_handle, self._guards)
         self._handlers: dict[bytes, Handler] = {}
         self._key_lock = threading.Lock()
-        self._on_sealed = on_sealed
+        self._random_bytes, self._on_sealed = random_bytes, on_sealed
         self._refused: dict[Status, int] = dict.fromkeys(_ERRORS, 0)
         self._done_by_removed_keys = 0
         self._not_a_request = 0
@@ -88,7 +90,7 @@ class Engine:
         """
         with self._key_lock:
             entry = self._keys.install(spec)
-            path = KeyPath(entry, self._refuse, self._on_sealed, self._publish)
+            path = KeyPath(entry, self._refuse, self._publish, self._random_bytes, self._on_sealed)
             self._handlers[entry.wire_handle] = path.handle
             return entry.handle
 
@@ -163,7 +165,7 @@ def error_reply(frame: bytes, status: Status) -> bytes:
 
 def _header_end(frame: bytes) -> int:
     aad_off, aad_len, iv_len, ct_off = frame[38:42]
-    plausible = aad_len == 8 and iv_len in (0, 8) and ct_off == aad_off + aad_len + iv_len
+    plausible = aad_len == 8 and iv_len in (0, 8, 16) and ct_off == aad_off + aad_len + iv_len
     return BASE + ct_off if plausible and BASE + ct_off <= len(frame) else BASE
 
 

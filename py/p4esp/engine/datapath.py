@@ -13,24 +13,21 @@ from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 
-from p4esp.engine.descriptor import REPLY_BIT, Status
+from p4esp.engine.descriptor import REPLY_BIT, Op, Status
 from p4esp.engine.guard import NonceGuard
 from p4esp.engine.keystore import KeyEntry
 from p4esp.engine.shape import Constant, Shape, shape_of
+from p4esp.engine.steps import Handler, Job, Parts, Refuse, with_open_steps, with_seal_steps
 from p4esp.engine.trailer import BYTE, TAIL, inner_length, trailer_fault
-
-#: A frame cut by ``descriptor.FRAME_PARTS``: start, key, seq, middle, plain_len, tail.
-Parts = tuple[bytes, bytes, bytes, bytes, int, bytes]
-#: Takes a frame and its parts; returns the reply, None when the frame is no request.
-Handler = Callable[[bytes, Parts], bytes | None]
-#: Takes a frame, its key and a status (None: find out which); returns the error reply.
-Refuse = Callable[[bytes, KeyEntry | None, Status | None], bytes | None]
 
 _NO_HIGH_HALF: Final = bytes(4)
 
 
 class SealEvent(NamedTuple):
-    """One nonce that was used: (``key_id``, ``iv``) names it without giving the key away."""
+    """One IV that was used: (``key_id``, ``iv``) names it without giving the key away.
+
+    With CBC it is the IV that the engine drew, 128 bits. A NULL cipher has none: no event.
+    """
 
     handle: int
     space: int
@@ -45,6 +42,7 @@ class KeyPath:
     """The data path of one key; ``handle`` serves the shape seen last.
 
     ``publish`` is told of a new handler, so that the engine can call it without a detour.
+    ``random_bytes`` makes IVs that must be unpredictable.
     """
 
     #: Shapes kept at a time. An SA has one or two for each of its sequence spaces.
@@ -54,11 +52,12 @@ class KeyPath:
         self,
         entry: KeyEntry,
         refuse: Refuse,
-        on_sealed: OnSealed | None,
         publish: Callable[[KeyEntry, Handler], None],
+        random_bytes: Callable[[int], bytes],
+        on_sealed: OnSealed | None,
     ) -> None:
-        self._entry, self._refuse = entry, refuse
-        self._on_sealed, self._publish = on_sealed, publish
+        self._entry, self._refuse, self._publish = entry, refuse, publish
+        self._random_bytes, self._on_sealed = random_bytes, on_sealed
         self._handlers: dict[Constant, Handler] = {}
 
     def handle(self, frame: bytes, parts: Parts) -> bytes | None:
@@ -80,23 +79,43 @@ class KeyPath:
         return handler
 
     def _handler_for(self, shape: Shape) -> Handler:
-        if self._entry.guard is None:
-            return _opener(self._entry, shape, self._refuse, self.handle)
-        take = self._take(self._entry.guard, shape.space)
-        return _sealer(self._entry, shape, take, self._refuse, self.handle)
+        job = Job(self._entry, shape, self._refuse, self.handle)
+        if shape.op == Op.OPEN:
+            return with_open_steps(job, _opener(job))
+        if self._entry.guard is not None:
+            return with_seal_steps(job, _sealer(job, self._take(self._entry.guard, shape.space)))
+        return with_seal_steps(job, _iv_writing_sealer(job, self._draw(shape.space)))
 
     def _take(self, guard: NonceGuard, space: int) -> Callable[[int], bool]:
-        if (on_sealed := self._on_sealed) is None:
+        if self._on_sealed is None:
             return guard.take
-        handle, key_id = self._entry.handle, guard.key_id
+        report = self._reporter(self._on_sealed, space)
 
         def take_and_report(iv: int) -> bool:
             taken = guard.take(iv)
             if taken:
-                on_sealed(SealEvent(handle, space, key_id, iv))
+                report(iv)
             return taken
 
         return take_and_report
+
+    def _draw(self, space: int) -> Callable[[], bytes]:
+        """Draw an IV for the unguarded transforms: unpredictable with CBC, empty with NULL."""
+        random_bytes, length = self._random_bytes, self._entry.transform.iv_len
+        if self._on_sealed is None or not length:
+            return lambda: random_bytes(length)
+        report = self._reporter(self._on_sealed, space)
+
+        def draw_and_report() -> bytes:
+            iv = random_bytes(length)
+            report(int.from_bytes(iv, "big"))
+            return iv
+
+        return draw_and_report
+
+    def _reporter(self, on_sealed: OnSealed, space: int) -> Callable[[int], None]:
+        handle, key_id = self._entry.handle, self._entry.key_id
+        return lambda iv: on_sealed(SealEvent(handle, space, key_id, iv))
 
 
 def is_request(frame: bytes) -> bool:
@@ -104,21 +123,33 @@ def is_request(frame: bytes) -> bool:
     return frame[12:14] == b"\x88\xb5" and not frame[14] & REPLY_BIT and frame[16] == 0xFF
 
 
-def _sealer(
-    entry: KeyEntry,
-    shape: Shape,
-    take: Callable[[int], bool],
-    refuse: Refuse,
-    other_shape: Handler,
-) -> Handler:
-    start, middle, tail = shape.constant
-    aad_at, text, esn = shape.aad_at, shape.text_at, shape.esn
-    explicit_iv, mask = entry.transform.iv_len != 0, shape.align - 1 if shape.trailer else 0
-    encrypt, salt, from_bytes, join = entry.aead.encrypt, entry.salt, int.from_bytes, b"".join
+class _SealReply(NamedTuple):
+    """Constant pieces of the replies to one shape of seal requests; two depend on the padding."""
+
+    done: bytes
+    trailers: list[bytes]
+    middles: list[bytes]
+
+
+def _seal_reply(job: Job) -> _SealReply:
+    shape, middle = job.shape, job.shape.constant.middle
     done = bytes((shape.op | REPLY_BIT, shape.flags, Status.DONE, shape.nh))
-    done += entry.handle.to_bytes(4, "big")
-    trailers = [TAIL[pad] + BYTE[shape.nh] if shape.trailer else b"" for pad in range(mask + 1)]
-    middles = [middle[:7] + BYTE[pad] + middle[8:] for pad in range(mask + 1)]
+    pads = range(shape.pad_mask + 1)
+    return _SealReply(
+        done + job.entry.wire_handle,
+        [TAIL[pad] + BYTE[shape.nh] if shape.trailer else b"" for pad in pads],
+        [middle[:7] + BYTE[pad] + middle[8:] for pad in pads],
+    )
+
+
+def _sealer(job: Job, take: Callable[[int], bool]) -> Handler:
+    """Seal under an IV of the request or of the sequence number, once the guard let it pass."""
+    entry, shape, refuse, other_shape = job
+    start, middle, tail = shape.constant
+    aad_at, text, esn, mask = shape.aad_at, shape.text_at, shape.esn, shape.pad_mask
+    explicit_iv = entry.transform.iv_len != 0
+    encrypt, salt, from_bytes, join = entry.aead.encrypt, entry.salt, int.from_bytes, b"".join
+    done, trailers, middles = _seal_reply(job)
 
     def seal(frame: bytes, parts: Parts) -> bytes | None:
         its_start, _, seq, its_middle, plain_len, its_tail = parts
@@ -140,11 +171,38 @@ def _sealer(
     return seal
 
 
-def _opener(entry: KeyEntry, shape: Shape, refuse: Refuse, other_shape: Handler) -> Handler:
+def _iv_writing_sealer(job: Job, draw: Callable[[], bytes]) -> Handler:
+    """Seal under an IV of the engine's own, which stands in the reply in the place of another."""
+    entry, shape, refuse, other_shape = job
+    start, middle, tail = shape.constant
+    aad_at, text, esn, mask = shape.aad_at, shape.text_at, shape.esn, shape.pad_mask
+    iv_at = text - entry.transform.iv_len
+    encrypt, join = entry.aead.encrypt, b"".join
+    done, trailers, middles = _seal_reply(job)
+
+    def seal(frame: bytes, parts: Parts) -> bytes | None:
+        its_start, _, seq, its_middle, plain_len, its_tail = parts
+        if its_middle != middle or its_start != start or its_tail != tail:
+            return other_shape(frame, parts)
+        end = text + plain_len
+        if end > len(frame) or (not esn and seq[:4] != _NO_HIGH_HALF):
+            return refuse(frame, entry, Status.BAD_DESCRIPTOR)
+        aad = frame[aad_at : aad_at + 4] + seq if esn else frame[aad_at : aad_at + 8]
+        pad, iv = -(plain_len + 2) & mask, draw()
+        sealed = encrypt(iv, frame[text:end] + trailers[pad], aad)
+        entry.packets += 1
+        entry.octets += plain_len
+        return join((frame[:14], done, seq, middles[pad], frame[42:iv_at], iv, sealed))
+
+    return seal
+
+
+def _opener(job: Job) -> Handler:
+    entry, shape, refuse, other_shape = job
     start, middle, tail = shape.constant
     aad_at, text, esn = shape.aad_at, shape.text_at, shape.esn
-    trailer, trim, explicit_iv = shape.trailer, shape.trim, entry.transform.iv_len != 0
-    min_len = entry.transform.icv_len + (2 if trailer else 0)
+    trailer, trim, iv_len = shape.trailer, shape.trim, entry.transform.iv_len
+    iv_at, min_len = text - iv_len, entry.transform.icv_len + (2 if trailer else 0)
     decrypt, salt, join = entry.aead.decrypt, entry.salt, b"".join
     done = bytes((shape.op | REPLY_BIT, shape.flags, Status.DONE))
 
@@ -156,7 +214,7 @@ def _opener(entry: KeyEntry, shape: Shape, refuse: Refuse, other_shape: Handler)
         too_long = end > len(frame) or (not esn and seq[:4] != _NO_HIGH_HALF)
         if too_long or sealed_len < min_len:
             return refuse(frame, entry, Status.BAD_DESCRIPTOR)
-        iv = frame[text - 8 : text] if explicit_iv else seq
+        iv = frame[iv_at:text] if iv_len else seq
         aad = frame[aad_at : aad_at + 4] + seq if esn else frame[aad_at : aad_at + 8]
         try:
             plain = decrypt(salt + iv, frame[text:end], aad)

@@ -32,11 +32,16 @@ class Op(IntEnum):
 
 
 class Flag(IntFlag):
-    """Descriptor flags; every other bit must be zero."""
+    """Descriptor flags; every other bit must be zero.
+
+    MODE is two bits of the pipeline's own, which the engine returns as they came.
+    """
 
     ESN = 0x01
     TRAILER = 0x02
     TRIM = 0x04
+    FILL = 0x08
+    MODE = 0x30
 
 
 class Status(IntEnum):
@@ -64,7 +69,8 @@ class Descriptor:
     """One descriptor, field by field in wire order; lengths and offsets are in bytes.
 
     ``key`` is the engine's handle, ``sa`` (24 bits) and ``gen`` (8 bits) name the SA entry,
-    ``space`` (24 bits) its sequence space, ``seq`` the full 64-bit sequence number.
+    ``space`` (24 bits) its sequence space, ``seq`` the full 64-bit sequence number. ``pad`` is in
+    a seal request the offset of a UDP header or 0, in replies the number of padding bytes.
     """
 
     op: int

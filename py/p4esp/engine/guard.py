@@ -120,7 +120,7 @@ class GuardBook:
 
     def acquire(self, key: bytes | bytearray, salt: bytes | bytearray) -> NonceGuard:
         """Return the guard of this (key, salt), one more handle counted on it."""
-        key_id = self._fingerprint(key, salt)
+        key_id = self.fingerprint(key, salt)
         guard = self._live.get(key_id) or self._resume(key_id)
         guard.handles += 1
         return guard
@@ -144,7 +144,8 @@ class GuardBook:
             del self._retired[next(iter(self._retired))]
             self.forgotten += 1
 
-    def _fingerprint(self, key: bytes | bytearray, salt: bytes | bytearray) -> bytes:
+    def fingerprint(self, key: bytes | bytearray, salt: bytes | bytearray) -> bytes:
+        """Return a name of (key, salt) that gives neither away and ends with this life."""
         digest = hmac.new(self._secret, digestmod="sha256")
         # Key length first: (key, salt) pairs that concatenate alike stay apart.
         for part in (len(key).to_bytes(2, "big"), key, salt):

@@ -83,6 +83,7 @@ class KeyServer:
             request.salt,
             request.generation,
             request.sa_index,
+            request.integrity_key,
         )
         return pb.InstallResponse(handle=await self._keys.install(spec))
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
+from p4esp.engine.ciphers import Aead, OwnKey
 from p4esp.engine.descriptor import Op
 from p4esp.engine.errors import HandlesExhaustedError, KeyStoreError
 from p4esp.engine.guard import GuardBook, NonceGuard
-from p4esp.engine.transforms import Aead, Transform, check_material, lookup
+from p4esp.engine.transforms import Transform, check_material, lookup
 
 MAX_HANDLE: Final = (1 << 32) - 1
 MAX_GENERATION: Final = 0xFF
@@ -26,10 +27,11 @@ class Direction(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeySpec:
-    """A key to install. Its repr shows neither key nor salt.
+    """A key to install. Its repr shows no key and no salt.
 
     ``transform`` is a name of ``transforms.names()``; ``generation`` (0..255) and ``sa_index``
-    (0..2^24 - 1) name the SA entry the key belongs to. Pass bytearrays to overwrite them after.
+    (0..2^24 - 1) name the SA entry the key belongs to. ``integrity_key`` is empty with an AEAD.
+    Pass bytearrays to overwrite them after.
     """
 
     direction: Direction
@@ -38,14 +40,16 @@ class KeySpec:
     salt: bytes | bytearray = field(repr=False)
     generation: int = 0
     sa_index: int = 0
+    integrity_key: bytes | bytearray = field(default=b"", repr=False)
 
 
 @dataclass(slots=True, eq=False)
 class KeyEntry:
-    """One installed key. Its repr shows neither key nor salt.
+    """One installed key. Its repr shows no key and no salt.
 
     ``packets`` and ``octets`` count what was sealed or opened, ``octets`` being the payload
-    without trailer. ``guard`` exists for sealing keys only.
+    without trailer. ``guard`` exists for sealing keys of guarded transforms only; ``key_id``
+    names (key, salt) without giving them away.
     """
 
     handle: int
@@ -55,6 +59,7 @@ class KeyEntry:
     sa_index: int
     aead: Aead = field(repr=False)
     salt: bytearray = field(repr=False)
+    key_id: bytes = field(repr=False)
     guard: NonceGuard | None = field(repr=False)
     packets: int = 0
     octets: int = 0
@@ -65,7 +70,10 @@ class KeyEntry:
         return self.handle.to_bytes(4, "big")
 
     def wipe(self) -> None:
-        """Overwrite the salt; the AEAD's own copy of the key goes when the entry does."""
+        """Overwrite salt and keys; what the library holds itself goes when the entry does."""
+        # The key first: from then on nothing that meets the wiped salt gets out.
+        if isinstance(self.aead, OwnKey):
+            self.aead.close()
         self.salt[:] = bytes(len(self.salt))
 
 
@@ -84,7 +92,7 @@ class KeyStore:
         for a generation above 255, an SA index above 2^24 - 1, or when handles ran out.
         """
         transform = lookup(spec.transform)
-        check_material(transform, len(spec.key), len(spec.salt))
+        check_material(transform, len(spec.key), len(spec.salt), len(spec.integrity_key))
         _check_direction(spec.direction)
         _check_range("generation", spec.generation, MAX_GENERATION)
         _check_range("SA index", spec.sa_index, MAX_SA_INDEX)
@@ -99,13 +107,14 @@ class KeyStore:
             transform=transform,
             generation=spec.generation,
             sa_index=spec.sa_index,
-            aead=transform.aead(spec.key),
+            aead=transform.aead(spec.key, spec.integrity_key),
             salt=bytearray(spec.salt),
-            guard=self._guard(spec),
+            key_id=self._guards.fingerprint(spec.key, spec.salt),
+            guard=self._guard(spec, transform),
         )
 
-    def _guard(self, spec: KeySpec) -> NonceGuard | None:
-        if spec.direction == Direction.OPEN:
+    def _guard(self, spec: KeySpec, transform: Transform) -> NonceGuard | None:
+        if spec.direction == Direction.OPEN or not transform.guarded:
             return None
         return self._guards.acquire(spec.key, spec.salt)
 

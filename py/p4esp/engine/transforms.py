@@ -1,4 +1,4 @@
-"""Registry of transforms: a name, its lengths and its AEAD (RFC 4106, RFC 7634, RFC 8750).
+"""Registry of transforms: a name, its lengths and its cipher (docs/crypto-port.md, section 9).
 
 A further transform is one more ``register`` call; the core reads nothing but the Transform.
 """
@@ -7,35 +7,50 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from functools import partial
+from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 
+from p4esp.engine.ciphers import (
+    Aead,
+    AeadMaker,
+    AesCbc,
+    Clear,
+    EncryptThenMac,
+    Gmac,
+    Key,
+    Mac,
+    ShortTagGcm,
+    TextCipher,
+)
 from p4esp.engine.errors import TransformError
-
-
-class Aead(Protocol):
-    """An AEAD that holds its key. Nonces have 12 bytes, the tag ends the ciphertext."""
-
-    def encrypt(self, nonce: bytes | bytearray, data: bytes, associated_data: bytes, /) -> bytes:
-        """Return ciphertext | tag."""
-        ...
-
-    def decrypt(self, nonce: bytes | bytearray, data: bytes, associated_data: bytes, /) -> bytes:
-        """Return the plaintext, or raise ``cryptography.exceptions.InvalidTag``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """One ESP transform; all lengths in bytes. ``iv_len`` 0 means an implicit IV (RFC 8750)."""
+    """One ESP transform; all lengths in bytes.
+
+    ``guarded``: the IV must never repeat, comes with the request, and is implicit where ``iv_len``
+    is 0 (RFC 8750). Otherwise the engine writes ``iv_len`` unpredictable bytes, none where that
+    is 0. ``block`` is what the text must be a multiple of.
+    """
 
     name: str
     key_len: int
     salt_len: int
     iv_len: int
     icv_len: int
-    aead: Callable[[bytes | bytearray], Aead]
+    aead: AeadMaker
+    integrity_len: int = 0
+    block: int = 1
+    guarded: bool = True
+
+    @property
+    def align(self) -> int:
+        """The alignment of ESP's trailer (RFC 4303 section 2.4)."""
+        return max(4, self.block)
 
 
 _REGISTRY: Final[dict[str, Transform]] = {}
@@ -61,21 +76,53 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_REGISTRY))
 
 
-def check_material(transform: Transform, key_len: int, salt_len: int) -> None:
-    """Raise TransformError unless key and salt have the transform's lengths."""
-    if (key_len, salt_len) != (transform.key_len, transform.salt_len):
+def check_material(transform: Transform, key_len: int, salt_len: int, integrity_len: int) -> None:
+    """Raise TransformError unless key, salt and integrity key have the transform's lengths."""
+    wanted = (transform.key_len, transform.salt_len, transform.integrity_len)
+    if (key_len, salt_len, integrity_len) != wanted:
         raise TransformError(
-            f"{transform.name} takes a key of {transform.key_len} and a salt of "
-            f"{transform.salt_len} bytes, not {key_len} and {salt_len}"
+            f"{transform.name} takes a key of {wanted[0]}, a salt of {wanted[1]} and an integrity "
+            f"key of {wanted[2]} bytes, not {key_len}, {salt_len} and {integrity_len}"
         )
 
 
-def _register_gcm(bits: int) -> None:
-    register(Transform(f"AES-GCM-16-{bits}", bits // 8, 4, 8, 16, AESGCM))
-    register(Transform(f"AES-GCM-16-IIV-{bits}", bits // 8, 4, 0, 16, AESGCM))
+def _alone(aead: Callable[[Key], Aead]) -> AeadMaker:
+    return lambda key, _: aead(key)
 
 
-for _bits in (128, 192, 256):
-    _register_gcm(_bits)
-register(Transform("CHACHA20-POLY1305", 32, 4, 8, 16, ChaCha20Poly1305))
-register(Transform("CHACHA20-POLY1305-IIV", 32, 4, 0, 16, ChaCha20Poly1305))
+def _with_hmac(
+    cipher: type[TextCipher], algorithm: Callable[[], HashAlgorithm], icv_len: int
+) -> AeadMaker:
+    return lambda key, integrity: EncryptThenMac(cipher, key, Mac(algorithm(), icv_len, integrity))
+
+
+def _register_counter_modes(bits: int) -> None:
+    size = bits // 8
+    register(Transform(f"AES-GCM-16-{bits}", size, 4, 8, 16, _alone(AESGCM)))
+    register(Transform(f"AES-GCM-16-IIV-{bits}", size, 4, 0, 16, _alone(AESGCM)))
+    register(Transform(f"AES-GMAC-{bits}", size, 4, 8, 16, _alone(Gmac)))
+    for tag in (12, 8):
+        short = _alone(partial(ShortTagGcm, tag))
+        register(Transform(f"AES-GCM-{tag}-{bits}", size, 4, 8, tag, short))
+
+
+def _register_hmac(
+    name: str, algorithm: Callable[[], HashAlgorithm], integrity_len: int, icv_len: int
+) -> None:
+    null, cbc = (_with_hmac(cipher, algorithm, icv_len) for cipher in (Clear, AesCbc))
+    register(Transform(f"NULL-{name}", 0, 0, 0, icv_len, null, integrity_len, guarded=False))
+    for bits in AES_BITS:
+        of_bits = f"AES-CBC-{bits}-{name}"
+        sizes = (bits // 8, 0, 16, icv_len)
+        register(Transform(of_bits, *sizes, cbc, integrity_len, block=16, guarded=False))
+
+
+AES_BITS: Final = (128, 192, 256)
+for _bits in AES_BITS:
+    _register_counter_modes(_bits)
+register(Transform("CHACHA20-POLY1305", 32, 4, 8, 16, _alone(ChaCha20Poly1305)))
+register(Transform("CHACHA20-POLY1305-IIV", 32, 4, 0, 16, _alone(ChaCha20Poly1305)))
+# RFC 4868 section 2.6: the integrity key is as long as the hash, half of which is sent.
+_register_hmac("HMAC-SHA2-256-128", SHA256, 32, 16)
+_register_hmac("HMAC-SHA2-384-192", SHA384, 48, 24)
+_register_hmac("HMAC-SHA2-512-256", SHA512, 64, 32)

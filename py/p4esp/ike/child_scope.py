@@ -1,7 +1,7 @@
 """Which traffic a child SA carries, and in which mode (RFC 7296 1.3.1, 2.9)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from p4esp.ike.assigning import local_side, remote_side
 from p4esp.ike.children import ChildSa
@@ -30,6 +30,8 @@ class Scope:
     config: ChildConfig
     local_ts: Selectors
     remote_ts: Selectors
+    tfc: bool = True
+    """Whether the peer takes TFC padding; one that does not says so (RFC 7296 1.3.1)."""
 
     @property
     def mode(self) -> Mode:
@@ -91,7 +93,8 @@ def agreed_scope(sa: IkeSaState, offer: PayloadSet, replaces: ChildSa | None) ->
     reason = f"no child configuration covers {listed(theirs)} to {listed(ours)}"
     for config in _candidates(sa, theirs, ours, replaces):
         try:
-            return _narrowed(sa, config, theirs, ours, transport=transport)
+            scope = _narrowed(sa, config, theirs, ours, transport=transport)
+            return replace(scope, tfc=_takes_tfc(offer))
         except Refusal as refusal:
             reason = refusal.reason
     raise Refusal(NotifyType.TS_UNACCEPTABLE, reason)
@@ -154,7 +157,7 @@ def accepted_scope(
     no longer has what the SA that is replaced carries (RFC 7296 2.9.2).
     """
     local_ts, remote_ts = answer.one(TsInitiator).selectors, answer.one(TsResponder).selectors
-    scope = Scope(offered.config, local_ts, remote_ts)
+    scope = Scope(offered.config, local_ts, remote_ts, tfc=_takes_tfc(answer))
     _check_narrowed(local_ts, offered.local_ts)
     _check_narrowed(remote_ts, offered.remote_ts)
     if replaces is not None:
@@ -167,6 +170,10 @@ def accepted_scope(
     if objection is not None:
         raise ProposalError(objection)
     return scope
+
+
+def _takes_tfc(message: PayloadSet) -> bool:
+    return message.notify(NotifyType.ESP_TFC_PADDING_NOT_SUPPORTED) is None
 
 
 def _check_narrowed(answer: Selectors, offered: Selectors) -> None:

@@ -230,7 +230,9 @@ class Settings:
     reassembly_timeout: float = 30.0
     """An incomplete message is forgotten after so long."""
     max_children: int = 64
-    """Child SAs under one IKE SA, those being replaced included."""
+    """Child SAs that a peer may make under one IKE SA; as many again may be there while they are
+    being replaced, else at the limit none could be rekeyed.
+    """
     create_child_rate: float = 20.0
     """CREATE_CHILD_SA requests per second that a peer may make for long: each takes computing here
     and work in the data plane.

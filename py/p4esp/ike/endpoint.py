@@ -392,6 +392,14 @@ class IkeEndpoint:
         entry.sa.check_liveness(now)
         self._settle(entry, now)
 
+    def peer_moved(self, spi_in: int, remote: UdpAddress, now: float) -> None:
+        """An authentic packet of a child SA came from elsewhere, later than any other: the peer's
+        NAT has given it another address or port (RFC 7296 2.23).
+        """
+        entry = self._entries.owner_of(spi_in)
+        entry.sa.peer_moved(remote, now)
+        self._settle(entry, now)
+
     def note_inbound_traffic(self, spi_in: int, now: float) -> None:
         """A child SA received an authentic packet: no liveness check is due for a while."""
         entry = self._entries.owner_of(spi_in)

@@ -7,7 +7,14 @@ directory (columns as in version 4.0).
 from p4esp.ike.crypto.schedule import IkeKeys
 from p4esp.ike.crypto.suite import IkeSuite
 from p4esp.ike.errors import KeyExportError
-from p4esp.ipsec.algorithms import CHACHA20_POLY1305, Integrity, Suite
+from p4esp.ipsec.algorithms import (
+    AES_GCM_16_IIV,
+    AES_GMAC,
+    CHACHA20_POLY1305,
+    CHACHA20_POLY1305_IIV,
+    Integrity,
+    Suite,
+)
 from p4esp.ipsec.sa import ChildSaParams, DirectionKeys
 from p4esp.ipsec.selectors import Address
 
@@ -52,7 +59,7 @@ def _esp_line(
         str(destination),
         f"0x{spi:08x}",
         _esp_cipher(suite),
-        f"0x{(keys.key + keys.salt).hex()}",
+        f"0x{(keys.key + keys.salt).hex()}" if suite.encrypts else "",
         _esp_integrity(suite.integrity),
         f"0x{keys.integrity.hex()}" if keys.integrity else "",
     )
@@ -60,6 +67,8 @@ def _esp_line(
 
 
 def _esp_cipher(suite: Suite) -> str:
+    if not suite.encrypts:
+        return "NULL"
     if suite.integrity is None:
         return f"AES-GCM with {suite.icv_size} octet ICV [RFC4106]"
     return "AES-CBC [RFC3602]" if suite.encryption.key_attribute else "TripleDES-CBC [RFC2451]"
@@ -73,7 +82,12 @@ def _esp_integrity(integrity: Integrity | None) -> str:
     return f"HMAC-SHA-{integrity.name[3:]}-{8 * integrity.icv_size} [RFC4868]"
 
 
+_UNKNOWN = (CHACHA20_POLY1305, CHACHA20_POLY1305_IIV, AES_GCM_16_IIV, AES_GMAC)
+
+
 def _known(suite: Suite) -> Suite:
-    if suite.encryption is CHACHA20_POLY1305:
-        raise KeyExportError(f"Wireshark 4.0 cannot decrypt {suite}; it can AES and 3DES")
+    if suite.encryption in _UNKNOWN:
+        raise KeyExportError(
+            f"Wireshark 4.0 cannot decrypt {suite}; it can AES with explicit IVs, 3DES and NULL"
+        )
     return suite

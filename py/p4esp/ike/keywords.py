@@ -15,13 +15,19 @@ from p4esp.ike.crypto import methods, prf
 from p4esp.ike.errors import ProposalError
 from p4esp.ipsec import algorithms
 
-_ENCR = {
-    algorithms.cipher_name(row, bits): Transform.of(
-        TransformType.ENCR, row.transform_id, bits if row.key_attribute else None
-    )
-    for row in algorithms.ENCRYPTIONS
-    for bits in row.key_bits
-}
+
+def _ciphers(esp_only: bool) -> dict[str, Transform]:
+    return {
+        algorithms.cipher_name(row, bits): Transform.of(
+            TransformType.ENCR, row.transform_id, bits if row.key_attribute else None
+        )
+        for row in algorithms.ENCRYPTIONS
+        for bits in row.key_bits
+        if row.esp_only == esp_only
+    }
+
+
+_ENCR, _ESP_ENCR = _ciphers(esp_only=False), _ciphers(esp_only=True)
 _INTEG = {
     row.name: Transform(TransformType.INTEG, row.transform_id) for row in algorithms.INTEGRITIES
 }
@@ -41,7 +47,7 @@ _SN = {
 }
 KEYWORDS: dict[int, dict[str, Transform]] = {
     ProtocolId.IKE: _ENCR | _INTEG | _PRF | _KE | _ADDKE,
-    ProtocolId.ESP: _ENCR | _INTEG | _KE | _NO_KE | _SN | _ADDKE,
+    ProtocolId.ESP: _ENCR | _ESP_ENCR | _INTEG | _KE | _NO_KE | _SN | _ADDKE,
 }
 """Keywords by protocol."""
 _WEAK = algorithms.WEAK | prf.WEAK | methods.WEAK
@@ -57,6 +63,11 @@ def _transform(protocol: ProtocolId, word: str, allow_weak: bool) -> Transform:
     if _algorithm(word) in _WEAK and not allow_weak:
         raise ProposalError(
             f"{word!r} is weak (RFC 8221, RFC 8247) and refused unless the peer has allow_weak; "
+            f"accepted: {accepted(protocol)}"
+        )
+    if protocol == ProtocolId.IKE and word in _ESP_ENCR:
+        raise ProposalError(
+            f"{word!r} protects ESP only, never IKE (RFC 8750, RFC 4543, RFC 2410); "
             f"accepted: {accepted(protocol)}"
         )
     try:

@@ -47,6 +47,13 @@ def is_mobile(sa: "IkeSaState") -> bool:
     return agreed and sa.nat is not None
 
 
+def follows(sa: "IkeSaState") -> bool:
+    """Whether the peer may turn up elsewhere: it is behind a NAT, we are not, and it does not say
+    itself where it is (RFC 7296 2.23, RFC 4555 3.8).
+    """
+    return sa.nat is not None and sa.nat.remote and not sa.nat.local and not is_mobile(sa)
+
+
 def alternatives(sa: "IkeSaState") -> list[Path]:
     """Other pairs of known addresses, ours and the peer's, on the ports in use."""
     ours = (sa.path.local.host, *sa.config.additional_local)

@@ -16,6 +16,7 @@ from p4esp.ike.constants import KE_TYPES, NotifyType
 from p4esp.ike.crypto.schedule import FreshInput, child_keys
 from p4esp.ike.errors import Refusal
 from p4esp.ike.ke_payloads import chosen_method
+from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.term import Term
@@ -102,7 +103,8 @@ def answer_offer(
     sa: IkeSaState, offer: PayloadSet, replaces: ChildSa | None = None, *, with_ke: bool = False
 ) -> Agreement:
     """Agree to a child SA the peer proposes, under a fresh SPI; `Refusal` when nothing fits."""
-    if len(sa.children) >= sa.env.settings.max_children:
+    limit = sa.env.settings.max_children * (1 if replaces is None else 2)
+    if len(sa.children) >= limit:
         raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"{len(sa.children)} child SAs are the limit")
     proposals = _usable(offer.one(SecurityAssociation).proposals, with_ke)
     scope = agreed_scope(sa, offer, replaces)
@@ -163,6 +165,8 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         initiator=agreement.initiator,
         local_id=sa.config.local_id,
         remote_id=sa.proven_id,
+        tfc=agreement.scope.tfc,
+        follows=follows(sa),
     )
     method, fraction = chosen_method(agreement.chosen), sa.env.fraction()
     child = ChildSa(params, agreement.scope.config, fresh.nonces, method, fraction)

@@ -8,14 +8,14 @@ from p4esp.ike.tasks.deleting import delete_ike
 RETRY_DELAY = (5.0, 15.0)
 """Seconds, least and most, before trying again."""
 PATIENCE = 180.0
-"""Seconds of nothing but TEMPORARY_FAILURE after which the two ends must be out of step."""
+"""Seconds of nothing but TEMPORARY_FAILURE to a task after which the ends must be out of step."""
 
 
 def retry_later(sa: IkeSaState, task: InitiatorTask) -> None:
     """Put a refused task off; the IKE SA is deleted when the peer has refused for too long."""
-    if sa.refused_since is None:
-        sa.refused_since = sa.now
-    if sa.now - sa.refused_since < PATIENCE:
+    if task.refused_since is None:
+        task.refused_since = sa.now
+    if sa.now - max(task.refused_since, sa.answered) < PATIENCE:
         least, most = RETRY_DELAY
         delay = least + (most - least) * sa.env.fraction()
         sa.deferred.append((sa.now + delay, task))
@@ -25,4 +25,4 @@ def retry_later(sa: IkeSaState, task: InitiatorTask) -> None:
 
 def answered(sa: IkeSaState) -> None:
     """The peer gave a proper answer."""
-    sa.refused_since = None
+    sa.answered = sa.now

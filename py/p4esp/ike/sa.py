@@ -16,9 +16,9 @@ from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloa
 from p4esp.ike.events import DownReason, Event, IkeSaInfo
 from p4esp.ike.keepalive import Keepalive
 from p4esp.ike.lifetimes import handle_due, next_due, note_usage
-from p4esp.ike.mobility import is_mobile
+from p4esp.ike.mobility import follows, is_mobile
 from p4esp.ike.outside import hints_at_loss
-from p4esp.ike.path import Datagram, Path
+from p4esp.ike.path import Datagram, Path, UdpAddress
 from p4esp.ike.phase_clock import PhaseClock
 from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.redirection import Gateway
@@ -315,6 +315,18 @@ class IkeSa:
         """Whether a child SA sends ESP with this SPI to this address."""
         here = self._state.path.remote.host == host
         return here and self._state.children.by_outbound(spi) is not None
+
+    def peer_moved(self, remote: UdpAddress, now: float) -> None:
+        """The peer's NAT has changed its mapping: send there, IKE and ESP (RFC 7296 2.23). One that
+        says itself where it is (MOBIKE) is not followed, and nobody when we are behind a NAT.
+        """
+        sa = self._state
+        if not follows(sa):
+            raise CommandError(f"the peer is at {sa.path.remote} until it says otherwise")
+        sa.now = now
+        sa.use_path(Path(sa.path.local, remote))
+        sa.settle_path()
+        self._settle()
 
     def note_inbound_traffic(self, now: float) -> None:
         """A child SA received an authentic packet, so the peer lives (RFC 7296 2.4)."""

@@ -188,8 +188,8 @@ class IkeSaState:
         """The successor that has our child SAs."""
         self.predecessor: IkeSaState | None = None
         """The IKE SA that this one was made from, until that is over."""
-        self.refused_since: float | None = None
-        """When the peer began to answer nothing but TEMPORARY_FAILURE."""
+        self.answered = now
+        """When the peer last gave a proper answer to CREATE_CHILD_SA."""
         self.events: deque[Event] = deque()
         self.tasks: deque[InitiatorTask] = deque()
         self.deferred: list[tuple[float, InitiatorTask]] = []

@@ -10,7 +10,7 @@ from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.constants import ExchangeType
 from p4esp.ike.crypto.int_auth import plain_form
 from p4esp.ike.drops import Drop
-from p4esp.ike.mobility import is_mobile
+from p4esp.ike.mobility import follows, is_mobile
 from p4esp.ike.opening import Opened, Opener
 from p4esp.ike.path import Datagram, Path
 from p4esp.ike.state import IkeSaState, Phase
@@ -141,8 +141,7 @@ class Wire:
         if path == sa.path or is_mobile(sa):
             return
         floating = sa.phase is Phase.NEGOTIATING and not sa.initiator
-        behind_nat = sa.nat is not None and sa.nat.remote and not sa.nat.local
-        if floating or (behind_nat and path.local.port == sa.env.settings.ports.nat):
+        if floating or (follows(sa) and path.local.port == sa.env.settings.ports.nat):
             sa.use_path(path)
             sa.settle_path()
 

@@ -10,8 +10,12 @@ _IPV4: Final = 0x0800
 _IPV6: Final = 0x86DD
 _VLAN: Final = (0x8100, 0x88A8)
 _WITH_PORTS: Final = (6, 17, 132)
-_ICMP: Final = 1
+_ICMP: Final = (1, 58)
+_OPTIONS_AND_ROUTING: Final = (0, 43, 60)
+_FRAGMENT: Final = 44
 ESP: Final = 50
+WESP: Final = 141
+WESP_MARKER: Final = b"\0\0\0\x02"
 UDP: Final = 17
 UDP_ENCAPSULATION: Final = 4500
 
@@ -50,6 +54,8 @@ def _read_ipv4(frame: bytes, at: int) -> Flow | None:
         return None
     l4_at = at + (frame[at] & 15) * 4
     end = min(at + int.from_bytes(frame[at + 2 : at + 4], "big"), len(frame))
+    if not at + 20 <= l4_at <= end:
+        return None
     first = not int.from_bytes(frame[at + 6 : at + 8], "big") & 0x1FFF
     return Flow(
         IPv4Address(frame[at + 12 : at + 16]),
@@ -64,19 +70,33 @@ def _read_ipv6(frame: bytes, at: int) -> Flow | None:
     if len(frame) < at + 40 or frame[at] >> 4 != 6:
         return None
     end = min(at + 40 + int.from_bytes(frame[at + 4 : at + 6], "big"), len(frame))
+    protocol, l4_at, first = _behind_extensions(frame, frame[at + 6], at + 40, end)
     return Flow(
         IPv6Address(frame[at + 8 : at + 24]),
         IPv6Address(frame[at + 24 : at + 40]),
-        frame[at + 6],
-        *_ports(frame, frame[at + 6], at + 40, end),
-        *(at, at + 40, end),
+        protocol,
+        *_ports(frame, protocol, l4_at if first else end, end),
+        *(at, l4_at, end),
     )
+
+
+def _behind_extensions(frame: bytes, protocol: int, at: int, end: int) -> tuple[int, int, bool]:
+    """Protocol and offset of layer 4, and whether the packet shows its start (RFC 8200 4)."""
+    first = True
+    while protocol in (*_OPTIONS_AND_ROUTING, _FRAGMENT) and at + 8 <= end:
+        size = 8
+        if protocol == _FRAGMENT:
+            first = first and not int.from_bytes(frame[at + 2 : at + 4], "big") >> 3
+        else:
+            size += frame[at + 1] * 8
+        protocol, at = frame[at], min(at + size, end)
+    return protocol, at, first
 
 
 def _ports(frame: bytes, protocol: int, at: int, end: int) -> tuple[int | None, int | None]:
     if at + 4 > end:
         return None, None
-    if protocol == _ICMP:
+    if protocol in _ICMP:
         type_and_code = int.from_bytes(frame[at : at + 2], "big")
         return type_and_code, type_and_code
     if protocol not in _WITH_PORTS:
@@ -85,18 +105,27 @@ def _ports(frame: bytes, protocol: int, at: int, end: int) -> tuple[int | None, 
 
 
 def esp_at(frame: bytes, flow: Flow) -> int | None:
-    """Return where ESP starts (RFC 4303, RFC 3948), None when the packet is no ESP."""
+    """Return where ESP starts (RFC 4303, 3948, 5840), None when the packet is no ESP."""
     if flow.protocol == ESP:
         return flow.l4_at
+    if flow.protocol == WESP:
+        return _behind_wesp(frame, flow.l4_at)
     in_udp = flow.protocol == UDP and UDP_ENCAPSULATION in (flow.source_port, flow.destination_port)
     at = flow.l4_at + 8
-    return at if in_udp and at + 8 <= flow.end and any(frame[at : at + 4]) else None
+    if not in_udp or at + 8 > flow.end or not any(frame[at : at + 4]):
+        return None
+    return _behind_wesp(frame, at + 4) if frame[at : at + 4] == WESP_MARKER else at
+
+
+def _behind_wesp(frame: bytes, at: int) -> int:
+    return at + (8 if frame[at + 3 : at + 4] and frame[at + 3] & 0x10 else 4)
 
 
 def fingerprint(frame: bytes, flow: Flow) -> bytes:
-    """Return up to 32 bytes that a packet keeps on its way: from the addresses onwards.
+    """Return bytes that a packet keeps on its way: from the addresses into layer 4.
 
-    TOS, TTL, ID and checksum stand before them, so forwarding does not change it.
+    TOS, TTL, ID and checksum stand before them, so forwarding does not change it. Addresses and
+    options alone would be those of the same packet in transport mode, too.
     """
     start = flow.ip_at + (12 if flow.source.version == 4 else 8)
-    return frame[start : min(start + 32, flow.end)]
+    return frame[start : min(max(start + 32, flow.l4_at + 16), flow.end)]

@@ -87,7 +87,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """One nonce that was used: ``key`` is any stable name of (key, salt)."""
+    """One IV that was used: ``key`` is any stable name of (key, salt)."""
 
     packet: int
     key: bytes
@@ -146,7 +146,10 @@ class Log:
     """The rules in force, each with the number of packets recorded before."""
     packets: list[Packet] = field(default_factory=list)
     sealed: list[Sealed] = field(default_factory=list)
-    sealed_texts: set[bytes] = field(default_factory=set)
+    sealed_texts: dict[bytes, int] = field(default_factory=dict)
+    """What the engine sealed, each with the handle of its key."""
+    readable_keys: set[int] = field(default_factory=set)
+    """Handles whose texts are clear by configuration: NULL and GMAC."""
     windows: list[WindowState] = field(default_factory=list)
     counters: list[CounterState] = field(default_factory=list)
     engine_counters: list[EngineCounters] = field(default_factory=list)

@@ -90,10 +90,14 @@ class Recorder:
         if asked.op == Op.OPEN and (status == Status.DONE or status & AUTHENTIC_BIT):
             self._authenticated.setdefault(asked.space, set()).add(asked.seq)
         if asked.op == Op.SEAL and status == Status.DONE:
-            self._log.sealed_texts.add(reply[BASE + asked.ct_off :])
+            self._log.sealed_texts[reply[BASE + asked.ct_off :]] = asked.key
+
+    def readable(self, handle: int) -> None:
+        """Say that a key's transform authenticates alone: its packets show what they carry."""
+        self._log.readable_keys.add(handle)
 
     def sealed(self, event: SealEvent) -> None:
-        """Record a used nonce; pass it as ``Engine(on_sealed=recorder.sealed)``."""
+        """Record a used IV; pass it as ``Engine(on_sealed=recorder.sealed)``."""
         self._log.sealed.append(Sealed(self._now, event.key_id, event.iv))
 
     def engine_counters(self, replies: Mapping[str, int], not_a_request: int) -> None:

@@ -26,6 +26,8 @@ from p4esp.invariants.model import (
 SHORT_SECRET: Final = 8
 #: Bytes of a frame that are headers, descriptor and IV included.
 HEADER_PART: Final = 96
+#: Where the IV may end, counted from the SPI: none, of counter modes, of CBC.
+_IV_ENDS: Final = (8, 16, 24)
 _DROPPED: Final = "DROPPED"
 _NO_REASON: Final = "NONE"
 
@@ -36,13 +38,16 @@ _NO_REASON: Final = "NONE"
 def clear_text_out(log: Log) -> Iterator[Violation]:
     """No packet that policy protects leaves an unprotected port readable.
 
-    What the controller sends (IKE, ARP) is its own and no concern of policy.
+    But for the text of an SA that is configured to authenticate alone. What the controller sends
+    (IKE, ARP) is its own and no concern of policy.
     """
     protected = _Fingerprints()
     in_force = _PoliciesInForce(log)
     for packet in log.packets:
         flow, policies = read_flow(packet.frame), in_force.at(packet)
-        if packet.inward and packet.role is Role.PROTECTED and flow:
+        # Addresses alone are those of the same packet in transport mode.
+        shown = flow is not None and flow.end > flow.l4_at
+        if packet.inward and packet.role is Role.PROTECTED and flow and shown:
             protected.note(fingerprint(packet.frame, flow), _protects(policies, flow))
         if not packet.inward and packet.role is Role.UNPROTECTED:
             clear = flow is not None and _protects(policies, flow)
@@ -73,7 +78,7 @@ def _clear_out(
             packet.number,
             f"{flow.source} -> {flow.destination} protocol {flow.protocol} left port {packet.port}",
         )
-    elif at := protected.find(packet.frame):
+    elif at := protected.find(_hidden_part(log, packet.frame)):
         yield Violation(
             Rule.CLEAR_TEXT_OUT,
             packet.number,
@@ -108,10 +113,25 @@ def _in_range(port: int | None, bounds: tuple[int, int]) -> bool:
 
 
 def _was_sealed(log: Log, frame: bytes, flow: Flow) -> bool:
-    start = esp_at(frame, flow)
-    if start is None:
-        return False
-    return any(frame[start + iv_end : flow.end] in log.sealed_texts for iv_end in (8, 16))
+    return _text_at(log, frame, flow) is not None
+
+
+def _text_at(log: Log, frame: bytes, flow: Flow) -> int | None:
+    """Where the text of an ESP packet starts that the engine sealed; None: it did not."""
+    if (start := esp_at(frame, flow)) is None:
+        return None
+    ends = (start + end for end in _IV_ENDS)
+    return next((at for at in ends if frame[at : flow.end] in log.sealed_texts), None)
+
+
+def _hidden_part(log: Log, frame: bytes) -> bytes:
+    """What of a frame must not show anything: all but a text that is readable by configuration."""
+    flow = read_flow(frame)
+    at = _text_at(log, frame, flow) if flow else None
+    if flow is None or at is None:
+        return frame
+    readable = log.sealed_texts[frame[at : flow.end]] in log.readable_keys
+    return frame[:at] if readable else frame
 
 
 def _any_at(frame: bytes, at: int, known: set[bytes]) -> bool:
@@ -150,7 +170,7 @@ class _Fingerprints:
 
 
 def nonce_repeated(log: Log) -> Iterator[Violation]:
-    """No IV is sealed twice under one key."""
+    """No IV is sealed twice under one key: of counter modes none may, of CBC none would."""
     first: dict[tuple[bytes, int], Sealed] = {}
     for sealed in log.sealed:
         earlier = first.setdefault((sealed.key, sealed.iv), sealed)

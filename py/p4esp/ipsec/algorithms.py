@@ -2,7 +2,7 @@
 transform types 1 and 3).
 
 One row per algorithm, used for ESP and for the SK payload of IKE alike, because both take the
-same key, salt, IV and ICV sizes from the same IANA identifier.
+same key, salt, IV and ICV sizes from the same IANA identifier. Some are for ESP alone.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,10 @@ class Encryption:
     icv_size: int
     block_size: int = 1
     """What the plaintext is padded to."""
+    esp_only: bool = False
+    """Whether it may not protect IKE (RFC 8750 8, IANA): implicit IVs, what does not encrypt."""
+    encrypts: bool = True
+    """Whether it hides anything. What does not is used only where a configuration names it."""
 
     @property
     def aead(self) -> bool:
@@ -86,7 +90,7 @@ class Suite:
 
     @property
     def iv_size(self) -> int:
-        """Octets of explicit IV in each packet."""
+        """Octets of explicit IV in each packet; 0: the IV is implicit, or there is none."""
         return self.encryption.iv_size
 
     @property
@@ -98,6 +102,16 @@ class Suite:
     def block_size(self) -> int:
         """What the plaintext is padded to, in octets."""
         return self.encryption.block_size
+
+    @property
+    def esp_only(self) -> bool:
+        """Whether it may not protect IKE."""
+        return self.encryption.esp_only
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether it hides what it protects."""
+        return self.encryption.encrypts
 
     @property
     def align(self) -> int:
@@ -114,6 +128,12 @@ AES_GCM_12 = Encryption(19, "gcm12", _AES_BITS, True, 4, 8, 12)
 AES_GCM_8 = Encryption(18, "gcm8", _AES_BITS, True, 4, 8, 8)
 CHACHA20_POLY1305 = Encryption(28, "chacha20poly1305", (256,), False, 4, 8, 16)
 AES_CBC = Encryption(12, "", _AES_BITS, True, 0, 16, 0, block_size=16)
+AES_GCM_16_IIV = Encryption(30, "gcm16iiv", _AES_BITS, True, 4, 0, 16, esp_only=True)
+CHACHA20_POLY1305_IIV = Encryption(
+    31, "chacha20poly1305iiv", (256,), False, 4, 0, 16, esp_only=True
+)
+AES_GMAC = Encryption(21, "gmac", _AES_BITS, True, 4, 8, 16, esp_only=True, encrypts=False)
+NULL = Encryption(11, "null", (0,), False, 0, 0, 0, esp_only=True, encrypts=False)
 TRIPLE_DES = Encryption(3, "3des", (192,), False, 0, 8, 0, block_size=8)
 
 HMAC_SHA2_256_128 = Integrity(12, "sha256", "sha256", 32, 16)
@@ -121,7 +141,18 @@ HMAC_SHA2_384_192 = Integrity(13, "sha384", "sha384", 48, 24)
 HMAC_SHA2_512_256 = Integrity(14, "sha512", "sha512", 64, 32)
 HMAC_SHA1_96 = Integrity(2, "sha1", "sha1", 20, 12)
 
-ENCRYPTIONS = (AES_GCM_16, CHACHA20_POLY1305, AES_CBC, AES_GCM_12, AES_GCM_8, TRIPLE_DES)
+ENCRYPTIONS = (
+    AES_GCM_16,
+    CHACHA20_POLY1305,
+    AES_CBC,
+    AES_GCM_12,
+    AES_GCM_8,
+    AES_GCM_16_IIV,
+    CHACHA20_POLY1305_IIV,
+    AES_GMAC,
+    NULL,
+    TRIPLE_DES,
+)
 INTEGRITIES = (HMAC_SHA2_256_128, HMAC_SHA2_384_192, HMAC_SHA2_512_256, HMAC_SHA1_96)
 WEAK = frozenset({TRIPLE_DES.name, HMAC_SHA1_96.name})
 """Keywords that only a peer marked `allow_weak` may use."""

@@ -13,6 +13,17 @@ class Mode(StrEnum):
 
     TUNNEL = "tunnel"
     TRANSPORT = "transport"
+    BEET = "beet"
+    """Between one pair of inner addresses, which are not sent (RFC 7402 appendix B)."""
+
+
+class Wrap(StrEnum):
+    """Whether packets carry a WESP header, and what it shows (RFC 5840)."""
+
+    NONE = "none"
+    ENCRYPTED = "encrypted"
+    VISIBLE = "visible"
+    """Of integrity-only SAs: where in the packet the clear payload is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,17 @@ class ChildSaParams:
     """Whether we initiated the exchange that made this pair."""
     local_id: Identity
     remote_id: Identity
+    wrap: Wrap = Wrap.NONE
+    tfc: bool = True
+    """Whether the peer takes TFC padding (RFC 4303 2.7)."""
+    original: tuple[Address, Address] | None = None
+    """In transport mode through a NAT: the peer's address and ours as the peer knows them, with
+    which it makes the checksums of TCP and UDP (RFC 7296 2.23.1).
+    """
+    follows: bool = False
+    """Whether we send to where the peer's newest authentic packet came from: it is behind a NAT, we
+    are not, and there is no MOBIKE (RFC 7296 2.23).
+    """
 
     def __str__(self) -> str:
         return f"{self.name} in {self.spi_in:08x} out {self.spi_out:08x} {self.suite}"

@@ -17,20 +17,22 @@ DIRECTION_SEAL: Direction
 DIRECTION_OPEN: Direction
 
 class InstallRequest(_message.Message):
-    __slots__ = ("direction", "transform", "key", "salt", "generation", "sa_index")
+    __slots__ = ("direction", "transform", "key", "salt", "generation", "sa_index", "integrity_key")
     DIRECTION_FIELD_NUMBER: _ClassVar[int]
     TRANSFORM_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     SALT_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SA_INDEX_FIELD_NUMBER: _ClassVar[int]
+    INTEGRITY_KEY_FIELD_NUMBER: _ClassVar[int]
     direction: Direction
     transform: str
     key: bytes
     salt: bytes
     generation: int
     sa_index: int
-    def __init__(self, direction: _Optional[_Union[Direction, str]] = ..., transform: _Optional[str] = ..., key: _Optional[bytes] = ..., salt: _Optional[bytes] = ..., generation: _Optional[int] = ..., sa_index: _Optional[int] = ...) -> None: ...
+    integrity_key: bytes
+    def __init__(self, direction: _Optional[_Union[Direction, str]] = ..., transform: _Optional[str] = ..., key: _Optional[bytes] = ..., salt: _Optional[bytes] = ..., generation: _Optional[int] = ..., sa_index: _Optional[int] = ..., integrity_key: _Optional[bytes] = ...) -> None: ...
 
 class InstallResponse(_message.Message):
     __slots__ = ("handle",)

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from p4esp.ike.errors import CommandError
+from p4esp.service.control_protocol import WATCH
 from p4esp.service.event_hub import EventHub, Watch
 from p4esp.service.event_json import event_as_json
 from p4esp.unix_socket import listen
 
 MAX_LINE: Final = 65536
 """Octets of the longest request."""
-WATCH: Final = "watch"
 
 Command = Callable[..., Awaitable[object]]
 """Takes its arguments by name, as strings; `CommandError` says why it cannot be done."""

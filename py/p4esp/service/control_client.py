@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from p4esp.service.control import WATCH
+from p4esp.service.control_protocol import WATCH
 
 
 class ControlError(RuntimeError):

@@ -34,6 +34,14 @@ CREATE TABLE sa (
 """
 
 
+def _prepare(path: Path) -> None:
+    """A file of mode 0600; StoreError for a path where something else is."""
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path} is no file; accepted: a path for the database")
+    path.touch(mode=0o600)
+    path.chmod(0o600)  # a file that was there keeps its mode otherwise
+
+
 class Store:
     """Records of all gateways of one controller. `path` None keeps them in memory."""
 
@@ -45,8 +53,7 @@ class Store:
         self._name = str(path or "the store in memory")
         with self._faults():
             if path is not None:
-                path.touch(mode=0o600)
-                path.chmod(0o600)  # a file that was there keeps its mode otherwise
+                _prepare(path)
             self._db = sqlite3.connect(path or ":memory:", patience, isolation_level=None)
             self._open()
 

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from p4esp.ipsec.algorithms import suite_named
+from p4esp.ipsec.algorithms import Suite, suite_named
 from p4esp.ipsec.identity import Identity
-from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, Mode, UdpEncapsulation
-from p4esp.ipsec.selectors import TrafficSelector
+from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, Mode, UdpEncapsulation, Wrap
+from p4esp.ipsec.selectors import Address, TrafficSelector
 
 
 class SaState(StrEnum):
@@ -79,21 +79,25 @@ def facts_of(record: SaRecord) -> dict[str, Any]:
         "initiator": child.initiator,
         "local_id": [child.local_id.type, child.local_id.data.hex()],
         "remote_id": [child.remote_id.type, child.remote_id.data.hex()],
+        "wrap": child.wrap.value,
+        "tfc": child.tfc,
+        "original": list(map(str, child.original)) if child.original else None,
+        "follows": child.follows,
     }
 
 
 def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaParams:
     """The parameters that `facts_of` and `secret_of` took apart."""
-    encapsulation = facts["encapsulation"]
+    encapsulation, suite = facts["encapsulation"], suite_named(facts["suite"])
     return ChildSaParams(
         peer=facts["peer"],
         name=facts["name"],
         spi_in=spi_in,
         spi_out=facts["spi_out"],
-        suite=suite_named(facts["suite"]),
+        suite=suite,
         esn=facts["esn"],
         mode=Mode(facts["mode"]),
-        keymat=_keymat(secret, suite_named(facts["suite"]).key_size),
+        keymat=_keymat(secret, suite),
         local_ts=tuple(_selector(item) for item in facts["local_ts"]),
         remote_ts=tuple(_selector(item) for item in facts["remote_ts"]),
         local=ipaddress.ip_address(facts["local"]),
@@ -102,23 +106,27 @@ def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaPara
         initiator=facts["initiator"],
         local_id=_identity(facts["local_id"]),
         remote_id=_identity(facts["remote_id"]),
+        wrap=Wrap(facts.get("wrap", Wrap.NONE)),
+        tfc=facts.get("tfc", True),
+        original=_addresses(facts.get("original")),
+        follows=facts.get("follows", False),
     )
 
 
 def secret_of(child: ChildSaParams) -> bytes:
-    """Inbound key and salt, then outbound key and salt."""
-    keymat = child.keymat
-    directions = (keymat.inbound, keymat.outbound)
-    return b"".join(part for keys in directions for part in (keys.key, keys.salt))
+    """Inbound key, salt and integrity key, then the outbound ones."""
+    directions = (child.keymat.inbound, child.keymat.outbound)
+    return b"".join(keys.key + keys.salt + keys.integrity for keys in directions)
 
 
-def _keymat(secret: bytes, key_size: int) -> Keymat:
+def _keymat(secret: bytes, suite: Suite) -> Keymat:
     half = len(secret) // 2
-    inbound, outbound = secret[:half], secret[half:]
-    return Keymat(
-        DirectionKeys(inbound[:key_size], inbound[key_size:]),
-        DirectionKeys(outbound[:key_size], outbound[key_size:]),
-    )
+    return Keymat(_direction(secret[:half], suite), _direction(secret[half:], suite))
+
+
+def _direction(secret: bytes, suite: Suite) -> DirectionKeys:
+    salt_at, integrity_at = suite.key_size, suite.cipher_size
+    return DirectionKeys(secret[:salt_at], secret[salt_at:integrity_at], secret[integrity_at:])
 
 
 def _selector_facts(selector: TrafficSelector) -> list[Any]:
@@ -130,6 +138,13 @@ def _selector(facts: list[Any]) -> TrafficSelector:
     first, last, protocol, *ports = facts
     addresses = (ipaddress.ip_address(first), ipaddress.ip_address(last))
     return TrafficSelector(*addresses, protocol, *ports)
+
+
+def _addresses(facts: list[str] | None) -> tuple[Address, Address] | None:
+    if facts is None:
+        return None
+    peer, us = map(ipaddress.ip_address, facts)
+    return peer, us
 
 
 def _identity(facts: list[Any]) -> Identity:

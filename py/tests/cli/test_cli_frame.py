@@ -13,6 +13,7 @@ from lab_helpers import PROGRAM, passes
 
 from p4esp.cli.failures import one_line
 from p4esp.cli.main import COMMANDS
+from p4esp.controller.numbers import Drop
 from p4esp.demo.lab import running_lab
 from p4esp.store import StoreError
 
@@ -149,6 +150,9 @@ async def test_a_running_switch_can_be_looked_at_without_disturbing_its_controll
         assert status["entries"]["sa_out"] == 1
         assert counters["outcomes"]["TO_ENGINE"] == 1
         assert {row["direction"]: row["packets"] for row in sas} == {"out": 1, "in": 0}
+        every = await p4esp_json("counters", "--all", *switch)
+        assert list(every["drops"]) == [reason.name for reason in Drop if reason]
+        assert every["outcomes"] == {"DROPPED": 0} | counters["outcomes"]
         assert await passes(lab, lab.left, lab.right)
 
 

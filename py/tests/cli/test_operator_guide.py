@@ -90,6 +90,7 @@ SECTIONS = {
     "### `[gateways.NAME.peers.children.lifetime]`": SCHEMA["$defs"]["ChildLifetime"],
     "### `[[gateways.NAME.policies]]`": SCHEMA["$defs"]["PolicySection"],
     "### `[gateways.NAME.sa]`": SCHEMA["$defs"]["SaSection"],
+    "### `[gateways.NAME.path_mtu]`": SCHEMA["$defs"]["PathMtuSection"],
 }
 DAEMON = DaemonConfig.model_json_schema()
 DAEMON_SECTIONS = {
@@ -129,11 +130,17 @@ def test_no_section_of_the_configuration_is_without_a_table() -> None:
     assert 1 + len(SCHEMA["$defs"]) == len(SECTIONS) + len({"IkeSection"})
 
 
-def test_the_guide_explains_each_drop_reason_of_the_pipeline() -> None:
+@pytest.mark.parametrize(
+    ("heading", "enum"),
+    [("## Drop reasons", "drop_t"), ("## What the controller is shown", "punt_t")],
+)
+def test_the_guide_explains_each_drop_reason_and_punt_of_the_pipeline(
+    heading: str, enum: str
+) -> None:
     source = (REPOSITORY / "p4src" / "common" / "ids.p4").read_text()
-    (body,) = re.findall(r"enum bit<8> drop_t \{(.*?)\}", source, re.DOTALL)
+    (body,) = re.findall(rf"enum bit<8> {enum} \{{(.*?)\}}", source, re.DOTALL)
     reasons = re.findall(r"^\s*([A-Z0-9_]+)\s*=\s*(\d+)", body, re.MULTILINE)
-    rows = rows_below("## Drop reasons")
+    rows = rows_below(heading)
     assert [(name, number) for number, name, _ in rows] == [
         (f"`{name}`", number) for name, number in reasons if name != "NONE"
     ]
@@ -227,7 +234,7 @@ class Site:
         }
         config = site(directory, self.replaced)
         self.replaced |= {name: f"127.0.0.1:{free_port()}" for name in PACKET_ADDRESSES}
-        self.replaced["gateway.toml"] = str(config)
+        self.replaced |= {"gateway.toml": str(config), "p4esp.sock": f"{directory}/p4esp.sock"}
 
     def here(self, words: list[str]) -> list[str]:
         """A command of the guide with this site's addresses."""
@@ -239,16 +246,28 @@ class Site:
 PACKET_ADDRESSES = ("127.0.0.1:9560", "127.0.0.1:9561")
 
 
+async def exit_status(words: list[str]) -> int:
+    """What a command of the guide ends with."""
+    process = await asyncio.create_subprocess_exec(
+        *words, cwd=REPOSITORY, stderr=asyncio.subprocess.DEVNULL
+    )
+    return await process.wait()
+
+
 async def test_the_three_processes_of_the_guide_find_each_other(tmp_path: Path) -> None:
     here = Site(tmp_path)
     commands = commands_below("## Start", "sudo .venv/bin/p4esp switch")
     switch, engine, up = (here.here(p4esp_words(words)) for words in commands)
+    probes = commands_below("## Start", ".venv/bin/p4esp ready")
+    ready = [here.here(p4esp_words(words)) for words in probes]
+    assert [await exit_status(words) for words in ready] == [1, 1, 1]
     async with (
         asyncio.timeout(60),
         running(switch, "ready:"),
         running(engine, "engine: keys on"),
         running(up, "left: engine up"),
     ):
+        assert [await exit_status(words) for words in ready] == [0, 0, 0]
         assert (tmp_path / "p4esp.db").stat().st_mode & 0o777 == 0o600
 
 

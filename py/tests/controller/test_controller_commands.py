@@ -28,6 +28,22 @@ async def test_an_sa_is_rekeyed_and_deleted_by_its_spi() -> None:
         assert gone["reason"] == "deleted by us"
 
 
+async def test_the_status_tells_whether_switch_and_engine_are_in_use() -> None:
+    async with running_lab(PROGRAM) as lab, asyncio.timeout(60):
+        await lab.tunnel_up()
+        await lab.stop_controller()
+        lab.start_controller()
+        commands = ControllerCommands(lab.controller.gateways, EventHub())
+        assert await in_use(commands) == {"left": (False, False), "right": (False, False)}
+        await lab.tunnel_up()
+        assert await in_use(commands) == {"left": (True, True), "right": (True, True)}
+
+
+async def in_use(commands: ControllerCommands) -> dict[str, tuple[bool, bool]]:
+    facts = await status(commands)
+    return {name: (item["connected"], item["engine"]) for name, item in facts.items()}
+
+
 async def status(commands: ControllerCommands) -> dict[str, Any]:
     facts: Any = await commands.status()
     return facts

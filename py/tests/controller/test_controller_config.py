@@ -8,12 +8,16 @@ import pytest
 
 from p4esp.configuration.sections import ConfigError
 from p4esp.controller.config import load_config, parse_config
+from p4esp.controller.engine_keys import TRANSFORMS
+from p4esp.controller.interfaces import Interfaces, exact_address
 from p4esp.demo.plan import LEFT, PSK, Change, gateway_section
 from p4esp.ike.auth.credentials import preshared
 from p4esp.ike.keywords import describe
 from p4esp.ike.proposals import Template
+from p4esp.ipsec.algorithms import SUITES
 from p4esp.ipsec.identity import IdType
 from p4esp.ipsec.policy import Action
+from p4esp.ipsec.sa import Mode
 
 GOOD = {"gateways": {"left": gateway_section(LEFT, "127.0.0.1:9559", Change())}}
 
@@ -88,8 +92,8 @@ LEFT_KEY = "gateways.left"
         (
             "gateways.left.peers.0.children.0.mode",
             "transport",
-            "children.0.mode",
-            "no transport mode; accepted: tunnel",
+            "peers.0",
+            "child net: in transport mode local is the peer's local address; accepted: 192",
         ),
         ("gateways.left.peers.0.remote", "right", "peers.0.remote", "such as 192.0.2.1"),
         ("gateways.left.interfaces.0.mac", "03:00:00:00:00:01", "interfaces.0.mac", "even first"),
@@ -114,9 +118,9 @@ LEFT_KEY = "gateways.left"
         ),
         (
             "gateways.left.peers.0.children.0.proposals",
-            ["aes256-sha256"],
+            ["aes256-sha1"],
             "children.0",
-            "a gateway cannot carry aes256-sha256; accepted: aes128gcm16, aes192gcm16, aes256",
+            "a gateway cannot carry aes256-sha1; accepted: aes256gcm16, aes128gcm16",
         ),
         (
             "gateways.left.peers.0.children.0.proposals",
@@ -142,6 +146,28 @@ def test_a_fault_names_file_key_and_what_is_accepted(
     assert text.startswith("bad.toml: ")
     assert f"{where}:" in text
     assert accepted in text
+
+
+@pytest.mark.parametrize("suite", ["aes256-sha1", "null-sha1", "3des-sha256"])
+def test_no_weak_cipher_is_carried_by_a_gateway_whatever_the_peer_may(suite: str) -> None:
+    data = changed("gateways.left.peers.0.allow_weak", True)
+    data["gateways"]["left"]["peers"][0]["children"][0]["proposals"] = [suite]
+    with pytest.raises(ConfigError, match=f"cannot carry {suite}; accepted: aes256gcm16, aes128"):
+        parse_config(data, "weak.toml")
+
+
+@pytest.mark.parametrize("suite", [name for name in SUITES if name in TRANSFORMS])
+def test_a_gateway_carries_each_suite_that_its_engine_has(suite: str) -> None:
+    data = changed("gateways.left.peers.0.children.0.proposals", [f"{suite}-esn"])
+    (child,) = parse_config(data, "good.toml").gateways["left"].peers[0].config().children
+    assert [found.name for found in child.proposals[0].suites()] == [suite]
+
+
+@pytest.mark.parametrize("word", ["aes256gmac", "null-sha256", "aes128gcm16iiv"])
+def test_what_is_for_esp_only_is_refused_for_ike_by_name(word: str) -> None:
+    data = changed("gateways.left.peers.0.proposals", [f"{word}-prfsha256-x25519"])
+    with pytest.raises(ConfigError, match=rf"proposals\.0: .*{word[:4]}.* protects ESP only"):
+        parse_config(data, "bad.toml")
 
 
 def test_a_peer_marked_so_may_use_weak_algorithms() -> None:
@@ -264,9 +290,149 @@ def test_the_name_of_a_gateway_is_told_what_it_may_be() -> None:
         parse_config(data, "bad.toml")
 
 
+ROUTE = {"destination": "10.2.0.0/16", "via": "192.0.2.2"}
+HOST = {"address": "192.0.2.2", "mac": "02:00:00:00:09:09"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("routes", [ROUTE, ROUTE | {"via": "192.0.2.3"}], "route 10.2.0.0/16 occurs twice"),
+        ("routes", [ROUTE | {"destination": "10.1.0.0/16"}], "route 10.1.0.0/16 occurs twice"),
+        ("routes", [ROUTE | {"via": "8.8.8.8"}], "8.8.8.8 is on no link; accepted: within 10.1."),
+        ("routes", [ROUTE | {"via": "192.0.2.1"}], "192.0.2.1 is our own address"),
+        ("neighbours", [HOST, HOST], "neighbour 192.0.2.2 occurs twice"),
+        ("neighbours", [HOST | {"address": "8.8.8.8"}], "8.8.8.8 is on no link; accepted: within"),
+        ("interfaces.0.addresses", ["192.0.2.1/32"], "address 192.0.2.1 occurs twice"),
+        ("interfaces.0.addresses", ["192.0.2.9/24"], "network 192.0.2.0/24 is on two interfaces"),
+        ("peers.0.remote", "192.0.2.1", "remote 192.0.2.1 is our own address"),
+        ("device_id", 1 << 64, "Input should be less than or equal to 18446744073709551615"),
+    ],
+)
+def test_what_no_switch_could_do_is_refused_before_any_is_asked(
+    key: str, value: Any, fault: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_config(changed(f"gateways.left.{key}", value), "bad.toml")
+    assert fault in str(refused.value)
+
+
+def test_an_election_id_has_as_many_bits_as_p4runtime_gives_it() -> None:
+    assert parse_config(changed("election_id", (1 << 128) - 1), "good.toml")
+    with pytest.raises(ConfigError, match=r"election_id: .* accepted: 1\.\.2\^128 - 1"):
+        parse_config(changed("election_id", 1 << 128), "bad.toml")
+
+
 def test_liveness_is_checked_unless_it_is_switched_off() -> None:
     (asked,) = parse_config(GOOD, "good.toml").gateways["left"].peers
     (silent,) = (
         parse_config(changed("gateways.left.peers.0.dpd_delay", 0), "x").gateways["left"].peers
     )
     assert (asked.config().dpd_delay, silent.config().dpd_delay) == (30, None)
+
+
+def site_of_both_families() -> dict[str, Any]:
+    """A gateway with hosts behind it, and a peer of one of them in transport mode."""
+    section = gateway_section(LEFT, "127.0.0.1:9559", Change())
+    inside, outside = section["interfaces"]
+    inside["addresses"].append("2001:db8:1::1/64")
+    inside["hosts"] = ["10.1.0.10", "2001:db8:1::10", "2001:db8:9::10"]
+    outside["addresses"].append("2001:db8:ff::1/64")
+    section["routes"] += [
+        {"destination": "2001:db8:2::/48", "via": "2001:db8:ff::2"},
+        {"destination": "2001:db8:9::/48", "via": "2001:db8:1::9"},
+    ]
+    ends = {"local": "2001:db8:1::10", "remote": "2001:db8:2::10"}
+    child = {"name": "host", "mode": "transport"} | {k: [f"{v}/128"] for k, v in ends.items()}
+    section["peers"].append(section["peers"][0] | ends | {"name": "far", "children": [child]})
+    return section
+
+
+def test_hosts_behind_a_gateway_may_be_the_local_end_of_transport_mode() -> None:
+    gateway = parse_config({"gateways": {"left": site_of_both_families()}}, "x").gateways["left"]
+    peer = gateway.peers[1].config()
+    assert (str(peer.local), peer.children[0].mode) == ("2001:db8:1::10", Mode.TRANSPORT)
+    entries = Interfaces(gateway)
+    entries.adopt(())
+    local = {e.table: set() for e in entries.entries() if e.action == "is_local"}
+    for entry in entries.entries():
+        if entry.action == "is_local":
+            local[entry.table].add((str(exact_address(entry, "dst")), entry.arg("proxied")))
+    assert local["local_v4"] == {("10.1.0.1", 0), ("192.0.2.1", 0), ("10.1.0.10", 1)}
+    assert ("2001:db8:9::10", 1) in local["local_v6"]
+    assert ("2001:db8:ff::1", 0) in local["local_v6"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "where", "accepted"),
+    [
+        ("interfaces.0.addresses", ["fe80::1/64"], "interfaces.0", "fe80::1 is link-local"),
+        ("interfaces.0.addresses", ["ff02::1/64"], "interfaces.0", "accepted: unicast addresses"),
+        (
+            "interfaces.0.addresses",
+            ["2001:db8::/129"],
+            "interfaces.0.addresses.1",
+            "2001:db8:1::1/64",
+        ),
+        ("interfaces.1.hosts", ["192.0.2.9"], "interfaces.1", "accepted: on a protected interf"),
+        ("interfaces.0.hosts", ["10.1.0.1"], "", "host 10.1.0.1 is the gateway itself"),
+        ("interfaces.0.hosts", ["10.7.0.1"], "", "host 10.7.0.1 is not behind interface 0.0; acc"),
+        ("interfaces.0.hosts", ["10.1.0.9"] * 2, "", "host 10.1.0.9 occurs twice"),
+        ("interfaces.0.hosts", ["host.example"], "interfaces.0.hosts.0", "such as 192.0.2.1 or 2"),
+        ("routes.1.via", "192.0.2.2", "routes.1", "are of different families; accepted: one"),
+        ("routes.1.via", "fe80::2", "routes.1", "accepted: addresses that are valid beyond"),
+        ("peers.1.remote", "192.0.2.2", "peers.1", "accepted: both IPv4 or both IPv6"),
+        ("peers.0.local", "10.1.0.77", "", "accepted=10.1.0.1, 2001:db8:1::1, 192.0.2.1, 2001"),
+        (
+            "peers.1.children.0.local",
+            ["2001:db8:1::/64"],
+            "peers.1",
+            "local is the peer's local address; accepted: 2001:db8:1::10/128",
+        ),
+        (
+            "peers.1.children.0.remote",
+            ["2001:db8:2::11/128"],
+            "peers.1",
+            "remote is the peer's remote address; accepted: 2001:db8:2::10/128",
+        ),
+        (
+            "peers.0.children.0.remote",
+            ["2001:db8:2::/48"],
+            "peers.0.children.0",
+            "different families; accepted: the same on both sides",
+        ),
+        (
+            "policies.0.local",
+            ["10.1.0.0/16", "2001:db8:1::/48"],
+            "policies.0",
+            "different families; accepted: the same on both sides",
+        ),
+        ("peers.0.children.0.mode", "beet", "peers.0.children.0.mode", "'tunnel' or 'transport'"),
+    ],
+)
+def test_what_does_not_fit_the_families_is_refused_by_file_and_key(
+    key: str, value: Any, where: str, accepted: str
+) -> None:
+    section: Any = site_of_both_families()
+    if key.endswith("addresses"):
+        value = [*section["interfaces"][0]["addresses"][:1], *value]
+    *way, last = key.split(".")
+    place = section
+    for step in way:
+        place = place[int(step)] if step.isdigit() else place[step]
+    place[last] = value
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"gateways": {"left": section}}, "bad.toml")
+    assert f"bad.toml: gateways.left{'.' if where else ''}{where}" in str(caught.value)
+    assert accepted in str(caught.value)
+
+
+def test_transport_mode_of_the_gateway_itself_is_refused() -> None:
+    """What the gateway says itself is never sealed."""
+    section = site_of_both_families()
+    section["interfaces"][0]["hosts"] = ["10.1.0.10"]
+    ends = {"local": "2001:db8:ff::1", "remote": "2001:db8:2::10"}
+    section["peers"][1] |= ends
+    section["peers"][1]["children"][0] |= {k: [f"{v}/128"] for k, v in ends.items()}
+    with pytest.raises(ConfigError, match=r"transport mode is for hosts .* accepted=10\.1\.0\.10"):
+        parse_config({"gateways": {"left": section}}, "bad.toml")

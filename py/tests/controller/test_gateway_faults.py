@@ -38,6 +38,7 @@ async def lab():
 
 
 async def test_a_restarted_switch_gets_new_keys_and_the_peer_forgets_the_old(lab: Lab) -> None:
+    """ICV-15: no key is used again when the registers are gone."""
     used = {live.record.child.spi_in for live in lab.gateway(lab.left).sas.live.values()}
     assert await passes(lab, lab.left, lab.right)
     await lab.restart_switch(lab.left)
@@ -51,6 +52,7 @@ async def test_a_restarted_switch_gets_new_keys_and_the_peer_forgets_the_old(lab
 
 
 async def test_a_restarted_controller_leaves_the_switch_alone(lab: Lab) -> None:
+    """ROB-03: the data plane goes on, and its registers are read back."""
     assert await passes(lab, lab.left, lab.right)
     before = {site.plan.name: await all_tables(lab, site) for site in lab.sites}
     space = next(iter(lab.gateway(lab.left).sas.live.values())).record.placement.space_out

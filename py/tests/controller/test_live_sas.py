@@ -37,10 +37,15 @@ def test_every_way_to_ask_finds_what_a_search_finds(steps) -> None:
         assert spis(index.of_peer(peer)) == spis(of(present, peer, "ab"))
         for name in "ab":
             assert spis(index.of_child(peer, name)) == spis(of(present, peer, name))
+    by_inbound = {live.record.placement.sa_in: live for live in present.values()}
+    assert all(index.by_inbound_index(number) is by_inbound.get(number) for number in range(20))
     by_index = {live.record.placement.sa_out: live for live in present.values()}
     for number in range(10):
         sa_out = record(number).placement.sa_out
         assert index.by_outbound_index(sa_out) is by_index.get(sa_out)
+        live, base = by_index.get(sa_out), record(number)
+        assert index.by_inbound_index(base.placement.sa_in) is live
+        assert index.by_outbound_spi(base.child.spi_out) == ([live] if live else [])
 
 
 def of(present: dict[int, LiveSa], peer: str, names: str) -> list[LiveSa]:

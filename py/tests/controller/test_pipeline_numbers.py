@@ -31,6 +31,9 @@ def p4_constants(prefix: str) -> dict[str, int]:
         (numbers.Outcome, "outcome_t"),
         (numbers.SaEvent, "event_t"),
         (numbers.ControlStatus, "ctl_status_t"),
+        (numbers.Mode, "mode_t"),
+        (numbers.Wrap, "wesp_t"),
+        (numbers.Spread, "spread_t"),
     ],
 )
 def test_enum_equals_its_p4_namesake(ours, theirs) -> None:
@@ -46,7 +49,7 @@ def test_enum_is_part_of_its_p4_namesake(ours, theirs) -> None:
 
 def test_control_operations_equal_the_p4_constants() -> None:
     assert {item.name: item.value for item in numbers.Control} == p4_constants("CTL_")
-    out = {"SEND": numbers.OUT_SEND, "ROUTE": numbers.OUT_ROUTE}
+    out = {name: getattr(numbers, f"OUT_{name}") for name in ("SEND", "ROUTE", "INJECT", "DUMMY")}
     assert out == p4_constants("OUT_")
 
 

@@ -1,6 +1,7 @@
 """SPD rules in the switch: mirrored, ranked, and flipped at once."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -11,7 +12,6 @@ from p4esp.controller import tables
 from p4esp.controller.entries import Entry, Op, Update
 from p4esp.controller.numbers import SIZE_SPD, Role
 from p4esp.controller.policy import PolicyIds, PolicyTable, PolicyTooLargeError, spd_entries
-from p4esp.controller.selectors import UnsupportedSelectorError
 from p4esp.controller.tables import PacketMatch
 from p4esp.controller.writer import TableWriter
 from p4esp.ipsec.policy import Action, PolicyRule
@@ -216,13 +216,42 @@ async def test_a_fresh_switch_takes_a_whole_table_and_no_more() -> None:
     assert not empty.spd
 
 
-def test_an_ipv6_rule_is_refused_by_name() -> None:
-    bad = PolicyRule(
-        *("six", Action.BYPASS, (TrafficSelector.of_network("2001:db8::/32"),)),
-        (TrafficSelector.of_network("2001:db8::/32"),),
-    )
-    with pytest.raises(UnsupportedSelectorError, match="carries IPv4 only"):
-        spd_entries([bad], {}, 1)
+def net(text: str) -> TrafficSelector:
+    return TrafficSelector.of_network(text)
+
+
+def test_a_rule_of_both_families_stands_in_both_tables_and_mixes_none() -> None:
+    local = (net("10.1.0.0/16"), net("2001:db8:1::/48"))
+    remote = (net("10.2.0.0/16"), net("2001:db8:2::/48"))
+    both = PolicyRule("both", Action.BYPASS, local, remote)
+    entries = spd_entries([both], {}, 1)
+    assert [entry.table for entry in entries].count("spd_v6") == 2
+    assert [entry.table for entry in entries].count("spd") == 2
+    protected = next(entry for entry in entries if entry.table == "spd_v6")
+    assert protected.field("src") == (0x20010DB80001 << 80, (1 << 128) - (1 << 80))
+
+
+def half_a_table(name: str, prefixes: list[str]) -> PolicyRule:
+    """A rule that fills half of its family's table: two entries for each remote prefix."""
+    remote = tuple(map(net, prefixes))
+    return PolicyRule(name, Action.DISCARD, remote[:1], remote)
+
+
+async def test_each_family_has_room_of_its_own_and_flips_with_the_other() -> None:
+    four = half_a_table("four", [f"10.{n >> 8}.{n & 255}.0/24" for n in range(SIZE_SPD // 4)])
+    six = half_a_table("six", [f"2001:db8:{n:x}::/48" for n in range(SIZE_SPD // 4)])
+    switch = FullSwitch()
+    policy = policy_table(switch)
+    await policy.install([four, six])
+    await policy.install([replace(four, action=Action.BYPASS), replace(six, action=Action.BYPASS)])
+    assert {entry.action for entry in switch.spd.values()} == {"bypass"}
+    assert len(switch.spd) == SIZE_SPD
+    too_many = replace(six, remote=(*six.remote, net("2001:db9::/48")))
+    with pytest.raises(
+        PolicyTooLargeError, match="spd_v6: 2050 entries do not fit beside the 2048"
+    ):
+        await policy.install([four, too_many])
+    assert {entry.action for entry in switch.spd.values()} == {"bypass"}
 
 
 addresses = st.integers(0, 2**32 - 1)

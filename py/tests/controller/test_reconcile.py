@@ -11,6 +11,7 @@ from p4esp.controller.entries import Entry
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.reconcile import Findings, examine
 from p4esp.controller.sa_entries import Handles, PairEntries, SaSettings, pair_entries
+from p4esp.controller.sa_tuning import LEARNED
 from p4esp.ipsec.selectors import TrafficSelector
 from p4esp.store import SaRecord, SaState
 
@@ -79,10 +80,22 @@ def test_an_sa_that_was_not_installed_for_certain_ends_though_all_is_there(state
 def test_an_entry_that_differs_in_one_argument_but_the_key_ends_its_sa(which, data) -> None:
     entries = in_switch(RECORDS[0])
     entry = entries[which]
-    name, value = data.draw(st.sampled_from([arg for arg in entry.args if arg[0] != "key"]))
+    fixed = [arg for arg in entry.args if arg[0] not in LEARNED]
+    name, value = data.draw(st.sampled_from(fixed))
     args = tuple((n, v + 1 if n == name else v) for n, v in entry.args)
     entries[which] = replace(entry, args=args)
     assert examine(RECORDS[:1], entries, build, covered).discard == RECORDS[:1], (name, value)
+
+
+@pytest.mark.parametrize(
+    ("which", "name"), [(0, "trial_skip"), (0, "trial_from"), (2, "inner_mtu")]
+)
+def test_what_a_controller_before_us_has_learned_is_forgotten_and_the_sa_stays(which, name) -> None:
+    entries, wanted = in_switch(RECORDS[0]), in_switch(RECORDS[0])
+    args = tuple((n, v - 1 if v else 1) if n == name else (n, v) for n, v in entries[which].args)
+    entries[which] = replace(entries[which], args=args)
+    findings = examine(RECORDS[:1], entries, build, covered)
+    assert (kept(findings), findings.outdated) == (RECORDS[:1], [wanted[which]])
 
 
 def test_an_sa_that_nobody_knows_is_a_stray_and_its_cells_are_scrubbed() -> None:

@@ -169,3 +169,24 @@ async def test_keys_of_sas_that_ended_while_the_switch_was_away_are_swept() -> N
     manager.registers_lost()
     await bench.keys.sweep()
     assert bench.handles == set()
+
+
+async def test_an_sa_whose_key_was_swept_before_the_engine_had_answered_gets_it_back() -> None:
+    """The sweep takes a key for a stray that the engine has and nobody has heard of yet."""
+    bench, answers = Bench(), asyncio.Event()
+    manager, ordinary = manager_on(bench, Journal()), bench.install
+
+    async def answers_late(spec: KeySpec) -> int:
+        handle = await ordinary(spec)
+        await answers.wait()
+        return handle
+
+    bench.install = answers_late  # type: ignore[method-assign]
+    coming = asyncio.create_task(manager.up(CHILD))
+    await others_run()
+    await bench.keys.sweep()
+    answers.set()
+    assert await coming
+    await manager.restore_keys()
+    (live,) = manager.live.values()
+    assert bench.handles == {live.handles.open, live.handles.seal}

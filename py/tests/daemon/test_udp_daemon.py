@@ -18,6 +18,7 @@ from daemon_lab import (
 )
 
 from p4esp.daemon.udp import UdpError
+from p4esp.service.control_client import ControlError
 from p4esp.service.journal import Kind
 
 HERE, THERE = "127.0.0.2", "127.0.0.3"
@@ -114,3 +115,14 @@ async def test_a_child_that_is_to_be_up_comes_up_by_itself(pair: Pair) -> None:
     west, east = await pair.start(children=[child])
     for daemon in (west, east):
         await daemon.journal.has(lambda entry: entry.kind is Kind.SA_UP)
+
+
+async def test_a_move_to_where_the_ike_sa_is_already_is_refused_at_once(pair: Pair) -> None:
+    """Nothing would change, so there would be nothing to wait for."""
+    east = await pair.daemon("east", THERE, peer_section("west", THERE, HERE, mobike=True))
+    west = await pair.daemon("west", HERE, peer_section("east", HERE, THERE, mobike=True))
+    await west.tell("up", peer="east")
+    async with asyncio.timeout(10):
+        with pytest.raises(ControlError, match=f"is on {HERE}:.* already; accepted: another"):
+            await west.tell("move", peer="east", local=HERE)
+    assert len((await east.tell("status"))["ike_sas"]) == 1

@@ -10,7 +10,7 @@ from p4esp.engine.check.cases import REORDER
 from p4esp.engine.check.requests import vector_open, vector_seal
 from p4esp.engine.check.vectors import VECTORS
 from p4esp.engine.guard import MAX_RETIRED, REORDER_WINDOW
-from p4esp.engine.transforms import lookup, names
+from p4esp.engine.transforms import Transform, lookup, names
 
 DOC = (Path(__file__).parents[3] / "docs" / "crypto-port.md").read_text()
 BLOCKS = {
@@ -50,19 +50,25 @@ def test_example_names_key_and_salt() -> None:
 def test_status_and_flag_tables_have_every_code() -> None:
     table = dict(re.findall(r"^\| ([A-Z_]+) \| (0x[0-9A-F]{2}) \|", DOC, re.M))
     codes = [s for s in Status if s not in (Status.DONE, Status.REQUEST)]
-    assert table == {code.name: f"0x{code:02X}" for code in (*codes, *Flag)}
+    assert table == {code.name: f"0x{code:02X}" for code in (*codes, *Flag.__members__.values())}
 
 
 def test_transform_table_has_every_transform_and_its_lengths() -> None:
+    name, lengths, number = r"([A-Z0-9*-]+)", r"([\d, ]+)", r"(\d+)"
+    row = rf"^\| {name} \| {lengths} \| {number} \| {number} \| (\w+) \| {number} \| {number} \|"
     found = {}
-    rows = re.findall(r"^\| ([A-Z0-9-]+)((?:, -\d+)*) \| ([\d, ]+) \| (\d+) \| (\w+) \|", DOC, re.M)
-    for first, more, keys, salt, iv in rows:
-        suffixes = re.findall(r"-\d+", more)
-        alike = [first, *(re.sub(r"-\d+$", suffix, first) for suffix in suffixes)]
-        for name, key in zip(alike, keys.split(", "), strict=True):
-            found[name] = (int(key), int(salt), 0 if iv == "implicit" else int(iv))
-    registry = {n: (lookup(n).key_len, lookup(n).salt_len, lookup(n).iv_len) for n in names()}
-    assert found == registry
+    for pattern, keys, salt, integrity, iv, icv, align in re.findall(row, DOC, re.M):
+        rest = (int(salt), int(integrity), iv, int(icv), int(align))
+        for key in map(int, keys.split(", ")):
+            found[pattern.replace("*", str(8 * key))] = (key, *rest)
+    assert found == {name: lengths_of(lookup(name)) for name in names()}
+
+
+def lengths_of(transform: Transform) -> tuple[int, int, int, str, int, int]:
+    words = {(True, 0): "implicit", (False, 16): "drawn", (False, 0): "none"}
+    iv = words.get((transform.guarded, transform.iv_len), str(transform.iv_len))
+    sizes = (transform.key_len, transform.salt_len, transform.integrity_len)
+    return (*sizes, iv, transform.icv_len, transform.align)
 
 
 def test_guard_bounds_are_the_codes() -> None:

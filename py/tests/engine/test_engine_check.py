@@ -1,6 +1,7 @@
 """The conformance kit passes our engine, in every place it can run, and fails broken ones."""
 
 import asyncio
+import itertools
 import json
 import signal
 import socket
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -17,18 +19,23 @@ from typer.testing import CliRunner
 
 from p4esp.cli import engine_cmd
 from p4esp.engine import CryptoFrame, Descriptor, Direction, Engine, KeySpec, LocalKeys, Status
+from p4esp.engine import ciphers as ciphers_module
 from p4esp.engine import datapath as datapath_module
+from p4esp.engine import steps as steps_module
 from p4esp.engine.attach import Attachment, Backoff
 from p4esp.engine.check import probe as probe_module
 from p4esp.engine.check.probe import LocalProbe, RemoteProbe, dataplane_probe
 from p4esp.engine.check.requests import seal_request
 from p4esp.engine.check.runner import run_cases
+from p4esp.engine.check.transform_cases import CBC, NULL
+from p4esp.engine.ciphers import EncryptThenMac, Gmac
 from p4esp.engine.client import EngineClient
 from p4esp.engine.dataplane_port import dataplane_port
-from p4esp.engine.errors import AttachmentError, EngineUnavailableError
+from p4esp.engine.errors import AttachmentError, EngineUnavailableError, KeyStoreError
 from p4esp.engine.guard import NonceGuard
 from p4esp.engine.keyservice import EngineHealth
 from p4esp.engine.process import run_engine
+from p4esp.engine.trailer import trailer_fault
 
 Answer = Callable[[bytes], bytes | None]
 
@@ -157,6 +164,104 @@ async def test_engine_that_ignores_generations_fails() -> None:
         return engine.process(frame[:33] + b"\0" + frame[34:] if len(frame) >= 46 else frame)
 
     assert "handle.generation" in await failures(engine, answer)
+
+
+async def test_engine_whose_cbc_ivs_count_fails() -> None:
+    numbers = itertools.count(1)
+    engine = Engine(random_bytes=lambda count: next(numbers).to_bytes(count) if count else b"")
+    assert await failures(engine) == {"cbc.iv"}
+
+
+async def test_engine_that_keeps_the_requests_iv_with_cbc_fails() -> None:
+    assert {"cbc.iv"} <= await failures(Engine(random_bytes=bytes))
+
+
+@pytest.mark.parametrize(
+    ("where", "attribute", "broken", "cases"),
+    [
+        (
+            Gmac,
+            "_covered",
+            staticmethod(lambda _, text, associated: associated + text),
+            {"open.D6a", "open.D6b", "transform.AES-GMAC-256"},
+        ),
+        (
+            ciphers_module,
+            "_in_wire_order",
+            lambda associated, text: associated + text,
+            {"open.D7b", f"transform.{CBC}", f"transform.{NULL}"},
+        ),
+        (steps_module, "with_udp_checksum", lambda frame, *_: frame, {"udp.checksum"}),
+        (steps_module, "udp_length", lambda frame, at: frame[at + 5], {"udp.checksum"}),
+        (steps_module, "_filled", lambda _, seal: seal, {"fill.zeros", "udp.checksum"}),
+        (steps_module, "_in_whole_blocks", lambda *_: _[-1], {"cbc.blocks"}),
+    ],
+)
+async def test_engine_with_one_rule_left_out_fails_the_case_of_that_rule(
+    monkeypatch: pytest.MonkeyPatch, where: Any, attribute: str, broken: Any, cases: set[str]
+) -> None:
+    monkeypatch.setattr(where, attribute, broken)
+    names = await failures(Engine())
+    assert cases <= names
+    assert not names & {"open.D1", "seal.D1", "seal.sizes", "stats.counters"}
+
+
+async def test_engine_that_clears_the_mode_fails() -> None:
+    def clear(_: CryptoFrame, reply: CryptoFrame) -> CryptoFrame:
+        return replace(
+            reply, descriptor=replace(reply.descriptor, flags=reply.descriptor.flags & 15)
+        )
+
+    assert await failures(*spoil(clear)) >= {"flags.mode"}
+
+
+async def test_engine_that_tells_a_bad_padding_from_a_bad_icv_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It does not look at the ICV when the padding is wrong: an oracle."""
+    honest = EncryptThenMac.decrypt
+
+    def decrypt(self: EncryptThenMac, nonce: bytes, data: bytes, associated: bytes) -> bytes:
+        plain = self._cipher.decrypt(bytes(nonce[: self._iv_len]), data[: -self._mac.icv_len])
+        return plain if trailer_fault(plain) else honest(self, nonce, data, associated)
+
+    monkeypatch.setattr(EncryptThenMac, "decrypt", decrypt)
+    assert "tampered.D7a" in await failures(Engine())
+
+
+class Modest(LocalKeys):
+    """The keys of an engine that has little."""
+
+    async def health(self) -> EngineHealth:
+        return replace(
+            await super().health(), transforms=("AES-GCM-16-128", "NULL-HMAC-SHA2-256-128")
+        )
+
+
+async def test_what_an_engine_does_not_offer_is_left_out_and_said_to_be() -> None:
+    engine = Engine()
+    results = {r.name: r for r in await run_cases(Modest(engine), LocalProbe(engine.process))}
+    left_out = {name for name, result in results.items() if result.left_out}
+    assert {"open.C1", "open.D7a", "cbc.iv", "transform.AES-GMAC-128"} <= left_out
+    assert {"open.D1", "open.D8", "seal.sizes", "fill.zeros", "null.numbers"}.isdisjoint(left_out)
+    assert results["cbc.iv"].detail == f"the engine does not offer {CBC}"
+    assert not any(result.failed for result in results.values())
+    assert all(result.passed != result.left_out for result in results.values())
+
+
+async def test_engine_without_the_one_transform_that_all_have_fails() -> None:
+    results = await run_cases(Refusing(Engine()), LocalProbe(Engine().process))
+    assert {"open.D1", "seal.sizes"} <= {result.name for result in results if result.failed}
+
+
+class Refusing(LocalKeys):
+    """The keys of an engine that has nothing."""
+
+    async def health(self) -> EngineHealth:
+        return replace(await super().health(), transforms=())
+
+    async def install(self, spec: KeySpec) -> int:
+        raise KeyStoreError(f"unknown transform {spec.transform}")
 
 
 # --- over a medium -------------------------------------------------------------------------

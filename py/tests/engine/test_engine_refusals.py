@@ -9,6 +9,7 @@ from engine_helpers import (
     KEY,
     SALT,
     answer,
+    any_key,
     changed,
     engine_with,
     opened,
@@ -31,14 +32,17 @@ from p4esp.engine.check.requests import (
     open_request,
     seal_request,
 )
-from p4esp.engine.transforms import lookup, names
+from p4esp.engine.transforms import names
 
 BAD_SEAL = {
     "op 0": {"op": 0},
     "op 3": {"op": 3},
-    "unknown flag": {"flags": 0x0A},
+    "unknown flag 0x40": {"flags": Flag.TRAILER | 0x40},
+    "unknown flag 0x80": {"flags": Flag.TRAILER | 0x80},
+    "fill without trailer": {"flags": Flag.FILL},
     "trim on seal": {"flags": Flag.TRAILER | Flag.TRIM},
     "pad in request": {"pad": 1},
+    "pad without room before the SPI": {"pad": 40},
     "aad_len": {"aad_len": 12},
     "iv_len not the key's": {"iv_len": 0, "ct_off": 28},
     "iv_len 16": {"iv_len": 16, "ct_off": 44},
@@ -69,10 +73,12 @@ def test_inconsistent_seal_request_is_refused_and_uses_no_iv(fields: dict[str, i
     [
         {"flags": Flag.TRIM},
         {"flags": 0x80 | Flag.TRAILER},
+        {"flags": Flag.TRAILER | Flag.FILL},
         {"plain_len": 17},
         {"plain_len": 0xFFFF},
         {"icv": 8},
         {"pad": 1},
+        {"pad": 40, "aad_off": 48, "ct_off": 64},
         {"align": 6},
     ],
 )
@@ -90,7 +96,7 @@ def test_error_reply_is_the_request_up_to_the_text() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"ct_off": 255, "aad_off": 239}, {"ct_off": 60}, {"iv_len": 16, "ct_off": 44}],
+    [{"ct_off": 255, "aad_off": 239}, {"ct_off": 60}, {"iv_len": 12, "ct_off": 40}],
 )
 def test_no_key_reply_carries_no_packet_when_ct_off_cannot_be_trusted(fields: dict) -> None:
     reply = answer(Engine(), changed(seal_request(1, 1, INNER), **fields))
@@ -123,28 +129,24 @@ def test_two_engines_facing_each_other_fall_silent() -> None:
 
 
 FUZZ = Engine()
-FUZZ_KEYS = [
-    FUZZ.install(KeySpec(direction, name, bytes(lookup(name).key_len), bytes(4)))
-    for direction in Direction
-    for name in names()
-]
-small = st.sampled_from([0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 28, 36, 64, 255])
+FUZZ_KEYS = [FUZZ.install(any_key(direction, name)) for direction in Direction for name in names()]
+small = st.sampled_from([0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 28, 36, 44, 48, 64, 255])
 wild = st.builds(
     Descriptor,
     op=st.sampled_from([0, 1, 1, 2, 2, 3, 0x81]),
-    flags=st.integers(0, 9),
+    flags=st.one_of(st.integers(0, 0x3F), st.integers(0, 255)),
     status=st.sampled_from([0xFF, 0xFF, 0xFF, 0]),
     key=st.sampled_from([*FUZZ_KEYS, 0]),
     seq=st.integers(0, (1 << 64) - 1),
     gen=st.sampled_from([0, 0, 0, 1]),
-    pad=st.sampled_from([0, 0, 0, 1]),
+    pad=st.sampled_from([0, 0, 0, 1, 40]),
     plain_len=st.one_of(st.integers(0, 90), st.integers(0, 65535)),
     aad_off=small,
     aad_len=st.sampled_from([8, 8, 8, 0, 12]),
     iv_len=st.sampled_from([8, 8, 0, 16]),
     ct_off=small,
-    icv=st.sampled_from([16, 16, 16, 0, 255]),
-    align=st.sampled_from([4, 4, 1, 0, 128, 255]),
+    icv=st.sampled_from([16, 16, 16, 8, 12, 24, 32, 0, 255]),
+    align=st.sampled_from([4, 4, 16, 1, 0, 128, 255]),
 )
 
 

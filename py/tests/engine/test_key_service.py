@@ -19,7 +19,9 @@ from p4esp.engine import (
     KeyStoreError,
     LocalKeys,
 )
-from p4esp.engine.check.requests import seal_request
+from p4esp.engine.check.requests import seal_request, vector_open
+from p4esp.engine.check.transform_cases import NULL
+from p4esp.engine.check.vectors import VECTORS
 from p4esp.engine.client import EngineClient
 from p4esp.engine.keyserver import KeyServer
 from p4esp.unix_socket import SocketPathError, prepare_socket_path
@@ -63,6 +65,15 @@ async def test_installed_key_seals_and_is_counted(keys: KeyService, engine: Engi
     assert (key.generation, key.sa_index, key.packets, key.octets) == (3, 99, 1, 7)
 
 
+@pytest.mark.parametrize("name", ["D6a", "D7a", "D7b", "D8"])
+async def test_all_parts_of_a_key_reach_the_engine(
+    keys: KeyService, engine: Engine, name: str
+) -> None:
+    handle = await keys.install(VECTORS[name].key_spec(Direction.OPEN))
+    reply = engine.process(vector_open(handle, VECTORS[name]).encode())
+    assert (reply[16], reply[-33:]) == (0, VECTORS[name].payload)
+
+
 async def test_removed_key_is_gone(keys: KeyService, engine: Engine) -> None:
     handle = await keys.install(SPEC)
     await keys.remove(handle)
@@ -81,9 +92,18 @@ async def test_remove_all_says_how_many(keys: KeyService) -> None:
 @pytest.mark.parametrize(
     ("spec", "text"),
     [
-        (KeySpec(Direction.OPEN, "ROT13", b"", b""), "known: AES-GCM-16-128"),
+        (KeySpec(Direction.OPEN, "ROT13", b"", b""), "known: .*AES-GCM-16-128"),
         (KeySpec(Direction.OPEN, "AES-GCM-16-256", b"short", b"salt"), "key of 32"),
         (KeySpec(Direction.OPEN, "AES-GCM-16-128", bytes(16), b"salt", 300), "0..255"),
+        (
+            KeySpec(Direction.OPEN, NULL, b"", b"", integrity_key=b"short"),
+            "integrity key of 32 bytes",
+        ),
+        (KeySpec(Direction.OPEN, NULL, b"", b""), "integrity key of 32 bytes, not 0, 0 and 0"),
+        (
+            KeySpec(Direction.OPEN, "AES-GCM-16-128", bytes(16), b"salt", integrity_key=b"short"),
+            "integrity key of 0",
+        ),
     ],
 )
 async def test_refusal_names_what_is_accepted_and_shows_no_key(

@@ -255,6 +255,26 @@ def test_no_additional_sas_when_the_limit_of_child_sas_is_reached():
     assert len(lab.west.spis.used) == len(lab.east.spis.used) == 1
 
 
+def test_at_the_limit_of_child_sas_each_can_be_replaced_but_no_more_be_piled_up():
+    lab = Lab(settings=Settings(max_children=1))
+    lab.connect()
+    for _ in range(3):
+        lab.west.endpoint.rekey_child(next(iter(live(lab.west))), lab.now)
+        lab.settle()
+    assert lab.west.of(ChildFailed) == []
+    assert len(live(lab.west)) == len(live(lab.east)) == 1
+    errors = []
+    for number in range(1, 4):
+        lab.run(1)
+        newest = [*live(lab.east).values()][-1].spi_out.to_bytes(4, "big")
+        rekey = Notify(NotifyType.REKEY_SA, protocol=ProtocolId.ESP, spi=newest)
+        offer = offer_like(lab, bytes.fromhex(f"c900000{number}"))
+        errors.append(ask(lab, create_child.CreateChild.exchange, rekey, *offer).error())
+    assert errors[0] is None
+    assert [error.type for error in errors[1:]] == [NotifyType.NO_ADDITIONAL_SAS] * 2
+    assert len(live(lab.east)) == 2
+
+
 def offer_like(lab, spi=b"\xc9\x00\x00\x01", protocol=ProtocolId.ESP):
     config = lab.west_config.children[0]
     proposal = Proposal(1, protocol, spi, config.proposals[0].transforms)

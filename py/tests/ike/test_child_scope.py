@@ -259,3 +259,10 @@ def test_transport_mode_for_other_hosts_is_refused():
     lab = Lab(west_config(children=(elsewhere,)))
     lab.connect()
     assert "which it leaves out" in lab.west.one(ChildFailed).reason
+
+
+def test_who_takes_no_tfc_padding_says_so_and_that_holds_for_what_is_sent_there():
+    lab = Lab()
+    lab.connect()
+    offer(lab, Notify(NotifyType.ESP_TFC_PADDING_NOT_SUPPORTED))
+    assert sorted(child.tfc for child in live(lab.east).values()) == [False, True]

@@ -207,6 +207,15 @@ def test_a_peer_that_gives_no_address_gets_no_child_sa():
     assert lab.west.spis.used == set()
 
 
+def test_a_child_sa_that_was_to_follow_an_address_fails_by_its_name():
+    """Whoever waits for the child learns that there will be none."""
+    policy = Childless.FORCE
+    lab = Lab(client(childless=policy), replace(gateway(childless=policy), assignment=None))
+    lab.connect()
+    failed = lab.west.one(ChildFailed)
+    assert (failed.name, failed.reason) == ("net", "the peer assigned no internal address")
+
+
 def test_addresses_are_kept_through_rekeying_and_given_back_at_the_end():
     """RFC 7296 3.15.3: valid as long as the IKE SA or its rekeyed successors."""
     lab = Lab(client(), gateway())

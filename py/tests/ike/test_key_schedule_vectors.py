@@ -176,6 +176,42 @@ def test_child_keys_initiator_to_responder_first_and_salt_last(keys):
     assert short.key + short.salt == (forward.key + forward.salt)[:20]
 
 
+@pytest.mark.parametrize("name", SUITES)
+def test_every_suites_keymat_is_key_salt_integrity_key_for_one_direction_and_then_the_other(
+    keys, name
+):
+    """RFC 7296 2.17; the salt ends the encryption part (RFC 4106 8.1, RFC 4543 5.4, RFC 8750)."""
+    suite, fresh = SUITES[name], FreshInput(NONCES)
+    stream = child_keymat(HMAC_SHA2_256, keys.d, fresh, 2 * KEYMAT[suite.name])
+    made = child_keys(HMAC_SHA2_256, keys.d, fresh, suite)
+    assert b"".join(part.key + part.salt + part.integrity for part in made) == stream
+    for part in made:
+        assert len(part.salt) == (4 if suite.integrity is None else 0)
+        assert len(part.integrity) == (suite.integrity.key_size if suite.integrity else 0)
+
+
+KEYMAT = {
+    **{
+        f"aes{8 * key}{mode}": key + 4
+        for key in (16, 24, 32)
+        for mode in ("gcm16", "gcm12", "gcm8", "gcm16iiv", "gmac")
+    },
+    **{f"chacha20poly1305{iv}": 36 for iv in ("", "iiv")},
+    **{
+        f"{cipher}-{mac}": key + size
+        for cipher, key in (
+            ("null", 0),
+            ("aes128", 16),
+            ("aes192", 24),
+            ("aes256", 32),
+            ("3des", 24),
+        )
+        for mac, size in (("sha256", 32), ("sha384", 48), ("sha512", 64), ("sha1", 20))
+    },
+}
+"""Octets for one direction, as the digest has them (3.1)."""
+
+
 def test_shared_key_auth_covers_message_peer_nonce_and_identity(keys):
     identity = IdInitiator(Identity.parse("a.example")).encode()
     octets = signed_octets(HMAC_SHA2_256, b"\xaa" * 64, NR, keys.pi, identity)

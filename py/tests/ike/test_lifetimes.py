@@ -157,6 +157,21 @@ def test_72_a_peer_that_is_busy_for_minutes_has_lost_step_and_the_ike_sa_is_clos
     assert lab.east.one(IkeDown).reason is DownReason.PEER_DELETE
 
 
+def test_72_a_peer_that_was_busy_long_ago_has_not_lost_step_when_it_is_busy_again(monkeypatch):
+    """What was put off then had become needless: no proper answer ever came in between."""
+    lab = lab_with()
+    for _ in range(2):
+        monkeypatch.setattr(CreateChildSaResponder, "process", busy)
+        lab.west.endpoint.rekey_child(only(lab.west), lab.now)
+        lab.settle()
+        monkeypatch.undo()
+        lab.east.endpoint.rekey_child(only(lab.east), lab.now)
+        lab.run(1000)
+        assert_mirrored(lab)
+    assert lab.west.of(IkeDown) == lab.east.of(IkeDown) == []
+    assert len(lab.west.of(ChildRekeyed)) == 2
+
+
 def test_both_ends_with_the_same_limits_agree_for_days():
     lifetime = Lifetime(seconds=Limit(3600, 3960))
     here = replace(child(WEST_NET, EAST_NET), lifetime=lifetime)

@@ -55,6 +55,10 @@ def test_with_mobike_a_peer_behind_a_nat_is_not_followed_either():
     Nat(lab)
     lab.connect()
     before = lab.ike(lab.east).path
+    child = lab.east.one(ChildUp).child
+    with pytest.raises(CommandError, match="until it says otherwise"):
+        lab.east.endpoint.peer_moved(child.spi_in, UdpAddress(Nat.public, 61001), lab.now)
+    assert not child.follows
     lab.fate = lambda _: []
     lab.west.endpoint.check_liveness(lab.ike(lab.west).spi, lab.now)
     lab.settle()

@@ -1,6 +1,7 @@
 """NAT detection, the move to port 4500, and peers that move (RFC 7296 2.23; cases 39-42)."""
 
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address
 
 import pytest
@@ -10,6 +11,7 @@ from p4esp.ike.codec.message import encode_clear, parse_message
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.config import Settings
 from p4esp.ike.constants import NotifyType
+from p4esp.ike.errors import CommandError
 from p4esp.ike.events import ChildUp, IkeEstablished, PathChanged, PeerAlive
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Datagram, Path, UdpAddress
@@ -107,6 +109,46 @@ def test_40_without_nat_an_authentic_message_from_elsewhere_is_answered_but_not_
     assert lab.east.endpoint.ike_sas[0].path.remote == UdpAddress(WEST, 500)
 
 
+def moved(node, remote):
+    """What the data plane says of a node's only child SA."""
+    child = node.one(ChildUp).child
+    node.endpoint.peer_moved(child.spi_in, remote, 1.0)
+    while (event := node.endpoint.next_event()) is not None:
+        node.events.append(event)
+
+
+def test_40_ike_and_child_sas_follow_an_authentic_esp_packet_of_a_peer_behind_a_nat():
+    lab = NatLab()
+    lab.connect()
+    assert lab.east.one(ChildUp).child.follows
+    lab.mapping = 40000
+    moved(lab.east, UdpAddress(PUBLIC, 44500))
+    changed = lab.east.one(PathChanged)
+    assert changed.new.remote == UdpAddress(PUBLIC, 44500)
+    assert changed.encapsulation == UdpEncapsulation(4500, 44500)
+    lab.east.endpoint.check_liveness(lab.east.one(IkeEstablished).ike.spi, lab.now)
+    lab.settle()
+    assert lab.east.one(PeerAlive)
+
+
+@pytest.mark.parametrize(
+    ("make", "side"),
+    [
+        (NatLab, "west"),
+        (Lab, "east"),
+        (partial(Lab, west_config(force_encapsulation=True)), "west"),
+    ],
+)
+def test_40_who_is_behind_a_nat_himself_or_whose_peer_is_not_follows_no_esp_packet(make, side):
+    lab = make()
+    lab.connect()
+    node = getattr(lab, side)
+    assert not node.one(ChildUp).child.follows
+    with pytest.raises(CommandError, match="until it says otherwise"):
+        moved(node, UdpAddress(PUBLIC, 44500))
+    assert node.of(PathChanged) == []
+
+
 @pytest.mark.parametrize("forcing", ["west", "east"])
 def test_either_side_can_force_udp_encapsulation(forcing):
     west = west_config(force_encapsulation=forcing == "west")
@@ -184,6 +226,7 @@ def keepalives(lab, since=0):
 
 
 def test_41_only_the_side_behind_the_nat_sends_keepalives_and_only_in_silence():
+    """UDP-10: after 20 s of silence, RFC 3948 4."""
     lab = NatLab()
     ike = lab.connect()
     lab.run(70.0)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from p4esp.ike.choosing import select, verify_choice
 from p4esp.ike.codec.proposal import Attribute, Proposal, Transform
+from p4esp.ike.config import DEFAULT_ESP, DEFAULT_IKE
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.errors import ProposalError, Refusal
 from p4esp.ike.keywords import describe
@@ -200,7 +201,15 @@ def test_whatever_is_selected_passes_the_initiators_check(transforms):
         (Template.ike, "aes128gcm16-prfsha256-modp1536", "'modp1536' is weak"),
         (Template.ike, "aes128-prfsha256-x25519", "no INTEG algorithm; accepted: sha256, sha384"),
         (Template.ike, "aes128-aes128gcm16-sha256-x25519", "mixes AEAD and other ciphers"),
+        (Template.ike, "aes128gcm16iiv-prfsha256-x25519", "'aes128gcm16iiv' protects ESP only"),
+        (Template.ike, "chacha20poly1305iiv-prfsha256-x25519", "protects ESP only, never IKE"),
+        (Template.ike, "aes256gmac-prfsha256-x25519", "'aes256gmac' protects ESP only"),
+        (Template.ike, "null-sha256-x25519", "'null' .*; accepted: aes256gcm16, .*aes192gcm8, sha"),
         (Template.esp, "aes128gcm16-sha256", "names sha256 beside an AEAD"),
+        (Template.esp, "aes128gmac-sha256", "names sha256 beside an AEAD"),
+        (Template.esp, "aes128gcm16iiv-sha256", "names sha256 beside an AEAD"),
+        (Template.esp, "null-esn", "names no INTEG algorithm; accepted: sha256, sha384, sha512"),
+        (Template.esp, "null-aes128gmac-sha256", "mixes AEAD and other ciphers"),
         (Template.esp, "aes128-sha1", "'sha1' is weak"),
         (Template.esp, "aes256gcm16-prfsha256", "'prfsha256' is no ESP algorithm"),
         (Template.esp, "esn", "names no ENCR algorithm"),
@@ -210,3 +219,55 @@ def test_whatever_is_selected_passes_the_initiators_check(transforms):
 def test_proposal_strings_that_cannot_be_used_say_what_is_accepted(read, text, reason):
     with pytest.raises(ProposalError, match=reason):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "transforms", "suite"),
+    [
+        ("null-sha256", (Transform(1, 11), INTEG), "null-sha256"),
+        ("aes256gmac", (Transform.of(1, 21, 256),), "aes256gmac"),
+        ("aes128gcm16iiv", (Transform.of(1, 30, 128),), "aes128gcm16iiv"),
+        ("chacha20poly1305iiv", (Transform(1, 31),), "chacha20poly1305iiv"),
+    ],
+)
+def test_suites_for_esp_only_have_ianas_numbers(text, transforms, suite):
+    """RFC 2410, RFC 4543, RFC 8750: with a key length exactly where there are several."""
+    template = Template.esp(text)
+    assert template.transforms == (*transforms, NO_ESN)
+    chosen = select([esp(*transforms, NO_ESN)], [template])
+    assert esp_suite(chosen)[0].name == suite
+
+
+def test_the_explicit_iv_beside_the_implicit_one_is_what_an_older_peer_takes():
+    """RFC 8750 5: the initiator offers both; the peer that knows one of them chooses that."""
+    ours = [Template.esp("aes256gcm16iiv-aes256gcm16-esn")]
+    offered = offers(ours, b"\xc0\0\0\1")
+    assert esp_suite(select(offered, ours))[0].name == "aes256gcm16iiv"
+    assert esp_suite(select(offered, ESP[:1]))[0].name == "aes256gcm16"
+
+
+def test_the_built_in_proposals_hold_nothing_that_does_not_encrypt_and_no_implicit_iv():
+    for template in (*DEFAULT_ESP, *DEFAULT_IKE):
+        assert all(suite.encrypts and not suite.esp_only for suite in template.suites())
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        (Transform(1, 11), INTEG, ESN),
+        (Transform(1, 11), ESN),
+        (Transform.of(1, 21, 256), ESN),
+        (Transform.of(1, 30, 256), ESN),
+        (Transform(1, 31), ESN),
+        (CBC256, INTEG_NONE, ESN),
+    ],
+    ids=describe,
+)
+def test_what_the_configuration_does_not_name_is_never_chosen(transforms):
+    refused([esp(*transforms)], DEFAULT_ESP)
+
+
+@pytest.mark.parametrize("integrity", [(), (INTEG_NONE,)])
+def test_null_without_integrity_is_never_chosen(integrity):
+    """RFC 8221 4: ESP without integrity MUST NOT be."""
+    refused([esp(Transform(1, 11), *integrity, NO_ESN)], [Template.esp("null-sha256")])

@@ -4,7 +4,13 @@ import pytest
 from ike_lab import Lab, net
 
 from p4esp.ike.events import ChildUp
-from p4esp.ipsec.algorithms import AES256_GCM, CHACHA20, UnknownSuiteError, suite_of_transforms
+from p4esp.ipsec.algorithms import (
+    AES256_GCM,
+    CHACHA20,
+    SUITES,
+    UnknownSuiteError,
+    suite_of_transforms,
+)
 from p4esp.ipsec.algorithms import suite_named as named
 from p4esp.ipsec.identity import Identity, IdType
 from p4esp.ipsec.policy import Action, PolicyError, PolicyRule
@@ -16,13 +22,53 @@ def test_suite_sizes_are_those_of_rfc_4106_and_rfc_7634():
     assert named("aes128gcm16").keymat_size == 20
 
 
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("aes128gcm16", (16, 4, 8, 4, 16)),
+        ("aes192gcm12", (24, 4, 8, 4, 12)),
+        ("aes256gcm8", (32, 4, 8, 4, 8)),
+        ("aes256gmac", (32, 4, 8, 4, 16)),
+        ("chacha20poly1305", (32, 4, 8, 4, 16)),
+        ("aes128gcm16iiv", (16, 4, 0, 4, 16)),
+        ("chacha20poly1305iiv", (32, 4, 0, 4, 16)),
+        ("aes128-sha256", (16, 0, 16, 16, 16)),
+        ("aes256-sha384", (32, 0, 16, 16, 24)),
+        ("aes192-sha512", (24, 0, 16, 16, 32)),
+        ("null-sha256", (0, 0, 0, 4, 16)),
+        ("null-sha512", (0, 0, 0, 4, 32)),
+    ],
+)
+def test_esp_sizes_are_those_of_the_digest(name, sizes):
+    """Digest 3.1: key, salt, IV, alignment, ICV."""
+    suite = named(name)
+    found = (suite.key_size, suite.salt_size, suite.iv_size, suite.align, suite.icv_size)
+    assert found == sizes
+
+
+def test_what_does_not_encrypt_or_has_no_iv_on_the_wire_is_for_esp_only():
+    readable = {name for name, suite in SUITES.items() if not suite.encrypts}
+    assert readable == {name for name in SUITES if "gmac" in name or name.startswith("null")}
+    implicit = {name for name in SUITES if name.endswith("iiv")}
+    assert {name for name, suite in SUITES.items() if suite.esp_only} == readable | implicit
+
+
 def test_suites_are_found_by_transform_with_key_length_only_where_it_belongs():
     assert suite_of_transforms(20, 256, None) is AES256_GCM
     assert suite_of_transforms(28, None, None) is CHACHA20
     assert suite_of_transforms(12, 128, 12) is named("aes128-sha256")
+    assert suite_of_transforms(11, None, 14) is named("null-sha512")
+    assert suite_of_transforms(21, 192, None) is named("aes192gmac")
+    assert suite_of_transforms(30, 256, None) is named("aes256gcm16iiv")
+    assert suite_of_transforms(31, None, None) is named("chacha20poly1305iiv")
     for numbers in ((20, None, None), (20, 512, None), (28, 256, None), (12, 128, None)):
         with pytest.raises(UnknownSuiteError, match="accepted: aes256gcm16"):
             suite_of_transforms(*numbers)
+
+
+def test_null_needs_a_mac():
+    with pytest.raises(UnknownSuiteError, match="INTEG transform None"):
+        suite_of_transforms(11, None, None)
 
 
 def test_unknown_suite_names_list_the_known_ones():

@@ -1,5 +1,6 @@
 """What an operator can see of IKE, and what nobody may see."""
 
+import errno
 import io
 import json
 from dataclasses import replace
@@ -8,8 +9,10 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+import typer
 from ike_lab import EAST_NET, WEST_NET, Lab, child, east_config, preshared, west_config
 
+from p4esp.cli.printing import print_entry
 from p4esp.ike.audit import Audit
 from p4esp.ike.codec.header import Header
 from p4esp.ike.events import ChildUp
@@ -155,3 +158,33 @@ def test_an_entry_is_one_line_of_bounded_size_whatever_strangers_call_themselves
     assert line.isprintable()
     assert line.startswith("ike: IKE failed 192.0.2.9: certificate CN=x\\u000aike: IKE SA up")
     assert len(line) < MAX_TEXT + 100
+
+
+class FullDisk(io.StringIO):
+    """A file that takes nothing while the disk is full."""
+
+    full = False
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_a_trace_that_cannot_be_written_stops_nobody_and_tells_how_much_is_missing() -> None:
+    file = FullDisk()
+    lines = TraceLines(file, lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    for file.full in (False, True, True, False, False):
+        lines.write("ike", TraceRecord(0.0, TraceKind.SENT, WAY))
+    written = list(map(json.loads, file.getvalue().splitlines()))
+    assert [line.get("missing") for line in written] == [None, 2, None]
+
+
+def test_a_journal_that_cannot_be_printed_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever read the output may have gone, or the disk it goes to is full."""
+
+    def broken(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(typer, "echo", broken)
+    print_entry(Entry("left", Kind.READY, "switch"))

@@ -18,6 +18,7 @@ from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, UdpEncapsulation
 from p4esp.ipsec.selectors import OPAQUE_PORTS, TrafficSelector
 from p4esp.store import KeyFileError, SaRecord, SaState, Sealer, Store, StoreError
+from p4esp.store.records import child_from, facts_of, secret_of
 
 KEY = bytes(range(32))
 
@@ -36,7 +37,7 @@ def selectors(draw: st.DrawFn) -> TrafficSelector:
 @st.composite
 def children(draw: st.DrawFn) -> ChildSaParams:
     suite = draw(st.sampled_from(list(SUITES.values())))
-    sizes = (suite.key_size, suite.salt_size)
+    sizes = (suite.key_size, suite.salt_size, suite.integrity_size)
     octets = st.tuples(*(st.binary(min_size=size, max_size=size) for size in sizes))
     ports = st.builds(UdpEncapsulation, st.integers(1, 65535), st.integers(1, 65535))
     some = st.lists(selectors(), min_size=1, max_size=3).map(tuple)
@@ -98,12 +99,22 @@ def test_a_generation_outlives_its_sa() -> None:
 
 def test_no_key_and_no_salt_is_in_any_file_of_the_store(tmp_path: Path) -> None:
     store = Store(tmp_path / "p4esp.db", Sealer(KEY))
-    store.add_sa(record())
+    hashed = Keymat(*(DirectionKeys(bytes([n]) * 16, b"", bytes([n + 1]) * 32) for n in (1, 3)))
+    cbc = replace(CHILD, spi_in=7777, suite=SUITES["aes128-sha256"], keymat=hashed)
+    for child in (CHILD, cbc):
+        store.add_sa(replace(record(), child=child))
     content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    for keys in (CHILD.keymat.inbound, CHILD.keymat.outbound):
-        for secret in (keys.key, keys.salt):
+    for keys in (k for m in (CHILD.keymat, hashed) for k in (m.inbound, m.outbound)):
+        for secret in filter(None, (keys.key, keys.salt, keys.integrity)):
             assert secret not in content
             assert secret.hex().encode() not in content
+
+
+def test_sas_that_were_kept_before_there_were_integrity_keys_come_back() -> None:
+    """Those of AEADs: their secrets have the same octets as ever."""
+    old = b"".join(k.key + k.salt for k in (CHILD.keymat.inbound, CHILD.keymat.outbound))
+    assert secret_of(CHILD) == old
+    assert child_from(facts_of(record()), CHILD.spi_in, old) == CHILD
 
 
 def test_sealed_keys_open_for_their_own_sa_only(tmp_path: Path) -> None:
@@ -223,3 +234,11 @@ def test_a_store_that_others_could_read_is_closed_to_them(tmp_path: Path) -> Non
     path.chmod(0o644)
     Store(path, Sealer(KEY)).add_sa(record())
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+
+
+def test_what_is_no_file_keeps_its_mode(tmp_path: Path) -> None:
+    """A path that was meant for another key may be a directory, or a device."""
+    tmp_path.chmod(0o755)
+    with pytest.raises(StoreError, match="is no file; accepted: a path for the database"):
+        Store(tmp_path, Sealer(KEY))
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755

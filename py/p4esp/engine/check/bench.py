@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Final
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+from p4esp.engine.check.judge import sealed_reply
 from p4esp.engine.check.probe import Probe
-from p4esp.engine.check.requests import seal_request
+from p4esp.engine.check.requests import GCM, seal_request
 from p4esp.engine.check.vectors import Vector
 from p4esp.engine.descriptor import CryptoFrame, DescriptorError, Status
 from p4esp.engine.keyservice import KeyService
 from p4esp.engine.keystore import Direction, KeySpec
-
-GCM: Final = "AES-GCM-16-128"
+from p4esp.engine.transforms import lookup
 
 
 class CheckError(AssertionError):
@@ -48,17 +44,18 @@ class Bench:
             await self.keys.remove(self._installed.pop())
 
     async def fresh(
-        self, direction: Direction = Direction.SEAL, generation: int = 0
-    ) -> tuple[int, bytes, bytes]:
-        """Install a random AES-GCM-16-128 key; returns (handle, key, salt)."""
-        key, salt = self.random_bytes(16), self.random_bytes(4)
-        handle = await self.install(KeySpec(direction, GCM, key, salt, generation))
-        return handle, key, salt
+        self, direction: Direction = Direction.SEAL, generation: int = 0, transform: str = GCM
+    ) -> tuple[int, KeySpec]:
+        """Install a random key; returns (handle, key)."""
+        sizes = lookup(transform)
+        lengths = (sizes.key_len, sizes.salt_len, sizes.integrity_len)
+        key, salt, integrity = map(self.random_bytes, lengths)
+        spec = KeySpec(direction, transform, key, salt, generation, integrity_key=integrity)
+        return await self.install(spec), spec
 
     async def for_vector(self, vector: Vector, direction: Direction) -> int:
         """Install a vector's key."""
-        spec = KeySpec(direction, vector.transform, vector.key, vector.salt)
-        return await self.install(spec)
+        return await self.install(vector.key_spec(direction))
 
     async def replies(self, requests: Sequence[CryptoFrame]) -> list[CryptoFrame]:
         """Send requests; their replies in the order of the requests, found by key and seq."""
@@ -91,23 +88,19 @@ class Bench:
             raise CheckError(f"error reply {status.name} carries {reply.packet.hex() or 'nothing'}")
         return reply
 
-    async def sealed(self, handle: int, key: bytes, salt: bytes, seq: int, payload: bytes) -> None:
-        """Seal and compare with AES-GCM as computed here."""
-        request = seal_request(handle, seq, payload, nh=4)
-        expected = sealed_reply(request, AESGCM(key), salt)
-        same_frame(await self.reply(request), expected)
+    async def sealed(self, handle: int, spec: KeySpec, seq: int, payload: bytes) -> None:
+        """Seal and compare with what the judge computes."""
+        request = seal_request(handle, seq, payload, transform=spec.transform, nh=4)
+        await self.answered(request, spec)
 
-
-def sealed_reply(request: CryptoFrame, aead: AESGCM, salt: bytes) -> CryptoFrame:
-    """Compute the reply to a sound 32-bit seal request with an explicit IV."""
-    asked = request.descriptor
-    text, end = asked.ct_off, asked.ct_off + asked.plain_len
-    pad = -(asked.plain_len + 2) % asked.align
-    plain = request.packet[text:end] + bytes(range(1, pad + 1)) + bytes((pad, asked.nh))
-    aad = request.packet[asked.aad_off : asked.aad_off + 8]
-    sealed = aead.encrypt(salt + request.packet[text - 8 : text], plain, aad)
-    descriptor = replace(asked.reply(Status.DONE), pad=pad)
-    return CryptoFrame(request.ethernet, descriptor, request.packet[:text] + sealed)
+    async def answered(self, request: CryptoFrame, spec: KeySpec) -> CryptoFrame:
+        """Send a seal request and compare the reply with what the judge computes."""
+        reply = await self.reply(request)
+        asked = request.descriptor
+        written = not lookup(spec.transform).guarded
+        iv = reply.packet[asked.ct_off - asked.iv_len : asked.ct_off] if written else b""
+        same_frame(reply, sealed_reply(request, spec, iv))
+        return reply
 
 
 def same_frame(reply: CryptoFrame, expected: CryptoFrame) -> None:

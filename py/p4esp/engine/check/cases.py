@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
-from p4esp.engine.check.bench import GCM, Bench, CheckError, same_frame
+from p4esp.engine.check.bench import Bench, CheckError, same_frame
+from p4esp.engine.check.case import Case
+from p4esp.engine.check.field_cases import CASES
 from p4esp.engine.check.requests import (
     ETHERNET,
     OUTER,
@@ -15,6 +17,7 @@ from p4esp.engine.check.requests import (
     vector_open,
     vector_seal,
 )
+from p4esp.engine.check.transform_cases import cases
 from p4esp.engine.check.vectors import VECTORS, Vector
 from p4esp.engine.descriptor import CryptoFrame, Flag, Status
 from p4esp.engine.errors import KeyStoreError
@@ -32,6 +35,7 @@ _FAULTS: Final = {
 _IRRELEVANT_TO_THE_NONCE: Final[tuple[dict[str, int], ...]] = (
     {},
     {"space": 7},
+    {"flags": Flag.TRAILER | Flag.MODE},
     {"nh": 41},
     {"sa": 9},
     {"seq": 6},
@@ -39,14 +43,6 @@ _IRRELEVANT_TO_THE_NONCE: Final[tuple[dict[str, int], ...]] = (
 _PAYLOAD: Final = VECTORS["D1"].payload
 #: Reordering every engine must tolerate, in packets.
 REORDER: Final = 64
-
-
-class Case(NamedTuple):
-    """One check: a name for the report, what it proves, and the check itself."""
-
-    name: str
-    proves: str
-    run: Callable[[Bench], Awaitable[None]]
 
 
 # --- vectors -------------------------------------------------------------------------------
@@ -88,19 +84,19 @@ async def fault_vector(bench: Bench, vector: Vector) -> None:
 
 
 async def sizes(bench: Bench) -> None:
-    handle, key, salt = await bench.fresh()
+    handle, spec = await bench.fresh()
     for seq, size in enumerate((0, 1, 2, 3, 4, 5, 15, 16, 17, 33, 64, 1400), 1):
-        await bench.sealed(handle, key, salt, seq, bench.random_bytes(size))
+        await bench.sealed(handle, spec, seq, bench.random_bytes(size))
 
 
 async def large_frame(bench: Bench) -> None:
-    handle, key, salt = await bench.fresh()
+    handle, spec = await bench.fresh()
     # Sealed, this is a packet of 1500 bytes: 20 outer, 16 ESP and IV, 1446 payload, 18 tail.
-    await bench.sealed(handle, key, salt, 1, bench.random_bytes(1446))
+    await bench.sealed(handle, spec, 1, bench.random_bytes(1446))
 
 
 async def ethernet_padding(bench: Bench) -> None:
-    handle, _, _ = await bench.fresh()
+    handle, _ = await bench.fresh()
     opener = await bench.for_vector(VECTORS["D1"], Direction.OPEN)
     request = seal_request(handle, 1, b"short", nh=59)
     sealed = await bench.reply(replace(request, packet=request.packet + b"\xaa" * 20))
@@ -140,8 +136,8 @@ async def extended_numbers(bench: Bench) -> None:
 
 
 async def duplicates(bench: Bench) -> None:
-    handle, key, salt = await bench.fresh()
-    await bench.sealed(handle, key, salt, 5, _PAYLOAD)
+    handle, spec = await bench.fresh()
+    await bench.sealed(handle, spec, 5, _PAYLOAD)
     request = seal_request(handle, 5, _PAYLOAD, nh=4)
     for fields in _IRRELEVANT_TO_THE_NONCE:
         again = replace(request, descriptor=replace(request.descriptor, **fields))
@@ -149,47 +145,47 @@ async def duplicates(bench: Bench) -> None:
 
 
 async def iv_of_the_packet(bench: Bench) -> None:
-    handle, _, _ = await bench.fresh()
+    handle, _ = await bench.fresh()
     iv = (50).to_bytes(8, "big")
     await bench.reply(seal_request(handle, 1, _PAYLOAD, iv=iv))
     await bench.expect(seal_request(handle, 2, _PAYLOAD, iv=iv), Status.NONCE_REFUSED)
 
 
 async def same_key_again(bench: Bench) -> None:
-    handle, key, salt = await bench.fresh()
-    await bench.sealed(handle, key, salt, 5, _PAYLOAD)
+    handle, spec = await bench.fresh()
+    await bench.sealed(handle, spec, 5, _PAYLOAD)
     for remove_first in (False, True):
         if remove_first:
             await bench.remove(handle)
-        await _refuses_repeat(bench, key, salt)
+        await _refuses_repeat(bench, spec)
 
 
-async def _refuses_repeat(bench: Bench, key: bytes, salt: bytes) -> None:
+async def _refuses_repeat(bench: Bench, spec: KeySpec) -> None:
     try:
-        handle = await bench.install(KeySpec(Direction.SEAL, GCM, key, salt))
+        handle = await bench.install(spec)
     except KeyStoreError:
         return
     await bench.expect(seal_request(handle, 5, _PAYLOAD, nh=4), Status.NONCE_REFUSED)
 
 
 async def reordering(bench: Bench) -> None:
-    handle, key, salt = await bench.fresh()
+    handle, spec = await bench.fresh()
     for seq in (REORDER + 1, *range(REORDER, 1, -2), *range(3, REORDER, 2)):
-        await bench.sealed(handle, key, salt, seq, _PAYLOAD)
+        await bench.sealed(handle, spec, seq, _PAYLOAD)
     for seq in (2, 3, REORDER, REORDER + 1):
         request = seal_request(handle, seq, _PAYLOAD, nh=4)
         await bench.expect(request, Status.NONCE_REFUSED)
 
 
 async def loss(bench: Bench) -> None:
-    handle, key, salt = await bench.fresh()
+    handle, spec = await bench.fresh()
     for seq in (1, 3, 100, 10_000, (1 << 32) - 1):
-        await bench.sealed(handle, key, salt, seq, _PAYLOAD)
+        await bench.sealed(handle, spec, seq, _PAYLOAD)
     await bench.expect(seal_request(handle, 1, _PAYLOAD, nh=4), Status.NONCE_REFUSED)
 
 
 async def burst(bench: Bench) -> None:
-    handle, _, _ = await bench.fresh()
+    handle, _ = await bench.fresh()
     requests = [seal_request(handle, seq, _PAYLOAD, nh=4) for seq in range(1, 33)]
     for reply in await bench.replies(requests):
         if reply.descriptor.status != Status.DONE:
@@ -200,27 +196,27 @@ async def burst(bench: Bench) -> None:
 
 
 async def stale_generation(bench: Bench) -> None:
-    handle, _, _ = await bench.fresh(generation=3)
+    handle, _ = await bench.fresh(generation=3)
     for generation in (2, 4, 0):
         request = seal_request(handle, 1, _PAYLOAD, gen=generation)
         await bench.expect(request, Status.STALE_GEN)
 
 
 async def unknown_handle(bench: Bench) -> None:
-    handle, _, _ = await bench.fresh()
+    handle, _ = await bench.fresh()
     for unknown in (0, handle + 1 & 0xFFFFFFFF, 0xFFFFFFFF):
         await bench.expect(seal_request(unknown, 1, _PAYLOAD), Status.NO_KEY)
 
 
 async def removed_handle(bench: Bench) -> None:
-    handle, _, _ = await bench.fresh()
+    handle, _ = await bench.fresh()
     await bench.remove(handle)
     await bench.expect(seal_request(handle, 1, _PAYLOAD), Status.NO_KEY)
 
 
 async def wrong_direction(bench: Bench) -> None:
-    sealer, _, _ = await bench.fresh()
-    opener, _, _ = await bench.fresh(Direction.OPEN)
+    sealer, _ = await bench.fresh()
+    opener, _ = await bench.fresh(Direction.OPEN)
     await bench.expect(open_request(sealer, 7, VECTORS["D1"].esp), Status.NO_KEY)
     await bench.expect(seal_request(opener, 7, _PAYLOAD), Status.NO_KEY)
 
@@ -228,7 +224,7 @@ async def wrong_direction(bench: Bench) -> None:
 async def handles_not_reused(bench: Bench) -> None:
     seen = set()
     for _ in range(20):
-        handle, _, _ = await bench.fresh()
+        handle, _ = await bench.fresh()
         await bench.remove(handle)
         seen.add(handle)
     if len(seen) != 20 or 0 in seen:
@@ -239,7 +235,8 @@ async def handles_not_reused(bench: Bench) -> None:
 
 _MALFORMED: Final[tuple[dict[str, int], ...]] = (
     {"op": 3},
-    {"flags": 0x0A},
+    {"flags": Flag.TRAILER | 0x40},
+    {"flags": Flag.TRAILER | 0x80},
     {"flags": Flag.TRAILER | Flag.TRIM},
     {"pad": 1},
     {"aad_len": 7},
@@ -255,12 +252,12 @@ _MALFORMED: Final[tuple[dict[str, int], ...]] = (
 
 
 async def malformed(bench: Bench) -> None:
-    handle, key, salt = await bench.fresh()
+    handle, spec = await bench.fresh()
     request = seal_request(handle, 1, _PAYLOAD, nh=4)
     for fields in _MALFORMED:
         spoilt = replace(request, descriptor=replace(request.descriptor, **fields))
         await bench.expect(spoilt, Status.BAD_DESCRIPTOR)
-    await bench.sealed(handle, key, salt, 1, _PAYLOAD)
+    await bench.sealed(handle, spec, 1, _PAYLOAD)
 
 
 async def malformed_open(bench: Bench) -> None:
@@ -272,7 +269,7 @@ async def malformed_open(bench: Bench) -> None:
 
 
 async def no_request(bench: Bench) -> None:
-    handle, _, _ = await bench.fresh()
+    handle, _ = await bench.fresh()
     request = seal_request(handle, 1, _PAYLOAD)
     reply = await bench.reply(request)
     answered = replace(request, descriptor=replace(request.descriptor, status=Status.DONE))
@@ -284,8 +281,8 @@ async def no_request(bench: Bench) -> None:
 
 async def counters(bench: Bench) -> None:
     before = await bench.keys.stats()
-    handle, key, salt = await bench.fresh()
-    await bench.sealed(handle, key, salt, 1, _PAYLOAD)
+    handle, spec = await bench.fresh()
+    await bench.sealed(handle, spec, 1, _PAYLOAD)
     await bench.expect(seal_request(handle, 1, _PAYLOAD, nh=4), Status.NONCE_REFUSED)
     await bench.expect(seal_request(handle, 2, _PAYLOAD, gen=1), Status.STALE_GEN)
     after = await bench.keys.stats()
@@ -301,21 +298,28 @@ def all_cases() -> Iterator[Case]:
     for vector in VECTORS.values():
         yield from _vector_cases(vector, sealed)
     yield from _RULES
+    yield from CASES
+    yield from cases()
 
 
 def _vector_cases(vector: Vector, sealed: set[tuple[bytes, bytes, bytes]]) -> Iterator[Case]:
     if vector.name in _FAULTS:
         what = f"{vector.name} is refused: {_FAULTS[vector.name].name}"
-        yield Case(f"open.{vector.name}", what, lambda bench: fault_vector(bench, vector))
+        yield Case(
+            f"open.{vector.name}", what, lambda bench: fault_vector(bench, vector), vector.transform
+        )
         return
     what = f"{vector.name}, {vector.transform}"
-    yield Case(f"open.{vector.name}", what, lambda bench: open_vector(bench, vector))
+    yield Case(
+        f"open.{vector.name}", what, lambda bench: open_vector(bench, vector), vector.transform
+    )
     # Implicit and explicit IVs of one number are one nonce.
-    iv = vector.seq.to_bytes(8, "big") if vector.implicit_iv else vector.esp[8:16]
-    nonce = (vector.key, vector.salt, iv)
-    if vector.plain[-2] < 4 and nonce not in sealed:
+    nonce = (vector.key, vector.salt, vector.iv or vector.seq.to_bytes(8, "big"))
+    if vector.plain[-2] < 4 and nonce not in sealed and len(vector.iv) <= 8:
         sealed.add(nonce)
-        yield Case(f"seal.{vector.name}", what, lambda bench: seal_vector(bench, vector))
+        yield Case(
+            f"seal.{vector.name}", what, lambda bench: seal_vector(bench, vector), vector.transform
+        )
 
 
 _RULES: Final = (

@@ -7,6 +7,9 @@ from typing import Any, Final
 
 from p4esp.engine.check.vectors import Vector
 from p4esp.engine.descriptor import ETHERTYPE, CryptoFrame, Descriptor, Flag, Op
+from p4esp.engine.transforms import Transform, lookup
+
+GCM: Final = "AES-GCM-16-128"
 
 ETHERNET: Final = bytes.fromhex("02000000000102000000 0002") + ETHERTYPE.to_bytes(2, "big")
 #: Outer header 192.0.2.1 -> 198.51.100.2; the engine carries it along and never reads it.
@@ -19,28 +22,40 @@ def seal_request(
     seq: int,
     payload: bytes,
     *,
+    transform: str = GCM,
+    outer: bytes = OUTER,
     spi: int = 0xC0FFEE01,
     iv: bytes | None = None,
-    implicit_iv: bool = False,
     **fields: Any,
 ) -> CryptoFrame:
-    """Build a seal request; the explicit IV is ``seq`` unless ``iv`` gives another.
+    """Build a seal request behind an ``outer`` header.
 
-    ``fields`` overwrite descriptor fields by name.
+    The IV is ``iv``, or ``seq`` in 8 bytes, and zeros where the engine writes it. ``fields``
+    overwrite descriptor fields by name.
     """
-    shown_iv = b"" if implicit_iv else iv or seq.to_bytes(8, "big")
-    packet = OUTER + _esp_header(spi, seq) + shown_iv + payload
-    descriptor = _descriptor(Op.SEAL, handle, seq, len(payload), len(shown_iv))
+    sizes = lookup(transform)
+    shown_iv = (iv or seq.to_bytes(max(8, sizes.iv_len), "big"))[: sizes.iv_len]
+    if iv is None and not sizes.guarded:
+        shown_iv = bytes(sizes.iv_len)
+    packet = outer + _esp_header(spi, seq) + shown_iv + payload
+    descriptor = _descriptor((Op.SEAL, handle, seq, len(payload)), sizes, len(outer))
     return CryptoFrame(ETHERNET, replace(descriptor, **fields), packet)
 
 
 def open_request(
-    handle: int, seq: int, esp: bytes, *, implicit_iv: bool = False, **fields: Any
+    handle: int,
+    seq: int,
+    esp: bytes,
+    *,
+    transform: str = GCM,
+    outer: bytes = OUTER,
+    **fields: Any,
 ) -> CryptoFrame:
     """Build an open request for an ESP packet (SPI to ICV); ``fields`` as for a seal request."""
-    iv_len = 0 if implicit_iv else 8
-    descriptor = _descriptor(Op.OPEN, handle, seq, len(esp) - 8 - iv_len, iv_len)
-    return CryptoFrame(ETHERNET, replace(descriptor, **fields), OUTER + esp)
+    sizes = lookup(transform)
+    length = len(esp) - 8 - sizes.iv_len
+    descriptor = _descriptor((Op.OPEN, handle, seq, length), sizes, len(outer))
+    return CryptoFrame(ETHERNET, replace(descriptor, **fields), outer + esp)
 
 
 def vector_seal(handle: int, vector: Vector, **fields: Any) -> CryptoFrame:
@@ -48,9 +63,9 @@ def vector_seal(handle: int, vector: Vector, **fields: Any) -> CryptoFrame:
     flags = Flag.TRAILER | (Flag.ESN if vector.esn else Flag(0))
     return seal_request(
         *(handle, vector.seq, vector.payload),
+        transform=vector.transform,
         spi=vector.spi,
-        iv=vector.esp[8:16],
-        implicit_iv=vector.implicit_iv,
+        iv=vector.iv,
         **{"flags": flags, "nh": vector.next_header} | fields,
     )
 
@@ -60,7 +75,7 @@ def vector_open(handle: int, vector: Vector, **fields: Any) -> CryptoFrame:
     flags = Flag.TRAILER | Flag.TRIM | (Flag.ESN if vector.esn else Flag(0))
     return open_request(
         *(handle, vector.seq, vector.esp),
-        implicit_iv=vector.implicit_iv,
+        transform=vector.transform,
         **{"flags": flags} | fields,
     )
 
@@ -69,6 +84,12 @@ def _esp_header(spi: int, seq: int) -> bytes:
     return spi.to_bytes(4, "big") + (seq & _SEQ_MASK).to_bytes(4, "big")
 
 
-def _descriptor(op: Op, handle: int, seq: int, length: int, iv_len: int) -> Descriptor:
-    offsets = {"aad_off": len(OUTER), "iv_len": iv_len, "ct_off": len(OUTER) + 8 + iv_len}
-    return Descriptor(op, handle, seq, length, **offsets)
+def _descriptor(asked: tuple[Op, int, int, int], sizes: Transform, outer_len: int) -> Descriptor:
+    return Descriptor(
+        *asked,
+        ct_off=outer_len + 8 + sizes.iv_len,
+        aad_off=outer_len,
+        iv_len=sizes.iv_len,
+        icv=sizes.icv_len,
+        align=sizes.align,
+    )

@@ -2,8 +2,8 @@
 
 M1..M14: draft-mcgrew-gcm-test-01, section 4. Their next header 1 says nothing about the payload;
 M5, M6 and M10 share a nonce, so one engine seals only one of them. C1: RFC 7634, appendix A.
-D and N: ours, D1, D2 and D5 reproduced by scapy. The ICV of an N vector is valid, its trailer or
-inner header is not.
+D and N: ours, D1, D2, D5 to D8 and D14 reproduced by scapy. The ICV of an N vector is valid, its
+trailer or inner header is not. ``mac`` is the integrity key of a transform that is no AEAD.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final
+
+from p4esp.engine.keystore import Direction, KeySpec
+from p4esp.engine.transforms import lookup
 
 _TEXT: Final = """
 M1 AES-GCM-16-128 spi=00004321 seq=8765432100000000
@@ -130,6 +133,35 @@ D5 CHACHA20-POLY1305 spi=c0ffee01 seq=0000000100000007
   plain=4500002112344000401111930a0101010a02020213881389000dfb3c4553502d31010104
   esp=c0ffee01000000070000000000000007e99bbab6ad38d5d96fa9277ff7f1d238269af26fcd12515f6dadd764
     49a69d185657de7122b6bcc60c2d4486637dd7da81290873
+D6a AES-GMAC-128 spi=c0ffee01 seq=00000007
+  key=000102030405060708090a0b0c0d0e0f salt=a0a1a2a3
+  plain=4500002112344000401111930a0101010a02020213881389000dfb3c4553502d31010104
+  esp=c0ffee010000000700000000000000074500002112344000401111930a0101010a02020213881389000dfb3c45
+    53502d3101010417caaf75cf4d7d3d6129a1598c91f987
+D6b AES-GMAC-128 spi=c0ffee01 seq=0000000100000007
+  key=000102030405060708090a0b0c0d0e0f salt=a0a1a2a3
+  plain=4500002112344000401111930a0101010a02020213881389000dfb3c4553502d31010104
+  esp=c0ffee010000000700000000000000074500002112344000401111930a0101010a02020213881389000dfb3c45
+    53502d310101045fe5092982890e67408d99ca24c6400e
+D7a AES-CBC-128-HMAC-SHA2-256-128 spi=c0ffee01 seq=00000007
+  key=000102030405060708090a0b0c0d0e0f
+  mac=202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f
+  plain=4500002112344000401111930a0101010a02020213881389000dfb3c4553502d310102030405060708090a0b
+    0c0d0d04
+  esp=c0ffee0100000007101112131415161718191a1b1c1d1e1fd18bd76d6be4511c0aa7dc16ac6f1d57fffda4c648
+    54222c92f21ee431708936aa051b5a8bcedbded6f897375ee4565efaea6f1835523197ae5a3b80c9c11cd0
+D7b AES-CBC-128-HMAC-SHA2-256-128 spi=c0ffee01 seq=0000000100000007
+  key=000102030405060708090a0b0c0d0e0f
+  mac=202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f
+  plain=4500002112344000401111930a0101010a02020213881389000dfb3c4553502d310102030405060708090a0b
+    0c0d0d04
+  esp=c0ffee0100000007101112131415161718191a1b1c1d1e1fd18bd76d6be4511c0aa7dc16ac6f1d57fffda4c648
+    54222c92f21ee431708936aa051b5a8bcedbded6f897375ee4565ead0dcff95341fdf0b94aec7d288ead36
+D8 NULL-HMAC-SHA2-256-128 spi=c0ffee01 seq=00000007
+  mac=202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f
+  plain=4500002112344000401111930a0101010a02020213881389000dfb3c4553502d31010104
+  esp=c0ffee01000000074500002112344000401111930a0101010a02020213881389000dfb3c4553502d3101010477
+    82ea4f2d9c4c7e2162b0fca9c7345c
 D10 AES-GCM-16-128 spi=c0ffee01 seq=00000007
   key=000102030405060708090a0b0c0d0e0f salt=a0a1a2a3
   plain=000000000000000000000000000000000000003b
@@ -147,6 +179,11 @@ D14 AES-GCM-16-128 spi=c0ffee01 seq=00000020
   plain=13881389000dfb3c4553502d31010111
   esp=c0ffee01000000200000000000000020b3eaca7bfea7f4e3f1859625dc90fc18c0447793466e5666b4181aaa
     fadfb734
+D15 AES-GCM-16-128 spi=c0ffee01 seq=00000021
+  key=000102030405060708090a0b0c0d0e0f salt=a0a1a2a3
+  plain=110000009404000013881389000dfb3c4553502d3101015e
+  esp=c0ffee01000000210000000000000021b45a82761289f0452a64996d3c2a29d4a5ffc20a91a33ed85d78e97f
+    71825fdb6f8f4c8a3901b55e
 D16 AES-GCM-16-128 spi=c0ffee01 seq=00000022
   key=000102030405060708090a0b0c0d0e0f salt=a0a1a2a3
   plain=4500002112344000401111930a0101010a02020213881389000dfb3c4553502d3101020304050504
@@ -192,21 +229,27 @@ class Vector:
     transform: str
     key: bytes
     salt: bytes
+    mac: bytes
     spi: int
     seq: int
     esn: bool
     plain: bytes
     esp: bytes
 
-    @property
-    def implicit_iv(self) -> bool:
-        """Whether the packet carries no IV (RFC 8750)."""
-        return "-IIV" in self.transform
+    def key_spec(self, direction: Direction, generation: int = 0, sa_index: int = 0) -> KeySpec:
+        """The keys as they are installed."""
+        keys = (self.key, self.salt, generation, sa_index, self.mac)
+        return KeySpec(direction, self.transform, *keys)
 
     @property
     def text_at(self) -> int:
         """Offset of the first ciphertext byte from the SPI."""
-        return 8 if self.implicit_iv else 16
+        return 8 + lookup(self.transform).iv_len
+
+    @property
+    def iv(self) -> bytes:
+        """The IV as it stands in the packet; empty when there is none."""
+        return self.esp[8 : self.text_at]
 
     @property
     def payload(self) -> bytes:
@@ -225,7 +268,8 @@ def _parse(block: str) -> Vector:
         label: re.sub(r"\s", "", value)
         for label, value in re.findall(r"(\w+)=((?:[0-9a-f]|\s(?!\w+=))+)", rest)
     }
-    octets = {label: bytes.fromhex(fields[label]) for label in ("key", "salt", "plain", "esp")}
+    labels = ("key", "salt", "mac", "plain", "esp")
+    octets = {label: bytes.fromhex(fields.get(label, "")) for label in labels}
     spi, seq = int(fields["spi"], 16), int(fields["seq"], 16)
     return Vector(name, transform, spi=spi, seq=seq, esn=len(fields["seq"]) == 16, **octets)
 

@@ -24,6 +24,7 @@ from p4esp.ipsec.algorithms import (
     Integrity,
     Suite,
 )
+from p4esp.truncated_gcm import TruncatedGcm
 
 
 class MessageCipher(Protocol):
@@ -58,31 +59,10 @@ class _Aead(Protocol):
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes: ...
 
 
-class _ShortTagGcm:
-    """AES-GCM whose tag is cut to 8 or 12 octets, which the library's AEAD object cannot do."""
-
-    def __init__(self, tag_size: int, key: Key) -> None:
-        self._tag_size = tag_size
-        self._algorithm = AES(key)
-
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
-        encryptor = Cipher(self._algorithm, modes.GCM(nonce)).encryptor()
-        encryptor.authenticate_additional_data(associated_data or b"")
-        text = encryptor.update(data) + encryptor.finalize()
-        return text + encryptor.tag[: self._tag_size]
-
-    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
-        text, tag = data[: -self._tag_size], data[-self._tag_size :]
-        mode = modes.GCM(nonce, tag, min_tag_length=self._tag_size)
-        decryptor = Cipher(self._algorithm, mode).decryptor()
-        decryptor.authenticate_additional_data(associated_data or b"")
-        return decryptor.update(text) + decryptor.finalize()
-
-
 _AEADS: dict[int, Callable[[Key], _Aead]] = {
     AES_GCM_16.transform_id: AESGCM,
-    AES_GCM_12.transform_id: partial(_ShortTagGcm, AES_GCM_12.icv_size),
-    AES_GCM_8.transform_id: partial(_ShortTagGcm, AES_GCM_8.icv_size),
+    AES_GCM_12.transform_id: partial(TruncatedGcm, AES_GCM_12.icv_size),
+    AES_GCM_8.transform_id: partial(TruncatedGcm, AES_GCM_8.icv_size),
     CHACHA20_POLY1305.transform_id: ChaCha20Poly1305,
 }
 

@@ -38,6 +38,8 @@ class InitiatorTask(ABC):
 
     exchange: ClassVar[ExchangeType]
     subject: Subject = Subject.NOTHING
+    refused_since: float | None = None
+    """When the peer first answered it with TEMPORARY_FAILURE."""
 
     def prepare(self, sa: IkeSaState) -> bool:
         """Get ready when the exchange's turn has come; False: there is nothing to ask any more."""

@@ -98,7 +98,8 @@ class IkeAuth(InitiatorTask):
         try:
             learn(sa, reply.payloads)
         except ProposalError as error:
-            sa.events.append(ChildFailed(sa.info(), "", str(error)))
+            name = self._child.name if self._child is not None else ""
+            sa.events.append(ChildFailed(sa.info(), name, str(error)))
         else:
             if self._child is not None and sa.config.childless is Childless.FORCE:
                 sa.tasks.append(CreateChild(self._child))

@@ -7,17 +7,26 @@ only such headers follow, are not taken apart at all: they leave with the payloa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from p4esp.switch import ir
 from p4esp.switch.codegen import values
 from p4esp.switch.codegen.context import Context
-from p4esp.switch.codegen.expressions import guarded, validity
+from p4esp.switch.codegen.expressions import validity
 from p4esp.switch.codegen.layout import Cell, Layout, code_pieces
 from p4esp.switch.codegen.usage import Usage
 from p4esp.switch.codegen.values import Value
 
 _Piece = tuple[str, str, list[str]]
 """Header, ``struct`` format and arguments of what must be packed; or ("", text, [])."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Octets that leave if ``condition`` holds; None: in any case."""
+
+    condition: str | None
+    text: str
 
 
 def find_tail(program: ir.Program, usage: Usage) -> tuple[str, ...]:
@@ -73,41 +82,63 @@ def _targets(end: ir.End) -> list[str]:
     return [t for t in found if t is not None]
 
 
-def emit_deparser(ctx: Context) -> str:
-    """Returns the text of the outgoing packet's bytes."""
-    pieces = [p for h in ctx.program.deparser if h not in ctx.tail for p in _pieces(ctx, h)]
-    texts = [*_packed(ctx, pieces), "data[rest:]"]
-    if len(texts) <= 2:
-        return " + ".join(texts)
-    return f"join(({', '.join(texts)}))"
+def emit_deparser(ctx: Context) -> None:
+    """Writes the outgoing packet's bytes to ``packet``.
+
+    Headers that are not there cost one branch each: most programs know many more headers than
+    a packet has.
+    """
+    parts = [*_parts(ctx), _Part(None, "data[rest:]")]
+    if all(part.condition is None for part in parts):
+        ctx.writer.line(f"packet = {' + '.join(part.text for part in parts)}")
+        return
+    ctx.writer.line("leaving = []")
+    for part in parts:
+        _append(ctx, part)
+    ctx.writer.line("packet = join(leaving)")
+
+
+def _append(ctx: Context, part: _Part) -> None:
+    if part.condition is None:
+        ctx.writer.line(f"leaving.append({part.text})")
+        return
+    with ctx.writer.block(f"if {part.condition}:"):
+        ctx.writer.line(f"leaving.append({part.text})")
+
+
+def _parts(ctx: Context) -> Iterator[_Part]:
+    """All headers in order; neighbours that are there in any case are packed in one go."""
+    certain: list[_Piece] = []
+    for header in ctx.program.deparser:
+        valid = validity(ctx, header)
+        if header in ctx.tail or valid.constant == 0:
+            continue
+        if valid.constant == 1:
+            certain += _pieces(ctx, header)
+            continue
+        yield from (_Part(None, text) for text in _packed(ctx, certain))
+        certain = []
+        yield _Part(valid.text, " + ".join(_packed(ctx, list(_pieces(ctx, header)))))
+    yield from (_Part(None, text) for text in _packed(ctx, certain))
 
 
 def _pieces(ctx: Context, header: str) -> Iterator[_Piece]:
-    if validity(ctx, header).constant == 0:
-        return
     layout = ctx.layouts[header]
-    if header not in ctx.usage.modified:
-        start = ctx.names.position(header)
-        size = f"{layout.fixed_bytes}" + (f" + len({layout.varbit})" if layout.varbit else "")
-        yield "", guarded(ctx, header, f"data[{start}:{start} + {size}]", "b''"), []
+    if header in ctx.usage.modified:
+        yield from _certain_pieces(header, layout)
         return
-    if validity(ctx, header).constant == 1:
-        yield from _certain_pieces(ctx, header, layout)
-    else:
-        yield "", guarded(ctx, header, _whole_text(ctx, header, layout), "b''"), []
+    start = ctx.names.position(header)
+    size = f"{layout.fixed_bytes}" + (f" + len({layout.varbit})" if layout.varbit else "")
+    yield "", f"data[{start}:{start} + {size}]", []
 
 
-def _certain_pieces(ctx: Context, header: str, layout: Layout) -> Iterator[_Piece]:
+def _certain_pieces(header: str, layout: Layout) -> Iterator[_Piece]:
     if layout.front:
         yield header, *_pack(layout.front)
     if layout.varbit is not None:
         yield "", layout.varbit, []
     if layout.back:
         yield header, *_pack(layout.back)
-
-
-def _whole_text(ctx: Context, header: str, layout: Layout) -> str:
-    return " + ".join(_packed(ctx, list(_certain_pieces(ctx, header, layout))))
 
 
 def _packed(ctx: Context, pieces: list[_Piece]) -> list[str]:

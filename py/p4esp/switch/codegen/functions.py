@@ -14,6 +14,7 @@ from types import CodeType
 from p4esp.switch.codegen.assignment import Guards, initialise, needed_names, stored_names
 from p4esp.switch.codegen.context import Context
 from p4esp.switch.codegen.liveness import remove_dead_stores
+from p4esp.switch.codegen.locals import share_locals, unpack_in_place
 
 _EGRESS_CLONE = 2
 _WORKING = frozenset({"rest", "offset", "jump", "egress_rid", "kept"})
@@ -54,8 +55,11 @@ def finish(ctx: Context, process_text: str, egress_text: str | None) -> Function
     variables = named.union(*(stored_names(f) for f in functions))
     for function in functions:
         remove_dead_stores(function)
+        unpack_in_place(function)
         needed = needed_names(function, variables, _guards(ctx))
         initialise(function, needed, _initial_values(ctx))
+        if not ctx.traced:
+            share_locals(function)
     module = ast.Module([*functions], [])
     return Functions(ast.fix_missing_locations(module))
 

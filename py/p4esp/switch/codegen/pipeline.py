@@ -358,7 +358,7 @@ class _Pipeline:
         ctx, line = self.ctx, self.ctx.writer.line
         self._drop_if_chosen(read_field(ctx, spec), "dropped at egress")
         emit_update(ctx)
-        line(f"packet = {emit_deparser(ctx)}")
+        emit_deparser(ctx)
         if ctx.usage.statements[ir.Truncate]:
             line("packet = packet[:cut]")
         if ctx.usage.statements[ir.Recirculate]:

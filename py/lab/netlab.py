@@ -1,11 +1,9 @@
 """Network namespaces, and cables between them."""
 
-import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
-from pathlib import Path
 from typing import Any
 
 Interface = IPv4Interface | IPv6Interface
@@ -97,7 +95,6 @@ class Lab:
             namespace.ip("link", "set", name, "up")
 
 
-def require_privacy() -> None:
-    """The suite changes interfaces: never outside namespaces of its own."""
-    if os.environ.get("P4ESP_INTEROP") != "inside" or not Path("/run/netns").is_dir():
-        raise RuntimeError("run the suite with `make interop` or python py/interop/run.py")
+def without_offloads(host: Namespace, interface: str) -> None:
+    """Frames as a wire has them: checksummed, and no longer than the MTU."""
+    host.run("ethtool", "-K", interface, "tx", "off", "tso", "off", "gso", "off", "gro", "off")

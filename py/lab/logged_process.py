@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from netlab import Namespace
+from lab.netlab import Namespace
 
 PATIENCE: Final = 30.0
 """Seconds until a line counts as missing."""

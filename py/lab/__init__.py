@@ -1,0 +1,1 @@
+"""Network labs in namespaces of their own: what `make lab` and the interoperability suite share."""

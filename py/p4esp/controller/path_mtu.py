@@ -1,0 +1,162 @@
+"""The path MTU of each SA: what routers say of it, and how long that holds (RFC 4301 8.2).
+
+What they say comes from outside the SA and is not authenticated, so it counts only as far as it is
+plausible (RFC 4301 6.1.1, 8.2.1): it quotes a packet that this very SA has sent, not long ago, that
+was longer than the MTU it tells, and it tells less than we knew. No MTU falls below the floor. What
+does not count is counted.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+from p4esp.controller.errors import ControllerError
+from p4esp.controller.packets import Ethernet, PacketError
+from p4esp.controller.path_mtu_settings import PathMtuSettings
+from p4esp.controller.quoted import TooBig, too_big
+from p4esp.controller.sa_installer import LiveSa
+from p4esp.controller.sa_manager import SaManager
+from p4esp.controller.state_channel import StateChannel
+from p4esp.ike.ratelimit import RateLimit
+from p4esp.ipsec.sa import ChildSaParams
+from p4esp.service.journal import Entry, Journal, Kind
+
+FLOOR: Final = {4: 576, 6: 1280}
+"""No outer packet is made smaller than this, whatever a router says."""
+LEAST: Final = {4: 68, 6: 1280}
+"""What says less than any link of the family carries is nonsense (RFC 791, RFC 8201 4)."""
+RECENT: Final = 1 << 20
+"""Packets after which a quoted one is too old to count."""
+RATE: Final = 20.0
+"""Messages a second that are worth asking the switch for a sequence number."""
+WAITING: Final = 64
+"""Messages that may wait; more are ignored."""
+CHECK: Final = 5.0
+"""Seconds between two looks at what has aged."""
+
+
+class PathMtu:
+    """Serves one session. `clock` is monotonic, in seconds."""
+
+    def __init__(
+        self,
+        sas: SaManager,
+        state: StateChannel,
+        settings: PathMtuSettings,
+        journal: Journal,
+        ignored: Counter[str],
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        """`ignored` counts the messages that do not count, by reason."""
+        self._sas = sas
+        self._state = state
+        self._settings = settings
+        self._journal = journal
+        self._clock = clock
+        self._limit = RateLimit(RATE, clock())
+        self._until: dict[int, float] = {}
+        self._waiting: asyncio.Queue[Ethernet] = asyncio.Queue(WAITING)
+        self.ignored = ignored
+
+    def take(self, frame: Ethernet) -> None:
+        """Take what a router says; `run` looks into it, for the answers it needs come by the same
+        stream as the frame.
+        """
+        if not self._settings.accept_icmp:
+            self.ignored["not accepted"] += 1
+        elif self._waiting.full():
+            self.ignored["too many"] += 1
+        else:
+            self._waiting.put_nowait(frame)
+
+    async def run(self) -> None:
+        """Serve until cancelled: believe routers, and let path MTUs age."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK):
+                    frame = await self._waiting.get()
+                await self.received(frame)
+            await self._expire_quietly()
+
+    async def _expire_quietly(self) -> None:
+        with suppress(ControllerError):  # once more, at the next look
+            await self.expire()
+
+    async def received(self, frame: Ethernet) -> None:
+        """Deal with one message."""
+        try:
+            reason = await self._objection(frame)
+        except ControllerError:
+            reason = "not written"
+        if reason:
+            self.ignored[reason] += 1
+
+    async def _objection(self, frame: Ethernet) -> str:
+        """Believe a message, or say why not."""
+        try:
+            said = too_big(frame)
+        except PacketError:
+            return "unreadable"
+        live = self._sender(said)
+        if live is None:
+            return "no such SA"
+        path_mtu = max(said.mtu, FLOOR[said.dst.version])
+        reason = self._implausible(said, path_mtu, self._sas.tuning(live).path_mtu)
+        if not reason and not await self._was_sent(live, said.seq):
+            reason = "not sent"
+        if not reason:
+            await self._lower(live, path_mtu)
+        return reason
+
+    def _implausible(self, said: TooBig, path_mtu: int, now: int) -> str:
+        if said.mtu < LEAST[said.dst.version] or said.length <= said.mtu:
+            return "absurd MTU"
+        if path_mtu >= now:
+            return "not less"
+        return "" if self._limit.allow(self._clock()) else "too many"
+
+    def _sender(self, said: TooBig) -> LiveSa | None:
+        candidates = self._sas.live.by_outbound_spi(said.spi)
+        return next((live for live in candidates if _sends(live.record.child, said)), None)
+
+    async def _was_sent(self, live: LiveSa, quoted: int) -> bool:
+        """Whether the low half of a sequence number is one of those sent of late."""
+        last = await self._state.read_sequence(live.record.placement.space_out)
+        return (last - quoted) & 0xFFFFFFFF < min(last, RECENT)
+
+    async def _lower(self, live: LiveSa, path_mtu: int) -> None:
+        await self._sas.tune(live, lambda now: replace(now, path_mtu=path_mtu))
+        self._until[live.record.child.spi_in] = self._clock() + self._settings.age
+        self._note(live, f"{path_mtu}, says a router on the way to {live.record.child.remote}")
+
+    async def expire(self) -> None:
+        """Forget what is too old: the path may have become wider."""
+        now = self._clock()
+        due = [spi for spi, until in self._until.items() if until <= now]
+        for spi_in in due:
+            live = self._sas.live.get(spi_in)
+            if live is not None:
+                await self._widen(live, self._sas.link_mtu(live))
+            del self._until[spi_in]
+
+    async def _widen(self, live: LiveSa, path_mtu: int) -> None:
+        if self._sas.tuning(live).path_mtu == path_mtu:
+            return  # the SA has moved since, and begun anew
+        await self._sas.tune(live, lambda now: replace(now, path_mtu=path_mtu))
+        self._note(live, f"{path_mtu} again")
+
+    def _note(self, live: LiveSa, text: str) -> None:
+        child = live.record.child
+        subject = f"{child.peer}/{child.name} {child.spi_in:08x}"
+        self._journal.add(Entry(live.record.gateway, Kind.PATH_MTU, subject, text))
+
+
+def _sends(child: ChildSaParams, said: TooBig) -> bool:
+    """Whether a packet with these outer addresses and ports is one of an SA's."""
+    udp = child.encapsulation
+    ports = (udp.local_port, udp.remote_port) if udp else None
+    return (child.local, child.remote, ports) == (said.src, said.dst, said.ports)

@@ -1,0 +1,84 @@
+"""What changes in an SA's entries while it lives: path MTU and ESN trial.
+
+Everything else in them follows from what was negotiated. The values here are learned, not stored: a
+controller that restarts begins with the link's MTU and without a trial.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from p4esp.controller.entries import Entry
+from p4esp.controller.numbers import Mode, Wrap
+from p4esp.controller.sa_entries import PairEntries
+
+LEARNED: Final = frozenset({"key", "inner_mtu", "tfc_len", "trial_from", "trial_skip"})
+"""Arguments of `seal_with` and `open_with` that say nothing about which SA it is."""
+MTU_IPV6_LEAST: Final = 1280
+"""RFC 8200 5: every IPv6 link carries so much, so what is inside must get through as well."""
+_BASE: Final = {4: 20, 6: 40}
+_ESP: Final = 8
+_UDP: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """The learned values of one SA pair."""
+
+    path_mtu: int
+    """Octets of the largest outer packet."""
+    trial_from: int = 0
+    trial_skip: int = 0
+    """RFC 4303 A3: while the window's top has the high half `trial_from`, `trial_skip` is added to
+    the inferred one; 0: no trial.
+    """
+
+
+def tuned(entries: PairEntries, tuning: Tuning, *, carries_v6: bool) -> PairEntries:
+    """The entries of a pair with its learned values in them."""
+    inner = inner_mtu(entries.outbound, tuning.path_mtu)
+    if carries_v6:
+        inner = max(inner, MTU_IPV6_LEAST)
+    tfc = min(entries.outbound.arg("tfc_len"), inner)
+    outbound = _with_args(entries.outbound, inner_mtu=inner, tfc_len=tfc)
+    trial = {"trial_from": tuning.trial_from, "trial_skip": tuning.trial_skip}
+    first, *others = entries.inbound
+    return replace(entries, inbound=(_with_args(first, **trial), *others), outbound=outbound)
+
+
+def inner_mtu(outbound: Entry, path_mtu: int) -> int:
+    """Octets of the largest inner IP packet whose sealed form is no longer than `path_mtu`.
+
+    Tunnel: floor_A(path MTU - outer - udp - wesp - 8 - iv - icv) - 2, A the alignment (RFC 4303
+    2.4). The other modes have one IP header less inside than the packet has in front; IPv4 options
+    are not counted, which exceed the path by 12 octets at most under CBC or BEET.
+    """
+    front = _BASE[6] if outbound.arg("outer_v6") else _BASE[4]
+    room = path_mtu - front - _overhead(outbound)
+    sealed = room - room % outbound.arg("align") - 2
+    return max(sealed + _kept_header(outbound), 0)
+
+
+def _overhead(outbound: Entry) -> int:
+    udp = _UDP if outbound.arg("udp_encap") else 0
+    wide = outbound.arg("udp_encap") or outbound.arg("outer_v6")
+    wesp = 0 if outbound.arg("wrap") == Wrap.NONE else (8 if wide else 4)
+    return udp + wesp + _ESP + outbound.arg("iv_len") + outbound.arg("icv_len")
+
+
+def _kept_header(outbound: Entry) -> int:
+    """Octets of the inner packet's own header that are not sealed."""
+    mode = outbound.arg("mode")
+    if mode == Mode.TUNNEL:
+        return 0
+    if mode == Mode.TRANSPORT:
+        return _BASE[6] if outbound.arg("outer_v6") else _BASE[4]
+    return _BASE[4] if mode == Mode.BEET_V4 else _BASE[6]
+
+
+def _with_args(entry: Entry, **changed: int) -> Entry:
+    return replace(entry, args=tuple(sorted((dict(entry.args) | changed).items())))
+
+
+def without_learned(entry: Entry) -> Entry:
+    """An entry as the negotiation alone decides it."""
+    return replace(entry, args=tuple(arg for arg in entry.args if arg[0] not in LEARNED))

@@ -1,0 +1,93 @@
+"""What a sound seal request must be answered with, computed apart from the engine's own code."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+
+from p4esp.engine.descriptor import CryptoFrame, Descriptor, Flag, Status
+from p4esp.engine.keystore import KeySpec
+
+_DIGESTS: Final = {32: "sha256", 48: "sha384", 64: "sha512"}
+_TAG_LEN: Final = 16
+
+
+def sealed_reply(request: CryptoFrame, spec: KeySpec, iv: bytes = b"") -> CryptoFrame:
+    """Compute the reply to a sound seal request; ``iv`` is what the engine wrote into a CBC packet.
+
+    What a frame with FILL lacks counts as zeros. A UDP checksum is written where one is asked for.
+    """
+    asked = request.descriptor
+    trailer = _trailer(asked)
+    iv = iv or _given_iv(request)
+    head = request.packet[: asked.aad_off + 8] + iv[: asked.iv_len]
+    plain = _payload(request) + trailer
+    packet = head + _sealed(spec, asked, head[asked.aad_off :][:8], iv, plain)
+    if asked.pad:
+        packet = _with_checksum(packet, asked.pad)
+    descriptor = replace(asked.reply(Status.DONE), pad=max(len(trailer) - 2, 0))
+    return CryptoFrame(request.ethernet, descriptor, packet)
+
+
+def _payload(request: CryptoFrame) -> bytes:
+    start, length = request.descriptor.ct_off, request.descriptor.plain_len
+    return request.packet[start : start + length].ljust(length, b"\0")
+
+
+def _trailer(asked: Descriptor) -> bytes:
+    if not asked.flags & Flag.TRAILER:
+        return b""
+    pad = -(asked.plain_len + 2) % asked.align
+    return bytes((*range(1, pad + 1), pad, asked.nh))
+
+
+def _given_iv(request: CryptoFrame) -> bytes:
+    asked = request.descriptor
+    if asked.iv_len:
+        return request.packet[asked.ct_off - asked.iv_len : asked.ct_off]
+    return asked.seq.to_bytes(8, "big")
+
+
+def _sealed(spec: KeySpec, asked: Descriptor, header: bytes, iv: bytes, plain: bytes) -> bytes:
+    if spec.integrity_key:
+        return _with_hmac(spec, asked, header, iv[: asked.iv_len], plain)
+    esn = asked.flags & Flag.ESN
+    aad = header[:4] + asked.seq.to_bytes(8, "big") if esn else header
+    if spec.transform.startswith("AES-GMAC"):
+        return plain + AESGCM(spec.key).encrypt(spec.salt + iv, b"", aad + iv + plain)
+    cipher = ChaCha20Poly1305 if spec.transform.startswith("CHACHA") else AESGCM
+    whole = cipher(spec.key).encrypt(spec.salt + iv, plain, aad)
+    return whole[: len(whole) - _TAG_LEN + asked.icv]
+
+
+def _with_hmac(spec: KeySpec, asked: Descriptor, header: bytes, iv: bytes, plain: bytes) -> bytes:
+    text = plain
+    if spec.key:
+        encryptor = Cipher(AES(spec.key), modes.CBC(iv)).encryptor()
+        text = encryptor.update(plain) + encryptor.finalize()
+    seqh = asked.seq.to_bytes(8, "big")[:4] if asked.flags & Flag.ESN else b""
+    digest = _DIGESTS[len(spec.integrity_key)]
+    icv = hmac.digest(bytes(spec.integrity_key), header + iv + text + seqh, digest)
+    return text + icv[: asked.icv]
+
+
+def _with_checksum(packet: bytes, udp_at: int) -> bytes:
+    """Write the checksum of RFC 8200 section 8.1, word by word as RFC 1071 has it."""
+    udp = packet[udp_at : udp_at + 6] + bytes(2) + packet[udp_at + 8 :]
+    pseudo = packet[8:40] + len(udp).to_bytes(4, "big") + bytes((0, 0, 0, 17))
+    total = sum(_words(pseudo + udp))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    checksum = 0xFFFF - total or 0xFFFF
+    return packet[: udp_at + 6] + checksum.to_bytes(2, "big") + packet[udp_at + 8 :]
+
+
+def _words(data: bytes) -> Iterator[int]:
+    even = data + bytes(len(data) % 2)
+    return (even[at] << 8 | even[at + 1] for at in range(0, len(even), 2))
