@@ -123,7 +123,7 @@ class SaSection(Section):
     """Limits of every SA of a gateway. Packets and seconds."""
 
     window: int = Field(default=1024, ge=0, le=4096)
-    """Anti-replay window in packets, 64..4096; 0: none."""
+    """Anti-replay window in packets, 32..4096; 0: none."""
     soft_packets: int | None = Field(default=None, gt=0)
     """Packets after which a new SA is negotiated; unset: three quarters of the hard limit."""
     hard_packets: int | None = Field(default=None, gt=1)
@@ -137,8 +137,9 @@ class SaSection(Section):
 
     @model_validator(mode="after")
     def _window_is_usable(self) -> Self:
-        if 0 < self.window < 64:
-            raise ValueError(f"window {self.window}: accepted are 0 (none) and 64..4096 packets")
+        """RFC 4303 3.4.3: 32 MUST be supported, and is the least."""
+        if 0 < self.window < 32:
+            raise ValueError(f"window {self.window}: accepted are 0 (none) and 32..4096 packets")
         return self
 
     @model_validator(mode="after")

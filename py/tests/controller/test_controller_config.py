@@ -132,7 +132,7 @@ LEFT_KEY = "gateways.left"
         ("gateways.left.peers.0.remote_id", "@#xyz", "peers.0.remote_id", "@# and hex digits"),
         ("gateways.left.policies.0.child", "right/other", LEFT_KEY, "accepted=right/net"),
         ("gateways.left.policies.0.action", "encrypt", "policies.0.action", "'protect', 'bypass'"),
-        ("gateways.left.sa.window", 32, "sa", "accepted are 0 (none) and 64..4096"),
+        ("gateways.left.sa.window", 31, "sa", "accepted are 0 (none) and 32..4096"),
         ("gateways.left.sa.window", 5000, "sa.window", "less than or equal to 4096"),
         ("gateways", {}, "gateways", "at least 1"),
     ],
@@ -146,6 +146,13 @@ def test_a_fault_names_file_key_and_what_is_accepted(
     assert text.startswith("bad.toml: ")
     assert f"{where}:" in text
     assert accepted in text
+
+
+@pytest.mark.parametrize("window", [0, 32, 64, 4096])
+def test_the_least_window_is_the_one_that_must_be_supported(window: int) -> None:
+    """RFC 4303 3.4.3."""
+    config = parse_config(changed("gateways.left.sa.window", window), "good.toml")
+    assert config.gateways["left"].sa.settings().window == window
 
 
 @pytest.mark.parametrize("suite", ["aes256-sha1", "null-sha1", "3des-sha256"])

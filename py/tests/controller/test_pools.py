@@ -29,7 +29,7 @@ def test_a_window_never_touches_two_blocks_of_one_cell(window: int, top: int) ->
 
 def test_cells_for_is_the_designs_formula_at_whole_blocks() -> None:
     """Design section 4: the next power of two at or above W/32 + 1."""
-    assert [cells_for(window) for window in (64, 96, 128, 1024, 4096)] == [4, 4, 8, 64, 256]
+    assert [cells_for(window) for window in (32, 64, 96, 128, 1024, 4096)] == [2, 4, 4, 8, 64, 256]
 
 
 class CellPoolMachine(RuleBasedStateMachine):
