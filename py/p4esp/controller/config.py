@@ -6,9 +6,9 @@ Every error names the file, the key and what would be accepted.
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from p4esp.configuration.fields import Address, FilePath, Name, Network, Server
 from p4esp.configuration.peers import ChildSection, PeerSection, selectors
@@ -23,6 +23,7 @@ from p4esp.configuration.sections import (
 from p4esp.configuration.settings import IkeSection
 from p4esp.controller.engine_keys import TRANSFORMS
 from p4esp.controller.link_config import InterfaceConfig, NeighbourConfig, RouteConfig
+from p4esp.controller.numbers import DfMode
 from p4esp.controller.path_mtu_config import PathMtuSection
 from p4esp.controller.sa_entries import LAST_EXTENDED_SEQUENCE, SaSettings
 from p4esp.ipsec.policy import Action, PolicyRule
@@ -119,6 +120,15 @@ class PolicySection(Section):
         return PolicyRule(self.name, Action(self.action), local, remote, self.priority, self.child)
 
 
+def _check_dscp(value: Any) -> Any:
+    if value == "copy" or (type(value) is int and 0 <= value <= 63):
+        return value
+    raise ValueError("accepted: copy, or 0..63")
+
+
+Dscp = Annotated[Literal["copy"] | int, BeforeValidator(_check_dscp)]
+
+
 class SaSection(Section):
     """Limits of every SA of a gateway. Packets and seconds."""
 
@@ -130,6 +140,10 @@ class SaSection(Section):
     """Packets after which the SA sends nothing more; unset: the end of its sequence numbers."""
     tunnel_ttl: int = Field(default=64, ge=1, le=255)
     """TTL or hop limit of the outer headers of tunnels."""
+    df: Literal["copy", "set", "clear"] = "copy"
+    """DF of the outer headers of tunnels over IPv4: that of the inner one, set or clear."""
+    dscp: Dscp = "copy"
+    """DSCP of the outer headers of tunnels, 0..63; `copy`: that of the inner one."""
     tfc: int = Field(default=0, ge=0, le=9000)
     """Octets that packets in tunnels are filled up to, as far as the path MTU lets; 0: none."""
     grace: float = Field(default=1.0, ge=0)
@@ -153,7 +167,13 @@ class SaSection(Section):
     def settings(self) -> SaSettings:
         """The form the installer takes."""
         return SaSettings(
-            self.window, self.soft_packets, self.hard_packets, self.tunnel_ttl, self.tfc
+            window=self.window,
+            soft_packets=self.soft_packets,
+            hard_packets=self.hard_packets,
+            tunnel_ttl=self.tunnel_ttl,
+            tfc=self.tfc,
+            df=DfMode[self.df.upper()],
+            dscp=None if self.dscp == "copy" else self.dscp,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from p4esp.controller import tables
 from p4esp.controller.entries import Entry
-from p4esp.controller.numbers import Wrap
+from p4esp.controller.numbers import DfMode, Wrap
 from p4esp.controller.sa_modes import check_carriable, layer4_delta, pipeline_mode
 from p4esp.controller.selection import Destination
 from p4esp.controller.selectors import OnePair, one_pair, packet_matches
@@ -48,6 +48,10 @@ class SaSettings:
     """Octets that packets in tunnels are filled up to (RFC 4303 2.7), as far as path MTU and peer
     let them.
     """
+    df: DfMode = DfMode.COPY
+    """What becomes of DF in the outer header of tunnels over IPv4 (RFC 4301 8.1)."""
+    dscp: int | None = None
+    """DSCP of the outer headers of tunnels (RFC 4301 5.1.2); None: the inner one."""
 
     def limits(self, *, esn: bool) -> tuple[int, int]:
         """Soft and hard limit of an SA's sequence numbers."""
@@ -159,11 +163,20 @@ def _seal_with(record: SaRecord, handle: int, settings: SaSettings) -> SealWith:
         seq_hard=hard,
         spi=child.spi_out,
         tunnel_ttl=settings.tunnel_ttl,
-        tfc_len=settings.tfc if child.tfc and child.mode is Mode.TUNNEL else 0,
+        **_of_tunnels(child, settings),
         **_format(child),
         **_outer(child),
         **_udp(child),
     )
+
+
+def _of_tunnels(child: ChildSaParams, settings: SaSettings) -> dict[str, int]:
+    """What the operator says of tunnels; the other modes keep what the packet has."""
+    if child.mode is not Mode.TUNNEL:
+        return {}
+    tfc = settings.tfc if child.tfc else 0
+    dscp = {} if settings.dscp is None else {"dscp_copy": 0, "dscp": settings.dscp}
+    return {"tfc_len": tfc, "df_mode": settings.df} | dscp
 
 
 def _format(child: ChildSaParams) -> dict[str, int]:

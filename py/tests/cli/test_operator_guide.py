@@ -39,7 +39,10 @@ def rows_below(heading: str) -> list[list[str]]:
 def label(schema: dict[str, Any]) -> str:
     """The type of a key in words."""
     if "anyOf" in schema:
-        return label(next(item for item in schema["anyOf"] if item["type"] != "null"))
+        labels = [label(item) for item in schema["anyOf"] if item["type"] != "null"]
+        return " or ".join(dict.fromkeys(labels))
+    if "const" in schema:
+        return str(schema["const"])
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
     if schema["type"] == "array":

@@ -10,6 +10,7 @@ from p4esp.configuration.sections import ConfigError
 from p4esp.controller.config import load_config, parse_config
 from p4esp.controller.engine_keys import TRANSFORMS
 from p4esp.controller.interfaces import Interfaces, exact_address
+from p4esp.controller.numbers import DfMode
 from p4esp.demo.plan import LEFT, PSK, Change, gateway_section
 from p4esp.ike.auth.credentials import preshared
 from p4esp.ike.keywords import describe
@@ -133,6 +134,9 @@ LEFT_KEY = "gateways.left"
         ("gateways.left.policies.0.child", "right/other", LEFT_KEY, "accepted=right/net"),
         ("gateways.left.policies.0.action", "encrypt", "policies.0.action", "'protect', 'bypass'"),
         ("gateways.left.sa.window", 31, "sa", "accepted are 0 (none) and 32..4096"),
+        ("gateways.left.sa.df", "keep", "sa.df", "'copy', 'set' or 'clear'"),
+        ("gateways.left.sa.dscp", 64, "sa.dscp", "accepted: copy, or 0..63"),
+        ("gateways.left.sa.dscp", "ef", "sa.dscp", "accepted: copy, or 0..63"),
         ("gateways.left.sa.window", 5000, "sa.window", "less than or equal to 4096"),
         ("gateways", {}, "gateways", "at least 1"),
     ],
@@ -146,6 +150,15 @@ def test_a_fault_names_file_key_and_what_is_accepted(
     assert text.startswith("bad.toml: ")
     assert f"{where}:" in text
     assert accepted in text
+
+
+def test_df_and_dscp_of_outer_headers_are_those_of_the_inner_ones_unless_the_file_says_so() -> None:
+    """RFC 4301 5.1.2, 8.1."""
+    plain = parse_config(GOOD, "good.toml").gateways["left"].sa.settings()
+    assert (plain.df, plain.dscp) == (DfMode.COPY, None)
+    own = parse_config(changed("gateways.left.sa", {"df": "clear", "dscp": 0}), "good.toml")
+    settings = own.gateways["left"].sa.settings()
+    assert (settings.df, settings.dscp) == (DfMode.CLEAR, 0)
 
 
 @pytest.mark.parametrize("window", [0, 32, 64, 4096])

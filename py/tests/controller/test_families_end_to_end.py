@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from family_lab import (
@@ -80,6 +81,39 @@ async def test_esp_in_udp_carries_either_family_over_either(outside: int, inside
         assert packet[UDP].chksum == (0 if outside == 4 else checksum_of(packet))
         sent = datagram(lab.left, lab.right, inside, bytes(range(100)))
         assert lab.opened(lab.left) == [fewer_hops(sent, 1)]
+
+
+OUTER_FIELDS = [({}, 46, None), ({"dscp": 10}, 10, None), ({"dscp": 0}, 0, None)]
+OUTER_DF = [({"df": "copy"}, 46, None), ({"df": "set"}, 46, True), ({"df": "clear"}, 46, False)]
+
+
+@pytest.mark.parametrize("inside", [4, 6])
+@pytest.mark.parametrize(("settings", "dscp", "df"), [*OUTER_FIELDS, *OUTER_DF])
+async def test_df_and_dscp_on_the_wire_are_what_the_operator_wants(
+    settings: dict[str, Any], dscp: int, df: bool | None, inside: int
+) -> None:
+    """RFC 4301 5.1.2, 8.1; `df` None: that of the packet, which IPv6 has none of."""
+    change = Change(sa={"grace": 0.0} | settings)
+    async with running_family_lab(Shape(4, (inside,)), change) as lab, asyncio.timeout(20):
+        await lab.tunnel_up()
+        for own_df in (False, True):
+            lab.seen.clear()
+            send(lab.left, marked(datagram(lab.left, lab.right, inside), own_df))
+            lab.wire.deliver()
+            (packet,) = lab.esp_on_wire()
+            kept = own_df or inside == 6
+            assert bool(packet.flags.DF) == (kept if df is None else df)
+            assert packet.tos >> 2 == dscp
+
+
+def marked(packet: Packet, df: bool) -> Packet:
+    """A packet with DSCP 46, and with DF where there is one."""
+    if isinstance(packet, IPv6):
+        packet.tc = 46 << 2
+        return packet
+    packet.tos, packet.flags = 46 << 2, "DF" if df else 0
+    del packet.chksum
+    return packet
 
 
 def checksum_of(packet: Packet) -> int:
