@@ -72,8 +72,9 @@ def section(plan: Plan, address: str, shape: Shape, change: Change) -> dict[str,
 
 
 def _inner(number: int, shape: Shape) -> list[str]:
-    if shape.mode == "transport":
-        return [f"{host(number, shape.outer)}/{32 if shape.outer == 4 else 128}"]
+    if shape.mode != "tunnel":
+        versions = (shape.outer,) if shape.mode == "transport" else shape.inner
+        return [f"{host(number, v)}/{32 if v == 4 else 128}" for v in versions]
     return [network(number, version) for version in shape.inner]
 
 

@@ -51,8 +51,8 @@ class ChildSection(Section):
     """Prefixes on the peer's side; at least one."""
     proposals: tuple[EspProposal, ...] = ()
     """ESP proposals, best first, such as `aes256gcm16-esn`; empty: the built-in ones."""
-    mode: Literal["tunnel", "transport"] = "tunnel"
-    """`transport` is for what the two ends themselves say; of a gateway, for its `hosts`."""
+    mode: Literal["tunnel", "transport", "beet"] = "tunnel"
+    """`transport`: what the ends say, of a gateway its `hosts`; `beet`: one address each side."""
     start: bool = False
     """Bring it up at start, and again whenever it is lost."""
     lifetime: ChildLifetime = ChildLifetime()
@@ -130,6 +130,7 @@ class PeerSection(Section):
         self._check_material()
         require_unique("child", [child.name for child in self.children])
         self._check_strength()
+        self._check_beet()
         return self
 
     def _check_material(self) -> None:
@@ -147,6 +148,17 @@ class PeerSection(Section):
             raise ValueError("a pinned certificate has no name; accepted: one remote_id with it")
         if self.ppk is not None and "null" in methods and not self.ppk.required:
             raise ValueError("with null authentication accepted: a ppk that is required")
+
+    def _check_beet(self) -> None:
+        """One pair of inner addresses (RFC 7402 B.1); a peer that gets its own from us has one."""
+        for child in self.children:
+            if child.mode == "beet":
+                _require_one(child.name, "local", child.local)
+                _require_one(child.name, "remote", child.remote, assigned=self.assign is not None)
+                if child.local[0].version != child.remote[0].version:
+                    raise ValueError(
+                        f"child {child.name}: in BEET mode accepted: addresses of one family"
+                    )
 
     @property
     def _local_method(self) -> Method:
@@ -227,6 +239,13 @@ def _require(what: str, needed: bool, given: bool) -> None:
         raise ValueError(f"{what} is missing; accepted: it, or another local_auth or remote_auth")
     if given and not needed:
         raise ValueError(f"{what} is used by neither direction; accepted: without it")
+
+
+def _require_one(
+    child: str, side: str, nets: tuple[Network, ...], *, assigned: bool = False
+) -> None:
+    if len(nets) != 1 or not (assigned or nets[0].num_addresses == 1):
+        raise ValueError(f"child {child}: in BEET mode accepted: one address in {side}")
 
 
 def selectors(nets: tuple[Network, ...], protocol: int = 0) -> tuple[TrafficSelector, ...]:

@@ -13,6 +13,7 @@ from collections import Counter
 from typing import Final
 
 from p4esp.controller.authorisation import Authorisation
+from p4esp.controller.beet_pairs import BeetPairs, beet_children
 from p4esp.controller.cancellation import in_own_task
 from p4esp.controller.config import GatewayConfig
 from p4esp.controller.drop_audit import DropAudit
@@ -99,6 +100,7 @@ class Gateway:
         peers = [peer.config() for peer in self._config.peers]
         around = self._around
         self._authorisation = Authorisation(peers, self._protect, self.sas.policy_ids)
+        beet = BeetPairs(beet_children(self._config), self._children)
         environment = Environment(
             random=around.random_bytes,
             spis=self._placements.spis,
@@ -106,7 +108,7 @@ class Gateway:
             extensions=STANDARD,
             trace=trace_hook(self.name, around.journal, around.trace),
             export_keys=ike_key_export(around.export_keys),
-            objection=self._protect.objection,
+            objection=lambda *asked: self._protect.objection(*asked) or beet.objection(*asked),
             wall_clock=around.wall_clock,
         )
         endpoint = IkeEndpoint(environment, directory(peers), around.clock())
@@ -124,6 +126,9 @@ class Gateway:
             fraction=environment.fraction,
         )
         events.attach(self.ike, self.connections)
+
+    def _children(self) -> list[ChildSaParams]:
+        return [live.record.child for live in self.sas.live.values()]
 
     async def _handle_event(self, event: Event) -> None:
         await self._events.handle(event)

@@ -1,4 +1,4 @@
-"""What the two sides told each other in IKE_SA_INIT about the IKE_AUTH to come."""
+"""What the two sides told each other in IKE_SA_INIT about what is to come."""
 
 from dataclasses import dataclass
 
@@ -13,3 +13,5 @@ class Announced:
     """Those that the peer announced."""
     childless: bool = False
     """Whether IKE_AUTH may go without a child SA: the responder says so (RFC 6023)."""
+    private_numbers: bool = False
+    """Whether the peer has strongSwan's vendor ID, and with it knows USE_BEET_MODE."""

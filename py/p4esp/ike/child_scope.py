@@ -19,6 +19,10 @@ MAX_LISTED = 8
 """Selectors that errors name."""
 
 Selectors = tuple[TrafficSelector, ...]
+MODE_NOTIFIES = {
+    Mode.TRANSPORT: NotifyType.USE_TRANSPORT_MODE,
+    Mode.BEET: NotifyType.USE_BEET_MODE,
+}
 Packet = tuple[TrafficSelector, TrafficSelector]
 """The selectors of one packet: from here, to there."""
 
@@ -39,9 +43,9 @@ class Scope:
         return self.config.mode
 
     def notifies(self) -> list[Notify]:
-        """What asks for transport mode, and agrees to it."""
-        wanted = self.mode is Mode.TRANSPORT
-        return [Notify(NotifyType.USE_TRANSPORT_MODE)] if wanted else []
+        """What asks for a mode other than the tunnel, and agrees to it."""
+        kind = MODE_NOTIFIES.get(self.mode)
+        return [] if kind is None else [Notify(kind)]
 
 
 def packet_scope(config: ChildConfig, packet: Packet) -> Scope:
@@ -58,7 +62,9 @@ def wanted_scope(sa: IkeSaState, config: ChildConfig, packet: Scope | None) -> S
     `Refusal` when the mode cannot be had on this path.
     """
     scope = _allowed(sa, config)
-    if packet is None:
+    if config.mode is Mode.BEET:
+        _require_pair(scope)
+    if packet is None or config.mode is Mode.BEET:
         return scope
     local_ts, remote_ts = packet.local_ts + scope.local_ts, packet.remote_ts + scope.remote_ts
     return Scope(config, local_ts, remote_ts)
@@ -66,7 +72,10 @@ def wanted_scope(sa: IkeSaState, config: ChildConfig, packet: Scope | None) -> S
 
 def _allowed(sa: IkeSaState, config: ChildConfig) -> Scope:
     """All that a child may carry: in transport mode only what these two hosts say."""
-    if config.mode is Mode.TUNNEL:
+    if config.mode is Mode.BEET and not sa.announced.private_numbers:
+        reason = f"child {config.name} is for BEET mode, which the peer has no vendor ID for"
+        raise Refusal(NotifyType.TS_UNACCEPTABLE, reason)
+    if config.mode is not Mode.TRANSPORT:
         local_ts, remote_ts = local_side(sa, config.local_ts), remote_side(sa, config.remote_ts)
         return Scope(config, local_ts, remote_ts)
     if sa.nat is not None and sa.nat.found:
@@ -80,6 +89,24 @@ def _allowed(sa: IkeSaState, config: ChildConfig) -> Scope:
     return Scope(config, local_ts, remote_ts)
 
 
+def _require_pair(scope: Scope) -> None:
+    """In BEET mode the inner addresses are not sent, so there is one pair of them."""
+    fault = _fault_of_pair(scope)
+    if fault is not None:
+        raise Refusal(NotifyType.TS_UNACCEPTABLE, fault)
+
+
+def _fault_of_pair(scope: Scope) -> str | None:
+    both = (*scope.local_ts, *scope.remote_ts)
+    single = len(scope.local_ts) == len(scope.remote_ts) == 1
+    if single and all(ts.first == ts.last for ts in both) and both[0].version == both[1].version:
+        return None
+    sides = f"{listed(scope.local_ts)} - {listed(scope.remote_ts)}"
+    return (
+        f"child {scope.config.name}: BEET mode is between two addresses of one family, not {sides}"
+    )
+
+
 def _only(host: Address) -> Selectors:
     return (TrafficSelector(host, host),)
 
@@ -89,11 +116,11 @@ def agreed_scope(sa: IkeSaState, offer: PayloadSet, replaces: ChildSa | None) ->
     child. `Refusal` when nothing is.
     """
     theirs, ours = offer.one(TsInitiator).selectors, offer.one(TsResponder).selectors
-    transport = offer.notify(NotifyType.USE_TRANSPORT_MODE) is not None
+    wish = _mode_of(sa, offer)
     reason = f"no child configuration covers {listed(theirs)} to {listed(ours)}"
     for config in _candidates(sa, theirs, ours, replaces):
         try:
-            scope = _narrowed(sa, config, theirs, ours, transport=transport)
+            scope = _narrowed(sa, config, theirs, ours, wish)
             return replace(scope, tfc=_takes_tfc(offer))
         except Refusal as refusal:
             reason = refusal.reason
@@ -130,23 +157,24 @@ def _narrowed(
     config: ChildConfig,
     theirs: Sequence[TrafficSelector],
     ours: Sequence[TrafficSelector],
-    *,
-    transport: bool,
+    wish: Mode,
 ) -> Scope:
     allowed = _allowed(sa, config)
     scope = Scope(config, narrow(ours, allowed.local_ts), narrow(theirs, allowed.remote_ts))
-    objection = _objection(sa, scope, transport=transport)
+    objection = _objection(sa, scope, wish)
     if objection is not None:
         raise Refusal(NotifyType.TS_UNACCEPTABLE, objection)
     return scope
 
 
-def _objection(sa: IkeSaState, scope: Scope, *, transport: bool) -> str | None:
+def _objection(sa: IkeSaState, scope: Scope, wish: Mode) -> str | None:
     name = scope.config.name
     if not scope.local_ts or not scope.remote_ts:
         return f"child {name} has nothing in common with the proposal"
-    if scope.mode is Mode.TRANSPORT and not transport:
-        return f"child {name} is for transport mode, the peer asks for tunnel mode"
+    if scope.mode not in (Mode.TUNNEL, wish):
+        return f"child {name} is for {scope.mode} mode, the peer asks for {wish} mode"
+    if scope.mode is Mode.BEET and (fault := _fault_of_pair(scope)) is not None:
+        return fault
     return sa.env.objection(sa.config.name, name, scope.local_ts, scope.remote_ts)
 
 
@@ -163,13 +191,22 @@ def accepted_scope(
     if replaces is not None:
         _check_covered(replaces.params.local_ts, local_ts)
         _check_covered(replaces.params.remote_ts, remote_ts)
-    transport = answer.notify(NotifyType.USE_TRANSPORT_MODE) is not None
-    if transport != (scope.mode is Mode.TRANSPORT):
+    if _mode_of(sa, answer) is not scope.mode:
         raise ProposalError(f"the peer answered in another mode, asked for was {scope.mode}")
-    objection = sa.env.objection(sa.config.name, scope.config.name, local_ts, remote_ts)
+    objection = _objection(sa, scope, scope.mode)
     if objection is not None:
         raise ProposalError(objection)
     return scope
+
+
+def _mode_of(sa: IkeSaState, message: PayloadSet) -> Mode:
+    """The mode that a peer asks for, or agrees to; `Refusal` when it is two at once."""
+    found = [mode for mode, kind in MODE_NOTIFIES.items() if message.notify(kind) is not None]
+    if not sa.announced.private_numbers and Mode.BEET in found:
+        found.remove(Mode.BEET)
+    if len(found) > 1:
+        raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, f"the peer asks for {' and '.join(found)}")
+    return found[0] if found else Mode.TUNNEL
 
 
 def _takes_tfc(message: PayloadSet) -> bool:

@@ -69,7 +69,9 @@ class ChildConfig:
     proposals: tuple[Template, ...] = DEFAULT_ESP
     lifetime: Lifetime = field(default_factory=Lifetime)
     mode: Mode = Mode.TUNNEL
-    """In transport mode the selectors are narrowed to the two hosts of the IKE SA."""
+    """In transport mode the selectors are narrowed to the two hosts of the IKE SA; those of BEET
+    mode are one pair of inner addresses.
+    """
 
 
 class Childless(StrEnum):

@@ -197,6 +197,8 @@ class NotifyType(IntEnum):
     NO_PPK_AUTH = 16437
     INTERMEDIATE_EXCHANGE_SUPPORTED = 16438
     ADDITIONAL_KEY_EXCHANGE = 16441
+    USE_BEET_MODE = 40961
+    """Private, strongSwan's: it counts from a peer with that vendor ID."""
 
 
 FIRST_STATUS_NOTIFY = 16384

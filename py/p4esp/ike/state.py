@@ -206,6 +206,7 @@ class IkeSaState:
         new.redirection, new.asked_of_us = self.redirection, self.asked_of_us
         new.children, new.predecessor = self.children, self
         new.remote_id, new.assigned = self.remote_id, self.assigned
+        new.announced = self.announced
         self.successors.append(new)
         return new
 

@@ -152,6 +152,34 @@ def test_a_fault_names_file_key_and_what_is_accepted(
     assert accepted in text
 
 
+PAIR = {"mode": "beet", "local": ["10.1.0.10/32"], "remote": ["10.2.0.10/32"]}
+
+
+def with_beet(**changes: Any) -> dict[str, Any]:
+    """The good configuration with a child in BEET mode."""
+    data = changed("gateways.left.policies.0.local", PAIR["local"])
+    gateway = data["gateways"]["left"]
+    gateway["policies"][0]["remote"] = PAIR["remote"]
+    gateway["peers"][0]["children"][0] |= PAIR | changes
+    return data
+
+
+@pytest.mark.parametrize(
+    ("changes", "accepted"),
+    [
+        ({"local": ["10.1.0.0/16"]}, "child net: in BEET mode accepted: one address in local"),
+        ({"remote": ["10.2.0.10/32", "10.2.0.11/32"]}, "accepted: one address in remote"),
+        ({"remote": ["2001:db8::1/128"]}, "different families"),
+    ],
+)
+def test_beet_mode_is_for_one_address_on_each_side(changes: Any, accepted: str) -> None:
+    """RFC 7402 B.1: the inner addresses are not sent."""
+    (child,) = parse_config(with_beet(), "good.toml").gateways["left"].peers[0].config().children
+    assert child.mode is Mode.BEET
+    with pytest.raises(ConfigError, match=accepted):
+        parse_config(with_beet(**changes), "bad.toml")
+
+
 def test_df_and_dscp_of_outer_headers_are_those_of_the_inner_ones_unless_the_file_says_so() -> None:
     """RFC 4301 5.1.2, 8.1."""
     plain = parse_config(GOOD, "good.toml").gateways["left"].sa.settings()
@@ -427,7 +455,7 @@ def test_hosts_behind_a_gateway_may_be_the_local_end_of_transport_mode() -> None
             "policies.0",
             "different families; accepted: the same on both sides",
         ),
-        ("peers.0.children.0.mode", "beet", "peers.0.children.0.mode", "'tunnel' or 'transport'"),
+        ("peers.0.children.0.mode", "wesp", "peers.0.children.0.mode", "'transport' or 'beet'"),
     ],
 )
 def test_what_does_not_fit_the_families_is_refused_by_file_and_key(

@@ -6,13 +6,17 @@ import pytest
 from ike_lab import EAST, EAST_NET, WEST, WEST_NET, Lab, child, east_config, net, west_config
 from ike_ledger import ask, assert_mirrored, ike_of, live
 
-from p4esp.ike.codec.payloads import Nonce, Notify
+from p4esp.ike import child_scope
+from p4esp.ike.codec.message import parse_message
+from p4esp.ike.codec.payloads import Nonce, Notify, VendorId
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
 from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
 from p4esp.ike.errors import CommandError, Refusal
 from p4esp.ike.events import ChildFailed
+from p4esp.ike.extensions import vendor
+from p4esp.ike.extensions.vendor import STRONGSWAN
 from p4esp.ike.negotiation import Agreement
 from p4esp.ike.tasks.create_child import CreateChildResponder
 from p4esp.ipsec.sa import Mode
@@ -259,6 +263,120 @@ def test_transport_mode_for_other_hosts_is_refused():
     lab = Lab(west_config(children=(elsewhere,)))
     lab.connect()
     assert "which it leaves out" in lab.west.one(ChildFailed).reason
+
+
+# BEET mode: a private number of strongSwan's (RFC 7402 appendix B)
+
+INNER = net("10.1.0.10/32"), net("10.2.0.10/32")
+BEET = ChildConfig("net", *INNER, mode=Mode.BEET)
+
+
+def beet_lab(west=BEET, east=None, **options):
+    theirs = east or replace(BEET, local_ts=INNER[1], remote_ts=INNER[0])
+    lab = Lab(west_config(children=(west,), **options), east_config(children=(theirs,)))
+    lab.connect()
+    return lab
+
+
+def vendor_ids(lab):
+    """Those of the two messages of IKE_SA_INIT."""
+    return [parse_message(sent.data).clear.every(VendorId) for _, sent in lab.wire[:2]]
+
+
+@pytest.mark.parametrize("role", ["west", "east"])
+@pytest.mark.parametrize("nat", [False, True])
+def test_beet_mode_is_agreed_on_for_one_pair_through_a_nat_too_and_survives_rekeys(role, nat):
+    lab = beet_lab(force_encapsulation=nat)
+    node = getattr(lab, role)
+    for _ in range(2):
+        assert agreed(lab) == INNER
+        for made in (*live(lab.west).values(), *live(lab.east).values()):
+            assert (made.mode, {made.local, made.remote}) == (Mode.BEET, {WEST, EAST})
+            assert (made.encapsulation is not None) is nat
+        node.endpoint.rekey_child(next(iter(live(node))), lab.now)
+        lab.settle()
+
+
+def test_beet_mode_survives_a_rekey_of_the_ike_sa():
+    lab = beet_lab()
+    ike = ike_of(lab.west)
+    lab.west.endpoint.rekey_ike(ike, lab.now)
+    lab.settle()
+    lab.west.endpoint.rekey_child(next(iter(live(lab.west))), lab.now)
+    lab.settle()
+    assert [made.mode for made in live(lab.east).values()] == [Mode.BEET]
+    assert_mirrored(lab)
+
+
+def test_the_vendor_id_is_sent_only_where_a_child_is_for_beet_mode():
+    """RFC 7296 3.12."""
+    assert vendor_ids(beet_lab()) == [[STRONGSWAN], [STRONGSWAN]]
+    plain = Lab()
+    plain.connect()
+    assert vendor_ids(plain) == [[], []]
+
+
+def tunnel(local, remote):
+    return ChildConfig("net", local, remote)
+
+
+def test_a_responder_without_beet_answers_tunnel_mode_which_the_initiator_refuses(monkeypatch):
+    """It knows the number and has the vendor ID, or it would not even be asked."""
+    lab = beet_lab(east=tunnel(*INNER[::-1]))
+    assert "which the peer has no vendor ID for" in lab.west.one(ChildFailed).reason
+    monkeypatch.setattr(vendor, "_has_beet", lambda _: True)
+    lab = beet_lab(east=tunnel(*INNER[::-1]))
+    assert "asked for was beet" in lab.west.one(ChildFailed).reason
+    assert live(lab.west) == live(lab.east) == {}
+    assert lab.west.spis.used == set()
+
+
+def test_a_responder_for_beet_mode_makes_no_tunnel():
+    lab = beet_lab(west=tunnel(*INNER))
+    assert lab.west.one(ChildFailed).reason == "TS_UNACCEPTABLE"
+    assert "which the peer has no vendor ID for" in lab.east.one(ChildFailed).reason
+
+
+def test_without_the_vendor_id_the_number_means_nothing():
+    """RFC 7296 3.10.1: unknown status notifies are ignored."""
+    lab = Lab()
+    lab.connect()
+    answer = offer(lab, Notify(NotifyType.USE_BEET_MODE))
+    assert not answer.has(Notify)
+    assert {made.mode for made in live(lab.east).values()} == {Mode.TUNNEL}
+
+
+def test_two_modes_at_once_are_refused():
+    lab = beet_lab()
+    both = Notify(NotifyType.USE_BEET_MODE), Notify(NotifyType.USE_TRANSPORT_MODE)
+    assert offer(lab, *both).error().type == NotifyType.NO_PROPOSAL_CHOSEN
+    assert len(live(lab.east)) == 1
+
+
+def test_a_peer_that_asks_a_child_for_beet_for_a_tunnel_is_refused():
+    lab = beet_lab()
+    assert offer(lab).error().type == NotifyType.TS_UNACCEPTABLE
+    assert "the peer asks for tunnel mode" in lab.east.traces[-2].reason
+
+
+WIDE = [
+    (net("10.1.0.0/24"), INNER[1]),
+    ((*INNER[0], *net("10.1.0.11/32")), INNER[1]),
+    (net("fd00::1/128"), INNER[1]),
+]
+
+
+@pytest.mark.parametrize("sides", WIDE, ids=["range", "two addresses", "two families"])
+def test_beet_mode_for_anything_but_one_pair_is_refused_by_either_end(sides, monkeypatch):
+    west, east = (ChildConfig("net", *ends, mode=Mode.BEET) for ends in (sides, sides[::-1]))
+    lab = beet_lab(west, east)
+    assert "between two addresses of one family" in lab.west.one(ChildFailed).reason
+    assert not lab.east.of(ChildFailed)
+    monkeypatch.setattr(child_scope, "_require_pair", lambda _: None)
+    lab = beet_lab(west, east)
+    assert lab.west.one(ChildFailed).reason == "TS_UNACCEPTABLE"
+    assert "between two addresses of one family" in lab.east.one(ChildFailed).reason
+    assert lab.west.spis.used == lab.east.spis.used == set()
 
 
 def test_who_takes_no_tfc_padding_says_so_and_that_holds_for_what_is_sent_there():

@@ -11,6 +11,7 @@ from p4esp.ike.extensions.nat_detection import NatDetection
 from p4esp.ike.extensions.postquantum import PostquantumKeys
 from p4esp.ike.extensions.redirect import Redirect
 from p4esp.ike.extensions.signature_hashes import SignatureHashes
+from p4esp.ike.extensions.vendor import PrivateNumbers
 
 STANDARD: tuple[Extension, ...] = (
     NatDetection(),
@@ -23,4 +24,5 @@ STANDARD: tuple[Extension, ...] = (
     InitialContact(),
     Mobike(),
     Redirect(),
+    PrivateNumbers(),
 )

@@ -71,7 +71,7 @@ class CreateChild(InitiatorTask):
         return replace(offer, scope=packet) if self._single and packet is not None else offer
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """[N(REKEY_SA)] [N(USE_TRANSPORT_MODE)] SA Ni [KEi] TSi TSr."""
+        """[N(REKEY_SA)] [N(USE_TRANSPORT_MODE | USE_BEET_MODE)] SA Ni [KEi] TSi TSr."""
         offer = self._made_offer()
         sa.awaiting_child = True
         self._nonce = sa.env.random(OWN_NONCE_SIZE)
@@ -248,7 +248,7 @@ class CreateChildResponder(ResponderTask):
             sa.events.append(ChildRekeyed(old.params, child.params))
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """[N(USE_TRANSPORT_MODE)] SA Nr [KEr] TSi TSr."""
+        """[N(USE_TRANSPORT_MODE | USE_BEET_MODE)] SA Nr [KEr] TSi TSr."""
         return self._answer
 
 

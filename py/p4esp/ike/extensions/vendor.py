@@ -1,0 +1,36 @@
+"""strongSwan's vendor ID in IKE_SA_INIT, without which its private numbers mean nothing to anybody
+(RFC 7296 3.12).
+"""
+
+from typing import Final
+
+from p4esp.ike.codec.payload import AnyPayload
+from p4esp.ike.codec.payloads import VendorId
+from p4esp.ike.config import PeerConfig
+from p4esp.ike.constants import ExchangeType
+from p4esp.ike.state import IkeSaState
+from p4esp.ike.tasks.base import Inbound
+from p4esp.ipsec.sa import Mode
+
+STRONGSWAN: Final = VendorId(bytes.fromhex("882fe56d6fd20dbc2251613b2ebe5beb"))
+
+
+class PrivateNumbers:
+    """Lets both ends use USE_BEET_MODE."""
+
+    def received(self, sa: IkeSaState, message: Inbound) -> None:
+        """Note whether the peer knows the numbers."""
+        if message.header.exchange == ExchangeType.IKE_SA_INIT:
+            sa.announced.private_numbers = STRONGSWAN in message.payloads.every(VendorId)
+
+    def additions(
+        self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
+    ) -> list[AnyPayload]:
+        """The vendor ID, where a peer in question has a child in BEET mode."""
+        peers = sa.candidates if sa.peer is None else (sa.peer,)
+        wanted = exchange == ExchangeType.IKE_SA_INIT and any(map(_has_beet, peers))
+        return [STRONGSWAN] if wanted else []
+
+
+def _has_beet(peer: PeerConfig) -> bool:
+    return any(child.mode is Mode.BEET for child in peer.children)
