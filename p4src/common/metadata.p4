@@ -18,6 +18,7 @@ struct metadata_t {
     l4_t        l4;
     bit<8>      l4_protocol;      // behind IPv6 extension headers
     bit<16>     l4_offset;        // octets of hdr.ip or hdr.ip6 with all that belongs to it
+    bit<1>      unread_chain;     // IPv6 extension headers that are not looked through
     bit<16>     l4_end;           // of what was looked at behind it
     bit<1>      l4_known;         // 0: a fragment that does not carry the start of layer 4
     bit<1>      fragment;         // of IPv6; IPv4 says so itself

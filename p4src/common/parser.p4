@@ -348,8 +348,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         }
     }
 
-    // Extension headers in the order of RFC 8200 4.1. What comes out of order ends the chain, and
-    // policy sees its number as the protocol.
+    // Extension headers in the order of RFC 8200 4.1.
     state parse_ipv6 {
         packet.extract(hdr.ip6);
         verify(hdr.ip6.version == 6, error.BadIpv6Header);
@@ -421,6 +420,9 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         transition select(hdr.fragment.offset, meta.l4_protocol) {
             (0, PROTO_DSTOPTS): parse_late_opts;
             (0, _):             parse_last;
+            (_, PROTO_HOPOPT):  unread_chain;
+            (_, PROTO_ROUTING): unread_chain;
+            (_, PROTO_DSTOPTS): unread_chain;
             default:            accept;
         }
     }
@@ -435,16 +437,27 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     // The end of the chain. In a first fragment, ports are all that is looked at.
     state parse_last {
         transition select(meta.fragment, meta.l4_protocol) {
-            (_, PROTO_TCP):    peek_ports;
-            (0, PROTO_UDP):    peek_udp;
-            (1, PROTO_UDP):    peek_ports;
-            (_, PROTO_SCTP):   peek_ports;
-            (_, PROTO_ICMP):   peek_icmp;
-            (_, PROTO_ICMPV6): peek_icmp;
-            (0, PROTO_ESP):    peek_esp;
-            (0, PROTO_WESP):   peek_wesp;
-            default:           no_ports;
+            (_, PROTO_TCP):      peek_ports;
+            (0, PROTO_UDP):      peek_udp;
+            (1, PROTO_UDP):      peek_ports;
+            (_, PROTO_SCTP):     peek_ports;
+            (_, PROTO_ICMP):     peek_icmp;
+            (_, PROTO_ICMPV6):   peek_icmp;
+            (0, PROTO_ESP):      peek_esp;
+            (0, PROTO_WESP):     peek_wesp;
+            (_, PROTO_HOPOPT):   unread_chain;
+            (_, PROTO_ROUTING):  unread_chain;
+            (_, PROTO_FRAGMENT): unread_chain;
+            (_, PROTO_DSTOPTS):  unread_chain;
+            default:             no_ports;
         }
+    }
+
+    // Extension headers in another order, or twice: what is behind them is not known, so that no
+    // rule of policy may decide by it.
+    state unread_chain {
+        meta.unread_chain = 1;
+        transition accept;
     }
 
     // Layer 4, looked at.

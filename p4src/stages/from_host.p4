@@ -43,6 +43,7 @@ control from_host_stage(inout headers_t hdr, inout metadata_t meta) {
             if (!hdr.ip.isValid() && !hdr.ip6.isValid()
                 || hdr.ip.isValid() && (hdr.ip.version != 4 || hdr.ip.ihl < 5)
                 || hdr.ip6.isValid() && hdr.ip6.version != 6
+                || meta.unread_chain == 1
                 || meta.ip_len < meta.l4_offset || meta.ip_len > room) {
                 refuse();
             } else if (meta.l4_protocol == PROTO_UDP

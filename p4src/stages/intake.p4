@@ -48,7 +48,8 @@ control intake_stage(inout headers_t hdr, inout metadata_t meta) {
             refuse_ip();
         } else if (meta.ip_len < meta.l4_offset || meta.ip_len > room) {
             refuse_ip();
-        } else if (meta.parse_failed == 1 || meta.ip_len < meta.l4_end) {
+        } else if (meta.parse_failed == 1 || meta.unread_chain == 1
+                   || meta.ip_len < meta.l4_end) {
             // Ports must not be read from what pads the frame.
             refuse_layer4();
         } else if (meta.udp_len > meta.ip_len - meta.l4_offset) {

@@ -288,3 +288,20 @@ class MulticastIsNotForwarded(Policy6Test):
         for mac in ("33:33:00:00:00:01", "ff:ff:ff:ff:ff:ff", gateway_mac(UNPROTECTED)):
             other = bytes.fromhex(mac.replace(":", "")) + frame[6:]
             self.refuse(Drop.NOT_FOR_US, PROTECTED, other)
+
+
+class ChainThatIsNotReadEscapesNoRule(FamilyTest):
+    """RFC 8200 4.1 allows any order: behind headers that we do not look through, a protected
+    protocol must not pass for another that is bypassed."""
+
+    def runTest(self) -> None:
+        covered = Traffic(src=SITE6, dst=REMOTE6)
+        self.gw.insert(
+            tables.spd(Traffic(SITE6, REMOTE6, 17), "protect", policy=5, priority=20),
+            tables.spd(covered, "bypass", priority=1),
+        )
+        options, routing = frames.options6(60), frames.routing6()
+        later = frames.fragment6(3, more=False)
+        for chain in ((options, options), (routing, routing), (later, options)):
+            frame = frames.ethernet(PROTECTED, frames.outgoing6(160, chain=chain))
+            self.refuse(Drop.MALFORMED, PROTECTED, frame)

@@ -133,7 +133,7 @@ class SaSets:
 
     async def leave(self, sa: int) -> None:
         """No bucket points to an SA any more when this returns."""
-        for policy, left in self._sets.items():
+        for policy, left in list(self._sets.items()):
             waiting = self._waiting[policy]
             if sa in waiting:
                 waiting.remove(sa)

@@ -15,6 +15,8 @@ LEARNED: Final = frozenset({"key", "inner_mtu", "tfc_len", "trial_from", "trial_
 """Arguments of `seal_with` and `open_with` that say nothing about which SA it is."""
 MTU_IPV6_LEAST: Final = 1280
 """RFC 8200 5: every IPv6 link carries so much, so what is inside must get through as well."""
+MOST: Final = 0xFFFF - 1024
+"""Octets of the longest packet that the pipeline seals, whatever the path."""
 _BASE: Final = {4: 20, 6: 40}
 _ESP: Final = 8
 _UDP: Final = 8
@@ -55,7 +57,7 @@ def inner_mtu(outbound: Entry, path_mtu: int) -> int:
     front = _BASE[6] if outbound.arg("outer_v6") else _BASE[4]
     room = path_mtu - front - _overhead(outbound)
     sealed = room - room % outbound.arg("align") - 2
-    return max(sealed + _kept_header(outbound), 0)
+    return min(max(sealed + _kept_header(outbound), 0), MOST)
 
 
 def _overhead(outbound: Entry) -> int:
