@@ -294,7 +294,7 @@ struct headers_t {
     ipv4_options_t  ip_opt;
     ipv6_t          ip6;
     ipv6_ext_t      hop_by_hop;
-    ipv6_ext_t      early_opts;      // destination options in front of a routing header
+    ipv6_ext_t      early_opts;      // destination options in front of routing or fragment header
     ipv6_ext_t      routing;
     udp_t           t_udp;
     wesp_marker_t   t_wesp_marker;

@@ -388,16 +388,20 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
 
     state parse_opts {
         transition select(packet.lookahead<ext_peek_t>().next_header) {
-            PROTO_ROUTING: parse_early_opts;
-            default:       parse_late_opts;
+            PROTO_ROUTING:  parse_early_opts;
+            PROTO_FRAGMENT: parse_early_opts;
+            default:        parse_late_opts;
         }
     }
 
     state parse_early_opts {
         packet.extract(hdr.early_opts, EXT_BITS(packet.lookahead<ext_peek_t>()));
-        meta.l4_protocol = PROTO_ROUTING;
+        meta.l4_protocol = hdr.early_opts.next_header;
         meta.l4_offset = meta.l4_offset + EXT_OCTETS(hdr.early_opts);
-        transition parse_routing;
+        transition select(meta.l4_protocol) {
+            PROTO_ROUTING: parse_routing;
+            default:       parse_fragment;
+        }
     }
 
     state parse_routing {
