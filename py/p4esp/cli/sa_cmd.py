@@ -24,6 +24,7 @@ from p4esp.cli.running_switch import (
 from p4esp.controller.entries import Entry
 from p4esp.controller.reading import Reader
 from p4esp.controller.reconcile import OUTBOUND_TABLES, SA_TABLES, SELECTION_TABLES
+from p4esp.controller.target import MAX_DUMMIES, MAX_DUMMY
 from p4esp.service.control_client import ask
 
 ControlOption = Annotated[
@@ -116,8 +117,8 @@ def rekey_ike_command(
 @app.command("dummy")
 def dummy_command(
     spi: SpiArgument,
-    count: Annotated[int, typer.Option(help="Packets.", min=1, max=1000)] = 1,
-    octets: Annotated[int, typer.Option(help="Octets of each, sealed.", min=1, max=1400)] = 64,
+    count: Annotated[int, typer.Option(help="Packets.", min=1, max=MAX_DUMMIES)] = 1,
+    octets: Annotated[int, typer.Option(help="Octets of each, sealed.", min=1, max=MAX_DUMMY)] = 64,
     control: ControlOption = DEFAULT_CONTROL,
     as_json: JsonOption = False,
 ) -> None:

@@ -1,18 +1,15 @@
 """What a running controller can be told over its control socket."""
 
 from collections.abc import Mapping
-from typing import Final
 
 from p4esp.controller.gateway import Gateway
+from p4esp.controller.target import MAX_DUMMIES, MAX_DUMMY
 from p4esp.ike.errors import CommandError
 from p4esp.ipsec.sa import ChildSaParams, Mode
 from p4esp.service.control import Command
 from p4esp.service.event_hub import EventHub
 from p4esp.service.event_json import child_as_json, event_as_json, ike_as_json
 from p4esp.service.outcomes import Commander
-
-MAX_DUMMIES: Final = 1000
-"""Of one command."""
 
 
 class ControllerCommands:
@@ -43,7 +40,7 @@ class ControllerCommands:
                 "connected": gateway.link is not None,
                 "engine": gateway.link is not None and gateway.link.health.offered,
                 "ike_sas": [ike_as_json(ike) for ike in gateway.connections.established.values()],
-                "child_sas": [child_as_json(child) for child in _children(gateway)],
+                "child_sas": [child_as_json(child) for child in gateway.sas.live.children()],
             }
             for name, gateway in self._gateways.items()
         }
@@ -73,7 +70,8 @@ class ControllerCommands:
         gateway, child = self._find(spi)
         if child.mode is not Mode.TUNNEL:
             raise CommandError(f"SA {spi} is in {child.mode} mode; accepted: one in tunnel mode")
-        number, size = within("count", count, 1, MAX_DUMMIES), within("octets", octets, 1, 1400)
+        number = within("count", count, 1, MAX_DUMMIES)
+        size = within("octets", octets, 1, MAX_DUMMY)
         if gateway.link is None:
             raise CommandError("the switch is not connected; accepted: when it is up again")
         index = gateway.sas.live[child.spi_in].record.placement.sa_out
@@ -85,7 +83,7 @@ class ControllerCommands:
         return Commander(gateway.ike, self._hub)
 
     def _find(self, text: str) -> tuple[Gateway, ChildSaParams]:
-        known = [(g, child) for g in self._gateways.values() for child in _children(g)]
+        known = [(g, child) for g in self._gateways.values() for child in g.sas.live.children()]
         for gateway, child in known:
             if text.lower() in (f"{child.spi_in:08x}", f"{child.spi_out:08x}"):
                 return gateway, child
@@ -98,7 +96,3 @@ def within(name: str, text: str, low: int, high: int) -> int:
     if not text.isascii() or not text.isdigit() or not low <= int(text[:10]) <= high:
         raise CommandError(f"{name} {text!r}; accepted: {low}..{high}")
     return int(text)
-
-
-def _children(gateway: Gateway) -> list[ChildSaParams]:
-    return [live.record.child for live in gateway.sas.live.values()]

@@ -134,9 +134,8 @@ class EsnResync:
         return {spi: cells[at][0] for spi, at in index.items()}
 
     def _note(self, live: LiveSa, text: str) -> None:
-        child = live.record.child
-        subject = f"{child.peer}/{child.name} {child.spi_in:08x}"
-        self._journal.add(Entry(live.record.gateway, Kind.RESYNC, subject, text))
+        record = live.record
+        self._journal.add(Entry.of_child(record.gateway, Kind.RESYNC, record.child, text))
 
 
 def _is_watched(live: LiveSa) -> bool:

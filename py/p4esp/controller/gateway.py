@@ -100,7 +100,10 @@ class Gateway:
         peers = [peer.config() for peer in self._config.peers]
         around = self._around
         self._authorisation = Authorisation(peers, self._protect, self.sas.policy_ids)
-        beet = BeetPairs(beet_children(self._config), self._children)
+        beet = BeetPairs(
+            beet_children(self._config),
+            lambda: self.sas.live.children(),  # noqa: PLW0108 -- `live` is another after a reconnect
+        )
         environment = Environment(
             random=around.random_bytes,
             spis=self._placements.spis,
@@ -126,9 +129,6 @@ class Gateway:
             fraction=environment.fraction,
         )
         events.attach(self.ike, self.connections)
-
-    def _children(self) -> list[ChildSaParams]:
-        return [live.record.child for live in self.sas.live.values()]
 
     async def _handle_event(self, event: Event) -> None:
         await self._events.handle(event)

@@ -12,7 +12,8 @@ from p4esp.controller.packets import PROTO_ICMP, Ipv4, checksum
 
 ECHO_REPLY: Final = 0
 ECHO_REQUEST: Final = 8
-TIME_EXCEEDED: Final = 11
+FRAGMENTATION_NEEDED: Final = bytes((3, 4))
+_TIME_EXCEEDED: Final = bytes((11, 0))
 _ERRORS: Final = (3, 4, 5, 11, 12)
 _QUOTED: Final = 8
 """Octets of the offending packet's payload that an error quotes (RFC 792)."""
@@ -31,22 +32,21 @@ def echo_reply(request: Ipv4) -> Ipv4 | None:
 
 def time_exceeded(offender: Ipv4, source: IPv4Address) -> Ipv4 | None:
     """The error for a packet that ran out of hops; None where RFC 1812 4.3.2.7 forbids one."""
-    if not _deserves_error(offender):
-        return None
-    quoted = replace(offender, payload=offender.payload[:_QUOTED])
-    header = _quoted_header(offender, quoted)
-    body = _with_checksum(bytes((TIME_EXCEEDED, 0)), bytes(4) + header + quoted.payload)
-    return Ipv4(source, offender.src, PROTO_ICMP, body)
+    return _error(_TIME_EXCEEDED, 0, offender, source)
 
 
 def fragmentation_needed(offender: Ipv4, source: IPv4Address, mtu: int) -> Ipv4 | None:
     """The error for a packet with DF that is longer than `mtu` (RFC 1191 4), or None."""
+    return _error(FRAGMENTATION_NEEDED, mtu, offender, source)
+
+
+def _error(type_code: bytes, told: int, offender: Ipv4, source: IPv4Address) -> Ipv4 | None:
+    """`told` is the word in front of the quotation."""
     if not _deserves_error(offender):
         return None
     quoted = replace(offender, payload=offender.payload[:_QUOTED])
-    second_word = mtu.to_bytes(4, "big")
-    body = second_word + _quoted_header(offender, quoted) + quoted.payload
-    return Ipv4(source, offender.src, PROTO_ICMP, _with_checksum(bytes((3, 4)), body))
+    body = told.to_bytes(4, "big") + _quoted_header(offender, quoted) + quoted.payload
+    return Ipv4(source, offender.src, PROTO_ICMP, _with_checksum(type_code, body))
 
 
 def _deserves_error(packet: Ipv4) -> bool:

@@ -8,13 +8,14 @@ from typing import Final
 
 from p4esp.controller.packets import PROTO_ICMPV6, Ipv6, upper_checksum
 
-PACKET_TOO_BIG: Final = 2
-TIME_EXCEEDED: Final = 3
+PACKET_TOO_BIG: Final = bytes((2, 0))
+_TIME_EXCEEDED: Final = bytes((3, 0))
 ECHO_REQUEST: Final = 128
 ECHO_REPLY: Final = 129
 REDIRECT: Final = 137
 _FIRST_INFORMATIONAL: Final = 128
 LEAST_MTU: Final = 1280
+"""RFC 8200 5: every IPv6 link carries so much."""
 _MAX_ERROR: Final = LEAST_MTU
 """Octets of an error packet: it quotes as much as fits the least MTU (RFC 4443 2.4 c)."""
 _HEADERS: Final = 48
@@ -35,10 +36,9 @@ def echo_reply(request: Ipv6) -> Ipv6 | None:
 
 def time_exceeded(offender: Ipv6, source: IPv6Address) -> Ipv6 | None:
     """The error for a packet that ran out of hops; None where RFC 4443 2.4 e forbids one."""
-    if not _deserves_error(offender):
+    if offender.dst.is_multicast:
         return None
-    quoted = offender.build()[: _MAX_ERROR - _HEADERS]
-    return message(source, offender.src, bytes((TIME_EXCEEDED, 0)), bytes(4) + quoted)
+    return _error(_TIME_EXCEEDED, 0, offender, source)
 
 
 def packet_too_big(offender: Ipv6, source: IPv6Address, mtu: int) -> Ipv6 | None:
@@ -46,14 +46,15 @@ def packet_too_big(offender: Ipv6, source: IPv6Address, mtu: int) -> Ipv6 | None
 
     No MTU below IPv6's least is told: what is shorter is carried, however long it gets outside.
     """
+    return _error(PACKET_TOO_BIG, max(mtu, LEAST_MTU), offender, source)
+
+
+def _error(type_code: bytes, told: int, offender: Ipv6, source: IPv6Address) -> Ipv6 | None:
+    """`told` is the word in front of the quotation."""
     if not _is_answerable(offender):
         return None
-    body = max(mtu, LEAST_MTU).to_bytes(4, "big") + offender.build()[: _MAX_ERROR - _HEADERS]
-    return message(source, offender.src, bytes((PACKET_TOO_BIG, 0)), body)
-
-
-def _deserves_error(packet: Ipv6) -> bool:
-    return not packet.dst.is_multicast and _is_answerable(packet)
+    body = told.to_bytes(4, "big") + offender.build()[: _MAX_ERROR - _HEADERS]
+    return message(source, offender.src, type_code, body)
 
 
 def _is_answerable(packet: Ipv6) -> bool:

@@ -69,6 +69,11 @@ class Interfaces:
             item for item in self.attachments if (item.interface.port, item.interface.vlan) == place
         ]
 
+    def address_at(self, port: int, vid: int, version: int) -> Address | None:
+        """Our first address of a family on a port and VLAN."""
+        here = (item.address for item in self.at(port, vid))
+        return next((address for address in here if address.version == version), None)
+
     def link_local(self, port: int, vid: int) -> IPv6Address | None:
         """Our link-local address on a port and VLAN; None where we have no IPv6."""
         here = [item for item in self.at(port, vid) if item.address.version == 6]

@@ -5,6 +5,7 @@ from collections.abc import Iterator, MutableMapping
 from typing import Final
 
 from p4esp.controller.sa_installer import LiveSa
+from p4esp.ipsec.sa import ChildSaParams
 
 _Children = defaultdict[str, dict[int, LiveSa]]
 _NONE: Final[_Children] = defaultdict(dict)
@@ -55,6 +56,10 @@ class LiveSas(MutableMapping[int, LiveSa]):
 
     def __len__(self) -> int:
         return len(self._by_spi)
+
+    def children(self) -> list[ChildSaParams]:
+        """All of them, as IKE has negotiated them."""
+        return [live.record.child for live in self._by_spi.values()]
 
     def by_outbound_index(self, sa_out: int) -> LiveSa | None:
         """The SA that sends under an index."""

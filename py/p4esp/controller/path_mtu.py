@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from p4esp.controller.errors import ControllerError
+from p4esp.controller.icmpv6 import LEAST_MTU
 from p4esp.controller.packets import Ethernet, PacketError
 from p4esp.controller.path_mtu_settings import PathMtuSettings
 from p4esp.controller.quoted import TooBig, too_big
@@ -24,9 +25,9 @@ from p4esp.ike.ratelimit import RateLimit
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.journal import Entry, Journal, Kind
 
-FLOOR: Final = {4: 576, 6: 1280}
+FLOOR: Final = {4: 576, 6: LEAST_MTU}
 """No outer packet is made smaller than this, whatever a router says."""
-LEAST: Final = {4: 68, 6: 1280}
+LEAST: Final = {4: 68, 6: LEAST_MTU}
 """What says less than any link of the family carries is nonsense (RFC 791, RFC 8201 4)."""
 RECENT: Final = 1 << 20
 """Packets after which a quoted one is too old to count."""
@@ -150,9 +151,8 @@ class PathMtu:
         self._note(live, f"{path_mtu} again")
 
     def _note(self, live: LiveSa, text: str) -> None:
-        child = live.record.child
-        subject = f"{child.peer}/{child.name} {child.spi_in:08x}"
-        self._journal.add(Entry(live.record.gateway, Kind.PATH_MTU, subject, text))
+        record = live.record
+        self._journal.add(Entry.of_child(record.gateway, Kind.PATH_MTU, record.child, text))
 
 
 def _sends(child: ChildSaParams, said: TooBig) -> bool:

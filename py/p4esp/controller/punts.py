@@ -107,17 +107,12 @@ class PuntHandler:
         What came out of a tunnel gets no answer: it would leave outside the tunnel.
         """
         offender = ip_packet(frame)
-        source = self._source(packet.port, frame.vid, offender.dst.version)
+        source = self._interfaces.address_at(packet.port, frame.vid, offender.dst.version)
         if source is None:
             return
         reply = _time_exceeded(offender, source) if packet.op == Punt.TTL else _echo(offender)
         if reply is not None:
             await self._link.session.send_routed(routed_frame(reply))
-
-    def _source(self, port: int, vid: int, version: int) -> Address | None:
-        """Our address on the link of a port, of a family."""
-        here = self._interfaces.at(port, vid)
-        return next((item.address for item in here if item.address.version == version), None)
 
 
 def _echo(request: IpPacket) -> IpPacket | None:

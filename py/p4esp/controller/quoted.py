@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
+from p4esp.controller.icmp import FRAGMENTATION_NEEDED
 from p4esp.controller.icmpv6 import PACKET_TOO_BIG
 from p4esp.controller.packets import (
     ETHERTYPE_IPV4,
@@ -19,7 +20,6 @@ from p4esp.controller.packets import (
 )
 from p4esp.ipsec.selectors import Address
 
-FRAGMENTATION_NEEDED: Final = bytes((3, 4))
 _ESP: Final = 50
 _WESP: Final = 141
 _WESP_MARKER: Final = 2
@@ -71,7 +71,7 @@ def _of_ipv6(data: bytes) -> TooBig:
     if packet.protocol != PROTO_ICMPV6 or upper_checksum(packet, message, PROTO_ICMPV6):
         raise PacketError("not an ICMPv6 message, or its checksum is wrong")
     quote = message[8:]
-    if message[:2] != bytes((PACKET_TOO_BIG, 0)) or len(quote) < 40 or quote[0] >> 4 != 6:
+    if message[:2] != PACKET_TOO_BIG or len(quote) < 40 or quote[0] >> 4 != 6:
         raise PacketError("not an ICMPv6 message that says packet too big")
     ends = IPv6Address(quote[8:24]), IPv6Address(quote[24:40])
     return _quoted(_int(message[4:8]), ends, _int(quote[4:6]) + 40, quote[6], quote[40:])

@@ -200,8 +200,7 @@ class SaManager:
         self._note(Kind.KEYS_RESTORED, live.record.child, f"now {live.handles}")
 
     def _note(self, kind: Kind, child: ChildSaParams, text: str) -> None:
-        subject = f"{child.peer}/{child.name} {child.spi_in:08x}"
-        self._journal.add(Entry(self._gateway, kind, subject, text))
+        self._journal.add(Entry.of_child(self._gateway, kind, child, text))
 
 
 def _is_ended(record: SaRecord) -> bool:

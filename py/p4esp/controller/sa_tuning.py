@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from p4esp.controller.entries import Entry
+from p4esp.controller.icmpv6 import LEAST_MTU
 from p4esp.controller.numbers import Mode, Wrap
 from p4esp.controller.sa_entries import PairEntries
 
 LEARNED: Final = frozenset({"key", "inner_mtu", "tfc_len", "trial_from", "trial_skip"})
 """Arguments of `seal_with` and `open_with` that say nothing about which SA it is."""
-MTU_IPV6_LEAST: Final = 1280
-"""RFC 8200 5: every IPv6 link carries so much, so what is inside must get through as well."""
 MOST: Final = 0xFFFF - 1024
 """Octets of the longest packet that the pipeline seals, whatever the path."""
 _BASE: Final = {4: 20, 6: 40}
@@ -39,7 +38,7 @@ def tuned(entries: PairEntries, tuning: Tuning, *, carries_v6: bool) -> PairEntr
     """The entries of a pair with its learned values in them."""
     inner = inner_mtu(entries.outbound, tuning.path_mtu)
     if carries_v6:
-        inner = max(inner, MTU_IPV6_LEAST)
+        inner = max(inner, LEAST_MTU)  # inside the SA is a link as well (RFC 8200 5)
     tfc = min(entries.outbound.arg("tfc_len"), inner)
     outbound = _with_args(entries.outbound, inner_mtu=inner, tfc_len=tfc)
     trial = {"trial_from": tuning.trial_from, "trial_skip": tuning.trial_skip}

@@ -33,6 +33,10 @@ QUEUE: Final = 4096
 DIGEST: Final = "sa_event_t"
 CALL_SECONDS: Final = 60.0
 """A switch that has not answered a call by then is given up: nobody knows what it has done."""
+MAX_DUMMIES: Final = 1000
+"""Dummy packets that are sent at once."""
+MAX_DUMMY: Final = 1400
+"""Octets of each, sealed."""
 
 
 @dataclass(frozen=True, slots=True)

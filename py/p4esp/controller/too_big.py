@@ -5,7 +5,6 @@ fragments is told how long its packets may be; those of others are cut, and the 
 where they came from. The meter of the pipeline bounds how many there are.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
@@ -16,6 +15,7 @@ from p4esp.controller.packets import (
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
     Ethernet,
+    IpPacket,
     Ipv4,
     Ipv6,
     PacketError,
@@ -23,7 +23,6 @@ from p4esp.controller.packets import (
     routed_frame,
 )
 from p4esp.controller.target import PacketIn, Session
-from p4esp.ipsec.selectors import Address
 
 
 class TooBigAnswers:
@@ -46,26 +45,24 @@ class TooBigAnswers:
         if not offender.fragment & DONT_FRAGMENT:
             await self._inject(packet, frame, fragments(whole, packet.value))
             return
-        source = next((ip for ip in self._ours(packet, frame) if isinstance(ip, IPv4Address)), None)
-        answer = icmp.fragmentation_needed(offender, source, packet.value) if source else None
-        if answer is not None:
-            await self._session.send_routed(routed_frame(answer))
+        source = self._interfaces.address_at(packet.port, frame.vid, 4)
+        if isinstance(source, IPv4Address):
+            await self._answer(icmp.fragmentation_needed(offender, source, packet.value))
 
     async def _of_ipv6(self, packet: PacketIn, frame: Ethernet) -> None:
         shown = Ipv6.parse(frame.payload)
         offender = replace(shown, hop_limit=shown.hop_limit + 1)
-        source = next((ip for ip in self._ours(packet, frame) if isinstance(ip, IPv6Address)), None)
-        answer = icmpv6.packet_too_big(offender, source, packet.value) if source else None
-        if answer is not None:
-            await self._session.send_routed(routed_frame(answer))
+        source = self._interfaces.address_at(packet.port, frame.vid, 6)
+        if isinstance(source, IPv6Address):
+            await self._answer(icmpv6.packet_too_big(offender, source, packet.value))
+
+    async def _answer(self, error: IpPacket | None) -> None:
+        if error is not None:
+            await self._session.send_routed(routed_frame(error))
 
     async def _inject(self, packet: PacketIn, frame: Ethernet, pieces: list[bytes]) -> None:
         for piece in pieces:
             await self._session.inject(packet.port, replace(frame, payload=piece).build())
-
-    def _ours(self, packet: PacketIn, frame: Ethernet) -> Iterator[Address]:
-        """Our addresses where the packet came in."""
-        return (item.address for item in self._interfaces.at(packet.port, frame.vid))
 
 
 def with_hop_back(data: bytes) -> bytes:

@@ -115,5 +115,4 @@ class DaemonEvents:
         self._journal.add(Entry(NAME, kind, ike.label, text))
 
     def _note_child(self, kind: Kind, child: ChildSaParams, text: str) -> None:
-        subject = f"{child.peer}/{child.name} {child.spi_in:08x}"
-        self._journal.add(Entry(NAME, kind, subject, text))
+        self._journal.add(Entry.of_child(NAME, kind, child, text))

@@ -5,7 +5,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
+
+from p4esp.ipsec.sa import ChildSaParams
 
 KEPT: Final = 1000
 """Entries that are remembered."""
@@ -58,6 +60,11 @@ class Entry:
         """One line, whatever strangers call themselves."""
         line = f"{self.gateway}: {self.kind} {self.subject}{': ' if self.text else ''}{self.text}"
         return line if line.isprintable() else "".join(map(_printable, line))
+
+    @classmethod
+    def of_child(cls, gateway: str, kind: Kind, child: ChildSaParams, text: str) -> Self:
+        """What happened to a child SA."""
+        return cls(gateway, kind, f"{child.peer}/{child.name} {child.spi_in:08x}", text)
 
 
 def _printable(character: str) -> str:
