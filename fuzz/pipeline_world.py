@@ -92,22 +92,16 @@ class World:
         yield Stimulus("clear", PROTECTED_PORT, clear)
         ((_, request),) = self.east.send(PROTECTED_PORT, clear)
         yield Stimulus("request", CRYPTO_PORT, request)
-        reply = self.east.engine.process(request)
-        assert reply is not None
-        yield Stimulus("sealed", CRYPTO_PORT, reply)
+        yield Stimulus("sealed", CRYPTO_PORT, processed(self.east.engine, request))
 
     def _inbound(self, sa: Sa) -> Iterator[Stimulus]:
         ((_, request),) = self.west.send(PROTECTED_PORT, self._clear(WEST, sa))
         self.insiders.append(Insider(sa, request))
-        reply = self.west.engine.process(request)
-        assert reply is not None
-        wire = outside(reply[BASE:])
+        wire = outside(processed(self.west.engine, request)[BASE:])
         yield Stimulus("wire", UNPROTECTED_PORT, wire)
         ((_, opening),) = self.east.send(UNPROTECTED_PORT, wire)
         yield Stimulus("request", CRYPTO_PORT, opening)
-        opened = self.east.engine.process(opening)
-        assert opened is not None
-        yield Stimulus("opened", CRYPTO_PORT, opened)
+        yield Stimulus("opened", CRYPTO_PORT, processed(self.east.engine, opening))
 
     def _clear(self, side: int, sa: Sa) -> bytes:
         return frame(OWN_MAC + PROTECTED_PORT, self._packet(side, sa).octets())
@@ -225,10 +219,16 @@ class World:
         head = bytes(request[: BASE + ct_off - iv_len - 4])
         number = (seq & 0xFFFFFFFF).to_bytes(4, "big")
         iv = seq.to_bytes(16, "big")[16 - iv_len :]
-        reply = self._peer.process(head + number + iv + text)
-        assert reply is not None
+        reply = processed(self._peer, head + number + iv + text)
         assert reply[16] == 0, reply
         return Stimulus("insider", UNPROTECTED_PORT, outside(with_lengths(reply[BASE:])))
+
+
+def processed(engine: Engine, request: bytes) -> bytes:
+    """What an engine replies, which it must."""
+    reply = engine.process(request)
+    assert reply is not None
+    return reply
 
 
 def outside(packet: bytes) -> bytes:
