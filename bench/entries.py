@@ -46,10 +46,9 @@ class Entry:
 
 def gateway_entries() -> list[Entry]:
     """Ports, addresses, policy, routes: everything but SAs."""
-    version = {"version": top.POLICY_VERSION}
     return [
-        Entry("policy_version", {}, "set_policy_version", version, default=True),
-        *_ports(),
+        policy_version(),
+        *ports(lambda port: top.GATEWAY_MAC + port),
         Entry(
             "local_v4",
             {"dst": int(top.GATEWAY)},
@@ -57,17 +56,24 @@ def gateway_entries() -> list[Entry]:
             {"local_id": top.LOCAL_ID, "proxied": 0},
         ),
         *_policy(),
-        *_crypto_port(),
+        *crypto_port(),
         *_routes(),
     ]
 
 
-def _ports() -> Iterator[Entry]:
+def policy_version() -> Entry:
+    """The version of the policy that is in force."""
+    version = {"version": top.POLICY_VERSION}
+    return Entry("policy_version", {}, "set_policy_version", version, default=True)
+
+
+def ports(mac_of: Callable[[int], int]) -> Iterator[Entry]:
+    """Roles and MAC addresses of all ports."""
     for port, role in ROLES.items():
-        own = {"role": role, "mac": top.GATEWAY_MAC + port}
+        own = {"role": role, "mac": mac_of(port)}
         yield Entry("port_role", {"ingress_port": port, "vid": 0}, "set_role", own)
     for port in (top.PROTECTED_PORT, top.UNPROTECTED_PORT):
-        interface = {"role": ROLES[port], "mac": top.GATEWAY_MAC + port}
+        interface = {"role": ROLES[port], "mac": mac_of(port)}
         yield Entry("egress_if", {"port": port, "vid": 0}, "leave_by", interface)
 
 
@@ -89,7 +95,8 @@ def _rule(role: int, src: IPv4Network, dst: IPv4Network) -> dict[str, Value]:
     }
 
 
-def _crypto_port() -> Iterator[Entry]:
+def crypto_port() -> Iterator[Entry]:
+    """Where packets go to be sealed and opened."""
     for path in (SEAL_PATH, OPEN_PATH):
         yield Entry("crypto_port", {"path": path}, "to_engine")
 
@@ -116,9 +123,9 @@ def sa_entries(
 ) -> Iterator[Entry]:
     """Four entries an SA: `sa_out`, `sa_select`, `sa_in`, `sad`, for SAs 0..count-1."""
     for number in range(count):
-        yield Entry("sa_out", {"sa": number}, "seal_with", _seal_with(number, seal_key(number)))
+        yield Entry("sa_out", {"sa": number}, "seal_with", seal_with(number, seal_key(number)))
         yield _sa_select(number)
-        yield Entry("sa_in", {"sa": number}, "open_with", _open_with(number, open_key(number)))
+        yield Entry("sa_in", {"sa": number}, "open_with", open_with(number, open_key(number)))
         yield _sad(number)
 
 
@@ -144,7 +151,8 @@ def _common(number: int, key: int) -> dict[str, int]:
     }
 
 
-def _seal_with(number: int, key: int) -> dict[str, int]:
+def seal_with(number: int, key: int) -> dict[str, int]:
+    """Arguments of an outbound SA: IPv4 in IPv4 in tunnel mode."""
     return _common(number, key) | {
         "seq_soft": NEVER,
         "seq_hard": NEVER,
@@ -166,7 +174,8 @@ def _seal_with(number: int, key: int) -> dict[str, int]:
     }
 
 
-def _open_with(number: int, key: int) -> dict[str, int]:
+def open_with(number: int, key: int) -> dict[str, int]:
+    """Arguments of an inbound SA: IPv4 in IPv4 in tunnel mode."""
     return _common(number, key) | {
         "window": top.WINDOW,
         "cell_base": number * top.CELLS,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from bench import topology as top
-from bench.entries import CPU, CRYPTO, NEVER, PROTECTED, UNPROTECTED, Entry
+from bench.entries import Entry, crypto_port, open_with, policy_version, ports, seal_with
 
 TUNNEL, TRANSPORT, BEET_V4, BEET_V6 = range(4)
 WESP_ENCRYPTED = 1
@@ -73,7 +73,7 @@ MODES = (
 def sealing_entries(mode: Mode, key: int) -> Iterator[Entry]:
     """Everything the gateway on the left needs; `key` is its engine's handle."""
     (src, dst), (_, far) = mode.hosts, mode.ends
-    yield from _ports(top.GATEWAY_MAC)
+    yield from _basics(top.GATEWAY_MAC)
     yield from _towards(far, top.UNPROTECTED_PORT)
     yield _of("spd", src, {"priority": 10}, "protect", {"policy": top.POLICY})
     select = "sa_select" if dst.version == 4 else "sa_select_v6"
@@ -89,7 +89,7 @@ def sealing_entries(mode: Mode, key: int) -> Iterator[Entry]:
 def opening_entries(mode: Mode, key: int) -> Iterator[Entry]:
     """Everything the gateway on the right needs."""
     (src, dst), (_, far) = mode.hosts, mode.ends
-    yield from _ports(WIRE_MAC)
+    yield from _basics(WIRE_MAC)
     yield from _towards(dst, top.PROTECTED_PORT)
     local = {"local_id": top.LOCAL_ID, "proxied": int(mode.kind == TRANSPORT)}
     yield Entry(_by_family("local", far), {"dst": int(far)}, "is_local", local)
@@ -118,17 +118,11 @@ def clear_frame(mode: Mode, flow: int, size: int) -> bytes:
     return link + b"\x86\xdd" + header + udp
 
 
-def _ports(mac: int) -> Iterator[Entry]:
-    roles = {top.PROTECTED_PORT: PROTECTED, top.UNPROTECTED_PORT: UNPROTECTED}
-    for port, role in (roles | {top.CRYPTO_PORT: CRYPTO, top.CPU_PORT: CPU}).items():
-        own = {"role": role, "mac": mac}
-        yield Entry("port_role", {"ingress_port": port, "vid": 0}, "set_role", own)
-    for port, role in roles.items():
-        own = {"role": role, "mac": mac}
-        yield Entry("egress_if", {"port": port, "vid": 0}, "leave_by", own)
-    for path in (2, 4):
-        yield Entry("crypto_port", {"path": path}, "to_engine")
-    yield Entry("policy_version", {}, "set_policy_version", {"version": 1}, default=True)
+def _basics(mac: int) -> Iterator[Entry]:
+    """What both gateways have; every port of one has the same address."""
+    yield from ports(lambda _: mac)
+    yield from crypto_port()
+    yield policy_version()
 
 
 def _towards(address: Address, port: int) -> Iterator[Entry]:
@@ -153,58 +147,33 @@ def _of(
     return Entry(name, {"src": (int(src), mask)}, action, args, options["priority"])
 
 
-def _common(mode: Mode, key: int) -> dict[str, int]:
-    return {
-        "generation": top.GENERATION,
-        "key": key,
-        "space": SA,
-        "esn": 1,
-        "iv_len": top.IV_LEN,
-        "icv_len": top.ICV_LEN,
-        "align": top.ALIGN,
-        "mode": mode.kind,
-        "wrap": WESP_ENCRYPTED if mode.wesp else 0,
-    }
-
-
 def _seal_with(mode: Mode, key: int) -> dict[str, int]:
     near, far = mode.ends
     outer_v4 = mode.outer == 4
-    return _common(mode, key) | {
-        "seq_soft": NEVER,
-        "seq_hard": NEVER,
+    return seal_with(SA, key) | {
         "spi": SPI,
         "tunnel_src": int(near) if outer_v4 else 0,
         "tunnel_dst": int(far) if outer_v4 else 0,
-        "tunnel_ttl": 64,
         "udp_encap": int(mode.udp),
         "udp_sport": 4500,
         "udp_dport": 4500,
-        "dscp_copy": 1,
-        "dscp": 0,
-        "df_mode": 0,
+        "mode": mode.kind,
+        "wrap": _wrap(mode),
         "outer_v6": int(not outer_v4),
-        "inner_mtu": 0xFFFF,
-        "tfc_len": 0,
     }
 
 
 def _open_with(mode: Mode, key: int) -> dict[str, int]:
     src, dst = (int(host) if host.version == 4 else 0 for host in mode.hosts)
-    return _common(mode, key) | {
-        "window": top.WINDOW,
+    return open_with(SA, key) | {
         "cell_base": 0,
-        "cell_mask": top.CELLS - 1,
-        "sel_multi": 0,
         "sel_src": src,
-        "sel_src_mask": 0xFFFF_FFFF,
         "sel_dst": dst,
         "sel_dst_mask": 0xFFFF_FFFF,
-        "sel_protocol": 0,
-        "sel_sport_low": 0,
-        "sel_sport_high": 0xFFFF,
-        "sel_dport_low": 0,
-        "sel_dport_high": 0xFFFF,
-        "trial_from": 0,
-        "trial_skip": 0,
+        "mode": mode.kind,
+        "wrap": _wrap(mode),
     }
+
+
+def _wrap(mode: Mode) -> int:
+    return WESP_ENCRYPTED if mode.wesp else 0
