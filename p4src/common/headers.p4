@@ -283,7 +283,7 @@ struct headers_t {
     outer_tail_t    outer_tail;
     udp_t           outer_udp;
     wesp_marker_t   wesp_marker;
-    wesp_header_t        wesp;
+    wesp_header_t   wesp;
     wesp_pad_t      wesp_pad;
     esp_t           esp;
     esp_iv_t        esp_iv;
@@ -298,7 +298,7 @@ struct headers_t {
     ipv6_ext_t      routing;
     udp_t           t_udp;
     wesp_marker_t   t_wesp_marker;
-    wesp_header_t        t_wesp;
+    wesp_header_t   t_wesp;
     wesp_pad_t      t_wesp_pad;
     esp_t           t_esp;
     esp_iv_t        t_esp_iv;

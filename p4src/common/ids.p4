@@ -173,7 +173,8 @@ enum bit<8> drop_t {
     BAD_BEET_PH      = 48,
     INNER_FRAGMENT   = 49,   // transport mode and BEET take no fragments
     NOT_IN_SA        = 50,   // another family, or not the pair of hosts of a transport mode SA
-    LONG_HEADERS     = 51    // the text begins farther in than a descriptor can say
+    LONG_HEADERS     = 51,   // the text begins farther in than a descriptor can say
+    UNSEEN_PORTS     = 52    // a later fragment, where policy turns on ports
 }
 
 // Why a packet goes to the controller; also the index of its meter (of the second set, from

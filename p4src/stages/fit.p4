@@ -4,16 +4,14 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
     bit<16> options_len;
     bool    fragment;
 
-    action of_tunnel() {
-        meta.plain_len = meta.ip_len;
-        meta.inner_protocol = hdr.ip.isValid() ? PROTO_IPV4 : PROTO_IPV6;
+    // Tunnel mode and BEET: a header of the SA's own.
+    action behind_outer() {
         meta.front_len = meta.outer_v6 == 1 ? 16w40 : 20;
     }
 
-    action of_dummy() {
-        meta.plain_len = meta.ip_len;
-        meta.inner_protocol = PROTO_NONE;
-        meta.front_len = meta.outer_v6 == 1 ? 16w40 : 20;
+    action of_tunnel(bit<8> protocol) {
+        meta.plain_len = meta.ip_len < meta.tfc_len ? meta.tfc_len : meta.ip_len;
+        meta.inner_protocol = protocol;
     }
 
     // Destination options in front of no routing header stay behind ESP (RFC 4303 3.1.1).
@@ -43,13 +41,11 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
             meta.plain_len = meta.plain_len + (options_len & 4 == 4 ? 16w4 : 8);
             meta.inner_protocol = PROTO_BEET_PH;
         }
-        meta.front_len = meta.outer_v6 == 1 ? 16w40 : 20;
     }
 
     action of_beet_v6() {
         meta.plain_len = meta.ip_len - 40;
         meta.inner_protocol = hdr.ip6.next_header;
-        meta.front_len = meta.outer_v6 == 1 ? 16w40 : 20;
     }
 
     action measure() {
@@ -69,14 +65,12 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
+        behind_outer();
         if (meta.mode == mode_t.TUNNEL) {
             if (meta.dummy == 1) {
-                of_dummy();
+                of_tunnel(PROTO_NONE);
             } else {
-                of_tunnel();
-            }
-            if (meta.plain_len < meta.tfc_len) {
-                meta.plain_len = meta.tfc_len;
+                of_tunnel(hdr.ip.isValid() ? PROTO_IPV4 : PROTO_IPV6);
             }
         } else {
             fragment = meta.fragment == 1 || hdr.ip6.isValid() && meta.l4_protocol == PROTO_FRAGMENT

@@ -31,6 +31,13 @@ control policy_stage(inout headers_t hdr, inout metadata_t meta) {
         meta.drop_reason = drop_t.POLICY_DISCARD;
     }
 
+    // RFC 4301 7.4: a later fragment of a packet that a rule with ports may be about. The rules
+    // below would judge it without knowing.
+    @name(".discard_unseen") @id(0x01000030)
+    action discard_unseen() {
+        meta.drop_reason = drop_t.UNSEEN_PORTS;
+    }
+
     @name(".spd") @id(0x02000005)
     table spd {
         key = {
@@ -43,7 +50,7 @@ control policy_stage(inout headers_t hdr, inout metadata_t meta) {
             meta.sport          : range   @name("sport");
             meta.dport          : range   @name("dport");
         }
-        actions = { protect; bypass; discard; }
+        actions = { protect; bypass; discard; discard_unseen; }
         const default_action = discard;
         size = SIZE_SPD;
     }
@@ -60,7 +67,7 @@ control policy_stage(inout headers_t hdr, inout metadata_t meta) {
             meta.sport          : range   @name("sport");
             meta.dport          : range   @name("dport");
         }
-        actions = { protect; bypass; discard; }
+        actions = { protect; bypass; discard; discard_unseen; }
         const default_action = discard;
         size = SIZE_SPD;
     }

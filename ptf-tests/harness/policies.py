@@ -56,7 +56,7 @@ def _is_outbound(match: Mapping[str, Any], version: int) -> bool:
 def _policy(entry: P4TableEntry, match: Mapping[str, Any]) -> Policy:
     l4_known, anywhere = match.get("l4_known"), ANYWHERE[entry.table_id]
     return Policy(
-        Verdict(_action(entry).name),
+        _verdict(_action(entry).name),
         match.get("src", anywhere),
         match.get("dst", anywhere),
         match.get("protocol"),
@@ -64,6 +64,10 @@ def _policy(entry: P4TableEntry, match: Mapping[str, Any]) -> Policy:
         match.get("dport", ANY_PORT),
         None if l4_known is None else bool(l4_known),
     )
+
+
+def _verdict(action: str) -> Verdict:
+    return Verdict.DISCARD if action == "discard_unseen" else Verdict(action)
 
 
 def _action(entry: P4TableEntry) -> P4TableAction:

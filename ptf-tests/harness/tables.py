@@ -184,7 +184,7 @@ def spd(
     priority: int = 100,
     **params: int,
 ) -> P4TableEntry:
-    """An SPD rule; ``action`` is protect (with ``policy``), bypass or discard."""
+    """An SPD rule; ``action`` is protect (with ``policy``), bypass, discard or discard_unseen."""
     match = traffic.match()
     if role is not None:
         match["role"] = int(role)

@@ -214,6 +214,18 @@ class FragmentsBehindTheFirst(PolicyTest):
         self.passes(later)
 
 
+class LaterFragmentsWhosePortsWouldDecide(PolicyTest):
+    """RFC 4301 7.4: between a rule with ports and a wider one, a rule drops them by name."""
+
+    def runTest(self) -> None:
+        self.rule(Traffic(protocol=17, dport=(8, 8), l4_known=1), "protect", policy=5, priority=9)
+        self.rule(Traffic(protocol=17, l4_known=0), "discard_unseen", priority=8)
+        self.rule(OUT, "bypass", priority=1)
+        self.refuse(Drop.UNSEEN_PORTS, PROTECTED, outward(bytes(24), frag=3))
+        self.refuse(Drop.UNSEEN_PORTS, PROTECTED, outward(bytes(24), frag=3, flags="MF"))
+        self.passes(outward(bytes(24), 6, frag=3), udp(7, 9))
+
+
 class FragmentsDoNotMatchPortZero(PolicyTest):
     """A rule for known layer 4 never sees a later fragment, though its range holds zero."""
 

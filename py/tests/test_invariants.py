@@ -181,6 +181,24 @@ def test_a_later_fragment_is_no_concern_of_a_rule_about_ports() -> None:
     assert [violation.packet for violation in recorder.violations()] == [number]
 
 
+def test_a_later_fragment_may_be_of_any_rule_with_ports_that_stands_before_the_others() -> None:
+    """RFC 4301 7.4: whether one of them protects decides, not the first."""
+    ports = {"destination_ports": (53, 53)}
+    bypass, protect = (
+        [Policy(verdict, LOCAL, REMOTE, 17, **ports), Policy(verdict, LOCAL, REMOTE)]
+        for verdict in (Verdict.BYPASS, Verdict.PROTECT)
+    )
+    for rules, broken in (
+        ([bypass[0], protect[0], bypass[1]], True),
+        ([protect[0], bypass[1]], True),
+        ([bypass[0], protect[1]], True),
+        ([bypass[0], bypass[1], protect[1]], False),
+    ):
+        recorder = Recorder(ROLES, rules)
+        recorder.left(WIRE, clear(inner(frag=3)))
+        assert bool(list(recorder.violations())) is broken
+
+
 def test_icmp_type_and_code_stand_where_ports_do() -> None:
     echo = (0x0800, 0x08FF)
     rules = [

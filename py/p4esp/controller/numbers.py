@@ -97,6 +97,7 @@ class Drop(IntEnum):
     INNER_FRAGMENT = 49
     NOT_IN_SA = 50
     LONG_HEADERS = 51
+    UNSEEN_PORTS = 52
 
 
 class Punt(IntEnum):

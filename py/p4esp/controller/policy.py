@@ -6,16 +6,18 @@ from outside, which the pipeline drops where a rule wants them protected (RFC 43
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from p4esp.controller import tables
 from p4esp.controller.entries import Entry, Op, Update, deletes, inserts
 from p4esp.controller.errors import ControllerError
+from p4esp.controller.fragment_rules import unseen
 from p4esp.controller.numbers import SIZE_SPD, Role
 from p4esp.controller.selectors import packet_matches
 from p4esp.controller.tables import PacketMatch
 from p4esp.controller.writer import TableWriter
 from p4esp.ipsec.policy import Action, PolicyRule
+from p4esp.ipsec.selectors import TrafficSelector
 from p4esp.store import Store
 
 VERSIONS = 256
@@ -71,17 +73,29 @@ def spd_entries(
     """The rules as entries of one version. Among rules of one priority the first one wins."""
     ranked = sorted(rules, key=lambda rule: -rule.priority)
     return [
-        _entry(rule, policy_ids, (version, role, match, len(ranked) - rank))
+        entry
         for rank, rule in enumerate(ranked)
-        for role, match in _matches(rule)
+        for entry in _entries(rule, ranked[rank + 1 :], policy_ids, version)
     ]
 
 
-def _matches(rule: PolicyRule) -> list[tuple[Role, PacketMatch]]:
-    outbound = packet_matches(rule.local, rule.remote)
-    inbound = packet_matches(rule.remote, rule.local)
-    protected = [(Role.PROTECTED, match) for match in outbound]
-    return protected + [(Role.UNPROTECTED, match) for match in inbound]
+def _entries(
+    rule: PolicyRule, below: Sequence[PolicyRule], policy_ids: Mapping[str, int], version: int
+) -> Iterator[Entry]:
+    """One rule, and the fragments that it keeps from the rules below."""
+    rank = len(below) + 1
+    for role, match in _matches(rule.local, rule.remote):
+        yield _entry(rule, policy_ids, (version, role, match, rank))
+    for local, remote in unseen(rule, below):
+        for role, match in _matches([local], [remote]):
+            yield tables.spd_discard_unseen(version, role, match, rank)
+
+
+def _matches(
+    local: Sequence[TrafficSelector], remote: Sequence[TrafficSelector]
+) -> list[tuple[Role, PacketMatch]]:
+    protected = [(Role.PROTECTED, match) for match in packet_matches(local, remote)]
+    return protected + [(Role.UNPROTECTED, match) for match in packet_matches(remote, local)]
 
 
 def _entry(

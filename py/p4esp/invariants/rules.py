@@ -10,6 +10,7 @@ from typing import Final
 
 from p4esp.invariants.headers import Flow, esp_at, fingerprint, read_flow
 from p4esp.invariants.model import (
+    ANY_PORT,
     CounterState,
     Log,
     Packet,
@@ -93,8 +94,20 @@ def _is_controllers(log: Log, packet: Packet, flow: Flow) -> bool:
 
 
 def _protects(policies: Sequence[Policy], flow: Flow) -> bool:
-    matching = (policy.verdict for policy in policies if _matches(policy, flow))
-    return next(matching, Verdict.DISCARD) is Verdict.PROTECT
+    """Whether the first rule that matches protects. A packet without ports may belong to any rule
+    with ports: one that protects is enough, in front of a rule that matches in any case.
+    """
+    for policy in policies:
+        if _matches(policy, flow):
+            if policy.verdict is Verdict.PROTECT:
+                return True
+            if flow.source_port is not None or not _asks_ports(policy):
+                return False
+    return False
+
+
+def _asks_ports(policy: Policy) -> bool:
+    return (policy.source_ports, policy.destination_ports) != (ANY_PORT, ANY_PORT)
 
 
 def _matches(policy: Policy, flow: Flow) -> bool:

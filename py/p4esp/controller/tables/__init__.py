@@ -37,6 +37,7 @@ from p4esp.controller.tables.policies import (
     sa_select_set,
     spd_bypass,
     spd_discard,
+    spd_discard_unseen,
     spd_protect,
 )
 
@@ -70,6 +71,7 @@ __all__ = [
     "sad",
     "spd_bypass",
     "spd_discard",
+    "spd_discard_unseen",
     "spd_protect",
     "tunnel_v6",
     "within_v6",

@@ -26,6 +26,11 @@ def spd_discard(version: int, role: Role, selector: PacketMatch, priority: int) 
     return _spd((version, role, selector, priority), "discard", {})
 
 
+def spd_discard_unseen(version: int, role: Role, selector: PacketMatch, priority: int) -> Entry:
+    """A rule that drops later fragments, whose ports would decide."""
+    return _spd((version, role, selector, priority), "discard_unseen", {})
+
+
 def _spd(place: Place, action: str, args: dict[str, int]) -> Entry:
     version, role, selector, priority = place
     match = {"version": (version, 0xFF), "role": (int(role), 0xFF)} | selector.fields()
