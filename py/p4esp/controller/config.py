@@ -52,6 +52,11 @@ class GatewayChild(ChildSection):
         _require_one_family(self.local, self.remote)
         return self
 
+    @property
+    def offers_esn(self) -> bool:
+        """Whether extended sequence numbers may be agreed on."""
+        return any(template.extended for template in self.templates(allow_weak=True))
+
 
 class GatewayPeer(PeerSection):
     """A peer of a gateway, with fixed addresses."""
@@ -133,7 +138,7 @@ class SaSection(Section):
     """Limits of every SA of a gateway. Packets and seconds."""
 
     window: int = Field(default=1024, ge=0, le=4096)
-    """Anti-replay window in packets, 32..4096; 0: none."""
+    """Anti-replay window in packets, 32..4096; 0: none, for `proposals` without `esn` only."""
     soft_packets: int | None = Field(default=None, gt=0)
     """Packets after which a new SA is negotiated; unset: three quarters of the hard limit."""
     hard_packets: int | None = Field(default=None, gt=1)
@@ -211,6 +216,7 @@ class GatewayConfig(Section):
         )
         self._check_hosts()
         self._check_children()
+        self._check_windows()
         self._check_addresses()
         self._check_links()
         return self
@@ -224,6 +230,13 @@ class GatewayConfig(Section):
     def hosts(self) -> list[Address]:
         """Hosts behind us whose IKE and ESP are ours."""
         return [host for item in self.interfaces for host in item.hosts]
+
+    @property
+    def _children(self) -> dict[str, GatewayChild]:
+        """The child SAs of all peers, by `peer/child`."""
+        return {
+            f"{peer.name}/{child.name}": child for peer in self.peers for child in peer.children
+        }
 
     def _check_hosts(self) -> None:
         require_unique("host", list(map(str, self.hosts)))
@@ -249,15 +262,23 @@ class GatewayConfig(Section):
                 yield route.destination
 
     def _check_children(self) -> None:
-        known = {
-            f"{peer.name}/{child.name}": child for peer in self.peers for child in peer.children
-        }
+        known = self._children
         for policy in self.policies:
             if policy.child is not None and policy.child not in known:
                 accepted = ", ".join(known) or "none: there are no children"
                 raise ValueError(f"policy {policy.name}: child {policy.child!r}; {accepted=!s}")
             if policy.child is not None:
                 _check_carries(known[policy.child], policy)
+
+    def _check_windows(self) -> None:
+        """Without a window nothing tells the high half of an ESN (RFC 4303 3.3.3)."""
+        for name, child in self._children.items():
+            if self.sa.window == 0 and child.offers_esn:
+                raise ValueError(
+                    f"child {name}: its proposals offer ESN, which takes an anti-replay window, "
+                    "and sa.window is 0; accepted: proposals without esn, such as "
+                    "aes256gcm16-noesn, or a window of 32..4096 packets"
+                )
 
     def _check_addresses(self) -> None:
         for peer in self.peers:

@@ -59,8 +59,18 @@ class Interfaces:
         return any(attachment.address == address for attachment in self.attachments)
 
     def towards(self, next_hop: Address) -> Attachment | None:
-        """The interface on whose link a neighbour must be."""
-        return next((item for item in self.attachments if next_hop in item.network), None)
+        """The interface on whose link a neighbour must be: the one with the longest prefix, as for
+        routes; of equal ones the first.
+        """
+        fitting = (item for item in self.attachments if next_hop in item.network)
+        return max(fitting, key=lambda item: item.network.prefixlen, default=None)
+
+    def is_at(self, neighbour: Address, port: int, vid: int) -> bool:
+        """Whether the link of a port and VLAN is the one on which a neighbour must be."""
+        attachment = self.towards(neighbour)
+        if attachment is None:
+            return False
+        return (attachment.interface.port, attachment.interface.vlan) == (port, vid)
 
     def at(self, port: int, vid: int) -> list[Attachment]:
         """Our addresses on a port and VLAN."""
@@ -122,11 +132,8 @@ class Interfaces:
 
     def has_link_of(self, neighbour: Entry) -> bool:
         """Whether a neighbour entry points to one of our links."""
-        attachment = self.towards(exact_address(neighbour, "next_hop"))
-        if attachment is None:
-            return False
-        place = (neighbour.arg("port"), neighbour.arg("vid"))
-        return place == (attachment.interface.port, attachment.interface.vlan)
+        address = exact_address(neighbour, "next_hop")
+        return self.is_at(address, neighbour.arg("port"), neighbour.arg("vid"))
 
 
 def _rank(address: Address) -> tuple[int, int]:

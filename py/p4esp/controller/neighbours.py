@@ -1,7 +1,8 @@
 """ARP and neighbour discovery for one switch: answers for our addresses, resolves next hops.
 
-Only hosts of a link's own subnet are learned, and only on that link. Of IPv6, that is their global
-addresses: a link-local one would have to be told apart by link, which the pipeline does not.
+Only hosts of a link's own subnet are learned, and only on that link; where subnets of two links
+nest, the longer prefix says whose a host is. Of IPv6, that is their global addresses: a link-local
+one would have to be told apart by link, which the pipeline does not.
 """
 
 from collections.abc import Awaitable, Callable
@@ -62,15 +63,14 @@ class Neighbours:
         was to be learned; it is not remembered then.
         """
         message = Arp.parse(frame.payload)
-        here = self._interfaces.at(port, frame.vid)
-        link = next((item for item in here if message.sender in item.network), None)
-        if link is None or self._interfaces.is_ours(message.sender):
+        if not self._is_on_link(port, frame.vid, message.sender):
             return
+        here = self._interfaces.at(port, frame.vid)
         asked_for_us = any(item.address == message.target for item in here)
         if asked_for_us or self._caches[4].is_of_interest(message.sender):
             await self._caches[4].learn(message.sender, message.sender_mac)
         if asked_for_us and message.operation == arp.REQUEST:
-            reply = message.reply(link.interface.mac)
+            reply = message.reply(here[0].interface.mac)
             await self._send_frame(port, reply.frame(frame.vid))
 
     async def discovered(self, port: int, frame: Ethernet) -> None:
@@ -108,10 +108,9 @@ class Neighbours:
             source.is_unspecified or source in nd.LINK_LOCAL or self._is_on_link(port, vid, source)
         )
 
-    def _is_on_link(self, port: int, vid: int, address: IPv6Address) -> bool:
-        here = self._interfaces.at(port, vid)
-        ours = self._interfaces.is_ours(address)
-        return not ours and any(address in item.network for item in here)
+    def _is_on_link(self, port: int, vid: int, address: Address) -> bool:
+        """Whether a link is the one to learn another's address on."""
+        return not self._interfaces.is_ours(address) and self._interfaces.is_at(address, port, vid)
 
     async def _advertised(self, port: int, vid: int, message: nd.Discovery) -> None:
         """A neighbour is where it says (RFC 4861 7.2.5), if we have asked or know it already."""

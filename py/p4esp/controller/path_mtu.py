@@ -20,6 +20,7 @@ from p4esp.controller.path_mtu_settings import PathMtuSettings
 from p4esp.controller.quoted import TooBig, too_big
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
+from p4esp.controller.sa_tuning import Tuning
 from p4esp.controller.state_channel import StateChannel
 from p4esp.ike.ratelimit import RateLimit
 from p4esp.ipsec.sa import ChildSaParams
@@ -109,9 +110,7 @@ class PathMtu:
         reason = self._implausible(said, path_mtu, self._sas.tuning(live).path_mtu)
         if not reason and not await self._was_sent(live, said.seq):
             reason = "not sent"
-        if not reason:
-            await self._lower(live, path_mtu)
-        return reason
+        return reason or await self._lower(live, said, path_mtu)
 
     def _implausible(self, said: TooBig, path_mtu: int, now: int) -> str:
         if said.mtu < LEAST[said.dst.version] or said.length <= said.mtu:
@@ -129,10 +128,20 @@ class PathMtu:
         last = await self._state.read_sequence(live.record.placement.space_out)
         return (last - quoted) & 0xFFFFFFFF < min(last, RECENT)
 
-    async def _lower(self, live: LiveSa, path_mtu: int) -> None:
-        await self._sas.tune(live, lambda now: replace(now, path_mtu=path_mtu))
+    async def _lower(self, live: LiveSa, said: TooBig, path_mtu: int) -> str:
+        """Believe a message, or say why not: the SA may have moved while the switch was asked, and
+        what is said of one path is not true of another.
+        """
+
+        def lowered(now: Tuning) -> Tuning:
+            return replace(now, path_mtu=path_mtu) if _sends(live.record.child, said) else now
+
+        await self._sas.tune(live, lowered)
+        if not _sends(live.record.child, said):
+            return "no such SA"
         self._until[live.record.child.spi_in] = self._clock() + self._settings.age
         self._note(live, f"{path_mtu}, says a router on the way to {live.record.child.remote}")
+        return ""
 
     async def expire(self) -> None:
         """Forget what is too old: the path may have become wider."""
@@ -141,14 +150,15 @@ class PathMtu:
         for spi_in in due:
             live = self._sas.live.get(spi_in)
             if live is not None:
-                await self._widen(live, self._sas.link_mtu(live))
+                await self._widen(live)
             del self._until[spi_in]
 
-    async def _widen(self, live: LiveSa, path_mtu: int) -> None:
-        if self._sas.tuning(live).path_mtu == path_mtu:
+    async def _widen(self, live: LiveSa) -> None:
+        if self._sas.tuning(live).path_mtu == self._sas.link_mtu(live):
             return  # the SA has moved since, and begun anew
-        await self._sas.tune(live, lambda now: replace(now, path_mtu=path_mtu))
-        self._note(live, f"{path_mtu} again")
+        # the link is asked for once nobody else changes the SA: another may be the way by then
+        await self._sas.tune(live, lambda now: replace(now, path_mtu=self._sas.link_mtu(live)))
+        self._note(live, f"{self._sas.tuning(live).path_mtu} again")
 
     def _note(self, live: LiveSa, text: str) -> None:
         record = live.record

@@ -8,7 +8,12 @@ from typing import Final
 from p4esp.controller import tables
 from p4esp.controller.entries import Entry
 from p4esp.controller.numbers import DfMode, Wrap
-from p4esp.controller.sa_modes import check_carriable, layer4_delta, pipeline_mode
+from p4esp.controller.sa_modes import (
+    UnsupportedSaError,
+    check_carriable,
+    layer4_delta,
+    pipeline_mode,
+)
 from p4esp.controller.selection import Destination
 from p4esp.controller.selectors import OnePair, one_pair, packet_matches
 from p4esp.controller.tables import OpenWith, PacketMatch, SealWith
@@ -36,7 +41,9 @@ class SaSettings:
     """What the operator, not the peer, decides about SAs."""
 
     window: int = 1024
-    """Packets of the anti-replay window (RFC 4303 3.4.3); 0 switches the service off."""
+    """Packets of the anti-replay window (RFC 4303 3.4.3); 0 switches the service off, for SAs
+    without ESN only.
+    """
     soft_packets: int | None = None
     """Packets after which a rekey starts; None, or where an SA's numbers end before: three quarters
     of the hard limit.
@@ -88,12 +95,22 @@ def pair_entries(
     """
     place, child = record.placement, record.child
     check_carriable(child)
+    _check_window(record)
     return PairEntries(
         inbound=_inbound(record, handles.open),
         sad=tables.sad(local_id, child.spi_in, place.sa_in, place.generation_in),
         tunnel=_tunnel(record),
         outbound=tables.sa_out(place.sa_out, _seal_with(record, handles.seal, settings)),
     )
+
+
+def _check_window(record: SaRecord) -> None:
+    """The window's top is what tells the high half of an ESN (RFC 4303 3.3.3, A2.2)."""
+    if record.child.esn and not record.placement.window:
+        raise UnsupportedSaError(
+            "extended sequence numbers without an anti-replay window; "
+            "accepted: a window, or numbers of 32 bits"
+        )
 
 
 def destinations(record: SaRecord) -> list[Destination]:

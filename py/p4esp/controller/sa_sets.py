@@ -6,11 +6,12 @@ A bucket of nobody is served by the fallback SA, the one that `sa_select` names.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from p4esp.controller import tables
 from p4esp.controller.entries import Op, Update, deletes
+from p4esp.controller.errors import ControllerError
 from p4esp.controller.numbers import Spread
 from p4esp.controller.writer import TableWriter
 
@@ -108,13 +109,15 @@ class SaSets:
         return self._sets.get(policy)
 
     async def form(self, policy: int, spread: Spread, members: Sequence[int]) -> None:
-        """Make a set and fill its buckets; `sa_select` may name it then."""
-        made = self._sets[policy] = SaSet(policy, spread)
-        self._waiting[policy] = []
+        """Make a set, or anew what is left of one, and fill its buckets; `sa_select` may name it
+        then.
+        """
+        old, made = self._sets.get(policy, SaSet(policy, spread)), SaSet(policy, spread)
+        self._sets[policy], self._waiting[policy] = made, []
         for sa in members:
             made.join(sa)
-        served = {at: sa for at, sa in enumerate(made.owner) if sa is not None}
-        await self._write(made, {at: (None, sa) for at, sa in served.items()})
+        owners = enumerate(zip(old.owner, made.owner, strict=True))
+        await self._write(made, {at: move for at, move in owners if move[0] != move[1]})
 
     async def join(self, policy: int, sa: int, *, now: bool) -> None:
         """An SA more: at once, or (`now` false) as the heir of the next that leaves."""
@@ -141,12 +144,17 @@ class SaSets:
                 heir = waiting.pop(0) if waiting else None
                 await self._write(left, left.leave(sa, heir))
 
-    def dissolve(self, policy: int) -> Callable[[], Awaitable[None]]:
-        """Forget a set; what is returned takes its entries away, once nothing names it any more."""
+    async def dissolve(self, policy: int) -> None:
+        """Take the entries of a set away, which nothing names any more, and forget it. What the
+        switch refuses leaves it known.
+        """
         gone = self._sets.pop(policy)
-        served = [(at, owner) for at, owner in enumerate(gone.owner) if owner is not None]
-        entries = [tables.sa_member(policy, *one) for one in served]
-        return lambda: self._writer.clear(deletes(entries))
+        owners = [(at, sa) for at, sa in enumerate(gone.owner) if sa is not None]
+        try:
+            await self._writer.clear(deletes(tables.sa_member(policy, *one) for one in owners))
+        except ControllerError:
+            self._sets[policy] = gone
+            raise
 
     async def _write(self, changed: SaSet, moves: Moves) -> None:
         await self._writer.write([_update(changed.number, at, *moves[at]) for at in moves])

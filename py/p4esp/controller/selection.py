@@ -1,14 +1,16 @@
 """Which outbound SA serves which policy and destination (`sa_select`, `sa_select_v6`).
 
 During a rekey two SAs serve the same traffic. Each destination keeps its candidates in order; the
-first one is in the table, and takes over or gives way by one MODIFY.
+first one is in the table, and takes over or gives way by one MODIFY. A set of SAs serves the
+destinations that all its members have, and no other: a peer drops what it did not agree to (RFC
+4301 4.4.1.2).
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 
 from p4esp.controller import tables
-from p4esp.controller.entries import Entry, Op, Update, modifies
+from p4esp.controller.entries import Entry, difference, modifies
+from p4esp.controller.errors import ControllerError
 from p4esp.controller.numbers import Spread
 from p4esp.controller.sa_sets import SaSets
 from p4esp.controller.writer import TableWriter
@@ -24,88 +26,112 @@ class SaSelection:
     def __init__(self, writer: TableWriter) -> None:
         self._writer = writer
         self._candidates: dict[Destination, list[int]] = {}
-        self._served: defaultdict[int, list[Destination]] = defaultdict(list)
+        self._served: dict[int, list[Destination]] = {}
         self._sets = SaSets(writer)
+        self._in_set: dict[int, set[Destination]] = {}
+        """What the set of each policy serves. It begins with what all members have, and never grows
+        while there is any of that: a destination that comes later is served by an SA alone.
+        """
 
     async def add(self, destinations: Iterable[Destination], sa: int, *, first: bool) -> None:
         """Let an SA serve destinations: from now on, or (`first` false) when others are gone."""
         served = list(destinations)
-        updates = [update for place in served for update in self._added(place, sa, first=first)]
-        await self._writer.write(updates)
+        before = self._entries(served)
+        self._give_to_idle_sets(served)
+        for place in served:
+            self._rank(place, sa, first=first)
+        await self._writer.write(difference(before, self._entries(served)))
         for policy in {policy for policy, _ in served}:
-            if self._sets.of(policy) is not None and self._places(policy) <= set(served):
+            if self._may_join(policy, sa):
                 await self._sets.join(policy, sa, now=first)
 
-    def _added(self, place: Destination, sa: int, *, first: bool) -> list[Update]:
+    def _give_to_idle_sets(self, served: Iterable[Destination]) -> None:
+        """A set that serves nothing has no members: the next SA decides anew what it serves."""
+        idle = {policy for policy, places in self._in_set.items() if not places}
+        for place in served:
+            if place[0] in idle:
+                self._in_set[place[0]].add(place)
+
+    def _rank(self, place: Destination, sa: int, *, first: bool) -> None:
         candidates = self._candidates.setdefault(place, [])
-        before = candidates[0] if candidates else None
-        front = first and self._sets.of(place[0]) is None  # the fallback of a set stays
+        front = first and not self._is_in_set(place)  # the fallback of a set stays
         candidates.insert(0 if front else len(candidates), sa)
-        self._served[sa].append(place)
-        return self._change(place, before, candidates[0])
+        self._served.setdefault(sa, []).append(place)
+
+    def _may_join(self, policy: int, sa: int) -> bool:
+        """Whether an SA has all that the set of a policy serves."""
+        places = self._in_set.get(policy, set())
+        return bool(places) and places <= set(self._served.get(sa, ()))
 
     async def withdraw(self, sa: int) -> None:
         """Take an SA away from all its destinations, and out of its set; others take over."""
-        served = self._served.pop(sa, ())
-        updates = [update for place in served for update in self._withdrawn(place, sa)]
-        await self._writer.clear(updates)
+        served = self._served.pop(sa, [])
+        before = self._entries(served)
+        for place in served:
+            self._drop(place, sa)
+        await self._writer.clear(difference(before, self._entries(served)))
         await self._sets.leave(sa)
 
-    def _withdrawn(self, place: Destination, sa: int) -> list[Update]:
-        candidates = self._candidates[place]
-        before = candidates[0]
-        candidates.remove(sa)
-        if not candidates:
+    def _drop(self, place: Destination, sa: int) -> None:
+        self._candidates[place].remove(sa)
+        if not self._candidates[place]:
             del self._candidates[place]
-        return self._change(place, before, candidates[0] if candidates else None)
+            self._in_set.get(place[0], set()).discard(place)
 
     def adopt(self, destinations: Iterable[Destination], sa: int) -> None:
         """Take over what the switch does already, in the order of the calls."""
         for place in destinations:
             self._candidates.setdefault(place, []).append(sa)
-            self._served[sa].append(place)
+            self._served.setdefault(sa, []).append(place)
 
     def entries(self) -> list[Entry]:
         """What the table must hold."""
-        return [self._entry(place, sas[0]) for place, sas in self._candidates.items()]
+        return self._entries(self._candidates)
 
     async def form_set(self, policy: int, spread: Spread) -> None:
         """Have the SAs of a policy, present and future ones, serve it together (RFC 9611). One that
         serves some of its destinations only takes no part.
         """
-        served = [self._candidates[place] for place in self._places(policy)]
+        places = self._places(policy)
+        served = [self._candidates[place] for place in places]
         members = [sa for sa in served[0] if all(sa in sas for sas in served)] if served else []
+        self._in_set[policy] = set(places) if members else set()
         await self._sets.form(policy, spread, members)
-        await self._rewrite(policy)
+        await self._writer.write(modifies(self._entries(self._places(policy))))
 
     async def dissolve_set(self, policy: int) -> None:
-        """Have one SA serve a policy again."""
-        clean_up = self._sets.dissolve(policy)
-        await self._rewrite(policy)
-        await clean_up()
+        """Have one SA serve a policy again. What the switch refuses leaves the set as it is, and
+        may be tried again.
+        """
+        places = self._in_set.pop(policy, set())
+        try:
+            await self._writer.write(modifies(self._entries(places)))
+        except ControllerError:
+            self._in_set[policy] = places & self._candidates.keys()
+            raise
+        await self._sets.dissolve(policy)
 
     async def bind(self, policy: int, sa: int, buckets: Iterable[int]) -> None:
         """Have an SA serve certain buckets alone: ports, or DSCPs."""
+        if not self._may_join(policy, sa):
+            raise ControllerError(
+                f"SA {sa} does not serve all that the set of policy {policy} serves; "
+                "accepted: one that does"
+            )
         await self._sets.bind(policy, sa, buckets)
 
-    async def _rewrite(self, policy: int) -> None:
-        places = self._places(policy)
-        entries = [self._entry(place, self._candidates[place][0]) for place in places]
-        await self._writer.write(modifies(entries))
+    def _places(self, policy: int) -> list[Destination]:
+        return [place for place in self._candidates if place[0] == policy]
 
-    def _places(self, policy: int) -> set[Destination]:
-        return {place for place in self._candidates if place[0] == policy}
+    def _entries(self, places: Iterable[Destination]) -> list[Entry]:
+        """The entries of those destinations that anybody serves."""
+        return [self._entry(place) for place in places if place in self._candidates]
 
-    def _entry(self, place: Destination, sa: int) -> Entry:
-        behind = self._sets.of(place[0])
-        if behind is None:
-            return tables.sa_select(*place, sa)
-        return tables.sa_select_set(*place, behind.number, behind.spread, sa)
+    def _entry(self, place: Destination) -> Entry:
+        fallback, behind = self._candidates[place][0], self._sets.of(place[0])
+        if behind is None or not self._is_in_set(place):
+            return tables.sa_select(*place, fallback)
+        return tables.sa_select_set(*place, behind.number, behind.spread, fallback)
 
-    def _change(self, place: Destination, before: int | None, after: int | None) -> list[Update]:
-        if before == after:
-            return []
-        if after is None:
-            return [] if before is None else [Update(Op.DELETE, self._entry(place, before))]
-        op = Op.INSERT if before is None else Op.MODIFY
-        return [Update(op, self._entry(place, after))]
+    def _is_in_set(self, place: Destination) -> bool:
+        return place in self._in_set.get(place[0], ())

@@ -110,6 +110,11 @@ class Template:
         return tuple(_suite(encryption, integrity) for encryption, integrity in pairs)
 
     @property
+    def extended(self) -> bool:
+        """Whether extended sequence numbers may come of it."""
+        return Transform(TransformType.SN, ESN_EXTENDED) in self.transforms
+
+    @property
     def additional(self) -> bool:
         """Whether it names additional key exchanges (RFC 9370)."""
         return any(transform.type in ADDKE_TYPES for transform in self.transforms)

@@ -192,8 +192,32 @@ def test_df_and_dscp_of_outer_headers_are_those_of_the_inner_ones_unless_the_fil
 @pytest.mark.parametrize("window", [0, 32, 64, 4096])
 def test_the_least_window_is_the_one_that_must_be_supported(window: int) -> None:
     """RFC 4303 3.4.3."""
-    config = parse_config(changed("gateways.left.sa.window", window), "good.toml")
+    config = parse_config(with_window(window, ["aes256gcm16"]), "good.toml")
     assert config.gateways["left"].sa.settings().window == window
+
+
+def with_window(window: int, proposals: list[str]) -> dict[str, Any]:
+    """A gateway with a window of its own, and the ESP proposals of its child."""
+    data = changed("gateways.left.sa.window", window)
+    data["gateways"]["left"]["peers"][0]["children"][0]["proposals"] = proposals
+    return data
+
+
+@pytest.mark.parametrize(
+    "proposals",
+    [["aes256gcm16-esn"], ["aes256gcm16-esn-noesn"], ["aes256gcm16", "aes128gcm16-esn"], []],
+    ids=["alone", "beside short ones", "second best", "built in"],
+)
+def test_without_anti_replay_no_extended_sequence_numbers_are_offered(proposals: list[str]) -> None:
+    """RFC 4303 3.3.3: the window is what tells a packet's high half."""
+    assert parse_config(with_window(32, proposals), "good.toml")
+    with pytest.raises(ConfigError) as caught:
+        parse_config(with_window(0, proposals), "bad.toml")
+    assert str(caught.value) == (
+        "bad.toml: gateways.left: child right/net: its proposals offer ESN, which takes an "
+        "anti-replay window, and sa.window is 0; accepted: proposals without esn, such as "
+        "aes256gcm16-noesn, or a window of 32..4096 packets"
+    )
 
 
 @pytest.mark.parametrize("suite", ["aes256-sha1", "null-sha1", "3des-sha256"])

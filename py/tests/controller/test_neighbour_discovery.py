@@ -31,10 +31,12 @@ from p4esp.controller.interfaces import Interfaces, exact_address
 from p4esp.controller.neighbours import Neighbours
 from p4esp.controller.packets import Ethernet, Ipv6, PacketError, Udp
 from p4esp.controller.writer import TableWriter
-from p4esp.demo.plan import LEFT, OUTSIDE, Change, gateway_section
+from p4esp.demo.plan import INSIDE, LEFT, OUTSIDE, Change, gateway_section
 
 US = "2001:db8:ff::1"
 THEM = "2001:db8:ff::2"
+INNER = "2001:db8:ff:0:1::7"
+"""On a network of another link that lies within the one of this."""
 OUR_MAC = LEFT.mac(OUTSIDE).hex(":")
 THEIR_MAC = "02:00:00:00:99:00"
 OTHER_MAC = "02:00:00:00:99:01"
@@ -45,6 +47,7 @@ LIMIT = 4
 def gateway() -> Any:
     section = gateway_section(LEFT, "127.0.0.1:9559", Change())
     section["interfaces"][1]["addresses"].append(f"{US}/64")
+    section["interfaces"][0]["addresses"].append("2001:db8:ff:0:1::1/80")
     section["neighbours"].append({"address": "2001:db8:ff::99", "mac": OTHER_MAC})
     return parse_config({"gateways": {"left": section}}, "test").gateways["left"]
 
@@ -54,6 +57,8 @@ class Switch:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.port = OUTSIDE
+        """Where the frames have to leave."""
         self.table: dict[Any, Entry] = {}
         self.frames: list[bytes] = []
         self.routed: list[bytes] = []
@@ -77,26 +82,28 @@ class Switch:
         return {}
 
     async def _send_frame(self, port: int, frame: bytes) -> None:
-        assert port == OUTSIDE
+        assert port == self.port
         self.frames.append(frame)
 
     async def _send_routed(self, frame: bytes) -> None:
         self.routed.append(frame)
 
-    def hears(self, *packets: Packet) -> list[Packet]:
+    def hears(self, *packets: Packet, port: int = OUTSIDE) -> list[Packet]:
         """Frames come in; those that go out in answer, as scapy reads them."""
+        self.port = port
         self.frames.clear()
 
         async def receive() -> None:
             for packet in packets:
                 frame = Ethernet.parse(bytes(packet))
-                await self.neighbours.discovered(OUTSIDE, frame)
+                await self.neighbours.discovered(port, frame)
 
         asyncio.run(receive())
         return [Ether(frame) for frame in self.frames]
 
-    def needs(self, address: str, *, hold: bool = True) -> list[Packet]:
+    def needs(self, address: str, *, hold: bool = True, port: int = OUTSIDE) -> list[Packet]:
         """A packet of the controller finds no neighbour; what is asked then."""
+        self.port = port
         self.frames.clear()
         packet = Udp(1, 2, b"held").over(IPv6Address(US), IPv6Address(address))
         asyncio.run(self.neighbours.unresolved(packet, hold=hold))
@@ -191,6 +198,8 @@ def test_address_detection_by_another_is_told_that_the_address_is_ours() -> None
         tells(target="2001:db8:aa::5"),
         tells(),
         tells(target=US),
+        asks(src=INNER),
+        tells(target=INNER),
         Ether(dst=OUR_MAC) / IPv6(src="fe80::9", dst="ff02::1", hlim=255) / ICMPv6ND_RA(),
     ],
     ids=[
@@ -200,6 +209,8 @@ def test_address_detection_by_another_is_told_that_the_address_is_ours() -> None
         "advertised from elsewhere",
         "not asked for",
         "our address claimed",
+        "of an inner network within that of the link",
+        "advertised from an inner network within that of the link",
         "router",
     ],
 )
@@ -299,6 +310,15 @@ def test_a_neighbour_moves_only_by_an_advertisement_that_overrides() -> None:
     assert switch.known() == {THEM: THEIR_MAC}
     switch.hears(tells(mac=OTHER_MAC, solicited=0, dst="ff02::1"))
     assert switch.known() == {THEM: OTHER_MAC}
+
+
+def test_nobody_on_the_outer_link_moves_a_neighbour_of_an_inner_network_within_its_own() -> None:
+    switch = Switch()
+    switch.needs(INNER, port=INSIDE)
+    switch.hears(tells(target=INNER), port=INSIDE)
+    switch.hears(asks(src=INNER, mac=OTHER_MAC), tells(target=INNER, mac=OTHER_MAC))
+    assert switch.known() == {INNER: THEIR_MAC}
+    assert switch.table[IPv6Address(INNER)].arg("port") == INSIDE
 
 
 def test_a_configured_neighbour_is_beyond_doubt() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lab_helpers import PROGRAM, passes
 
 from p4esp.controller import arp
-from p4esp.controller.config import parse_config
+from p4esp.controller.config import GatewayConfig, parse_config
 from p4esp.controller.entries import Entry, Op, Update
 from p4esp.controller.errors import SwitchUnreachableError, TableWriteError
 from p4esp.controller.interfaces import Interfaces, exact_address
@@ -20,12 +20,20 @@ from p4esp.controller.packets import Ethernet, Udp
 from p4esp.controller.target import Session
 from p4esp.controller.writer import TableWriter
 from p4esp.demo.lab import running_lab
-from p4esp.demo.plan import LEFT, OUTSIDE, Change, gateway_section
+from p4esp.demo.plan import INSIDE, LEFT, OUTSIDE, Change, gateway_section
 from p4esp.service.journal import Kind
 
 GATEWAY = IPv4Address("192.0.2.1")
 MAC = bytes.fromhex("020000009900")
 LIMIT = 4
+
+
+def site(*outside: str) -> GatewayConfig:
+    """The left gateway, its outer interface first, with such addresses there as well."""
+    section = gateway_section(LEFT, "127.0.0.1:9559", Change())
+    section["interfaces"].reverse()
+    section["interfaces"][0]["addresses"] += outside
+    return parse_config({"gateways": {"left": section}}, "test").gateways["left"]
 
 
 def asks(host: int, mac: bytes = MAC) -> Ethernet:
@@ -37,9 +45,8 @@ def asks(host: int, mac: bytes = MAC) -> Ethernet:
 class Switch:
     """The `neighbour` table of a switch that refuses what real ones refuse."""
 
-    def __init__(self) -> None:
-        section = gateway_section(LEFT, "127.0.0.1:9559", Change())
-        config = parse_config({"gateways": {"left": section}}, "test").gateways["left"]
+    def __init__(self, *outside: str) -> None:
+        config = site(*outside)
         self.full = False
         self.table: dict[IPv4Address, Entry] = {}
         self.frames: list[bytes] = []
@@ -134,6 +141,53 @@ def test_a_station_that_moved_is_followed_and_a_configured_one_is_not() -> None:
     before = switch.table[LEFT.host]
     asyncio.run(switch.neighbours.received(0, Ethernet.parse(claim)))
     assert switch.table[LEFT.host] == before
+
+
+@pytest.mark.parametrize(
+    ("neighbour", "port", "address"),
+    [
+        ("10.1.0.7", INSIDE, "10.1.0.1"),
+        ("10.9.0.7", OUTSIDE, "10.0.0.1"),
+        ("192.0.2.7", OUTSIDE, "192.0.2.1"),
+        ("198.51.100.7", None, None),
+    ],
+)
+def test_a_neighbour_is_on_the_link_of_the_longest_prefix(
+    neighbour: str, port: int | None, address: str | None
+) -> None:
+    found = Interfaces(site("10.0.0.1/8")).towards(IPv4Address(neighbour))
+    where = (found.interface.port, str(found.address)) if found else (None, None)
+    assert where == (port, address)
+
+
+def test_of_two_addresses_on_one_network_the_first_is_the_one_towards_it() -> None:
+    found = Interfaces(site("192.0.2.3/24")).towards(IPv4Address("192.0.2.7"))
+    assert found is not None
+    assert str(found.address) == "192.0.2.1"
+
+
+def tells(sender: str, target: str, mac: bytes = MAC) -> Ethernet:
+    return Ethernet.parse(arp.request(mac, *map(IPv4Address, (sender, target))).frame(0))
+
+
+def test_who_speaks_on_the_outer_link_teaches_nothing_of_an_inner_network_within_its_own() -> None:
+    switch = Switch("10.0.0.1/8")
+    inside, outside = tells("10.1.0.7", "10.1.0.1"), tells("10.1.0.7", "10.0.0.1", b"\x02" * 6)
+    asyncio.run(switch.neighbours.received(INSIDE, inside))
+    known = switch.table[IPv4Address("10.1.0.7")]
+    assert (known.arg("port"), known.arg("mac")) == (INSIDE, int.from_bytes(MAC))
+    switch.frames.clear()
+    asyncio.run(switch.neighbours.received(OUTSIDE, outside))
+    assert switch.table[IPv4Address("10.1.0.7")] == known
+    assert switch.frames == []
+
+
+def test_a_host_of_any_of_our_networks_on_a_link_is_learned_there() -> None:
+    switch = Switch("192.0.2.65/26", "10.0.0.1/8")
+    for sender, target in (("192.0.2.70", "192.0.2.1"), ("10.9.0.7", "192.0.2.65")):
+        asyncio.run(switch.neighbours.received(OUTSIDE, tells(sender, target)))
+        assert switch.table[IPv4Address(sender)].arg("port") == OUTSIDE
+    assert len(switch.frames) == 2
 
 
 async def test_a_refused_neighbour_is_noted_once_and_the_session_goes_on(

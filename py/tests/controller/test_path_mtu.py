@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from ipaddress import IPv4Address
 
 import pytest
 from lab_helpers import PROGRAM, drops, restart_controller_with
@@ -13,6 +15,7 @@ from scapy.packet import Raw
 from p4esp.controller.packets import ETHERTYPE_IPV4, Ethernet
 from p4esp.controller.path_mtu import PathMtu
 from p4esp.controller.path_mtu_settings import PathMtuSettings
+from p4esp.controller.state_channel import StateChannel
 from p4esp.demo.lab import Lab, running_lab
 from p4esp.demo.plan import INSIDE, LEFT, OUTSIDE, Change, gateway_section
 from p4esp.service.journal import Kind
@@ -215,6 +218,48 @@ async def test_pmt_07_after_its_age_the_links_mtu_is_tried_again(lab: Lab) -> No
     send(lab, host_packet(lab, PRIVATE))
     (arrived,) = await received(lab.right)
     assert len(arrived) == PRIVATE
+
+
+ELSEWHERE = IPv4Address("192.0.2.200")
+
+
+async def move(lab: Lab) -> None:
+    """The peer is elsewhere all of a sudden."""
+    gateway = lab.gateway(lab.left)
+    (live,) = gateway.sas.live.values()
+    assert gateway.link is not None
+    there = replace(live.record.child, remote=ELSEWHERE)
+    await gateway.link.installer.readdress(live, there)
+
+
+async def test_what_a_router_said_of_the_path_before_says_nothing_of_the_next_one(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = await aside(lab)
+    read_sequence = StateChannel.read_sequence
+
+    async def read_and_move(state: StateChannel, space: int) -> int:
+        last = await read_sequence(state, space)
+        await move(lab)
+        return last
+
+    monkeypatch.setattr(StateChannel, "read_sequence", read_and_move)
+    await judge.received(Ethernet.parse(too_big(lab, 1400)))
+    assert path_mtu(lab) == 1500
+    assert judge.ignored == {"no such SA": 1}
+    assert all(entry.kind is not Kind.PATH_MTU for entry in lab.journal.entries)
+
+
+async def test_an_sa_that_moves_while_its_path_mtu_ages_has_that_of_its_new_link(lab: Lab) -> None:
+    now = [0.0]
+    judge = await aside(lab, clock=lambda: now[0])
+    await judge.received(Ethernet.parse(too_big(lab, 1400)))
+    installer = lab.gateway(lab.left).link.installer
+    mtu = {ELSEWHERE: 1300}
+    installer._numbers = replace(installer._numbers, mtu=lambda remote: mtu.get(remote, 1500))
+    now[0] = 600.0
+    await asyncio.gather(move(lab), judge.expire())
+    assert path_mtu(lab) == 1300
 
 
 async def test_rfc4301_6_1_1_the_operator_may_have_no_router_believed(lab: Lab) -> None:

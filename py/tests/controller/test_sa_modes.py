@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from itertools import product
 
 import pytest
-from controller_samples import CHILD, record
+from controller_samples import CHILD, PLACE, record
 from family_lab import (
     FamilyLab,
     Shape,
@@ -138,6 +138,21 @@ def test_an_ipv6_entry_that_differs_in_any_argument_ends_its_sa(data) -> None:
 def test_what_the_pipeline_cannot_carry_is_refused_by_name(changes, accepted: str) -> None:
     with pytest.raises(UnsupportedSaError, match=accepted):
         entries(replace(CHILD, **changes))
+
+
+def test_extended_sequence_numbers_without_a_window_are_refused_and_such_an_sa_ends() -> None:
+    """RFC 4303 3.3.3; a store may hold SAs of before that was so."""
+    without = replace(record(), placement=replace(PLACE, window=0, cells=0))
+    short = replace(without, child=replace(CHILD, esn=False))
+
+    def build(of: SaRecord, handles: Handles) -> PairEntries:
+        return pair_entries(of, handles, 1, SaSettings(window=0))
+
+    present = build(short, Handles(1, 2)).all
+    assert examine([short], present, build, lambda _: True).discard == []
+    with pytest.raises(UnsupportedSaError, match="accepted: a window, or numbers of 32 bits"):
+        build(without, Handles(1, 2))
+    assert examine([without], present, build, lambda _: True).discard == [without]
 
 
 def test_the_store_keeps_mode_wrapping_and_original_addresses() -> None:
