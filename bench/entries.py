@@ -136,7 +136,7 @@ def _sa_select(number: int) -> Entry:
 
 def _sad(number: int) -> Entry:
     match = {"local_id": top.LOCAL_ID, "protocol": PROTO_ESP, "spi": top.spi(number)}
-    return Entry("sad", match, "open_by", {"sa": number, "generation": top.GENERATION})
+    return Entry("sad", match, "open_by", {"sa": number, "generation": top.GENERATION, "sub": 0})
 
 
 def _common(number: int, key: int) -> dict[str, int]:
@@ -171,6 +171,7 @@ def seal_with(number: int, key: int) -> dict[str, int]:
         "outer_v6": 0,
         "inner_mtu": 0xFFFF,
         "tfc_len": 0,
+        "format": 0,
     }
 
 
@@ -194,4 +195,5 @@ def open_with(number: int, key: int) -> dict[str, int]:
         "wrap": 0,
         "trial_from": 0,
         "trial_skip": 0,
+        "format": 0,
     }

@@ -94,7 +94,7 @@ def opening_entries(mode: Mode, key: int) -> Iterator[Entry]:
     local = {"local_id": top.LOCAL_ID, "proxied": int(mode.kind == TRANSPORT)}
     yield Entry(_by_family("local", far), {"dst": int(far)}, "is_local", local)
     sad = {"local_id": top.LOCAL_ID, "protocol": 50, "spi": SPI}
-    yield Entry("sad", sad, "open_by", {"sa": SA, "generation": top.GENERATION})
+    yield Entry("sad", sad, "open_by", {"sa": SA, "generation": top.GENERATION, "sub": 0})
     yield Entry("sa_in", {"sa": SA}, "open_with", _open_with(mode, key))
     if mode.inner == 6:
         pair = {"src": int(src), "dst": int(dst)}

@@ -1,6 +1,7 @@
 // The ESP gateway: which stage sees which packet, in which order. Each stage takes one decision
-// and stands in a file of its own; flow_bucket, sequence_state, replay_state, control_message,
-// sa_accounting, icv_accounting and punt_limit come from arch/.
+// and stands in a file of its own, and what a packet format adds in formats/; flow_bucket,
+// sequence_state, replay_state, control_message, sa_accounting, icv_accounting and punt_limit come
+// from arch/.
 #ifndef P4ESP_GATEWAY
 #define P4ESP_GATEWAY
 
@@ -15,6 +16,8 @@
 #include "stages/sad.p4"
 #include "stages/sa_out.p4"
 #include "stages/sa_in.p4"
+#include "stages/format.p4"
+#include "stages/reply_layout.p4"
 #include "stages/wrapping.p4"
 #include "stages/esp_length.p4"
 #include "stages/engine_status.p4"
@@ -80,6 +83,8 @@ control associate(inout headers_t hdr, inout metadata_t meta) {
     sad_stage()           sad;
     sa_out_stage()        sa_out;
     sa_in_stage()         sa_in;
+    format_stage()        format;
+    reply_layout_stage()  layout;
     wrapping_stage()      wrapping;
     esp_length_stage()    esp_length;
     replay_state()        replay;
@@ -105,6 +110,12 @@ control associate(inout headers_t hdr, inout metadata_t meta) {
             sa_out.apply(hdr, meta);
         } else if (GOING_ON && (meta.path == path_t.OPEN || meta.path == path_t.OPENED)) {
             sa_in.apply(hdr, meta);
+        }
+        if (GOING_ON) {
+            format.apply(hdr, meta);
+        }
+        if (GOING_ON && meta.path == path_t.OPENED && hdr.cx.status == CX_DONE) {
+            layout.apply(hdr, meta);
         }
         if (GOING_ON && meta.path == path_t.OPEN) {
             wrapping.apply(hdr, meta);

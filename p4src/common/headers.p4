@@ -154,6 +154,34 @@ header esp_t {
     bit<32> seq;
 }
 
+// The low half of a 64-bit sequence number on the wire; `seq` above is the high one.
+header esp_low_t {
+    bit<32> seq_low;
+}
+
+// Trailer information: what RFC 4303 has behind the payload.
+header tih_t {
+    bit<4>  zero;                 // no IP version
+    bit<12> reserved;
+    bit<8>  next_header;
+    bit<8>  pad_len;
+}
+
+// The same with the ESP header behind it, where that stands in the trailer.
+header esp_tail_t {
+    bit<4>  zero;
+    bit<12> reserved;
+    bit<8>  next_header;
+    bit<8>  pad_len;
+    bit<32> spi;
+    bit<64> seq;
+}
+
+// What an esp_tail_t stands behind, BODY_MAX octets at most.
+header body_t {
+    varbit<65536> octets;
+}
+
 header esp_iv_t {
     bit<64> iv;
 }
@@ -206,6 +234,12 @@ header routing_peek_t {
     bit<8> segments_left;
 }
 
+header esp_peek_t {
+    bit<32> spi;
+    bit<32> seq;
+    bit<32> after;
+}
+
 header wesp_esp_t {
     bit<32> wesp;
     bit<32> spi;
@@ -223,6 +257,7 @@ header udp_esp_t {
     bit<64> udp;
     bit<32> spi;
     bit<32> seq;
+    bit<32> after;
 }
 
 header udp_wesp_esp_t {
@@ -286,8 +321,11 @@ struct headers_t {
     wesp_header_t   wesp;
     wesp_pad_t      wesp_pad;
     esp_t           esp;
+    esp_low_t       esp_low;
     esp_iv_t        esp_iv;
     esp_long_iv_t   esp_long_iv;
+    tih_t           tih;
+    esp_tail_t      front;           // on the crypto port, in place of the ESP header
     beet_ph_t       beet_ph;
     beet_pad_t      beet_pad;
     ipv4_t          ip;
@@ -301,8 +339,13 @@ struct headers_t {
     wesp_header_t   t_wesp;
     wesp_pad_t      t_wesp_pad;
     esp_t           t_esp;
+    esp_low_t       t_esp_low;
     esp_iv_t        t_esp_iv;
     esp_long_iv_t   t_esp_long_iv;
+    tih_t           t_tih;
+    esp_tail_t      ahead;           // `behind` on its way to the engine
+    body_t          body;
+    esp_tail_t      behind;          // on the wire
     ipv6_fragment_t fragment;
     ipv6_ext_t      late_opts;
     udp_t           l4_udp;          // only where a NAT's work on the checksum is undone

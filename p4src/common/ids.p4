@@ -31,6 +31,8 @@ const bit<8> PROTO_DSTOPTS  = 60;
 const bit<8> PROTO_BEET_PH  = 94;    // RFC 7402 B.1.7: IPv4 options of a BEET packet
 const bit<8> PROTO_SCTP     = 132;
 const bit<8> PROTO_WESP     = 141;
+// RFC 3692 experiment: ESP whose header stands in the trailer.
+const bit<8> PROTO_TAIL     = 254;
 
 const bit<16> UDP_IKE       = 500;
 const bit<16> UDP_IKE_NAT_T = 4500;
@@ -71,7 +73,8 @@ enum bit<8> l4_t {
     KEEPALIVE = 5,   // RFC 3948 2.3
     NATT_RUNT = 6,   // port 4500, too short for ESP or IKE
     WESP      = 7,
-    WESP_UDP  = 8
+    WESP_UDP  = 8,
+    TAIL      = 9
 }
 
 // What an SA protects (RFC 4301 4.1, RFC 7402 B). The same two bits travel in cx.flags.
@@ -89,7 +92,19 @@ enum bit<8> wesp_t {
     VISIBLE   = 2    // integrity only: the fields tell where the clear payload is
 }
 
-// Which member of an SA set takes a packet (RFC 9611).
+// How an SA's packets are laid out: formats/. Above PLAIN, tables format_out and format_in say more.
+enum bit<8> format_t {
+    PLAIN             = 0,   // RFC 4303
+    SUBSPACES         = 1,   // 16 bits of subspace and 48 of counter in place of the sequence number
+    TRAILER_INSIDE    = 2,   // the trailer's facts in front of the payload, encrypted
+    TRAILER_SHOWN     = 3,   // the same in clear
+    NO_TRAILER        = 4,   // the inner packet says what it is and how long
+    HEADER_IN_TRAILER = 5,
+    CRYPT_OFFSET      = 6,   // the first octets of the payload in clear
+    SPI_BLOCK         = 7    // consecutive SPIs, a sequence space and a key each
+}
+
+// Which member of an SA set (RFC 9611), or which subspace of an SA, takes a packet.
 enum bit<8> spread_t {
     FLOW = 0,
     PORT = 1,   // ingress port
@@ -105,6 +120,8 @@ const bit<8> CX_FLAG_ESN     = 0x01;
 const bit<8> CX_FLAG_TRAILER = 0x02;
 const bit<8> CX_FLAG_TRIM    = 0x04;
 const bit<8> CX_FLAG_FILL    = 0x08;
+const bit<8> CX_FLAG_SHOWN   = 0x40;
+const bit<8> CX_FLAG_TIH     = 0x80;
 const bit<8> CX_MODE_SHIFT   = 4;
 const bit<8> CX_DONE           = 0x00;
 const bit<8> CX_BAD_ICV        = 0x01;
@@ -174,7 +191,10 @@ enum bit<8> drop_t {
     INNER_FRAGMENT   = 49,   // transport mode and BEET take no fragments
     NOT_IN_SA        = 50,   // another family, or not the pair of hosts of a transport mode SA
     LONG_HEADERS     = 51,   // the text begins farther in than a descriptor can say
-    UNSEEN_PORTS     = 52    // a later fragment, where policy turns on ports
+    UNSEEN_PORTS     = 52,   // a later fragment, where policy turns on ports
+    BAD_SUB          = 53,   // a subspace that was not negotiated
+    BAD_OFFSET       = 54,   // shorter than what the SA shows in clear
+    BAD_TIH          = 55    // a trailer information header that disagrees with the packet
 }
 
 // Why a packet goes to the controller; also the index of its meter (of the second set, from

@@ -26,10 +26,12 @@ struct metadata_t {
     bit<16>     sport;            // ICMP: type << 8 | code, and in dport the same
     bit<16>     dport;
     bit<16>     udp_len;
+    bit<16>     tail_len;         // octets from layer 4 to the end, where the header is in the trailer
     bit<16>     encap_len;        // octets between layer 3 and the SPI: UDP, WESP
     bit<32>     wesp;             // the WESP header as it stands
     bit<32>     spi;
     bit<32>     seq_lo;
+    bit<32>     seq_after;        // what stands behind it
     bit<64>     ike_local_spi;
     bit<1>      ike_new;          // responder SPI zero
 
@@ -65,6 +67,22 @@ struct metadata_t {
     bit<8>      icv_len;
     bit<8>      align;
     bit<16>     esp_len;          // SPI to ICV
+
+    // What its format makes of it: stages/format.p4.
+    format_t    format;
+    bit<16>     last_sub;
+    bit<16>     sub;              // subspace or sub-SA of the packet
+    spread_t    sub_spread;
+    bit<1>      key_step;         // each sub has a key of its own
+    bit<8>      cell_shift;       // log2 of the replay cells of a sub
+    bit<16>     shown;            // octets of payload in clear
+    bit<16>     extra_len;        // between ESP header and text, the IV apart
+    bit<16>     text_more;        // what the text has more than the payload, modulo 2^16
+    bit<16>     trailer_len;      // of RFC 4303, without padding
+    bit<8>      text_flags;       // of the descriptor
+    bit<8>      aad_len;
+    bit<1>      whole_seq;        // all of the sequence number is in the packet
+    bit<16>     payload_len;      // octets that came out of the engine
 
     // Sequence numbers and replay.
     bit<64>     seq;

@@ -93,6 +93,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         verify(hdr.outer_ip.ihl >= 5, error.BadOuterHeader);
         transition select(hdr.outer_ip.ihl, hdr.outer_ip.protocol) {
             (5, PROTO_ESP):  parse_esp;
+            (5, PROTO_TAIL): parse_tail_in_front;
             (5, PROTO_UDP):  parse_outer_udp;
             (5, PROTO_WESP): parse_wesp;
             default:         parse_outer_options;
@@ -103,6 +104,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         packet.extract(hdr.outer_opt, (bit<32>)(((bit<16>)hdr.outer_ip.ihl - 5) << 5));
         transition select(hdr.outer_ip.protocol) {
             PROTO_ESP:  parse_esp;
+            PROTO_TAIL: parse_tail_in_front;
             PROTO_UDP:  parse_outer_udp;
             PROTO_WESP: parse_wesp;
             default:    accept;
@@ -113,6 +115,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         packet.extract(hdr.outer_ip6);
         transition select(hdr.outer_ip6.next_header) {
             PROTO_ESP:  parse_esp;
+            PROTO_TAIL: parse_tail_in_front;
             PROTO_UDP:  parse_outer_udp;
             PROTO_WESP: parse_wesp;
             default:    parse_outer_rest;
@@ -155,22 +158,59 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
 
     state parse_esp {
         packet.extract(hdr.esp);
+        transition select(hdr.cx.op, hdr.cx.aad_len, hdr.cx.iv_len) {
+            (_, 12, _):        parse_esp_low;
+            (CX_SEALED, _, _): accept;
+            (_, _, 0):         parse_text;
+            (_, _, 16):        parse_esp_long_iv;
+            default:           parse_esp_iv;
+        }
+    }
+
+    state parse_esp_low {
+        packet.extract(hdr.esp_low);
         transition select(hdr.cx.op, hdr.cx.iv_len) {
             (CX_SEALED, _): accept;
-            (_, 0):         parse_inner;
-            (_, 16):        parse_esp_long_iv;
+            (_, 0):         parse_text;
             default:        parse_esp_iv;
         }
     }
 
     state parse_esp_iv {
         packet.extract(hdr.esp_iv);
-        transition parse_inner;
+        transition parse_text;
     }
 
     state parse_esp_long_iv {
         packet.extract(hdr.esp_long_iv);
+        transition parse_text;
+    }
+
+    state parse_text {
+        transition select(hdr.cx.flags[7:7]) {
+            1:       parse_tih;
+            default: parse_inner;
+        }
+    }
+
+    state parse_tih {
+        packet.extract(hdr.tih);
         transition parse_inner;
+    }
+
+    // What was sealed goes in front of its trailer, so all of it has to be taken up.
+    state parse_tail_in_front {
+        packet.extract(hdr.front);
+        transition select(hdr.cx.op, hdr.cx.plain_len) {
+            (CX_SEALED, 1 .. TAIL_PAYLOAD_MAX): parse_sealed_body;
+            (CX_SEALED, _):                  accept;
+            default:                         parse_inner;
+        }
+    }
+
+    state parse_sealed_body {
+        packet.extract(hdr.body, (bit<32>)(hdr.cx.plain_len + (bit<16>)hdr.cx.pad_len) << 3);
+        transition accept;
     }
 
     state parse_inner {
@@ -343,6 +383,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             (0, _, PROTO_ICMP): peek_icmp;
             (0, 0, PROTO_ESP):  peek_esp;
             (0, 0, PROTO_WESP): peek_wesp;
+            (0, 0, PROTO_TAIL): parse_tail_v4;
             (0, _, _):          no_ports;
             default:            accept;
         }
@@ -354,7 +395,11 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         verify(hdr.ip6.version == 6, error.BadIpv6Header);
         meta.l4_protocol = hdr.ip6.next_header;
         meta.l4_offset = 40;
-        transition parse_upper;
+        transition select(standard.ingress_port, hdr.ip6.next_header) {
+            (CRYPTO_PORT, _): parse_upper;
+            (_, PROTO_TAIL):  parse_tail_v6;
+            default:          parse_upper;
+        }
     }
 
     state parse_upper {
@@ -466,6 +511,44 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
 
     // Layer 4, looked at.
 
+    // The header in the trailer stands 32 octets from the end: a trailer of 16, and an ICV of 16.
+    // All in front of it has to be taken up to get there.
+
+    state parse_tail_v4 {
+        meta.tail_len = hdr.ip.total_len - meta.l4_offset;
+        transition select(standard.ingress_port) {
+            CRYPTO_PORT: no_ports;
+            default:     parse_tail;
+        }
+    }
+
+    state parse_tail_v6 {
+        meta.tail_len = hdr.ip6.payload_len + 40 - meta.l4_offset;
+        transition parse_tail;
+    }
+
+    state parse_tail {
+        meta.l4_known = 1;
+        transition select(meta.tail_len) {
+            33 .. TAIL_MAX: parse_body;
+            default:             tail_runt;
+        }
+    }
+
+    state tail_runt {
+        meta.l4 = l4_t.NATT_RUNT;
+        transition accept;
+    }
+
+    state parse_body {
+        packet.extract(hdr.body, (bit<32>)(meta.tail_len - 32) << 3);
+        packet.extract(hdr.behind);
+        meta.l4 = l4_t.TAIL;
+        meta.l4_end = meta.l4_offset + meta.tail_len;
+        meta.spi = hdr.behind.spi;
+        transition accept;
+    }
+
     // Protocols without ports: the selectors see port zero.
     state no_ports {
         meta.l4_known = 1;
@@ -493,12 +576,13 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state peek_esp {
-        meta.l4_end = meta.l4_offset + 8;
+        meta.l4_end = meta.l4_offset + 12;
         meta.l4 = l4_t.ESP;
         meta.l4_known = 1;
-        esp_t esp = packet.lookahead<esp_t>();
+        esp_peek_t esp = packet.lookahead<esp_peek_t>();
         meta.spi = esp.spi;
         meta.seq_lo = esp.seq;
+        meta.seq_after = esp.after;
         transition accept;
     }
 
@@ -534,10 +618,10 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         meta.sport = udp.sport;
         meta.dport = udp.dport;
         meta.udp_len = udp.length;
-        // An IKE header needs 8 + 28 octets, ESP 8 + 8, a keepalive is 8 + 1.
+        // An IKE header needs 8 + 28 octets, ESP 8 + 12, a keepalive is 8 + 1.
         transition select(udp.dport, udp.length) {
             (UDP_IKE,       36 .. 65535): peek_ike;
-            (UDP_IKE_NAT_T, 16 .. 65535): peek_nat_t;
+            (UDP_IKE_NAT_T, 20 .. 65535): peek_nat_t;
             (UDP_IKE_NAT_T, 9):           peek_keepalive;
             (UDP_IKE_NAT_T, _):           nat_t_runt;
             default:                      accept;
@@ -569,6 +653,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         meta.encap_len = 8;
         meta.spi = udp_esp.spi;
         meta.seq_lo = udp_esp.seq;
+        meta.seq_after = udp_esp.after;
         transition select(udp_esp.spi, meta.udp_len) {
             (0, 40 .. 65535):           peek_marked_ike;
             (0, _):                     nat_t_runt;

@@ -18,6 +18,11 @@
 #define SIZE_NEIGHBOUR     65536
 #define SIZE_NEIGHBOUR_V6  65536
 
+// Octets that a body_t holds; with the header behind it and the ICV; and of those the payload.
+#define BODY_MAX           8192
+#define TAIL_MAX           8224
+#define TAIL_PAYLOAD_MAX   8188
+
 #define SPACES             65536     // sequence spaces a direction
 #define REPLAY_CELLS       524288
 #define DROP_REASONS       64

@@ -11,8 +11,11 @@ control decap_stage(inout headers_t hdr, inout metadata_t meta) {
         hdr.wesp.setInvalid();
         hdr.wesp_pad.setInvalid();
         hdr.esp.setInvalid();
+        hdr.esp_low.setInvalid();
         hdr.esp_iv.setInvalid();
         hdr.esp_long_iv.setInvalid();
+        hdr.tih.setInvalid();
+        hdr.front.setInvalid();
         hdr.beet_ph.setInvalid();
         hdr.beet_pad.setInvalid();
     }

@@ -2,6 +2,9 @@
 #ifndef P4ESP_ESP_FAMILY
 #define P4ESP_ESP_FAMILY
 
+#include "../formats/subspaces.p4"
+#include "../formats/trailer_in_header.p4"
+
 // RFC 3948 2.1: checksum zero over IPv4; over IPv6 the engine writes it.
 #define BUILD_UDP(udp) \
     (udp).setValid(); \
@@ -49,7 +52,18 @@
         (esp_long_iv).low = 0; \
     }
 
+// What a format puts in front of the text.
+#define BUILD_FORMAT(esp, esp_low, tih) \
+    if (meta.format == format_t.SUBSPACES) { \
+        BUILD_SUBSPACE(esp, esp_low) \
+    } else if (meta.format == format_t.TRAILER_INSIDE \
+               || meta.format == format_t.TRAILER_SHOWN) { \
+        BUILD_TIH(tih) \
+    }
+
 #define ESP_FAMILY_PROTOCOL \
-    (meta.udp_encap == 1 ? PROTO_UDP : (meta.wrap == wesp_t.NONE ? PROTO_ESP : PROTO_WESP))
+    (meta.udp_encap == 1 ? PROTO_UDP \
+     : (meta.wrap != wesp_t.NONE ? PROTO_WESP \
+        : (meta.format == format_t.HEADER_IN_TRAILER ? PROTO_TAIL : PROTO_ESP)))
 
 #endif

@@ -49,13 +49,15 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     action measure() {
-        meta.esp_headers_len = 8 + (bit<16>)meta.iv_len + (meta.udp_encap == 1 ? 16w8 : 0);
+        meta.esp_headers_len = 8 + (bit<16>)meta.iv_len + meta.extra_len
+                               + (meta.udp_encap == 1 ? 16w8 : 0);
         if (meta.wrap != wesp_t.NONE) {
             meta.esp_headers_len = meta.esp_headers_len
                 + (meta.udp_encap == 1 || meta.outer_v6 == 1 ? 16w8 : 4);
         }
         // Rounds payload, pad length and next header up to the alignment.
-        meta.sealed_len = ((meta.plain_len + 1 + (bit<16>)meta.align)
+        meta.sealed_len = ((meta.plain_len + meta.text_more + meta.trailer_len - 1
+                            + (bit<16>)meta.align)
                            & ~((bit<16>)meta.align - 1)) + (bit<16>)meta.icv_len;
     }
 
@@ -98,9 +100,13 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
         }
         measure();
         if (meta.drop_reason == drop_t.NONE) {
-            if (meta.front_len + meta.esp_headers_len > 255) {
+            if (meta.plain_len < meta.shown) {
+                meta.drop_reason = drop_t.BAD_OFFSET;
+            } else if (meta.front_len + meta.esp_headers_len > 255) {
                 meta.drop_reason = drop_t.LONG_HEADERS;
-            } else if (meta.ip_len > meta.inner_mtu || meta.ip_len > 0xFFFF - 1024) {
+            } else if (meta.ip_len > meta.inner_mtu || meta.ip_len > 0xFFFF - 1024
+                       || meta.format == format_t.HEADER_IN_TRAILER
+                          && meta.plain_len > TAIL_PAYLOAD_MAX) {
                 // With 8-bit lengths of IV, alignment and ICV, sealing adds less than 1,024 octets.
                 too_big();
             }

@@ -9,6 +9,7 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
+        meta.payload_len = hdr.cx.plain_len - meta.text_more;
         next = hdr.cx.next_header;
         announced = next;
         if (hdr.wesp.isValid()) {
@@ -17,7 +18,16 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
             announced = hdr.outer_tail.first == WESP_MARKER
                 ? hdr.outer_tail.second[31:24] : hdr.outer_tail.first[31:24];
         }
-        if (next == PROTO_NONE) {
+        if (hdr.tih.isValid()
+            && (hdr.tih.zero != 0 || hdr.tih.reserved != 0 || hdr.tih.next_header != next
+                || hdr.tih.pad_len != hdr.cx.pad_len)) {
+            refuse(drop_t.BAD_TIH);
+        } else if (hdr.front.isValid()
+                   && (hdr.front.zero != 0 || hdr.front.reserved != 0
+                       || hdr.front.next_header != next
+                       || hdr.front.pad_len != hdr.cx.pad_len)) {
+            refuse(drop_t.BAD_TIH);
+        } else if (next == PROTO_NONE) {
             refuse(drop_t.DUMMY);
         } else if (meta.wrap == wesp_t.VISIBLE && announced != next) {
             refuse(drop_t.ENCAP_MISMATCH);
@@ -28,13 +38,13 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
                 refuse(drop_t.BAD_INNER);
             } else if (hdr.ip.isValid()) {
                 meta.ip_len = hdr.ip.total_len;
-                if (hdr.ip.version != 4 || hdr.ip.ihl < 5 || meta.ip_len != hdr.cx.plain_len
+                if (hdr.ip.version != 4 || hdr.ip.ihl < 5 || meta.ip_len != meta.payload_len
                     || meta.ip_len < meta.l4_offset) {
                     refuse(drop_t.BAD_INNER);
                 }
             } else if (hdr.ip6.isValid()) {
                 meta.ip_len = hdr.ip6.payload_len + 40;
-                if (hdr.ip6.version != 6 || meta.ip_len != hdr.cx.plain_len
+                if (hdr.ip6.version != 6 || meta.ip_len != meta.payload_len
                     || meta.ip_len < meta.l4_offset) {
                     refuse(drop_t.BAD_INNER);
                 }
@@ -59,11 +69,11 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
         } else if (next == PROTO_BEET_PH
                    && (meta.parse_failed == 1 || !hdr.ip_opt.isValid()
                        || meta.l4_protocol == PROTO_BEET_PH
-                       || ((bit<16>)hdr.beet_ph.len << 3) + 8 > hdr.cx.plain_len)) {
+                       || ((bit<16>)hdr.beet_ph.len << 3) + 8 > meta.payload_len)) {
             refuse(drop_t.BAD_BEET_PH);
         } else if (meta.parse_failed == 1
                    || hdr.late_opts.isValid()
-                      && ((bit<16>)hdr.late_opts.len << 3) + 8 > hdr.cx.plain_len) {
+                      && ((bit<16>)hdr.late_opts.len << 3) + 8 > meta.payload_len) {
             refuse(drop_t.BAD_INNER);
         }
     }

@@ -77,7 +77,8 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
             } else if ((hdr.ip.isValid() && (hdr.ip.mf == 1 || hdr.ip.frag_offset != 0)
                         || meta.fragment == 1)
                        && (meta.proxied == 0 || meta.l4_protocol == PROTO_ESP
-                           || meta.l4_protocol == PROTO_WESP)) {
+                           || meta.l4_protocol == PROTO_WESP
+                           || meta.l4_protocol == PROTO_TAIL)) {
                 meta.drop_reason = drop_t.OUTER_FRAGMENT;
             } else if (meta.l4 == l4_t.IKE) {
                 ike_sa.apply();
@@ -93,7 +94,8 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
             } else if (meta.l4 == l4_t.NATT_RUNT) {
                 meta.drop_reason = drop_t.RUNT;
             } else if (meta.l4 == l4_t.ESP || meta.l4 == l4_t.ESP_UDP
-                       || meta.l4 == l4_t.WESP || meta.l4 == l4_t.WESP_UDP) {
+                       || meta.l4 == l4_t.WESP || meta.l4 == l4_t.WESP_UDP
+                       || meta.l4 == l4_t.TAIL) {
                 accept_esp();
             } else if (meta.proxied == 0
                        && (meta.l4_protocol == PROTO_ICMP && meta.sport == 0x0304

@@ -1,26 +1,28 @@
 // Pass 1, inbound: the request to the engine in front of the untouched packet.
 control open_stage(inout headers_t hdr, inout metadata_t meta) {
+    header_in_front_stage() header_in_front;
+
     bit<8> aad_off;          // of the SPI
 
     action build_request() {
         hdr.cx.setValid();
         hdr.cx.op = CX_OPEN;
-        hdr.cx.flags = CX_FLAG_TRAILER | (meta.mode == mode_t.TUNNEL ? CX_FLAG_TRIM : 0)
+        hdr.cx.flags = meta.text_flags | (meta.mode == mode_t.TUNNEL ? CX_FLAG_TRIM : 0)
                        | (meta.esn == 1 ? CX_FLAG_ESN : 0)
                        | ((bit<8>)meta.mode << CX_MODE_SHIFT);
         hdr.cx.status = CX_REQUEST;
         hdr.cx.next_header = 0;
         hdr.cx.key = meta.key;
-        hdr.cx.seq = meta.seq;
+        hdr.cx.seq = WHOLE_NUMBER;
         hdr.cx.sa = (bit<24>)meta.sa;
         hdr.cx.generation = meta.generation;
         hdr.cx.space = (bit<24>)meta.space;
         hdr.cx.pad_len = 0;
         hdr.cx.aad_off = aad_off;
-        hdr.cx.aad_len = 8;
+        hdr.cx.aad_len = meta.aad_len;
         hdr.cx.iv_len = meta.iv_len;
-        hdr.cx.ct_off = aad_off + 8 + meta.iv_len;
-        hdr.cx.plain_len = meta.esp_len - 8 - (bit<16>)meta.iv_len;
+        hdr.cx.ct_off = aad_off + 8 + meta.iv_len + (bit<8>)meta.extra_len;
+        hdr.cx.plain_len = meta.esp_len - 8 - (bit<16>)meta.iv_len - meta.extra_len;
         hdr.cx.icv_len = meta.icv_len;
         hdr.cx.align = meta.align;
         hdr.eth.ether_type = ETHERTYPE_CRYPTO;
@@ -28,11 +30,14 @@ control open_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        if (meta.l4_offset + meta.encap_len + 8 + (bit<16>)meta.iv_len > 255) {
+        if (meta.l4_offset + meta.encap_len + 8 + (bit<16>)meta.iv_len + meta.extra_len > 255) {
             meta.drop_reason = drop_t.LONG_HEADERS;
         } else {
             aad_off = (bit<8>)(meta.l4_offset + meta.encap_len);
             build_request();
+            if (meta.format == format_t.HEADER_IN_TRAILER) {
+                header_in_front.apply(hdr, meta);
+            }
         }
     }
 }

@@ -9,12 +9,12 @@ control rebuild_stage(inout headers_t hdr, inout metadata_t meta) {
 
     action transport_v4() {
         hdr.ip.protocol = hdr.cx.next_header;
-        hdr.ip.total_len = meta.front_len + hdr.cx.plain_len;
+        hdr.ip.total_len = meta.front_len + meta.payload_len;
         meta.ip_changed = 1;
     }
 
     action transport_v6() {
-        hdr.ip6.payload_len = meta.front_len - 40 + hdr.cx.plain_len;
+        hdr.ip6.payload_len = meta.front_len - 40 + meta.payload_len;
         if (hdr.routing.isValid()) {
             hdr.routing.next_header = hdr.cx.next_header;
         } else if (hdr.early_opts.isValid()) {
@@ -57,7 +57,7 @@ control rebuild_stage(inout headers_t hdr, inout metadata_t meta) {
         hdr.ip.src = meta.sel_src;
         hdr.ip.dst = meta.sel_dst;
         meta.l4_offset = 20 + options_len;
-        hdr.ip.total_len = 20 + hdr.cx.plain_len;
+        hdr.ip.total_len = 20 + meta.payload_len;
         if (hdr.beet_ph.isValid()) {
             // The pseudo header and its padding stay behind.
             hdr.ip.total_len = hdr.ip.total_len - 4 - (bit<16>)hdr.beet_ph.pad_len;
@@ -69,7 +69,7 @@ control rebuild_stage(inout headers_t hdr, inout metadata_t meta) {
         hdr.ip6.version = 6;
         hdr.ip6.dscp = dscp;
         hdr.ip6.ecn = ecn;
-        hdr.ip6.payload_len = hdr.cx.plain_len;
+        hdr.ip6.payload_len = meta.payload_len;
         hdr.ip6.next_header = hdr.cx.next_header;
         hdr.ip6.hop_limit = hops;
         meta.l4_offset = meta.l4_offset + 40;

@@ -1,10 +1,6 @@
 // Pass 2: is this the engine's answer to a request of ours? An echo, a made-up frame or one
 // whose length did not change as it must goes no further.
-#include "reply_layout.p4"
-
 control reply_stage(inout headers_t hdr, inout metadata_t meta) {
-    reply_layout_stage() layout;
-
     bit<32> body_len;        // behind the descriptor
     bit<32> outer_len;
     bit<32> inner_end;       // where an opened packet must end
@@ -33,7 +29,8 @@ control reply_stage(inout headers_t hdr, inout metadata_t meta) {
             outer_len = (bit<32>)hdr.ip6.payload_len + 40;
         }
         inner_end = (bit<32>)hdr.cx.ct_off + (bit<32>)hdr.cx.plain_len;
-        sealed_least = body_len + 2 + (bit<32>)hdr.cx.icv_len;
+        sealed_least = body_len + (bit<32>)hdr.cx.icv_len
+                       + (hdr.cx.flags & CX_FLAG_TRAILER != 0 ? 32w2 : 0);
         if (!hdr.cx.isValid() || hdr.eth.ether_type != ETHERTYPE_CRYPTO
             || hdr.cx.sa[23:16] != 0 || hdr.cx.status == CX_REQUEST) {
             forged();
@@ -46,13 +43,11 @@ control reply_stage(inout headers_t hdr, inout metadata_t meta) {
             }
         } else if (hdr.cx.op == CX_OPENED) {
             meta.path = path_t.OPENED;
-            if (hdr.cx.status == CX_DONE && !hdr.esp.isValid()) {
+            if (hdr.cx.status == CX_DONE && !hdr.esp.isValid() && !hdr.front.isValid()) {
                 forged();
             } else if (hdr.cx.status == CX_DONE
                        && (body_len != inner_end || sealed_least > outer_len)) {
                 forged();
-            } else if (hdr.cx.status == CX_DONE) {
-                layout.apply(hdr, meta);
             }
         } else {
             forged();

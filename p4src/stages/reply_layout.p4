@@ -20,7 +20,7 @@ control reply_layout_stage(inout headers_t hdr, inout metadata_t meta) {
             text_at = text_at + (hdr.wesp_marker.isValid() ? 16w8 : 4)
                       + (hdr.wesp_pad.isValid() ? 16w4 : 0);
         }
-        if (text_at + 8 + (bit<16>)hdr.cx.iv_len != (bit<16>)hdr.cx.ct_off) {
+        if (text_at + 8 + (bit<16>)hdr.cx.iv_len + meta.extra_len != (bit<16>)hdr.cx.ct_off) {
             meta.drop_reason = drop_t.FORGED_CX;
         }
     }

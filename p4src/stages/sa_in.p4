@@ -11,7 +11,8 @@ control sa_in_stage(inout headers_t hdr, inout metadata_t meta) {
                      bit<32> sel_dst, bit<32> sel_dst_mask, bit<8> sel_protocol,
                      bit<16> sel_sport_low, bit<16> sel_sport_high,
                      bit<16> sel_dport_low, bit<16> sel_dport_high,
-                     bit<8> mode, bit<8> wrap, bit<32> trial_from, bit<32> trial_skip) {
+                     bit<8> mode, bit<8> wrap, bit<32> trial_from, bit<32> trial_skip,
+                     bit<8> format) {
         meta.generation = generation;
         meta.key = key;
         meta.space = space;
@@ -36,6 +37,7 @@ control sa_in_stage(inout headers_t hdr, inout metadata_t meta) {
         meta.wrap = (wesp_t)wrap;
         meta.trial_from = trial_from;
         meta.trial_skip = trial_skip;
+        meta.format = (format_t)format;
     }
 
     @name(".no_sa_in") @id(0x01000012)
@@ -55,8 +57,7 @@ control sa_in_stage(inout headers_t hdr, inout metadata_t meta) {
         claimed_generation = meta.generation;
         sa_in.apply();
         if (meta.generation != claimed_generation
-            || meta.path == path_t.OPENED
-               && (meta.key != hdr.cx.key || hdr.cx.flags[5:4] != ((bit<8>)meta.mode)[1:0])) {
+            || meta.path == path_t.OPENED && hdr.cx.flags[5:4] != ((bit<8>)meta.mode)[1:0]) {
             meta.drop_reason = drop_t.STALE_SA;
         }
     }

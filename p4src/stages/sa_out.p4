@@ -11,7 +11,7 @@ control sa_out_stage(inout headers_t hdr, inout metadata_t meta) {
                      bit<1> udp_encap, bit<16> udp_sport, bit<16> udp_dport,
                      bit<1> dscp_copy, bit<6> dscp, bit<2> df_mode,
                      bit<8> mode, bit<8> wrap, bit<1> outer_v6,
-                     bit<16> inner_mtu, bit<16> tfc_len) {
+                     bit<16> inner_mtu, bit<16> tfc_len, bit<8> format) {
         meta.generation = generation;
         meta.key = key;
         meta.space = space;
@@ -36,6 +36,7 @@ control sa_out_stage(inout headers_t hdr, inout metadata_t meta) {
         meta.outer_v6 = outer_v6;
         meta.inner_mtu = inner_mtu;
         meta.tfc_len = tfc_len;
+        meta.format = (format_t)format;
     }
 
     @name(".no_sa_out") @id(0x0100000E)
@@ -75,8 +76,7 @@ control sa_out_stage(inout headers_t hdr, inout metadata_t meta) {
     apply {
         claimed_generation = meta.generation;
         sa_out.apply();
-        if (meta.path == path_t.SEALED
-            && (meta.generation != claimed_generation || meta.key != hdr.cx.key)) {
+        if (meta.path == path_t.SEALED && meta.generation != claimed_generation) {
             meta.drop_reason = drop_t.STALE_SA;
         } else if (meta.outer_v6 == 1) {
             tunnel_v6.apply();

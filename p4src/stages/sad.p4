@@ -1,10 +1,12 @@
 // The SAD (RFC 4301 4.4.2): destination, protocol and SPI name one inbound SA. Plain and
-// UDP-encapsulated ESP are the same protocol (RFC 7296 2.23).
+// UDP-encapsulated ESP are the same protocol (RFC 7296 2.23). SPIs that follow each other may be
+// sub-SAs of one SA.
 control sad_stage(inout headers_t hdr, inout metadata_t meta) {
     @name(".open_by") @id(0x0100000F)
-    action open_by(bit<16> sa, bit<8> generation) {
+    action open_by(bit<16> sa, bit<8> generation, bit<16> sub) {
         meta.sa = sa;
         meta.generation = generation;
+        meta.sub = sub;
     }
 
     @name(".no_sa") @id(0x01000010)
@@ -28,7 +30,7 @@ control sad_stage(inout headers_t hdr, inout metadata_t meta) {
         if (meta.spi & 0xFFFFFF00 == 0) {
             meta.drop_reason = drop_t.BAD_SPI;
         } else {
-            meta.protocol = PROTO_ESP;
+            meta.protocol = meta.l4 == l4_t.TAIL ? PROTO_TAIL : PROTO_ESP;
             sad.apply();
         }
     }

@@ -1,6 +1,7 @@
 // Pass 1, outbound: the headers in front of the sealed packet. The sequence number is already
 // taken: nothing here drops.
 #include "esp_family.p4"
+#include "../formats/header_in_trailer.p4"
 
 control seal_stage(inout headers_t hdr, inout metadata_t meta) {
     seal_transport_stage() seal_transport;
@@ -8,10 +9,20 @@ control seal_stage(inout headers_t hdr, inout metadata_t meta) {
     seal_request_stage()   seal_request;
 
     apply {
+        if (meta.format == format_t.SUBSPACES) {
+            NUMBER_SUBSPACE
+        }
         if (meta.mode == mode_t.TRANSPORT) {
             seal_transport.apply(hdr, meta);
         } else {
-            BUILD_ESP(hdr.esp, hdr.esp_iv, hdr.esp_long_iv)
+            if (meta.format == format_t.HEADER_IN_TRAILER) {
+                BUILD_FRONT(hdr.front)
+            } else {
+                BUILD_ESP(hdr.esp, hdr.esp_iv, hdr.esp_long_iv)
+                if (meta.format != format_t.PLAIN) {
+                    BUILD_FORMAT(hdr.esp, hdr.esp_low, hdr.tih)
+                }
+            }
             if (meta.wrap != wesp_t.NONE) {
                 BUILD_WESP(hdr.wesp_marker, hdr.wesp, hdr.wesp_pad)
             }

@@ -5,7 +5,7 @@ control seal_request_stage(inout headers_t hdr, inout metadata_t meta) {
     action build_request() {
         hdr.cx.setValid();
         hdr.cx.op = CX_SEAL;
-        hdr.cx.flags = CX_FLAG_TRAILER | (meta.esn == 1 ? CX_FLAG_ESN : 0)
+        hdr.cx.flags = meta.text_flags | (meta.esn == 1 ? CX_FLAG_ESN : 0)
                        | (meta.plain_len > meta.ip_len ? CX_FLAG_FILL : 0)
                        | ((bit<8>)meta.mode << CX_MODE_SHIFT);
         hdr.cx.status = CX_REQUEST;
@@ -17,11 +17,11 @@ control seal_request_stage(inout headers_t hdr, inout metadata_t meta) {
         hdr.cx.space = (bit<24>)meta.space;
         // Where the engine finds the UDP header whose checksum it writes: over IPv6 alone.
         hdr.cx.pad_len = meta.udp_encap & meta.outer_v6 == 1 ? (bit<8>)meta.front_len : 0;
-        hdr.cx.aad_off = ct_off - meta.iv_len - 8;
-        hdr.cx.aad_len = 8;
+        hdr.cx.aad_off = ct_off - meta.iv_len - (bit<8>)meta.extra_len - 8;
+        hdr.cx.aad_len = meta.aad_len;
         hdr.cx.iv_len = meta.iv_len;
         hdr.cx.ct_off = ct_off;
-        hdr.cx.plain_len = meta.plain_len;
+        hdr.cx.plain_len = meta.plain_len + meta.text_more;
         hdr.cx.icv_len = meta.icv_len;
         hdr.cx.align = meta.align;
         hdr.eth.ether_type = ETHERTYPE_CRYPTO;

@@ -10,6 +10,9 @@ control seal_transport_stage(inout headers_t hdr, inout metadata_t meta) {
         protocol = ESP_FAMILY_PROTOCOL;
         total_len = meta.front_len + meta.esp_headers_len + meta.sealed_len;
         BUILD_ESP(hdr.t_esp, hdr.t_esp_iv, hdr.t_esp_long_iv)
+        if (meta.format != format_t.PLAIN) {
+            BUILD_FORMAT(hdr.t_esp, hdr.t_esp_low, hdr.t_tih)
+        }
         if (meta.wrap != wesp_t.NONE) {
             BUILD_WESP(hdr.t_wesp_marker, hdr.t_wesp, hdr.t_wesp_pad)
         }

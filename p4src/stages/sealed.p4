@@ -2,10 +2,14 @@
 // engine hands back as sealed is clear to us, and egress_guard holds it. An SA in transport mode
 // has the two hosts' addresses where a tunnel has its ends.
 #include "esp_family.p4"
+#include "../formats/header_in_trailer.p4"
 
 control sealed_stage(inout headers_t hdr, inout metadata_t meta) {
+    header_behind_stage() header_behind;
+
     bit<8> protocol;
     bit<8> next;
+    bool   asked_for;
     bool   chained;          // extension headers of the packet itself stand in front of ESP
 
     apply {
@@ -13,7 +17,17 @@ control sealed_stage(inout headers_t hdr, inout metadata_t meta) {
         chained = meta.mode == mode_t.TRANSPORT && hdr.outer_rest.isValid()
             && (next == PROTO_HOPOPT || next == PROTO_DSTOPTS || next == PROTO_ROUTING);
         protocol = ESP_FAMILY_PROTOCOL;
-        if (hdr.esp.isValid() && hdr.esp.spi == meta.spi && hdr.esp.seq == meta.seq[31:0]) {
+        if (meta.format == format_t.SUBSPACES) {
+            asked_for = hdr.esp_low.isValid() && hdr.esp.spi == meta.spi
+                && hdr.esp.seq ++ hdr.esp_low.seq_low == meta.sub ++ meta.seq[47:0];
+        } else if (meta.format == format_t.HEADER_IN_TRAILER) {
+            asked_for = hdr.body.isValid() && hdr.front.spi == meta.spi
+                && hdr.front.seq == meta.seq;
+        } else {
+            asked_for = hdr.esp.isValid() && hdr.esp.spi == meta.spi
+                && hdr.esp.seq == meta.seq[31:0];
+        }
+        if (asked_for) {
             if (meta.outer_v6 == 0 && hdr.outer_ip.isValid()
                 && hdr.outer_ip.protocol == protocol
                 && (hdr.outer_ip.ihl == 5 || meta.mode == mode_t.TRANSPORT)
@@ -25,6 +39,9 @@ control sealed_stage(inout headers_t hdr, inout metadata_t meta) {
                        && hdr.outer_ip6.dst == meta.tunnel_dst6) {
                 meta.cleared = 1;
             }
+        }
+        if (meta.format == format_t.HEADER_IN_TRAILER) {
+            header_behind.apply(hdr, meta);
         }
     }
 }

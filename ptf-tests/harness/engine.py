@@ -13,9 +13,11 @@ from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 
-from harness.esp import Key, padding
+from harness import engine_formats as formats
+from harness.engine_formats import FLAG_ESN, FLAG_FILL, FLAG_TIH, FLAG_TRAILER, FLAG_TRIM
+from harness.esp import Key
 from harness.frames import internet_checksum
-from harness.ids import ETHERTYPE_CRYPTO, Status
+from harness.ids import ETHERTYPE_CRYPTO, EngineFaultError, Status
 
 ETHERNET_LEN = 14
 LAYOUT = struct.Struct("!BBBBIQIIBBBBHBB")
@@ -24,10 +26,6 @@ BASE = ETHERNET_LEN + LAYOUT.size
 SEAL = 0x01
 OPEN = 0x02
 REPLY = 0x80
-FLAG_ESN = 0x01
-FLAG_TRAILER = 0x02
-FLAG_TRIM = 0x04
-FLAG_FILL = 0x08
 
 ICV_LENGTHS = (8, 12, 16, 24, 32)
 NH_IPV4 = 4
@@ -97,14 +95,6 @@ def frame_with(frame: bytes, **changes: int) -> bytes:
     return frame[:ETHERNET_LEN] + descriptor.pack() + frame[BASE:]
 
 
-class EngineFaultError(Exception):
-    """A packet the engine refuses, with the status to report."""
-
-    def __init__(self, status: Status) -> None:
-        super().__init__(status.name)
-        self.status = status
-
-
 class EngineWatch(Protocol):
     """Who is told what the engine does."""
 
@@ -157,18 +147,17 @@ class TestEngine:
     def _seal(self, request: Descriptor, frame: bytes, key: Key) -> bytes:
         head, payload = _split(request, frame)
         payload += bytes(request.plain_len - len(payload))  # TFC padding, RFC 4303 2.7
-        pad = padding(request.plain_len, request.align)
-        plaintext = payload + pad + bytes([len(pad), request.next_header])
-        iv = request.seq.to_bytes(8) if request.iv_len == 0 else head[-request.iv_len :]
+        nature = (request.flags, payload, request.align, request.next_header)
+        plaintext, pad_len = formats.plaintext(*nature)
+        iv = _iv(request, head)
         if key.nonce:
             self._watch.sealed(request.key, key, request.space, iv)
         else:
             iv = os.urandom(request.iv_len)
             head = head[: len(head) - request.iv_len] + iv
-        esn = bool(request.flags & FLAG_ESN)
-        sealed = key.seal(_spi(request, frame), request.seq, iv, plaintext, esn=esn)
+        sealed = _sealed(request, head, key, iv, plaintext)
         packet = _with_udp_checksum(head + sealed, request.pad_len)
-        space_pad = request.space << 8 | len(pad)
+        space_pad = request.space << 8 | pad_len
         descriptor = request.answer(Status.DONE, space_pad=space_pad)
         return frame[:ETHERNET_LEN] + descriptor.pack() + packet
 
@@ -183,8 +172,40 @@ def _split(request: Descriptor, frame: bytes) -> tuple[bytes, bytes]:
     return frame[BASE:start], payload
 
 
-def _spi(request: Descriptor, frame: bytes) -> int:
-    return int.from_bytes(frame[BASE + request.aad_off : BASE + request.aad_off + 4])
+def _iv(request: Descriptor, head: bytes) -> bytes:
+    if request.iv_len == 0:
+        return request.seq.to_bytes(8)
+    places = (request.flags, request.aad_off, request.ct_off, request.iv_len)
+    start = formats.iv_at(*places)
+    return head[start : start + request.iv_len]
+
+
+def _aad(request: Descriptor, head: bytes) -> bytes | None:
+    """What is authenticated beside the text; None: what RFC 4303 has."""
+    if request.aad_len == formats.AAD_LEN and not request.flags & formats.FLAG_SHOWN:
+        return None
+    places = (request.aad_off, request.aad_len, request.seq)
+    return formats.additional_data(request.flags, head, *places)
+
+
+def _sealed(request: Descriptor, head: bytes, key: Key, iv: bytes, plaintext: bytes) -> bytes:
+    aad, spi = _aad(request, head), _spi(request, head)
+    if aad is not None:
+        return key.aead().encrypt(key.salt + iv, plaintext, aad)
+    esn = bool(request.flags & FLAG_ESN)
+    return key.seal(spi, request.seq, iv, plaintext, esn=esn)
+
+
+def _opened(request: Descriptor, head: bytes, key: Key, sealed: bytes) -> bytes:
+    aad, spi, iv = _aad(request, head), _spi(request, head), _iv(request, head)
+    if aad is not None:
+        return key.aead().decrypt(key.salt + iv, sealed, aad)
+    esn = bool(request.flags & FLAG_ESN)
+    return key.open(spi, request.seq, iv, sealed, esn=esn)
+
+
+def _spi(request: Descriptor, head: bytes) -> int:
+    return int.from_bytes(head[request.aad_off : request.aad_off + 4])
 
 
 def _with_udp_checksum(packet: bytes, udp: int) -> bytes:
@@ -200,15 +221,11 @@ def _with_udp_checksum(packet: bytes, udp: int) -> bytes:
 
 def _open(request: Descriptor, frame: bytes, key: Key) -> bytes:
     head, sealed = _split(request, frame)
-    iv = request.seq.to_bytes(8) if request.iv_len == 0 else head[-request.iv_len :]
-    esn = bool(request.flags & FLAG_ESN)
     try:
-        plaintext = key.open(_spi(request, frame), request.seq, iv, sealed, esn=esn)
+        plaintext = _opened(request, head, key, sealed)
     except InvalidTag:
         raise EngineFaultError(Status.BAD_ICV) from None
-    payload, pad_len, next_header = strip_trailer(plaintext)
-    if request.flags & FLAG_TRIM:
-        payload = _trim(payload, next_header)
+    payload, pad_len, next_header = _stripped(request, head, plaintext)
     descriptor = request.answer(
         Status.DONE,
         next_header=next_header,
@@ -218,11 +235,46 @@ def _open(request: Descriptor, frame: bytes, key: Key) -> bytes:
     return frame[:ETHERNET_LEN] + descriptor.pack() + head + payload
 
 
-def strip_trailer(plaintext: bytes) -> tuple[bytes, int, int]:
-    """Payload, pad length and next header (RFC 4303 2.4 to 2.6); checks the padding."""
+def _stripped(request: Descriptor, head: bytes, text: bytes) -> tuple[bytes, int, int]:
+    """Text without padding and trailer, pad length and next header."""
+    if not request.flags & (FLAG_TRAILER | FLAG_TIH):
+        packet, next_header = formats.by_own_length(
+            text, request.align, filled=bool(request.flags & FLAG_FILL)
+        )
+        return packet, 0, next_header
+    shown = _shown(request, head)
+    if request.flags & FLAG_TRAILER:
+        payload, pad_len, next_header = strip_trailer(text, nothing=bool(shown))
+        inside = 0
+    else:
+        at = formats.information(
+            *(request.flags, request.aad_off, request.aad_len, request.ct_off, request.iv_len)
+        )
+        inside = formats.TIH_LEN if at == request.ct_off else 0
+        tih = text[:inside] or head[at : at + formats.TIH_LEN]
+        payload, pad_len, next_header = formats.without_padding(tih, text, inside)
+    if request.flags & FLAG_TRIM:
+        whole = _trim(shown + payload[inside:], next_header)
+        payload = payload[:inside] + whole[len(shown) :]
+    return payload, pad_len, next_header
+
+
+def _shown(request: Descriptor, head: bytes) -> bytes:
+    """What of the payload stands in clear in front of the text."""
+    if not request.flags & formats.FLAG_SHOWN:
+        return b""
+    start = request.aad_off + formats.AAD_LEN + request.iv_len
+    return head[start + (formats.TIH_LEN if request.flags & FLAG_TIH else 0) :]
+
+
+def strip_trailer(plaintext: bytes, *, nothing: bool = False) -> tuple[bytes, int, int]:
+    """Payload, pad length and next header (RFC 4303 2.4 to 2.6); checks the padding.
+
+    ``nothing``: no payload is a payload.
+    """
     pad_len, next_header = plaintext[-2:]
     end = len(plaintext) - 2 - pad_len
-    if end < 0 or (end == 0 and next_header != NH_NONE):
+    if end < 0 or (end == 0 and next_header != NH_NONE and not nothing):
         raise EngineFaultError(Status.BAD_PADLEN)
     if plaintext[end:-2] != bytes(range(1, pad_len + 1)):
         raise EngineFaultError(Status.BAD_PAD)

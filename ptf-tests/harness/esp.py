@@ -15,8 +15,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
+from harness.ids import Drop
+
 ALIGN = 4
 ICV_LEN = 16
+HEAD_LEN = 12  # what the parser looks at: SPI and a sequence number of up to 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,11 @@ class CbcKey(NullKey):
     @property
     def integrity(self) -> bytes:
         return self.secret[-32:]
+
+
+def shorter(size: int) -> Drop:
+    """Why ``size`` octets of ESP are refused where they are fewer than the SA's packets have."""
+    return Drop.RUNT if size < HEAD_LEN else Drop.BAD_LENGTH
 
 
 def own_key(number: int, *, chacha: bool = False) -> Key:

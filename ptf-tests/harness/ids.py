@@ -87,6 +87,9 @@ class Drop(IntEnum):
     NOT_IN_SA = 50
     LONG_HEADERS = 51
     UNSEEN_PORTS = 52
+    BAD_SUB = 53
+    BAD_OFFSET = 54
+    BAD_TIH = 55
 
 
 class Punt(IntEnum):
@@ -167,6 +170,19 @@ class Wrap(IntEnum):
     VISIBLE = 2
 
 
+class Format(IntEnum):
+    """How an SA's packets are laid out."""
+
+    PLAIN = 0
+    SUBSPACES = 1
+    TRAILER_INSIDE = 2
+    TRAILER_SHOWN = 3
+    NO_TRAILER = 4
+    HEADER_IN_TRAILER = 5
+    CRYPT_OFFSET = 6
+    SPI_BLOCK = 7
+
+
 class Spread(IntEnum):
     """What the members of an SA set share packets by."""
 
@@ -189,6 +205,14 @@ class Status(IntEnum):
     BAD_PAD = 0x42
     BAD_INNER = 0x43
     REQUEST = 0xFF
+
+
+class EngineFaultError(Exception):
+    """A packet the engine refuses, with the status to report."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.name)
+        self.status = status
 
 
 class Df(IntEnum):

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from finsy import P4TableAction, P4TableEntry, P4TableMatch
 
 from harness import tables
-from harness.ids import Df, Mode, Wrap
+from harness.ids import Df, Format, Mode, Spread, Wrap
 from harness.tables import Traffic
 from harness.topology import GATEWAY, LOCAL_ID, PEER, REMOTE, REMOTE6, SITE, SITE6
 
@@ -33,6 +33,39 @@ def cells_for(window: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """A packet format, and what it wants to know.  ``key_step``: each sub has a key of its own.
+
+    ``shown``: octets of payload in clear.
+    """
+
+    format: Format = Format.PLAIN
+    last_sub: int = 0
+    spread: Spread = Spread.FLOW
+    key_step: bool = False
+    shown: int = 0
+
+    @property
+    def protocol(self) -> int:
+        """IP protocol, and the SAD's."""
+        return 254 if self.format == Format.HEADER_IN_TRAILER else 50
+
+    def outbound(self, sa: int) -> list[P4TableEntry]:
+        """Entries beside ``sa_out``."""
+        if self.format == Format.PLAIN:
+            return []
+        known = (self.last_sub, self.spread, int(self.key_step), self.shown)
+        return [tables.format_out(sa, *known)]
+
+    def inbound(self, sa: int, cells: int) -> list[P4TableEntry]:
+        """Entries beside ``sa_in``; ``cells`` are those of one sub."""
+        if self.format == Format.PLAIN:
+            return []
+        known = (self.last_sub, cells.bit_length() - 1, int(self.key_step), self.shown)
+        return [tables.format_in(sa, *known)]
+
+
+@dataclass(frozen=True, slots=True)
 class InboundSa:
     """One inbound SA.  ``selectors`` of a multi-pair SA stand in ``in_policy`` instead."""
 
@@ -53,10 +86,12 @@ class InboundSa:
     iv_len: int = IV_LEN
     icv_len: int = ICV_LEN
     align: int = ALIGN
+    layout: Layout = Layout()
 
     def sad_entry(self) -> P4TableEntry:
         """The SAD entry that leads here."""
-        return tables.sad(self.local_id, self.spi, self.sa, self.generation)
+        key = (self.local_id, self.spi, self.sa, self.generation)
+        return tables.sad(*key, protocol=self.layout.protocol)
 
     @property
     def outer_v6(self) -> bool:
@@ -64,14 +99,15 @@ class InboundSa:
         return self.local_id in LOCAL_IDS6
 
     def entries(self) -> list[P4TableEntry]:
-        """``sa_in`` and, if the one pair of selectors is of IPv6, ``pair_v6``."""
+        """``sa_in``, what its format needs and, for one pair of IPv6 selectors, ``pair_v6``."""
+        entries = [self.entry(), *self.layout.inbound(self.sa, cells_for(self.window))]
         if self.multi or not self.selectors.v6:
-            return [self.entry()]
+            return entries
         src, dst = self.selectors.src or "::/0", self.selectors.dst or "::/0"
         if self.mode == Mode.BEET_V6:
             pair = src.removesuffix("/128"), dst.removesuffix("/128")
-            return [self.entry(), tables.beet_v6(self.sa, *pair)]
-        return [self.entry(), tables.pair_v6(self.sa, src, dst)]
+            return [*entries, tables.beet_v6(self.sa, *pair)]
+        return [*entries, tables.pair_v6(self.sa, src, dst)]
 
     def entry(self) -> P4TableEntry:
         """The entry of ``sa_in``."""
@@ -92,6 +128,7 @@ class InboundSa:
             "wrap": int(self.wrap),
             "trial_from": self.trial[0],
             "trial_skip": self.trial[1],
+            "format": int(self.layout.format),
         }
         return P4TableEntry(
             "sa_in", match=P4TableMatch(sa=self.sa), action=P4TableAction("open_with", **params)
@@ -150,6 +187,7 @@ class OutboundSa:
     iv_len: int = IV_LEN
     icv_len: int = ICV_LEN
     align: int = ALIGN
+    layout: Layout = Layout()
 
     @property
     def outer_v6(self) -> bool:
@@ -157,10 +195,11 @@ class OutboundSa:
         return ":" in self.dst
 
     def entries(self) -> list[P4TableEntry]:
-        """``sa_out`` and, over IPv6, ``tunnel_v6``."""
+        """``sa_out``, what its format needs and, over IPv6, ``tunnel_v6``."""
+        entries = [self.entry(), *self.layout.outbound(self.sa)]
         if not self.outer_v6:
-            return [self.entry()]
-        return [self.entry(), tables.tunnel_v6(self.sa, self.src, self.dst, self.flow_label)]
+            return entries
+        return [*entries, tables.tunnel_v6(self.sa, self.src, self.dst, self.flow_label)]
 
     def entry(self) -> P4TableEntry:
         """The entry of ``sa_out``; ``dscp`` None copies the inner code point."""
@@ -190,6 +229,7 @@ class OutboundSa:
             "outer_v6": int(self.outer_v6),
             "inner_mtu": self.inner_mtu,
             "tfc_len": self.tfc_len,
+            "format": int(self.layout.format),
         }
         return P4TableEntry(
             "sa_out", match=P4TableMatch(sa=self.sa), action=P4TableAction("seal_with", **params)

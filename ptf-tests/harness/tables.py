@@ -143,10 +143,24 @@ def layer4_delta(sa: int, delta: int) -> P4TableEntry:
     return _entry("layer4_delta", {"sa": sa}, "repair", delta=delta)
 
 
-def sad(local_id: int, spi: int, sa: int, generation: int) -> P4TableEntry:
-    """Destination and SPI to inbound SA."""
-    match = {"local_id": local_id, "protocol": 50, "spi": spi}
-    return _entry("sad", match, "open_by", sa=sa, generation=generation)
+def sad(
+    local_id: int, spi: int, sa: int, generation: int, *, sub: int = 0, protocol: int = 50
+) -> P4TableEntry:
+    """Destination and SPI to inbound SA, and which of its subs."""
+    match = {"local_id": local_id, "protocol": protocol, "spi": spi}
+    return _entry("sad", match, "open_by", sa=sa, generation=generation, sub=sub)
+
+
+def format_out(sa: int, last_sub: int, spread: Spread, key_step: int, shown: int) -> P4TableEntry:
+    """What an outbound SA's format wants to know."""
+    params = {"last_sub": last_sub, "spread": int(spread), "key_step": key_step, "shown": shown}
+    return _entry("format_out", {"sa": sa}, "send_as", **params)
+
+
+def format_in(sa: int, last_sub: int, cell_shift: int, key_step: int, shown: int) -> P4TableEntry:
+    """What an inbound SA's format wants to know."""
+    params = {"last_sub": last_sub, "cell_shift": cell_shift, "key_step": key_step}
+    return _entry("format_in", {"sa": sa}, "read_as", **params, shown=shown)
 
 
 @dataclass(frozen=True, slots=True)

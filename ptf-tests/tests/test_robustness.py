@@ -16,7 +16,7 @@ from harness.tunnels import NAT_T
 
 LAYER4_AT = 14 + 20
 OPTIONS = b"\1\1\1\1\1\1\1\0"
-OCTETS_NEEDED = {6: 4, 17: 8, 132: 4, 1: 2, 50: 8, 47: 0}  # by protocol, for the selectors
+OCTETS_NEEDED = {6: 4, 17: 8, 132: 4, 1: 2, 50: 12, 47: 0}  # by protocol, for the selectors
 
 
 class RobustnessTest(GatewayTest):
@@ -74,7 +74,7 @@ class TruncatedAndShortened(RobustnessTest):
         whole = tunnel.esp(1, frames.inner())
         short = [frames.ethernet(UNPROTECTED, frames.outer(whole[:n])) for n in range(len(whole))]
         verdict = self.all_or_bad_icv(short)
-        self.assertEqual(verdict.drops[Drop.RUNT], 8)
+        self.assertEqual(verdict.drops[Drop.RUNT], esp.HEAD_LEN)
         self.assertEqual(tunnel.top(), 0)
 
     def all_or_bad_icv(self, data: list[bytes]) -> Verdict:
@@ -127,7 +127,7 @@ class ShortLayer4(RobustnessTest):
     def runTest(self) -> None:
         self.bypass(Traffic())
         for protocol, needed in OCTETS_NEEDED.items():
-            for size in range(12):
+            for size in range(14):
                 packet = frames.ipv4(bytes(size), src=HOST, dst="10.1.1.1", proto=protocol, ttl=9)
                 verdict = self.balanced(PROTECTED, frames.ethernet(PROTECTED, packet))
                 with self.subTest(protocol=protocol, size=size):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from harness import frames, tables
+from harness import esp, frames, tables
 from harness import vectors as vec
 from harness import vectors_modes as more
 from harness.esp import Key
@@ -196,7 +196,7 @@ class Frm02EveryLengthOfEveryTransform(TransformTest):
                 for size in range(8, least + key.align + 1):
                     whole = size >= least and (size - least) % key.align == 0
                     frame = carrying((head + bytes(size))[:size])
-                    reason = Drop.BAD_ICV if whole else Drop.BAD_LENGTH
+                    reason = Drop.BAD_ICV if whole else esp.shorter(size)
                     verdict = self.refuse(reason, UNPROTECTED, frame)
                     self.assertEqual(len(verdict.requests), whole)
 

@@ -27,7 +27,7 @@ from harness.tunnels import NAT_T
 
 HOP_BY_HOP, ROUTING, DESTINATION = 0, 43, 60
 TCP, UDP, ICMPV6, SCTP, ESP_NUMBER, GRE = 6, 17, 58, 132, 50, 47
-OCTETS_NEEDED = {TCP: 4, UDP: 8, SCTP: 4, ICMPV6: 2, ESP_NUMBER: 8, GRE: 0, 59: 0}
+OCTETS_NEEDED = {TCP: 4, UDP: 8, SCTP: 4, ICMPV6: 2, ESP_NUMBER: 12, GRE: 0, 59: 0}
 """By protocol, for the selectors."""
 WHOLE_CHAIN = (
     frames.options6(HOP_BY_HOP, 1),
@@ -99,8 +99,9 @@ class TruncatedChainOutside(Malformed6Test):
         packet = frames.outer6(tunnel.esp(1, incoming(4))[:16], chain=WHOLE_CHAIN)
         short = [frames.ethernet(UNPROTECTED, cut) for cut in shortened(packet)]
         self.refuse(Drop.MALFORMED, UNPROTECTED, *short[:chain_len])
-        self.refuse(Drop.RUNT, UNPROTECTED, *short[chain_len : chain_len + 8])
-        self.refuse(Drop.BAD_LENGTH, UNPROTECTED, *short[chain_len + 8 :])
+        whole = chain_len + esp.HEAD_LEN
+        self.refuse(Drop.RUNT, UNPROTECTED, *short[chain_len:whole])
+        self.refuse(Drop.BAD_LENGTH, UNPROTECTED, *short[whole:])
         self.assertEqual(tunnel.top(), 0)
 
 
@@ -147,7 +148,7 @@ class ShortLayer4(Malformed6Test):
 
     def sizes(self, protocol: int, needed: int, chain: Sequence[Extension]) -> None:
         """From nothing to more than any needs."""
-        for size in range(10):
+        for size in range(14):
             packet = frames.ipv6(
                 bytes(size), protocol, chain=chain, src=HOST6, dst=REMOTE_HOST6, hlim=9
             )

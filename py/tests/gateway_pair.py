@@ -298,6 +298,7 @@ def _common(sa: Sa, key: int) -> dict[str, int]:
         "align": max(4, transform.block),
         "mode": sa.mode,
         "wrap": sa.wrap,
+        "format": 0,
     }
 
 
@@ -327,7 +328,7 @@ def inbound(side: int, sa: Sa, key: int) -> Iterator[Row]:
     """The SA towards a side."""
     sender = other(side)
     match = {"local_id": sa.local_id(), "protocol": 50, "spi": sa.spi(sender)}
-    where = {"sa": sa.number, "generation": sa.generation}
+    where = {"sa": sa.number, "generation": sa.generation, "sub": 0}
     yield Row("sad", match, "open_by", where)
     yield Row("sa_in", {"sa": sa.number}, "open_with", _open_with(sender, sa, key))
     if sa.inner == 6:

@@ -76,8 +76,11 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.wesp);
         packet.emit(hdr.wesp_pad);
         packet.emit(hdr.esp);
+        packet.emit(hdr.esp_low);
         packet.emit(hdr.esp_iv);
         packet.emit(hdr.esp_long_iv);
+        packet.emit(hdr.tih);
+        packet.emit(hdr.front);
         packet.emit(hdr.beet_ph);
         packet.emit(hdr.beet_pad);
         packet.emit(hdr.ip);
@@ -91,8 +94,13 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.t_wesp);
         packet.emit(hdr.t_wesp_pad);
         packet.emit(hdr.t_esp);
+        packet.emit(hdr.t_esp_low);
         packet.emit(hdr.t_esp_iv);
         packet.emit(hdr.t_esp_long_iv);
+        packet.emit(hdr.t_tih);
+        packet.emit(hdr.ahead);
+        packet.emit(hdr.body);
+        packet.emit(hdr.behind);
         packet.emit(hdr.fragment);
         packet.emit(hdr.late_opts);
         packet.emit(hdr.l4_udp);

@@ -61,7 +61,7 @@ control replay_state(inout headers_t hdr, inout metadata_t meta) {
         bit<32> index;
         bit<32> bit_mask;
         top_register.read(top, (bit<32>)meta.space);
-        if (meta.replay_op == replay_op_t.CHECK) {
+        if (meta.replay_op == replay_op_t.CHECK && meta.whole_seq == 0) {
             meta.seq = (bit<64>)meta.seq_lo;
             if (meta.esn == 1) {
                 infer(top);
@@ -105,7 +105,7 @@ control replay_state(inout headers_t hdr, inout metadata_t meta) {
                 // It was fresh before the engine had it.
                 meta.drop_reason = drop_t.REPLAY_LATE;
             }
-        } else if (meta.replay_op == replay_op_t.CHECK) {
+        } else if (meta.replay_op == replay_op_t.CHECK && meta.whole_seq == 0) {
             no_service();
         }
     }

@@ -98,6 +98,9 @@ class Drop(IntEnum):
     NOT_IN_SA = 50
     LONG_HEADERS = 51
     UNSEEN_PORTS = 52
+    BAD_SUB = 53
+    BAD_OFFSET = 54
+    BAD_TIH = 55
 
 
 class Punt(IntEnum):
@@ -166,8 +169,21 @@ class Wrap(IntEnum):
     VISIBLE = 2
 
 
+class Format(IntEnum):
+    """How an SA's packets are laid out (`format_t`)."""
+
+    PLAIN = 0
+    SUBSPACES = 1
+    TRAILER_INSIDE = 2
+    TRAILER_SHOWN = 3
+    NO_TRAILER = 4
+    HEADER_IN_TRAILER = 5
+    CRYPT_OFFSET = 6
+    SPI_BLOCK = 7
+
+
 class Spread(IntEnum):
-    """Which member of an SA set takes a packet (`spread_t`, RFC 9611)."""
+    """Which member of an SA set, or subspace of an SA, takes a packet (`spread_t`, RFC 9611)."""
 
     FLOW = 0
     PORT = 1

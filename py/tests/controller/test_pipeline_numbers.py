@@ -33,6 +33,7 @@ def p4_constants(prefix: str) -> dict[str, int]:
         (numbers.ControlStatus, "ctl_status_t"),
         (numbers.Mode, "mode_t"),
         (numbers.Wrap, "wesp_t"),
+        (numbers.Format, "format_t"),
         (numbers.Spread, "spread_t"),
     ],
 )

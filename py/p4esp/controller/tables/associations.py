@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from p4esp.controller.entries import Entry
-from p4esp.controller.numbers import PROTO_ESP, DfMode, Mode, Wrap
+from p4esp.controller.numbers import PROTO_ESP, DfMode, Format, Mode, Spread, Wrap
 from p4esp.controller.tables.matches import PacketMatch, of_family
 from p4esp.ipsec.selectors import Address, Network
 
@@ -46,6 +46,7 @@ class SealWith:
     """1: the outer addresses are those of `tunnel_v6`."""
     inner_mtu: int = MTU_MAX
     tfc_len: int = 0
+    format: int = Format.PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class OpenWith:
     wrap: int = Wrap.NONE
     trial_from: int = 0
     trial_skip: int = 0
+    format: int = Format.PLAIN
 
 
 def _args(action: SealWith | OpenWith) -> dict[str, int]:
@@ -95,7 +97,8 @@ def sa_in(index: int, sa: OpenWith) -> Entry:
 def sad(local_id: int, spi: int, index: int, generation: int) -> Entry:
     """Which inbound SA a packet to one of our addresses names by its SPI."""
     match = {"local_id": local_id, "protocol": PROTO_ESP, "spi": spi}
-    return Entry.make("sad", match, "open_by", {"sa": index, "generation": generation})
+    args = {"sa": index, "generation": generation, "sub": 0}
+    return Entry.make("sad", match, "open_by", args)
 
 
 def tunnel_v6(index: int, src: IPv6Address, dst: IPv6Address, flow_label: int) -> Entry:

@@ -1,0 +1,17 @@
+// Encryption offset: the first octets of the payload, as many as the SA says, travel in clear and are
+// authenticated. Our layout: the AAD runs from the SPI to the text, the IV included.
+//
+//    SPI | sequence number | [IV] | payload in clear | encrypted: payload, padding, trailer | ICV
+//
+// With the trailer in front of the payload (trailer_in_header.p4, shown) even the type of the payload
+// can be read on the way.
+#ifndef P4ESP_FORMAT_CRYPT_OFFSET
+#define P4ESP_FORMAT_CRYPT_OFFSET
+
+#define DESCRIBE_CRYPT_OFFSET \
+    meta.extra_len = meta.shown; \
+    meta.text_more = 0 - meta.shown; \
+    meta.text_flags = CX_FLAG_TRAILER | CX_FLAG_SHOWN; \
+    meta.aad_len = 8 + meta.iv_len + (bit<8>)meta.shown;
+
+#endif
