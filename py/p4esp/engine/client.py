@@ -23,6 +23,8 @@ _REFUSALS = frozenset(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
     )
 )
+#: What an engine may be expected to derive and install: an install of more may take longer.
+SUB_KEYS_A_SECOND = 2000
 
 
 class EngineClient:
@@ -61,8 +63,11 @@ class EngineClient:
             generation=spec.generation,
             sa_index=spec.sa_index,
             integrity_key=bytes(spec.integrity_key),
+            subs=spec.subs,
+            kdf=spec.kdf,
         )
-        response: pb.InstallResponse = await self._call("Install", request)
+        more = spec.subs / SUB_KEYS_A_SECOND
+        response: pb.InstallResponse = await self._call("Install", request, more)
         return response.handle
 
     async def remove(self, handle: int) -> None:
@@ -89,17 +94,18 @@ class EngineClient:
         """Return epoch and readiness (KeyService)."""
         reply: pb.GetHealthResponse = await self._call("GetHealth", pb.GetHealthRequest())
         return EngineHealth(
-            reply.epoch, reply.ready, reply.detail, tuple(reply.transforms), reply.keys
+            *(reply.epoch, reply.ready, reply.detail, tuple(reply.transforms), reply.keys),
+            tuple(reply.features),
         )
 
-    async def _call(self, name: str, request: Any) -> Any:
+    async def _call(self, name: str, request: Any, more: float = 0.0) -> Any:
         method = self._channel.unary_unary(
             f"/{SERVICE}/{name}",
             request_serializer=METHODS[name].request.SerializeToString,
             response_deserializer=METHODS[name].response.FromString,
         )
         try:
-            return await method(request, timeout=self._timeout)
+            return await method(request, timeout=self._timeout + more)
         except grpc.aio.AioRpcError as error:
             raise self._translated(name, error) from None
 
@@ -115,5 +121,5 @@ class EngineClient:
 def _key_stats(key: pb.KeyStats) -> KeyStats:
     return KeyStats(
         *(key.handle, Direction(key.direction), key.transform),
-        *(key.generation, key.sa_index, key.packets, key.octets),
+        *(key.generation, key.sa_index, key.packets, key.octets, key.subs),
     )

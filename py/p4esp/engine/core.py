@@ -11,7 +11,8 @@ from typing import Final
 from p4esp.engine.datapath import KeyPath, OnSealed, is_request
 from p4esp.engine.descriptor import BASE, FRAME_PARTS, REPLY_BIT, Op, Status
 from p4esp.engine.guard import GuardBook
-from p4esp.engine.keystore import Direction, KeyEntry, KeySpec, KeyStore
+from p4esp.engine.keystore import Direction, KeyEntry, KeyGroup, KeySpec, KeyStore
+from p4esp.engine.shape import headers_fit
 from p4esp.engine.steps import Handler
 
 _ERRORS: Final = tuple(status for status in Status if status not in (Status.DONE, Status.REQUEST))
@@ -19,7 +20,10 @@ _ERRORS: Final = tuple(status for status in Status if status not in (Status.DONE
 
 @dataclass(frozen=True, slots=True)
 class KeyStats:
-    """Counters of one installed key; ``octets`` are payload bytes without the trailer."""
+    """Counters of one installed key; ``octets`` are payload bytes without the trailer.
+
+    With ``subs`` they are those of all sub keys together, and ``handle`` is the first one.
+    """
 
     handle: int
     direction: Direction
@@ -28,6 +32,7 @@ class KeyStats:
     sa_index: int
     packets: int
     octets: int
+    subs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +84,38 @@ class Engine:
 
     @property
     def key_count(self) -> int:
-        """How many keys are installed."""
+        """How many keys are installed; the sub keys of one root are one."""
         return len(self._keys)
 
     def install(self, spec: KeySpec) -> int:
-        """Install a key and return its handle; no reference to key or salt is kept.
+        """Install a key, or sub keys, and return its handle, or the first of theirs.
 
-        A key that this engine has sealed with before, even under a handle since removed, is
-        taken and resumes its IV guard. Raises as KeyStore.install does.
+        No reference to key or salt is kept. A key that this engine has sealed with before, even
+        under a handle since removed, is taken and resumes its IV guard. Raises as KeyStore.install
+        does.
         """
         with self._key_lock:
-            entry = self._keys.install(spec)
-            path = KeyPath(entry, self._refuse, self._publish, self._random_bytes, self._on_sealed)
-            self._handlers[entry.wire_handle] = path.handle
-            return entry.handle
+            group = self._keys.install(spec)
+            for entry in group.entries:
+                self._handlers[entry.wire_handle] = self._path(entry).handle
+            return group.handle
+
+    def _path(self, entry: KeyEntry) -> KeyPath:
+        return KeyPath(entry, self._refuse, self._publish, self._random_bytes, self._on_sealed)
 
     def remove(self, handle: int) -> None:
-        """Remove and overwrite a key; KeyStoreError when there is none of that handle."""
+        """Remove and overwrite a key, or all sub keys by their first handle.
+
+        KeyStoreError when there is none of that handle.
+        """
         with self._key_lock:
-            entry = self._keys.remove(handle)
-            del self._handlers[entry.wire_handle]
-            self._done_by_removed_keys += entry.packets
+            for entry in self._keys.remove(handle).entries:
+                del self._handlers[entry.wire_handle]
+                self._done_by_removed_keys += entry.packets
 
     def remove_all(self) -> int:
-        """Remove every key; returns how many there were."""
-        handles = [entry.handle for entry in self._keys]
+        """Remove every key; returns how many there were, the sub keys of one root being one."""
+        handles = [group.handle for group in self._keys.groups()]
         for handle in handles:
             self.remove(handle)
         return len(handles)
@@ -120,7 +132,7 @@ class Engine:
 
     def stats(self) -> EngineStats:
         """Return a snapshot of all counters."""
-        keys = tuple(map(_key_stats, self._keys))
+        keys = tuple(map(_key_stats, self._keys.groups()))
         done = self._done_by_removed_keys + sum(key.packets for key in keys)
         replies = {Status.DONE.name: done}
         replies |= {status.name: count for status, count in self._refused.items()}
@@ -165,12 +177,16 @@ def error_reply(frame: bytes, status: Status) -> bytes:
 
 def _header_end(frame: bytes) -> int:
     aad_off, aad_len, iv_len, ct_off = frame[38:42]
-    plausible = aad_len == 8 and iv_len in (0, 8, 16) and ct_off == aad_off + aad_len + iv_len
-    return BASE + ct_off if plausible and BASE + ct_off <= len(frame) else BASE
+    fit = iv_len in (0, 8, 16) and headers_fit(frame[15], aad_off, aad_len, iv_len, ct_off)
+    return BASE + ct_off if fit and BASE + ct_off <= len(frame) else BASE
 
 
-def _key_stats(entry: KeyEntry) -> KeyStats:
+def _key_stats(group: KeyGroup) -> KeyStats:
+    first = group.entries[0]
     return KeyStats(
-        *(entry.handle, entry.direction, entry.transform.name),
-        *(entry.generation, entry.sa_index, entry.packets, entry.octets),
+        *(first.handle, first.direction, first.transform.name),
+        *(first.generation, first.sa_index),
+        sum(entry.packets for entry in group.entries),
+        sum(entry.octets for entry in group.entries),
+        group.subs,
     )

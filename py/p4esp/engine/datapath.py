@@ -14,11 +14,13 @@ from typing import Final, NamedTuple
 from cryptography.exceptions import InvalidTag
 
 from p4esp.engine.descriptor import REPLY_BIT, Op, Status
+from p4esp.engine.formats import format_opener, format_sealer
 from p4esp.engine.guard import NonceGuard
 from p4esp.engine.keystore import KeyEntry
+from p4esp.engine.replies import seal_reply
 from p4esp.engine.shape import Constant, Shape, shape_of
 from p4esp.engine.steps import Handler, Job, Parts, Refuse, with_open_steps, with_seal_steps
-from p4esp.engine.trailer import BYTE, TAIL, inner_length, trailer_fault
+from p4esp.engine.trailer import BYTE, inner_length, trailer_fault
 
 _NO_HIGH_HALF: Final = bytes(4)
 
@@ -81,9 +83,11 @@ class KeyPath:
     def _handler_for(self, shape: Shape) -> Handler:
         job = Job(self._entry, shape, self._refuse, self.handle)
         if shape.op == Op.OPEN:
-            return with_open_steps(job, _opener(job))
+            open_ = _opener(job) if shape.is_plain else format_opener(job)
+            return with_open_steps(job, open_)
         if self._entry.guard is not None:
-            return with_seal_steps(job, _sealer(job, self._take(self._entry.guard, shape.space)))
+            make = _sealer if shape.is_plain else format_sealer
+            return with_seal_steps(job, make(job, self._take(self._entry.guard, shape.space)))
         return with_seal_steps(job, _iv_writing_sealer(job, self._draw(shape.space)))
 
     def _take(self, guard: NonceGuard, space: int) -> Callable[[int], bool]:
@@ -123,25 +127,6 @@ def is_request(frame: bytes) -> bool:
     return frame[12:14] == b"\x88\xb5" and not frame[14] & REPLY_BIT and frame[16] == 0xFF
 
 
-class _SealReply(NamedTuple):
-    """Constant pieces of the replies to one shape of seal requests; two depend on the padding."""
-
-    done: bytes
-    trailers: list[bytes]
-    middles: list[bytes]
-
-
-def _seal_reply(job: Job) -> _SealReply:
-    shape, middle = job.shape, job.shape.constant.middle
-    done = bytes((shape.op | REPLY_BIT, shape.flags, Status.DONE, shape.nh))
-    pads = range(shape.pad_mask + 1)
-    return _SealReply(
-        done + job.entry.wire_handle,
-        [TAIL[pad] + BYTE[shape.nh] if shape.trailer else b"" for pad in pads],
-        [middle[:7] + BYTE[pad] + middle[8:] for pad in pads],
-    )
-
-
 def _sealer(job: Job, take: Callable[[int], bool]) -> Handler:
     """Seal under an IV of the request or of the sequence number, once the guard let it pass."""
     entry, shape, refuse, other_shape = job
@@ -149,7 +134,7 @@ def _sealer(job: Job, take: Callable[[int], bool]) -> Handler:
     aad_at, text, esn, mask = shape.aad_at, shape.text_at, shape.esn, shape.pad_mask
     explicit_iv = entry.transform.iv_len != 0
     encrypt, salt, from_bytes, join = entry.aead.encrypt, entry.salt, int.from_bytes, b"".join
-    done, trailers, middles = _seal_reply(job)
+    done, trailers, middles = seal_reply(job)
 
     def seal(frame: bytes, parts: Parts) -> bytes | None:
         its_start, _, seq, its_middle, plain_len, its_tail = parts
@@ -176,9 +161,9 @@ def _iv_writing_sealer(job: Job, draw: Callable[[], bytes]) -> Handler:
     entry, shape, refuse, other_shape = job
     start, middle, tail = shape.constant
     aad_at, text, esn, mask = shape.aad_at, shape.text_at, shape.esn, shape.pad_mask
-    iv_at = text - entry.transform.iv_len
+    iv_at, tail_len = text - entry.transform.iv_len, shape.tail_len
     encrypt, join = entry.aead.encrypt, b"".join
-    done, trailers, middles = _seal_reply(job)
+    done, trailers, middles = seal_reply(job)
 
     def seal(frame: bytes, parts: Parts) -> bytes | None:
         its_start, _, seq, its_middle, plain_len, its_tail = parts
@@ -188,7 +173,7 @@ def _iv_writing_sealer(job: Job, draw: Callable[[], bytes]) -> Handler:
         if end > len(frame) or (not esn and seq[:4] != _NO_HIGH_HALF):
             return refuse(frame, entry, Status.BAD_DESCRIPTOR)
         aad = frame[aad_at : aad_at + 4] + seq if esn else frame[aad_at : aad_at + 8]
-        pad, iv = -(plain_len + 2) & mask, draw()
+        pad, iv = -(plain_len + tail_len) & mask, draw()
         sealed = encrypt(iv, frame[text:end] + trailers[pad], aad)
         entry.packets += 1
         entry.octets += plain_len

@@ -32,7 +32,7 @@ class Op(IntEnum):
 
 
 class Flag(IntFlag):
-    """Descriptor flags; every other bit must be zero.
+    """Descriptor flags.
 
     MODE is two bits of the pipeline's own, which the engine returns as they came.
     """
@@ -42,6 +42,8 @@ class Flag(IntFlag):
     TRIM = 0x04
     FILL = 0x08
     MODE = 0x30
+    SHOWN = 0x40
+    TIH = 0x80
 
 
 class Status(IntEnum):

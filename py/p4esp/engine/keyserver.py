@@ -84,6 +84,8 @@ class KeyServer:
             request.generation,
             request.sa_index,
             request.integrity_key,
+            request.subs,
+            request.kdf,
         )
         return pb.InstallResponse(handle=await self._keys.install(spec))
 
@@ -112,6 +114,7 @@ class KeyServer:
             detail=health.detail,
             transforms=health.transforms,
             keys=health.keys,
+            features=health.features,
         )
 
 
@@ -132,4 +135,5 @@ def _key_message(key: KeyStats) -> pb.KeyStats:
         sa_index=key.sa_index,
         packets=key.packets,
         octets=key.octets,
+        subs=key.subs,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from p4esp.engine.core import Engine, EngineStats
+from p4esp.engine.features import FEATURES
 from p4esp.engine.keystore import KeySpec
 from p4esp.engine.transforms import names
 
@@ -15,7 +16,8 @@ from p4esp.engine.transforms import names
 class EngineHealth:
     """State of an engine. Another ``epoch`` than before means that all handles are gone.
 
-    ``ready`` says whether the crypto port is attached, ``detail`` to what, or why not.
+    ``ready`` says whether the crypto port is attached, ``detail`` to what, or why not. ``features``
+    is what the engine has beyond version 1 of the crypto port (``features.FEATURES``).
     """
 
     epoch: str
@@ -23,17 +25,24 @@ class EngineHealth:
     detail: str
     transforms: tuple[str, ...]
     keys: int
+    features: tuple[str, ...] = ()
 
 
 class KeyService(Protocol):
     """Keys in, handles out. EngineUnavailableError from any method of a remote engine."""
 
     async def install(self, spec: KeySpec) -> int:
-        """Install a key; its handle. KeyStoreError when the engine refuses it."""
+        """Install a key; its handle. KeyStoreError when the engine refuses it.
+
+        With ``spec.subs`` sub keys get consecutive handles, the first of which is returned.
+        """
         ...
 
     async def remove(self, handle: int) -> None:
-        """Remove and overwrite a key; KeyStoreError when there is none of that handle."""
+        """Remove and overwrite a key; KeyStoreError when there is none of that handle.
+
+        The first handle of sub keys removes them all, another one none.
+        """
         ...
 
     async def remove_all(self) -> int:
@@ -80,4 +89,5 @@ class LocalKeys:
     async def health(self) -> EngineHealth:
         """Return epoch and readiness (KeyService)."""
         ready, detail = self._attachment()
-        return EngineHealth(self._engine.epoch, ready, detail, names(), self._engine.key_count)
+        epoch, keys = self._engine.epoch, self._engine.key_count
+        return EngineHealth(epoch, ready, detail, names(), keys, FEATURES)

@@ -1,4 +1,4 @@
-"""Installed keys by 32-bit handle. Key bytes never leave this module but into their AEAD."""
+"""Installed keys by 32-bit handle. Their bytes leave this package's key side for AEADs alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from p4esp.engine.ciphers import Aead, OwnKey
 from p4esp.engine.descriptor import Op
 from p4esp.engine.errors import HandlesExhaustedError, KeyStoreError
 from p4esp.engine.guard import GuardBook, NonceGuard
+from p4esp.engine.subkeys import check_root, check_subs, derived
 from p4esp.engine.transforms import Transform, check_material, lookup
 
 MAX_HANDLE: Final = (1 << 32) - 1
@@ -31,7 +32,8 @@ class KeySpec:
 
     ``transform`` is a name of ``transforms.names()``; ``generation`` (0..255) and ``sa_index``
     (0..2^24 - 1) name the SA entry the key belongs to. ``integrity_key`` is empty with an AEAD.
-    Pass bytearrays to overwrite them after.
+    With ``subs`` (up to 65,536) ``key`` is the root of that many sub keys, of 32 bytes, ``salt`` is
+    empty and ``kdf`` is ``subkeys.HKDF_SHA2_256``. Pass bytearrays to overwrite them after.
     """
 
     direction: Direction
@@ -41,6 +43,8 @@ class KeySpec:
     generation: int = 0
     sa_index: int = 0
     integrity_key: bytes | bytearray = field(default=b"", repr=False)
+    subs: int = 0
+    kdf: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,70 +81,116 @@ class KeyEntry:
         self.salt[:] = bytes(len(self.salt))
 
 
+@dataclass(frozen=True, slots=True)
+class KeyGroup:
+    """What one install gave: a key, or the sub keys of one root under consecutive handles.
+
+    ``subs`` is 0 for an ordinary key.
+    """
+
+    entries: tuple[KeyEntry, ...]
+    subs: int = 0
+
+    @property
+    def handle(self) -> int:
+        """The first handle, by which all of them are removed."""
+        return self.entries[0].handle
+
+
 class KeyStore:
     """Handles count upwards from ``first_handle`` and are never used twice."""
 
     def __init__(self, first_handle: int, guards: GuardBook) -> None:
         self._next = first_handle
         self._guards = guards
-        self._entries: dict[int, KeyEntry] = {}
+        self._groups: dict[int, KeyGroup] = {}
 
-    def install(self, spec: KeySpec) -> KeyEntry:
-        """Add a key under a new handle.
+    def install(self, spec: KeySpec) -> KeyGroup:
+        """Add a key under a new handle, or sub keys under as many.
 
-        Raises TransformError for an unknown transform or wrong key lengths, KeyStoreError
-        for a generation above 255, an SA index above 2^24 - 1, or when handles ran out.
+        Raises TransformError for an unknown transform or wrong key lengths, KeyStoreError for
+        a generation above 255, an SA index above 2^24 - 1, too many sub keys, another KDF, or when
+        handles ran out.
         """
         transform = lookup(spec.transform)
-        check_material(transform, len(spec.key), len(spec.salt), len(spec.integrity_key))
+        lengths = (len(spec.key), len(spec.salt), len(spec.integrity_key))
+        check_subs(spec.subs, spec.kdf)
+        (check_root if spec.subs else check_material)(transform, *lengths)
         _check_direction(spec.direction)
         _check_range("generation", spec.generation, MAX_GENERATION)
         _check_range("SA index", spec.sa_index, MAX_SA_INDEX)
-        entry = self._entry(spec, transform)
-        self._entries[entry.handle] = entry
-        return entry
+        self._check_handles(max(spec.subs, 1))
+        group = KeyGroup(tuple(self._entries(spec, transform)), spec.subs)
+        self._groups[group.handle] = group
+        return group
 
-    def _entry(self, spec: KeySpec, transform: Transform) -> KeyEntry:
+    def _entries(self, spec: KeySpec, transform: Transform) -> Iterator[KeyEntry]:
+        if not spec.subs:
+            yield self._entry(spec, transform, spec.key, spec.salt)
+            return
+        for key, salt in derived(transform, spec.key, spec.subs):
+            yield self._entry(spec, transform, key, salt)
+
+    def _entry(
+        self,
+        spec: KeySpec,
+        transform: Transform,
+        key: bytes | bytearray,
+        salt: bytes | bytearray,
+    ) -> KeyEntry:
+        guarded = spec.direction == Direction.SEAL and transform.guarded
+        guard = self._guards.acquire(key, salt) if guarded else None
         return KeyEntry(
             handle=self._new_handle(),
             direction=Direction(spec.direction),
             transform=transform,
             generation=spec.generation,
             sa_index=spec.sa_index,
-            aead=transform.aead(spec.key, spec.integrity_key),
-            salt=bytearray(spec.salt),
-            key_id=self._guards.fingerprint(spec.key, spec.salt),
-            guard=self._guard(spec, transform),
+            aead=transform.aead(key, spec.integrity_key),
+            salt=bytearray(salt),
+            key_id=guard.key_id if guard else self._guards.fingerprint(key, salt),
+            guard=guard,
         )
 
-    def _guard(self, spec: KeySpec, transform: Transform) -> NonceGuard | None:
-        if spec.direction == Direction.OPEN or not transform.guarded:
-            return None
-        return self._guards.acquire(spec.key, spec.salt)
+    def remove(self, handle: int) -> KeyGroup:
+        """Forget and overwrite a key, or all sub keys of a root by the first handle.
 
-    def remove(self, handle: int) -> KeyEntry:
-        """Forget and overwrite a key; KeyStoreError when the handle is not installed."""
-        if (entry := self._entries.pop(handle, None)) is None:
-            raise KeyStoreError(f"no key has handle {handle}")
-        # The guard closes first: a packet still in flight must not be sealed with a wiped salt.
-        if entry.guard is not None:
-            self._guards.release(entry.guard)
-        entry.wipe()
-        return entry
+        KeyStoreError when the handle is not installed, or a further sub key's.
+        """
+        if (group := self._groups.pop(handle, None)) is None:
+            raise KeyStoreError(f"no key has handle {handle}{self._hint(handle)}")
+        for entry in group.entries:
+            # The guard closes first: a packet in flight must not be sealed with a wiped salt.
+            if entry.guard is not None:
+                self._guards.release(entry.guard)
+            entry.wipe()
+        return group
 
-    def _new_handle(self) -> int:
-        if self._next > MAX_HANDLE:
+    def _hint(self, handle: int) -> str:
+        for group in self.groups():
+            if 0 < handle - group.handle < len(group.entries):
+                return f" of its own: its sub keys are removed by {group.handle}"
+        return ""
+
+    def _check_handles(self, count: int) -> None:
+        if self._next + count - 1 > MAX_HANDLE:
             raise HandlesExhaustedError(
                 "all 32-bit handles of this engine's life are used: restart it"
             )
+
+    def _new_handle(self) -> int:
         self._next += 1
         return self._next - 1
 
+    def groups(self) -> tuple[KeyGroup, ...]:
+        """Return what is installed, by install."""
+        return tuple(self._groups.values())
+
     def __iter__(self) -> Iterator[KeyEntry]:
-        return iter(tuple(self._entries.values()))
+        return (entry for group in self.groups() for entry in group.entries)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._groups)
 
 
 def _check_direction(direction: int) -> None:

@@ -51,7 +51,7 @@ def with_seal_steps(job: Job, seal: Handler) -> Handler:
         job,
         seal,
         (isinstance(job.entry.aead, OwnKey), _unless_key_is_gone),
-        (transform.block > 1 and not shape.trailer, partial(_in_whole_blocks, 0)),
+        (transform.block > 1 and not shape.pad_mask, partial(_in_whole_blocks, 0)),
         (shape.udp_at > 0, _with_udp_checksum),
         (shape.fill, _filled),
     )
@@ -126,10 +126,11 @@ def _filled(job: Job, seal: Handler) -> Handler:
 def _with_udp_checksum(job: Job, seal: Handler) -> Handler:
     """ESP in UDP over IPv6: the checksum covers the sealed packet (RFC 8200 section 8.1)."""
     shape, udp_at, mask = job.shape, job.shape.udp_at, job.shape.pad_mask
-    fixed = shape.text_at - udp_at + (2 if shape.trailer else 0) + job.entry.transform.icv_len
+    tail_len = shape.tail_len
+    fixed = shape.text_at - udp_at + tail_len + job.entry.transform.icv_len
 
     def serve(frame: bytes, parts: Parts) -> bytes | None:
-        length = fixed + parts[4] + (-(parts[4] + 2) & mask)
+        length = fixed + parts[4] + (-(parts[4] + tail_len) & mask)
         if udp_length(frame, udp_at) != length or frame[BASE] >> 4 != _IPV6:
             return job.bad_descriptor(frame)
         reply = seal(frame, parts)

@@ -34,7 +34,8 @@ class Transform:
 
     ``guarded``: the IV must never repeat, comes with the request, and is implicit where ``iv_len``
     is 0 (RFC 8750). Otherwise the engine writes ``iv_len`` unpredictable bytes, none where that
-    is 0. ``block`` is what the text must be a multiple of.
+    is 0. ``block`` is what the text must be a multiple of. ``any_header``: headers and AAD may be
+    other than those of RFC 4303.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Transform:
     integrity_len: int = 0
     block: int = 1
     guarded: bool = True
+    any_header: bool = True
 
     @property
     def align(self) -> int:
@@ -100,7 +102,7 @@ def _register_counter_modes(bits: int) -> None:
     size = bits // 8
     register(Transform(f"AES-GCM-16-{bits}", size, 4, 8, 16, _alone(AESGCM)))
     register(Transform(f"AES-GCM-16-IIV-{bits}", size, 4, 0, 16, _alone(AESGCM)))
-    register(Transform(f"AES-GMAC-{bits}", size, 4, 8, 16, _alone(Gmac)))
+    register(Transform(f"AES-GMAC-{bits}", size, 4, 8, 16, _alone(Gmac), any_header=False))
     for tag in (12, 8):
         short = _alone(partial(ShortTagGcm, tag))
         register(Transform(f"AES-GCM-{tag}-{bits}", size, 4, 8, tag, short))
@@ -110,11 +112,12 @@ def _register_hmac(
     name: str, algorithm: Callable[[], HashAlgorithm], integrity_len: int, icv_len: int
 ) -> None:
     null, cbc = (_with_hmac(cipher, algorithm, icv_len) for cipher in (Clear, AesCbc))
-    register(Transform(f"NULL-{name}", 0, 0, 0, icv_len, null, integrity_len, guarded=False))
+    headers = {"guarded": False, "any_header": False}
+    register(Transform(f"NULL-{name}", 0, 0, 0, icv_len, null, integrity_len, **headers))
     for bits in AES_BITS:
         of_bits = f"AES-CBC-{bits}-{name}"
         sizes = (bits // 8, 0, 16, icv_len)
-        register(Transform(of_bits, *sizes, cbc, integrity_len, block=16, guarded=False))
+        register(Transform(of_bits, *sizes, cbc, integrity_len, block=16, **headers))
 
 
 AES_BITS: Final = (128, 192, 256)

@@ -17,7 +17,7 @@ DIRECTION_SEAL: Direction
 DIRECTION_OPEN: Direction
 
 class InstallRequest(_message.Message):
-    __slots__ = ("direction", "transform", "key", "salt", "generation", "sa_index", "integrity_key")
+    __slots__ = ("direction", "transform", "key", "salt", "generation", "sa_index", "integrity_key", "subs", "kdf")
     DIRECTION_FIELD_NUMBER: _ClassVar[int]
     TRANSFORM_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,8 @@ class InstallRequest(_message.Message):
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SA_INDEX_FIELD_NUMBER: _ClassVar[int]
     INTEGRITY_KEY_FIELD_NUMBER: _ClassVar[int]
+    SUBS_FIELD_NUMBER: _ClassVar[int]
+    KDF_FIELD_NUMBER: _ClassVar[int]
     direction: Direction
     transform: str
     key: bytes
@@ -32,7 +34,9 @@ class InstallRequest(_message.Message):
     generation: int
     sa_index: int
     integrity_key: bytes
-    def __init__(self, direction: _Optional[_Union[Direction, str]] = ..., transform: _Optional[str] = ..., key: _Optional[bytes] = ..., salt: _Optional[bytes] = ..., generation: _Optional[int] = ..., sa_index: _Optional[int] = ..., integrity_key: _Optional[bytes] = ...) -> None: ...
+    subs: int
+    kdf: str
+    def __init__(self, direction: _Optional[_Union[Direction, str]] = ..., transform: _Optional[str] = ..., key: _Optional[bytes] = ..., salt: _Optional[bytes] = ..., generation: _Optional[int] = ..., sa_index: _Optional[int] = ..., integrity_key: _Optional[bytes] = ..., subs: _Optional[int] = ..., kdf: _Optional[str] = ...) -> None: ...
 
 class InstallResponse(_message.Message):
     __slots__ = ("handle",)
@@ -86,7 +90,7 @@ class GetStatsResponse(_message.Message):
     def __init__(self, epoch: _Optional[str] = ..., replies: _Optional[_Mapping[str, int]] = ..., not_a_request: _Optional[int] = ..., guards_forgotten: _Optional[int] = ..., keys: _Optional[_Iterable[_Union[KeyStats, _Mapping]]] = ...) -> None: ...
 
 class KeyStats(_message.Message):
-    __slots__ = ("handle", "direction", "transform", "generation", "sa_index", "packets", "octets")
+    __slots__ = ("handle", "direction", "transform", "generation", "sa_index", "packets", "octets", "subs")
     HANDLE_FIELD_NUMBER: _ClassVar[int]
     DIRECTION_FIELD_NUMBER: _ClassVar[int]
     TRANSFORM_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +98,7 @@ class KeyStats(_message.Message):
     SA_INDEX_FIELD_NUMBER: _ClassVar[int]
     PACKETS_FIELD_NUMBER: _ClassVar[int]
     OCTETS_FIELD_NUMBER: _ClassVar[int]
+    SUBS_FIELD_NUMBER: _ClassVar[int]
     handle: int
     direction: Direction
     transform: str
@@ -101,22 +106,25 @@ class KeyStats(_message.Message):
     sa_index: int
     packets: int
     octets: int
-    def __init__(self, handle: _Optional[int] = ..., direction: _Optional[_Union[Direction, str]] = ..., transform: _Optional[str] = ..., generation: _Optional[int] = ..., sa_index: _Optional[int] = ..., packets: _Optional[int] = ..., octets: _Optional[int] = ...) -> None: ...
+    subs: int
+    def __init__(self, handle: _Optional[int] = ..., direction: _Optional[_Union[Direction, str]] = ..., transform: _Optional[str] = ..., generation: _Optional[int] = ..., sa_index: _Optional[int] = ..., packets: _Optional[int] = ..., octets: _Optional[int] = ..., subs: _Optional[int] = ...) -> None: ...
 
 class GetHealthRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class GetHealthResponse(_message.Message):
-    __slots__ = ("epoch", "ready", "detail", "transforms", "keys")
+    __slots__ = ("epoch", "ready", "detail", "transforms", "keys", "features")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     TRANSFORMS_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     epoch: str
     ready: bool
     detail: str
     transforms: _containers.RepeatedScalarFieldContainer[str]
     keys: int
-    def __init__(self, epoch: _Optional[str] = ..., ready: bool = ..., detail: _Optional[str] = ..., transforms: _Optional[_Iterable[str]] = ..., keys: _Optional[int] = ...) -> None: ...
+    features: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, epoch: _Optional[str] = ..., ready: bool = ..., detail: _Optional[str] = ..., transforms: _Optional[_Iterable[str]] = ..., keys: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ...) -> None: ...

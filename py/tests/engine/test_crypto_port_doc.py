@@ -9,7 +9,9 @@ from p4esp.engine import Direction, Engine, Flag, KeySpec, Status
 from p4esp.engine.check.cases import REORDER
 from p4esp.engine.check.requests import vector_open, vector_seal
 from p4esp.engine.check.vectors import VECTORS
+from p4esp.engine.features import FEATURES
 from p4esp.engine.guard import MAX_RETIRED, REORDER_WINDOW
+from p4esp.engine.subkeys import HKDF_SHA2_256, MAX_SUBS, ROOT_LEN
 from p4esp.engine.transforms import Transform, lookup, names
 
 DOC = (Path(__file__).parents[3] / "docs" / "crypto-port.md").read_text()
@@ -51,6 +53,16 @@ def test_status_and_flag_tables_have_every_code() -> None:
     table = dict(re.findall(r"^\| ([A-Z_]+) \| (0x[0-9A-F]{2}) \|", DOC, re.M))
     codes = [s for s in Status if s not in (Status.DONE, Status.REQUEST)]
     assert table == {code.name: f"0x{code:02X}" for code in (*codes, *Flag.__members__.values())}
+
+
+def test_feature_table_has_every_feature() -> None:
+    assert tuple(re.findall(r"^\| `([a-z-]+)` \|", DOC, re.M)) == FEATURES
+
+
+def test_bounds_of_sub_keys_are_the_codes() -> None:
+    assert f"that many keys, at most {MAX_SUBS:,}" in DOC
+    assert f"`key` is the root, of {ROOT_LEN} bytes" in DOC
+    assert f"`{HKDF_SHA2_256}`" in DOC
 
 
 def test_transform_table_has_every_transform_and_its_lengths() -> None:

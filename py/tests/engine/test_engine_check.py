@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from p4esp.cli import engine_cmd
 from p4esp.engine import CryptoFrame, Descriptor, Direction, Engine, KeySpec, LocalKeys, Status
 from p4esp.engine import ciphers as ciphers_module
-from p4esp.engine import datapath as datapath_module
+from p4esp.engine import replies as replies_module
 from p4esp.engine import steps as steps_module
 from p4esp.engine.attach import Attachment, Backoff
 from p4esp.engine.check import probe as probe_module
@@ -83,7 +83,9 @@ async def test_engine_that_repeats_nonces_fails(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(NonceGuard, "take", lambda *_: True)
     names = await failures(Engine())
     expected = {"duplicate", "packet", "reinstalled", "reordered", "lost"}
-    assert names == {f"nonce.{name}" for name in expected} | {"stats.counters"}
+    expected |= {"shown", "subspaces"}
+    others = {"stats.counters", "subs.derived"}
+    assert names == {f"nonce.{name}" for name in expected} | others
 
 
 async def test_engine_that_guards_the_sequence_number_fails(
@@ -111,7 +113,7 @@ def core_error(frame: bytes, status: Status) -> bytes:
 
 async def test_engine_that_pads_with_zeros_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     zeros = tuple(bytes(n) + bytes((n,)) for n in range(256))
-    monkeypatch.setattr(datapath_module, "TAIL", zeros)
+    monkeypatch.setattr(replies_module, "TAIL", zeros)
     names = await failures(Engine())
     assert "seal.sizes" in names
     assert not any(name.startswith("open.") for name in names)

@@ -5,7 +5,9 @@ import os
 import socket
 import stat
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -23,10 +25,12 @@ from p4esp.engine.check.requests import seal_request, vector_open
 from p4esp.engine.check.transform_cases import NULL
 from p4esp.engine.check.vectors import VECTORS
 from p4esp.engine.client import EngineClient
+from p4esp.engine.features import FEATURES
 from p4esp.engine.keyserver import KeyServer
 from p4esp.unix_socket import SocketPathError, prepare_socket_path
 
 SPEC = KeySpec(Direction.SEAL, "AES-GCM-16-128", bytes(range(16)), b"salt", 3, 99)
+ROOT = KeySpec(Direction.SEAL, "AES-GCM-16-128", bytes(range(32)), b"", subs=3, kdf="HKDF-SHA2-256")
 
 
 @pytest.fixture
@@ -112,6 +116,45 @@ async def test_refusal_names_what_is_accepted_and_shows_no_key(
     with pytest.raises(KeyStoreError, match=text) as caught:
         await keys.install(spec)
     assert "short" not in str(caught.value)
+
+
+async def test_sub_keys_are_installed_removed_and_counted_together(
+    keys: KeyService, engine: Engine
+) -> None:
+    first = await keys.install(ROOT)
+    for sub in range(ROOT.subs):
+        assert engine.process(seal_request(first + sub, 1, b"payload").encode())[16] == 0
+    (row,) = (await keys.stats()).keys
+    assert (row.handle, row.subs, row.packets, row.octets) == (first, 3, 3, 21)
+    with pytest.raises(KeyStoreError, match=f"removed by {first}"):
+        await keys.remove(first + 1)
+    await keys.remove(first)
+    assert engine.process(seal_request(first + 2, 2, b"payload").encode())[16] == 2
+    assert (await keys.stats()).keys == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"subs": 65_537}, "65537 sub keys are outside 0..65536"),
+        ({"kdf": "none"}, "have the KDF 'HKDF-SHA2-256', not 'none'"),
+        ({"subs": 0}, "0 sub keys have the KDF ''"),
+        ({"key": b"short"}, "root of 32 bytes, no salt"),
+        ({"salt": b"salt"}, "no salt and no integrity key, not 32, 4 and 0"),
+        ({"transform": NULL}, "has no sub keys"),
+    ],
+)
+async def test_refused_root_is_named_and_not_shown(
+    keys: KeyService, fields: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(KeyStoreError, match=text) as caught:
+        await keys.install(replace(ROOT, **fields))
+    assert (ROOT.key.hex() in str(caught.value), "short" in str(caught.value)) == (False, False)
+    assert (await keys.health()).keys == 0
+
+
+async def test_health_names_the_features(keys: KeyService) -> None:
+    assert (await keys.health()).features == FEATURES
 
 
 async def test_health_has_epoch_readiness_and_transforms(keys: KeyService, engine: Engine) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from p4esp.engine.check.bench import Bench, CheckError, same_frame
 from p4esp.engine.check.case import Case
 from p4esp.engine.check.field_cases import CASES
+from p4esp.engine.check.format_cases import format_cases
 from p4esp.engine.check.requests import (
     ETHERNET,
     OUTER,
@@ -17,6 +18,7 @@ from p4esp.engine.check.requests import (
     vector_open,
     vector_seal,
 )
+from p4esp.engine.check.sub_key_cases import CASES as SUB_KEY_CASES
 from p4esp.engine.check.transform_cases import cases
 from p4esp.engine.check.vectors import VECTORS, Vector
 from p4esp.engine.descriptor import CryptoFrame, Flag, Status
@@ -235,8 +237,8 @@ async def handles_not_reused(bench: Bench) -> None:
 
 _MALFORMED: Final[tuple[dict[str, int], ...]] = (
     {"op": 3},
-    {"flags": Flag.TRAILER | 0x40},
-    {"flags": Flag.TRAILER | 0x80},
+    {"flags": Flag.TRAILER | Flag.SHOWN},
+    {"flags": Flag.TRAILER | Flag.TIH},
     {"flags": Flag.TRAILER | Flag.TRIM},
     {"pad": 1},
     {"aad_len": 7},
@@ -262,7 +264,7 @@ async def malformed(bench: Bench) -> None:
 
 async def malformed_open(bench: Bench) -> None:
     handle = await bench.for_vector(VECTORS["D1"], Direction.OPEN)
-    for fields in ({"flags": Flag.TRIM}, {"plain_len": 17}, {"plain_len": 0xFFFF}, {"icv": 8}):
+    for fields in ({"flags": Flag.FILL}, {"plain_len": 17}, {"plain_len": 0xFFFF}, {"icv": 8}):
         request = vector_open(handle, VECTORS["D1"])
         spoilt = replace(request, descriptor=replace(request.descriptor, **fields))
         await bench.expect(spoilt, Status.BAD_DESCRIPTOR)
@@ -300,6 +302,8 @@ def all_cases() -> Iterator[Case]:
     yield from _RULES
     yield from CASES
     yield from cases()
+    yield from format_cases()
+    yield from SUB_KEY_CASES
 
 
 def _vector_cases(vector: Vector, sealed: set[tuple[bytes, bytes, bytes]]) -> Iterator[Case]:

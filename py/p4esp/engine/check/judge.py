@@ -24,14 +24,17 @@ def sealed_reply(request: CryptoFrame, spec: KeySpec, iv: bytes = b"") -> Crypto
     What a frame with FILL lacks counts as zeros. A UDP checksum is written where one is asked for.
     """
     asked = request.descriptor
-    trailer = _trailer(asked)
+    ending = _ending(asked)
     iv = iv or _given_iv(request)
-    head = request.packet[: asked.aad_off + 8] + iv[: asked.iv_len]
-    plain = _payload(request) + trailer
-    packet = head + _sealed(spec, asked, head[asked.aad_off :][:8], iv, plain)
+    iv_at = _iv_at(asked)
+    head = request.packet[:iv_at] + iv[: asked.iv_len]
+    head += request.packet[len(head) : asked.ct_off]
+    header = head[asked.aad_off :][: asked.aad_len]
+    packet = head + _sealed(spec, asked, header, iv, _payload(request) + ending)
     if asked.pad:
         packet = _with_checksum(packet, asked.pad)
-    descriptor = replace(asked.reply(Status.DONE), pad=max(len(trailer) - 2, 0))
+    pad = len(ending) - (2 if asked.flags & Flag.TRAILER else 0)
+    descriptor = replace(asked.reply(Status.DONE), pad=pad)
     return CryptoFrame(request.ethernet, descriptor, packet)
 
 
@@ -40,25 +43,39 @@ def _payload(request: CryptoFrame) -> bytes:
     return request.packet[start : start + length].ljust(length, b"\0")
 
 
-def _trailer(asked: Descriptor) -> bytes:
-    if not asked.flags & Flag.TRAILER:
-        return b""
-    pad = -(asked.plain_len + 2) % asked.align
-    return bytes((*range(1, pad + 1), pad, asked.nh))
+def _ending(asked: Descriptor) -> bytes:
+    if asked.flags & Flag.TRAILER:
+        pad = -(asked.plain_len + 2) % asked.align
+        return bytes((*range(1, pad + 1), pad, asked.nh))
+    padded = asked.flags & (Flag.TIH | Flag.TRIM)
+    return bytes(-asked.plain_len % asked.align) if padded else b""
+
+
+def _iv_at(asked: Descriptor) -> int:
+    return asked.aad_off + 8 if asked.flags & Flag.SHOWN else asked.ct_off - asked.iv_len
 
 
 def _given_iv(request: CryptoFrame) -> bytes:
     asked = request.descriptor
     if asked.iv_len:
-        return request.packet[asked.ct_off - asked.iv_len : asked.ct_off]
+        return request.packet[_iv_at(asked) :][: asked.iv_len]
     return asked.seq.to_bytes(8, "big")
+
+
+def sub_key(root: bytes | bytearray, sub: int, length: int) -> bytes:
+    """HKDF-Expand of RFC 5869 section 2.3 with SHA-256, by hand: key and salt of a sub-SA."""
+    output, block, info = b"", b"", sub.to_bytes(2, "big")
+    while len(output) < length:
+        block = hmac.digest(bytes(root), block + info + bytes((len(output) // 32 + 1,)), "sha256")
+        output += block
+    return output[:length]
 
 
 def _sealed(spec: KeySpec, asked: Descriptor, header: bytes, iv: bytes, plain: bytes) -> bytes:
     if spec.integrity_key:
         return _with_hmac(spec, asked, header, iv[: asked.iv_len], plain)
     esn = asked.flags & Flag.ESN
-    aad = header[:4] + asked.seq.to_bytes(8, "big") if esn else header
+    aad = header[:4] + asked.seq.to_bytes(8, "big") + header[8:] if esn else header
     if spec.transform.startswith("AES-GMAC"):
         return plain + AESGCM(spec.key).encrypt(spec.salt + iv, b"", aad + iv + plain)
     cipher = ChaCha20Poly1305 if spec.transform.startswith("CHACHA") else AESGCM

@@ -43,18 +43,26 @@ async def run_cases(
 ) -> list[Result]:
     """Run the cases one after the other; keys that a case installed are removed after it.
 
-    A case whose transform the engine does not offer is left out, but for the one that all have.
+    A case whose transform or features the engine does not offer is left out, but for the transform
+    that all have.
     """
     bench = Bench(keys, probe, random_bytes)
-    offered = {GCM, *(await keys.health()).transforms}
+    health = await keys.health()
+    offered = {GCM, *health.transforms, *health.features}
     return [
-        await _run(bench, case) if case.transform in offered else _left_out(case)
+        _left_out(case, lacking)
+        if (lacking := _lacking(case, offered))
+        else await _run(bench, case)
         for case in (all_cases() if cases is None else cases)
     ]
 
 
-def _left_out(case: Case) -> Result:
-    why = f"the engine does not offer {case.transform}"
+def _lacking(case: Case, offered: set[str]) -> list[str]:
+    return [need for need in (case.transform, *case.features) if need not in offered]
+
+
+def _left_out(case: Case, lacking: list[str]) -> Result:
+    why = f"the engine does not offer {', '.join(lacking)}"
     return Result(case.name, case.proves, passed=False, detail=why, left_out=True)
 
 
