@@ -35,6 +35,7 @@ COMMANDS = (
     Command("engine", "engine_cmd", "engine_command", "The crypto engine as its own process."),
     Command("engine-check", "engine_cmd", "engine_check_command", "Test any engine."),
     Command("p4", "p4_cmd", "app", "Build, check and weigh the P4 programs."),
+    Command("formats", "formats_cmd", "app", "The ESP formats: what each is, costs and buys."),
     Command("bench", "bench_cmd", "bench_command", "Benchmarks next to their peers."),
 )
 

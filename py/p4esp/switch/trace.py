@@ -47,10 +47,11 @@ class ParserState:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A header was taken from the packet, ``offset`` bytes from its start."""
+    """A header of ``octets`` bytes was taken from the packet, ``offset`` bytes from its start."""
 
     header: str
     offset: int
+    octets: int
 
     def line(self) -> tuple[str, str]:
         """Style and text."""
@@ -170,9 +171,9 @@ class Recorder:
         """The parser enters a state."""
         self.events.append(ParserState(name))
 
-    def extract(self, header: str, offset: int) -> None:
+    def extract(self, header: str, offset: int, octets: int) -> None:
         """A header was extracted."""
-        self.events.append(Extracted(header, offset))
+        self.events.append(Extracted(header, offset, octets))
 
     def parser_error(self, code: int) -> None:
         """Parsing ended with an error."""

@@ -49,7 +49,7 @@ def test_a_trace_tells_registers_and_the_program_s_drop_reason():
 def test_a_trace_tells_parser_states_and_errors():
     trace = trace_packet(lab("parse").device, 0, bytes(12) + b"\x08\x00" + b"\x45")
     assert [e.name for e in of_kind(trace, ParserState)] == ["start", "parse_ipv4"]
-    assert of_kind(trace, Extracted) == [Extracted("ethernet", 0)]
+    assert of_kind(trace, Extracted) == [Extracted("ethernet", 0, 14)]
     assert of_kind(trace, ParserError) == [ParserError("PacketTooShort")]
 
 

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from p4esp.controller.entries import Entry
-from p4esp.controller.numbers import PROTO_ESP, DfMode, Format, Mode, Spread, Wrap
+from p4esp.controller.numbers import PROTO_ESP, DfMode, Format, Mode, Wrap
 from p4esp.controller.tables.matches import PacketMatch, of_family
 from p4esp.ipsec.selectors import Address, Network
 

@@ -125,7 +125,7 @@ def _extract(ctx: Context, statement: ir.Extract) -> None:
     layout = ctx.layouts[statement.header]
     _require(ctx, layout.fixed_bytes)
     _unpack(ctx, layout.front, position(ctx))
-    _extracted(ctx, layout)
+    _extracted(ctx, layout, str(layout.fixed_bytes))
     _move(ctx, layout.fixed_bytes)
     _note_tail(ctx, layout)
 
@@ -144,20 +144,20 @@ def _extract_varbit(ctx: Context, statement: ir.Extract) -> None:
     middle = position(ctx, layout.front_bytes).text
     line(f"{layout.varbit} = data[{middle}:end - {layout.back_bytes}]")
     _unpack(ctx, layout.back, Value(f"end - {layout.back_bytes}", 0, 1 << 31))
-    _extracted(ctx, layout)
+    _extracted(ctx, layout, f"end - {position(ctx).text}")
     line("offset = end")
     ctx.facts.offset = None
     _note_tail(ctx, layout)
 
 
-def _extracted(ctx: Context, layout: Layout) -> None:
+def _extracted(ctx: Context, layout: Layout, octets: str) -> None:
     header = layout.header.name
     ctx.writer.line(f"{ctx.names.valid(header)} = True")
     ctx.writer.line(f"{ctx.names.position(header)} = {position(ctx).text}")
     ctx.facts.valid[header] = True
     ctx.facts.forget_header(layout.header)
     if ctx.traced:
-        ctx.writer.line(f"trace.extract({header!r}, {position(ctx).text})")
+        ctx.writer.line(f"trace.extract({header!r}, {position(ctx).text}, {octets})")
 
 
 def _note_tail(ctx: Context, layout: Layout) -> None:

@@ -1,0 +1,177 @@
+"""The SAs of the lab, and the entries of both gateways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass, field
+from ipaddress import IPv4Address
+
+from p4esp.controller.numbers import CRYPTO_PORT, CryptoPath, Role, Spread
+from p4esp.formats_lab.writing import Entry, Value
+from p4esp.ipsec.formats import Format, Number, Parameters, Spaces
+
+SITE_PORTS = (0, 1, 2, 3)
+"""Each is another ingress port, from which a sender may choose the sub ID."""
+WIRE_PORT = 8
+SITE_MAC, GATEWAY_MAC, FAR_MAC = 0x0200_0000_0201, 0x0200_0000_0100, 0x0200_0000_0300
+GATEWAY, FAR_GATEWAY = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")
+HOST = IPv4Address("10.1.0.1")
+CELLS = 4
+"""Replay cells of a space: the power of two that holds a window of 64 and one block to spare."""
+WINDOW = 64
+SUBS = 4
+"""Sub SAs, or subspaces, of an SA that has them."""
+NEVER = (1 << 37) - 1
+GENERATION, POLICY, POLICY_VERSION, LOCAL_ID = 1, 7, 1, 1
+NET_MASK, ALL_ONES = 0xFFFF_0000, 0xFFFF_FFFF
+
+
+@dataclass(frozen=True, slots=True)
+class LabSa:
+    """An SA of one format, the same in both gateways. With a key for each sub SA, `key` is the
+    root they are derived from, and there is no salt.
+    """
+
+    form: Format
+    number: int = 0
+    _: KW_ONLY
+    key: bytes = field(repr=False)
+    salt: bytes = field(default=b"salt", repr=False)
+    spi: int
+    parameters: Parameters
+    spread: Spread = Spread.PORT
+
+    @property
+    def key_each(self) -> bool:
+        """Whether each sub SA has a key of its own."""
+        return self.form.spaces is Spaces.KEY_EACH
+
+    @property
+    def subs(self) -> int:
+        """How many sequence spaces it has."""
+        return 1 if self.form.spaces is Spaces.ONE else SUBS
+
+    @property
+    def transform(self) -> str:
+        """The engine's name of the cipher."""
+        return "AES-GCM-16-128" if self.parameters.iv_len else "AES-GCM-16-IIV-128"
+
+    @property
+    def remote(self) -> IPv4Address:
+        """The host that it protects the traffic to."""
+        return IPv4Address(f"10.2.{self.number}.2")
+
+
+def sealing_entries(sa: LabSa, key: int) -> Iterator[Entry]:
+    """What the sealing gateway has for an SA."""
+    match: dict[str, Value] = {"policy": POLICY, "dst": (int(sa.remote), 32)}
+    yield Entry("sa_select", match, "use_sa", {"sa": sa.number})
+    yield Entry("sa_out", {"sa": sa.number}, "seal_with", _seal_with(sa, key))
+    if sa.form.number is not Number.PLAIN:
+        args = _subs(sa) | {"spread": sa.spread}
+        yield Entry("format_out", {"sa": sa.number}, "send_as", args)
+
+
+def opening_entries(sa: LabSa, key: int) -> Iterator[Entry]:
+    """What the opening gateway has for an SA."""
+    blocks = range(sa.subs if sa.form.number is Number.SPI_BLOCK else 1)
+    for sub in blocks:
+        match = {"local_id": LOCAL_ID, "protocol": sa.form.protocol, "spi": sa.spi + sub}
+        args = {"sa": sa.number, "generation": GENERATION, "sub": sub}
+        yield Entry("sad", match, "open_by", args)
+    yield Entry("sa_in", {"sa": sa.number}, "open_with", _open_with(sa, key))
+    if sa.form.number is not Number.PLAIN:
+        args = _subs(sa) | {"cell_shift": CELLS.bit_length() - 1}
+        yield Entry("format_in", {"sa": sa.number}, "read_as", args)
+
+
+def sealing_base() -> Iterator[Entry]:
+    """All of the sealing gateway but SAs."""
+    yield from _both()
+    protected = {"role": (Role.PROTECTED, 0xFF), "version": (POLICY_VERSION, 0xFF)}
+    yield Entry("spd", protected, "protect", {"policy": POLICY}, priority=10)
+    yield from _towards(FAR_GATEWAY, 32, WIRE_PORT)
+
+
+def opening_base() -> Iterator[Entry]:
+    """All of the opening gateway but SAs."""
+    yield from _both()
+    local = {"local_id": LOCAL_ID, "proxied": 0}
+    yield Entry("local_v4", {"dst": int(FAR_GATEWAY)}, "is_local", local)
+
+
+def route_to(sa: LabSa) -> Iterator[Entry]:
+    """The way to the host behind the opening gateway."""
+    return _towards(sa.remote, 32, SITE_PORTS[0])
+
+
+def _both() -> Iterator[Entry]:
+    version = {"version": POLICY_VERSION}
+    yield Entry("policy_version", {}, "set_policy_version", version, default=True)
+    roles = dict.fromkeys(SITE_PORTS, Role.PROTECTED)
+    roles |= {WIRE_PORT: Role.UNPROTECTED, CRYPTO_PORT: Role.CRYPTO}
+    for port, role in roles.items():
+        own = {"role": role, "mac": GATEWAY_MAC}
+        yield Entry("port_role", {"ingress_port": port, "vid": 0}, "set_role", own)
+        if port != CRYPTO_PORT:
+            yield Entry("egress_if", {"port": port, "vid": 0}, "leave_by", own)
+    for path in CryptoPath:
+        yield Entry("crypto_port", {"path": path}, "to_engine")
+
+
+def _towards(address: IPv4Address, length: int, port: int) -> Iterator[Entry]:
+    """A route, and the neighbour at its end."""
+    yield Entry("route_v4", {"dst": (int(address), length)}, "on_link")
+    where = {"port": port, "vid": 0, "mac": GATEWAY_MAC if port == WIRE_PORT else FAR_MAC}
+    yield Entry("neighbour", {"next_hop": int(address)}, "deliver", where)
+
+
+def _subs(sa: LabSa) -> dict[str, int]:
+    shown = sa.parameters.shown
+    return {"last_sub": sa.subs - 1, "key_step": int(sa.key_each), "shown": shown}
+
+
+def _common(sa: LabSa, key: int) -> dict[str, int]:
+    return {
+        "generation": GENERATION,
+        "key": key,
+        "space": sa.number * SUBS,
+        "esn": 0,
+        "iv_len": sa.parameters.iv_len,
+        "icv_len": sa.parameters.icv_len,
+        "align": sa.parameters.align,
+        "mode": 0,
+        "wrap": 0,
+        "format": sa.form.number,
+    }
+
+
+def _seal_with(sa: LabSa, key: int) -> dict[str, int]:
+    zeros = ("udp_encap", "udp_sport", "udp_dport", "dscp", "df_mode", "outer_v6", "tfc_len")
+    return _common(sa, key) | {
+        **dict.fromkeys(zeros, 0),
+        "seq_soft": NEVER,
+        "seq_hard": NEVER,
+        "spi": sa.spi,
+        "tunnel_src": int(GATEWAY),
+        "tunnel_dst": int(FAR_GATEWAY),
+        "tunnel_ttl": 64,
+        "dscp_copy": 1,
+        "inner_mtu": 0xFFFF,
+    }
+
+
+def _open_with(sa: LabSa, key: int) -> dict[str, int]:
+    zeros = ("sel_multi", "sel_protocol", "sel_sport_low", "sel_dport_low", "trial_from")
+    return _common(sa, key) | {
+        **dict.fromkeys((*zeros, "trial_skip"), 0),
+        "window": WINDOW,
+        "cell_base": sa.number * SUBS * CELLS,
+        "cell_mask": CELLS - 1,
+        "sel_src": int(HOST) & NET_MASK,
+        "sel_src_mask": NET_MASK,
+        "sel_dst": int(sa.remote),
+        "sel_dst_mask": ALL_ONES,
+        "sel_sport_high": 0xFFFF,
+        "sel_dport_high": 0xFFFF,
+    }

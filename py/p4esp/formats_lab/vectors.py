@@ -1,0 +1,77 @@
+"""Known-answer packets, made by pipeline and engine: the inner packet and SA of the digest.
+
+Only the questions stand here. The answers stand in the tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from p4esp.formats_lab.gateways import Pair, esp_of, site_frame
+from p4esp.formats_lab.sas import SUBS, LabSa
+from p4esp.ipsec.formats import FormatError, Number, format_named
+
+INNER = bytes.fromhex("4500002400014000401126c30a0100010a02000212340035001000004142434445464748")
+"""IPv4 10.1.0.1 to 10.2.0.2, UDP 4660 to 53, "ABCDEFGH"."""
+ROOT = bytes(range(0x40, 0x60))
+KEY, SALT = bytes(range(16)), bytes.fromhex("a0a1a2a3")
+SPI = 0x1001
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """The first packet of sub SA `sub` of an SA."""
+
+    id: str
+    format: str
+    sub: int = 0
+    implicit_iv: bool | None = None
+    """None: as the format usually has it."""
+
+
+VECTORS = (
+    Vector("V0", "esp"),
+    Vector("V1", "esp", implicit_iv=True),
+    Vector("VA", "sub-child", sub=1),
+    Vector("VB", "subspaces", sub=3),
+    Vector("VC1", "trailer-in-header"),
+    Vector("VC2", "trailer-in-clear"),
+    Vector("VD", "header-in-trailer"),
+    Vector("VE", "crypt-offset"),
+)
+
+
+def vector_named(name: str) -> Vector:
+    """Look a vector up; FormatError lists those there are."""
+    for vector in VECTORS:
+        if vector.id == name:
+            return vector
+    accepted = ", ".join(vector.id for vector in VECTORS)
+    raise FormatError(f"vector {name!r} is not known; accepted: {accepted}")
+
+
+def digest_sa(name: str, implicit_iv: bool | None = None) -> LabSa:
+    """The SA of the digest, in a format."""
+    form = format_named(name)
+    parameters = form.usual
+    if implicit_iv is not None:
+        parameters = replace(parameters, iv_len=0 if implicit_iv else 8)
+    # A block of SPIs begins at a multiple of its size.
+    spi = SPI & -SUBS if form.number is Number.SPI_BLOCK else SPI
+    sa = LabSa(form, key=KEY, salt=SALT, spi=spi, parameters=parameters)
+    return replace(sa, key=ROOT) if sa.key_each else sa
+
+
+def packet_of(program: Path, sa: LabSa, inner: bytes, sub: int = 0) -> bytes:
+    """The first ESP packet that a new gateway makes of an inner packet; it is opened again, too."""
+    pair = Pair(program, [sa])
+    sealed = pair.seal([site_frame(inner)], port=sub)
+    pair.open(sealed)
+    return esp_of(sealed[0])
+
+
+def produce(program: Path, vector: Vector) -> bytes:
+    """What follows the outer IP header."""
+    sa = digest_sa(vector.format, vector.implicit_iv)
+    return packet_of(program, sa, INNER, vector.sub)

@@ -1,0 +1,76 @@
+"""The ways to write ESP that an SA may choose from: one module each, and this list.
+
+A layout that no RFC fixes is our own proposal and says so in its `source`.
+"""
+
+from __future__ import annotations
+
+from p4esp.ipsec.formats import (
+    crypt_offset,
+    crypt_offset_shown,
+    esp,
+    header_in_trailer,
+    no_trailer,
+    spi_block,
+    sub_child,
+    subspaces,
+    trailer_in_clear,
+    trailer_in_header,
+)
+from p4esp.ipsec.formats.model import (
+    Field,
+    Format,
+    FormatError,
+    Notify,
+    Number,
+    Parameters,
+    Proof,
+    Source,
+    Spaces,
+    TailUse,
+    Target,
+    Trailer,
+    When,
+)
+
+FORMATS: tuple[Format, ...] = (
+    esp.FORMAT,
+    sub_child.FORMAT,
+    spi_block.FORMAT,
+    subspaces.FORMAT,
+    trailer_in_header.FORMAT,
+    trailer_in_clear.FORMAT,
+    no_trailer.FORMAT,
+    header_in_trailer.FORMAT,
+    crypt_offset.FORMAT,
+    crypt_offset_shown.FORMAT,
+)
+_BY_NAME = {form.name: form for form in FORMATS}
+
+
+def format_named(name: str) -> Format:
+    """Look a format up; FormatError lists those there are."""
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        accepted = ", ".join(_BY_NAME)
+        raise FormatError(f"format {name!r} is not known; accepted: {accepted}") from None
+
+
+__all__ = [
+    "FORMATS",
+    "Field",
+    "Format",
+    "FormatError",
+    "Notify",
+    "Number",
+    "Parameters",
+    "Proof",
+    "Source",
+    "Spaces",
+    "TailUse",
+    "Target",
+    "Trailer",
+    "When",
+    "format_named",
+]

@@ -1,0 +1,46 @@
+"""The fields that formats are made of."""
+
+from __future__ import annotations
+
+from p4esp.ipsec.formats.model import Field, Proof, When
+
+SPI = Field("SPI", 32, "names the receiver's SA")
+SPI_OF_BLOCK = Field("SPI", 32, "first SPI of the SA's block plus the sub SA's number")
+SEQ = Field("Sequence Number", 32, "counter of the SA; with ESN its low half")
+SEQ_OF_SUB = Field("Sequence Number", 32, "counter of the sub SA; with ESN its low half")
+SUB_ID = Field("Sub ID", 16, "which sub SA; it chooses key, counter and window")
+SUBSPACE_ID = Field("Subspace ID", 16, "which subspace; it chooses counter and window")
+SEQ48 = Field("Sequence Number", 48, "counter of this space, from 1")
+SEQ64 = Field("Sequence Number", 64, "counter of the SA in full; the implicit IV as well")
+IV = Field("IV", 64, "explicit IV, the last 8 octets of the nonce", Proof.NONCE, When.EXPLICIT_IV)
+IV_IN_AAD = Field(
+    "IV", 64, "explicit IV; it is in the AAD so that the AAD is one piece", when=When.EXPLICIT_IV
+)
+SHOWN = Field("Clear Payload", None, "first octets of the payload, readable", when=When.SHOWN)
+ICV = Field("ICV", 128, "check value of AEAD", Proof.TAG)
+
+PAYLOAD = Field("Payload", None, "inner packet, or layer 4 in transport mode", Proof.TEXT)
+REST = Field("Rest of Payload", None, "what of the payload is not shown", Proof.TEXT)
+INNER = Field(
+    "Inner IP Packet", None, "its own header says what it is and where it ends", Proof.TEXT
+)
+PADDING = Field("Padding", None, "1, 2, 3, ... to a multiple of 4", Proof.TEXT)
+ZEROS = Field("Padding", None, "zero octets to a multiple of 4", Proof.TEXT)
+PAD_LENGTH = Field("Pad Length", 8, "octets of padding in front of it", Proof.TEXT)
+NEXT_HEADER = Field("Next Header", 8, "protocol of the payload", Proof.TEXT)
+RFC4303_TEXT = (PAYLOAD, PADDING, PAD_LENGTH, NEXT_HEADER)
+OFFSET_TEXT = (REST, PADDING, PAD_LENGTH, NEXT_HEADER)
+
+
+def trailer_information(proof: Proof) -> tuple[Field, ...]:
+    """The four fields of a trailer information header (TIH)."""
+    return (
+        Field("Zero", 4, "0: a TIH; an IP packet would have 4 or 6 here", proof),
+        Field("Reserved", 12, "0", proof),
+        Field("Next Header", 8, "protocol of the payload", proof),
+        Field("Pad Length", 8, "zero octets behind the payload", proof),
+    )
+
+
+TIH = trailer_information(Proof.AAD)
+TIH_ENCRYPTED = trailer_information(Proof.TEXT)

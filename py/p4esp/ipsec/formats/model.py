@@ -1,0 +1,230 @@
+"""What an ESP format is: a layout, its rules, and where it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum, StrEnum
+
+from p4esp.ipsec.sa import Mode
+
+OUTER_OCTETS = {4: 20, 6: 40}
+"""Octets of the outer header, by IP version: no options, no extension headers."""
+
+
+class FormatError(ValueError):
+    """A format, a target or a packet that does not fit; the text says what would."""
+
+
+class Proof(StrEnum):
+    """What makes a change of a field in flight show."""
+
+    AAD = "AAD"
+    NONCE = "nonce"
+    """Only through the nonce that is made of it (RFC 4106 5)."""
+    TEXT = "ciphertext"
+    TAG = "ICV"
+    """It is the check value itself."""
+
+
+class When(StrEnum):
+    """When a field is there."""
+
+    ALWAYS = "always"
+    EXPLICIT_IV = "with an explicit IV"
+    SHOWN = "with a crypt offset above 0"
+
+
+class Trailer(StrEnum):
+    """Where the length of the padding stands."""
+
+    RFC4303 = "RFC 4303"
+    """Behind the padding, encrypted, with the next header behind it."""
+    TIH = "TIH"
+    """In a trailer information header of 4 octets."""
+    INNER = "inner"
+    """Nowhere: the inner packet's own length says where the padding begins."""
+
+
+class TailUse(StrEnum):
+    """Who must read the end of a packet before it can go on, but for ICV and zero padding."""
+
+    NOBODY = "no"
+    ENGINE = "engine"
+    LOOKUP = "lookup"
+    """The pipeline, before it even knows which SA a packet belongs to."""
+
+
+class Target(StrEnum):
+    """What runs the pipeline program."""
+
+    EMBEDDED = "embedded"
+    BMV2 = "bmv2"
+    TOFINO = "tofino"
+    """A switch chip of the Tofino class: what lies behind its parser's reach it cannot see."""
+
+
+class Spaces(StrEnum):
+    """Which sequence spaces an SA has."""
+
+    ONE = "one"
+    SHARED_KEY = "one for each subspace, one key"
+    KEY_EACH = "one for each sub SA, with a key of its own"
+
+
+class Number(IntEnum):
+    """`format_t` of p4src/common/ids.p4."""
+
+    PLAIN = 0
+    SUBSPACES = 1
+    TRAILER_INSIDE = 2
+    TRAILER_SHOWN = 3
+    NO_TRAILER = 4
+    HEADER_IN_TRAILER = 5
+    CRYPT_OFFSET = 6
+    SPI_BLOCK = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a layout. `bits` None: as many as the packet makes it."""
+
+    name: str
+    bits: int | None
+    meaning: str
+    proof: Proof = Proof.AAD
+    when: When = When.ALWAYS
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether nobody without the key can read it."""
+        return self.proof is Proof.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose idea, and whose layout."""
+
+    short: str
+    """For a column of a table."""
+    text: str
+    ours: bool
+    """Whether the octets on the wire are our own proposal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """The IKEv2 status notify that negotiates a format; ours are private numbers."""
+
+    name: str
+    number: int
+    data: tuple[str, ...]
+    """What its data holds, in order."""
+    example: bytes
+    example_means: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What an SA of a format fixes besides its keys; all in octets."""
+
+    iv_len: int = 8
+    icv_len: int = 16
+    align: int = 4
+    shown: int = 0
+    """Octets of the payload that stay in clear."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to write ESP. Layout: `clear`, then the encrypted `text`, then `tail`."""
+
+    name: str
+    title: str
+    number: Number
+    source: Source
+    clear: tuple[Field, ...]
+    text: tuple[Field, ...]
+    tail: tuple[Field, ...]
+    usual: Parameters
+    """Those of the examples: explicit IV or not, octets shown."""
+    nonce: tuple[str, ...]
+    """The fields an implicit IV is made of, filled with zeros in front to 8 octets."""
+    trailer: Trailer
+    spaces: Spaces
+    tail_use: TailUse
+    modes: tuple[Mode, ...]
+    targets: tuple[Target, ...]
+    notify: Notify | None
+    problem: str
+    layout_rule: str
+    aad_rule: str
+    nonce_rule: str
+    trailer_rule: str
+    replay_rule: str
+    costs: str
+    buys: str
+    limits: str
+    protocol: int = 50
+    """IP protocol number that it travels under."""
+
+    def layout(self, parameters: Parameters | None = None) -> tuple[Field, ...]:
+        """Every field that is there, in the order on the wire."""
+        chosen = parameters or self.usual
+        return (*self.front(chosen), *self.text, *self.back(chosen))
+
+    def front(self, parameters: Parameters) -> tuple[Field, ...]:
+        """The fields in front of the encrypted text."""
+        there = {
+            When.ALWAYS: True,
+            When.EXPLICIT_IV: parameters.iv_len > 0,
+            When.SHOWN: parameters.shown > 0,
+        }
+        return tuple(_sized(field, parameters) for field in self.clear if there[field.when])
+
+    def back(self, parameters: Parameters) -> tuple[Field, ...]:
+        """The fields behind the encrypted text."""
+        return tuple(_sized(field, parameters) for field in self.tail)
+
+    def padding(self, payload: int, parameters: Parameters | None = None) -> int:
+        """Octets of padding, the least that aligns."""
+        chosen = parameters or self.usual
+        hidden = payload - min(chosen.shown, payload)
+        return -(hidden + fixed_octets(self.text)) % chosen.align
+
+    def added(self, payload: int, parameters: Parameters | None = None) -> int:
+        """Octets that the format adds to a payload, without any outer IP header."""
+        chosen = parameters or self.usual
+        return fixed_octets(self.layout(chosen)) + self.padding(payload, chosen)
+
+    def overhead(self, payload: int, outer: int = 4, parameters: Parameters | None = None) -> int:
+        """Octets that a tunnel over IPv4 or IPv6 adds to an inner packet of `payload` octets."""
+        return OUTER_OCTETS[outer] + self.added(payload, parameters)
+
+    def check_target(self, target: Target) -> None:
+        """Raise FormatError, by name, where the format cannot run."""
+        if target not in self.targets:
+            accepted = ", ".join(self.targets)
+            raise FormatError(
+                f"format {self.name} cannot run on target {target}: it needs the tail of a packet "
+                f"for the SA lookup; accepted: {accepted}"
+            )
+
+    def check_mode(self, mode: Mode) -> None:
+        """Raise FormatError, by name, where the format has no such mode."""
+        if mode not in self.modes:
+            accepted = ", ".join(self.modes)
+            raise FormatError(f"format {self.name} has no {mode} mode; accepted: {accepted}")
+
+
+def fixed_octets(fields: tuple[Field, ...]) -> int:
+    """Octets of the fields that are as long in every packet of an SA."""
+    return sum(field.bits for field in fields if field.bits is not None) // 8
+
+
+def _sized(field: Field, parameters: Parameters) -> Field:
+    """IV and ICV are as long as the SA's cipher makes them."""
+    if field.when is When.EXPLICIT_IV:
+        return replace(field, bits=8 * parameters.iv_len)
+    if field.proof is Proof.TAG:
+        return replace(field, bits=8 * parameters.icv_len)
+    return field

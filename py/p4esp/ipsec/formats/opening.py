@@ -1,0 +1,44 @@
+"""Opens an ESP packet by the rules of its format: what `p4esp formats packet` shows inside.
+
+The data plane has no part in it, nor this any part in the data plane: the engine opens packets
+by descriptors, this does by layouts.
+"""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from p4esp.ipsec.formats.decoding import Found, ciphertext_span, decode
+from p4esp.ipsec.formats.model import Format, FormatError, Parameters, Proof
+
+
+def aad_of(fields: list[Found]) -> bytes:
+    """All that is authenticated and not encrypted, in the order on the wire."""
+    bits, value = 0, 0
+    for found in fields:
+        if found.field.proof is Proof.AAD:
+            bits, value = bits + found.bits, value << found.bits | found.value
+    return value.to_bytes(bits // 8)
+
+
+def nonce_of(form: Format, fields: list[Found], salt: bytes) -> bytes:
+    """Salt, then the IV of the packet or the one its numbers make."""
+    explicit = [found.octets for found in fields if found.field.name == "IV"]
+    made = [found.octets for found in fields if found.field.name in form.nonce]
+    return salt + b"".join(explicit or made).rjust(8, b"\0")
+
+
+def open_packet(
+    form: Format, packet: bytes, parameters: Parameters, key: bytes, salt: bytes
+) -> list[Found]:
+    """All fields of an AES-GCM packet without ESN; FormatError when it is not authentic."""
+    outside = decode(form, packet, parameters)
+    at, end = ciphertext_span(form, packet, parameters)
+    sealed = packet[at:end] + outside[-1].octets
+    try:
+        nonce = nonce_of(form, outside, salt)
+        text = AESGCM(key).decrypt(nonce, sealed, aad_of(outside))
+    except InvalidTag:
+        raise FormatError(f"{form.name}: the ICV is wrong") from None
+    return decode(form, packet, parameters, text)

@@ -1,0 +1,57 @@
+"""Known answers of the format digest (sections 0.8 and a to e): inputs and packets."""
+
+from format_reference import Key, Packet, sub_key
+
+INNER = bytes.fromhex("4500002400014000401126c30a0100010a02000212340035001000004142434445464748")
+SHARED = Key(bytes(range(16)), bytes.fromhex("a0a1a2a3"))
+ROOT = bytes(range(0x40, 0x60))
+DERIVED = {
+    0x0000: "e48038de8e8b98782c27ab1eb5f5d0aaa3f7d6e7",
+    0x0001: "263fc6916fcc7ab78a2ee846f17817696c378700",
+    0x0102: "479e5f39c8fbb4c6033adfcd71d6828c2615b6ee",
+}
+V0 = (
+    "0000100100000001000000000000000103711cd66c853750c77d60d4d10594671bf0198184c180976de18b10"
+    "5de41c56aebd89e3243392d33459caef836be8379d0966c86cec780f"
+)
+V1 = V0[:16] + V0[32:]
+VA = (
+    "00001001000100000000000142312705d79ab49ed079733ded083ad526931d15c0d0076ca72a351d4d82f4f7"
+    "90aa6122346eecf7fd936ccaaef9470a07c0fde5796f46cd"
+)
+VB = (
+    "0000100100030000000000014f46772be5d09c78d5ddfcb749099972350aa246f9d3510aafecfa2b05f5f084"
+    "c609f138a5cfd65dbcc9360c50942b4c5f7a0aedcab83ca0"
+)
+VC1 = (
+    "00001001000000010000000000000001467118f229847774876d06179b15b2a51bf319829cf780a07fc58b25"
+    "1cb65f12aab98def6077d79fd0065bd357e0137c573c7ddedcaa8cca"
+)
+VC2 = (
+    "000010010000000100000000000000010000040003711cd66c853750c77d60d4d10594671bf0198184c18097"
+    "6de18b105de41c56aebd89e36a661b489a8abb7cd98824d6a9176820"
+)
+VD = (
+    "03711cd66c853750c77d60d4d10594671bf0198184c180976de18b105de41c56aebd89e30000040000001001"
+    "0000000000000001ce590ab3230e2a8475d659609dc5a80c"
+)
+VE = (
+    "000010010000000100000000000000014500002400014000401126c30a0100010a0200021234003500100000"
+    "07335fb629c23018866e441356414105ad23e65232f5469bf33b397b"
+)
+ANSWERS = {
+    "V0": ("esp", Packet(INNER), V0),
+    "V1": ("esp", Packet(INNER, implicit_iv=True), V1),
+    "VA": ("sub-child", Packet(INNER, sub=1, implicit_iv=True), VA),
+    "VB": ("subspaces", Packet(INNER, sub=3, implicit_iv=True), VB),
+    "VC1": ("trailer-in-header", Packet(INNER), VC1),
+    "VC2": ("trailer-in-clear", Packet(INNER), VC2),
+    "VD": ("header-in-trailer", Packet(INNER, implicit_iv=True), VD),
+    "VE": ("crypt-offset", Packet(INNER, shown=28), VE),
+}
+"""By id: format, what the packet says, and its octets."""
+
+
+def key_of(name: str, sub: int) -> Key:
+    """The key that a format's packet of a sub SA has in the digest."""
+    return sub_key(ROOT, sub) if name in ("sub-child", "spi-block") else SHARED
