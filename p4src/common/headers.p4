@@ -167,6 +167,26 @@ header tih_t {
     bit<8>  pad_len;
 }
 
+// draft-ietf-ipsecme-eesp 3.1. The session is the sub-SA.
+header eesp_t {
+    bit<1>  fixed;                // 1
+    bit<4>  version;
+    bit<3>  reserved;
+    bit<8>  options_len;
+    bit<16> session;
+    bit<32> spi;
+}
+
+header eesp_option_t {
+    bit<8>  type;
+    bit<8>  len;
+    bit<16> data;
+}
+
+header eesp_seq_t {
+    bit<64> seq;
+}
+
 // The same with the ESP header behind it, where that stands in the trailer.
 header esp_tail_t {
     bit<4>  zero;
@@ -238,6 +258,18 @@ header esp_peek_t {
     bit<32> spi;
     bit<32> seq;
     bit<32> after;
+}
+
+// Base header, and what may be options and sequence number.
+header eesp_peek_t {
+    bit<8>  first;
+    bit<8>  options_len;
+    bit<16> session;
+    bit<32> spi;
+    bit<32> w0;
+    bit<32> w1;
+    bit<32> w2;
+    bit<32> w3;
 }
 
 header wesp_esp_t {
@@ -322,6 +354,10 @@ struct headers_t {
     wesp_pad_t      wesp_pad;
     esp_t           esp;
     esp_low_t       esp_low;
+    eesp_t          eesp;
+    eesp_option_t   eesp_option;
+    eesp_option_t   eesp_padding;
+    eesp_seq_t      eesp_seq;
     esp_iv_t        esp_iv;
     esp_long_iv_t   esp_long_iv;
     tih_t           tih;
@@ -340,6 +376,10 @@ struct headers_t {
     wesp_pad_t      t_wesp_pad;
     esp_t           t_esp;
     esp_low_t       t_esp_low;
+    eesp_t          t_eesp;
+    eesp_option_t   t_eesp_option;
+    eesp_option_t   t_eesp_padding;
+    eesp_seq_t      t_eesp_seq;
     esp_iv_t        t_esp_iv;
     esp_long_iv_t   t_esp_long_iv;
     tih_t           t_tih;

@@ -31,7 +31,8 @@ const bit<8> PROTO_DSTOPTS  = 60;
 const bit<8> PROTO_BEET_PH  = 94;    // RFC 7402 B.1.7: IPv4 options of a BEET packet
 const bit<8> PROTO_SCTP     = 132;
 const bit<8> PROTO_WESP     = 141;
-// RFC 3692 experiment: ESP whose header stands in the trailer.
+// RFC 3692 experiment: EESP, and ESP whose header stands in the trailer.
+const bit<8> PROTO_EESP     = 253;
 const bit<8> PROTO_TAIL     = 254;
 
 const bit<16> UDP_IKE       = 500;
@@ -74,7 +75,8 @@ enum bit<8> l4_t {
     NATT_RUNT = 6,   // port 4500, too short for ESP or IKE
     WESP      = 7,
     WESP_UDP  = 8,
-    TAIL      = 9
+    TAIL      = 9,
+    EESP      = 10
 }
 
 // What an SA protects (RFC 4301 4.1, RFC 7402 B). The same two bits travel in cx.flags.
@@ -89,7 +91,8 @@ enum bit<8> mode_t {
 enum bit<8> wesp_t {
     NONE      = 0,
     ENCRYPTED = 1,   // all fields zero, but for the E flag
-    VISIBLE   = 2    // integrity only: the fields tell where the clear payload is
+    VISIBLE   = 2,   // integrity only: the fields tell where the clear payload is
+    SECOND    = 3    // version 2, which the ICV covers: formats/wesp_v2.p4
 }
 
 // How an SA's packets are laid out: formats/. Above PLAIN, tables format_out and format_in say more.
@@ -101,7 +104,10 @@ enum bit<8> format_t {
     NO_TRAILER        = 4,   // the inner packet says what it is and how long
     HEADER_IN_TRAILER = 5,
     CRYPT_OFFSET      = 6,   // the first octets of the payload in clear
-    SPI_BLOCK         = 7    // consecutive SPIs, a sequence space and a key each
+    SPI_BLOCK         = 7,   // consecutive SPIs, a sequence space and a key each
+    WESP_V2           = 8,
+    EESP_OPTIMIZED    = 9,   // without trailer information
+    EESP_FULL         = 10
 }
 
 // Which member of an SA set (RFC 9611), or which subspace of an SA, takes a packet.
@@ -122,6 +128,7 @@ const bit<8> CX_FLAG_TRIM    = 0x04;
 const bit<8> CX_FLAG_FILL    = 0x08;
 const bit<8> CX_FLAG_SHOWN   = 0x40;
 const bit<8> CX_FLAG_TIH     = 0x80;
+const bit<8> CX_FLAGS_TEXT   = 0xC2;   // what the text looks like: TRAILER, SHOWN, TIH
 const bit<8> CX_MODE_SHIFT   = 4;
 const bit<8> CX_DONE           = 0x00;
 const bit<8> CX_BAD_ICV        = 0x01;
@@ -194,7 +201,9 @@ enum bit<8> drop_t {
     UNSEEN_PORTS     = 52,   // a later fragment, where policy turns on ports
     BAD_SUB          = 53,   // a subspace that was not negotiated
     BAD_OFFSET       = 54,   // shorter than what the SA shows in clear
-    BAD_TIH          = 55    // a trailer information header that disagrees with the packet
+    BAD_TIH          = 55,   // a trailer information header that disagrees with the packet
+    BAD_VERSION      = 56,   // of EESP, or a reserved bit
+    BAD_OPTION       = 57    // of EESP: none that the SA has, or one that lies about lengths
 }
 
 // Why a packet goes to the controller; also the index of its meter (of the second set, from

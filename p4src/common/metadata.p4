@@ -32,6 +32,12 @@ struct metadata_t {
     bit<32>     spi;
     bit<32>     seq_lo;
     bit<32>     seq_after;        // what stands behind it
+    bit<8>      eesp_first;       // octet
+    bit<8>      options_len;
+    bit<16>     session;
+    bit<32>     option;           // the first one; 0: none
+    bit<32>     padding;          // the second one
+    bit<64>     eesp_seq;
     bit<64>     ike_local_spi;
     bit<1>      ike_new;          // responder SPI zero
 
@@ -76,7 +82,11 @@ struct metadata_t {
     bit<1>      key_step;         // each sub has a key of its own
     bit<8>      cell_shift;       // log2 of the replay cells of a sub
     bit<16>     shown;            // octets of payload in clear
+    bit<16>     most_shown;
     bit<16>     extra_len;        // between ESP header and text, the IV apart
+    bit<8>      aad_before;       // octets of AAD in front of the ESP header
+    bit<64>     iv_base;          // the IV is this more than the number
+    bit<1>      no_seq;           // EESP without sequence numbers
     bit<16>     text_more;        // what the text has more than the payload, modulo 2^16
     bit<16>     trailer_len;      // of RFC 4303, without padding
     bit<8>      text_flags;       // of the descriptor

@@ -96,6 +96,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             (5, PROTO_TAIL): parse_tail_in_front;
             (5, PROTO_UDP):  parse_outer_udp;
             (5, PROTO_WESP): parse_wesp;
+            (5, PROTO_EESP): parse_eesp;
             default:         parse_outer_options;
         }
     }
@@ -107,6 +108,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             PROTO_TAIL: parse_tail_in_front;
             PROTO_UDP:  parse_outer_udp;
             PROTO_WESP: parse_wesp;
+            PROTO_EESP: parse_eesp;
             default:    accept;
         }
     }
@@ -118,6 +120,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             PROTO_TAIL: parse_tail_in_front;
             PROTO_UDP:  parse_outer_udp;
             PROTO_WESP: parse_wesp;
+            PROTO_EESP: parse_eesp;
             default:    parse_outer_rest;
         }
     }
@@ -145,9 +148,10 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
 
     state parse_wesp {
         packet.extract(hdr.wesp);
-        transition select(hdr.wesp.padded) {
-            1:       parse_wesp_pad;
-            default: parse_esp;
+        transition select(hdr.wesp.version, hdr.wesp.padded, hdr.wesp.reserved) {
+            (0, 1, _): parse_wesp_pad;
+            (1, 0, 4): parse_wesp_pad;
+            default:   parse_esp;
         }
     }
 
@@ -156,14 +160,56 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         transition parse_esp;
     }
 
+    state parse_eesp {
+        packet.extract(hdr.eesp);
+        transition select(hdr.eesp.options_len) {
+            0:       parse_eesp_number;
+            4:       parse_eesp_option;
+            default: parse_eesp_options;
+        }
+    }
+
+    state parse_eesp_option {
+        packet.extract(hdr.eesp_option);
+        transition parse_eesp_number;
+    }
+
+    state parse_eesp_options {
+        packet.extract(hdr.eesp_option);
+        packet.extract(hdr.eesp_padding);
+        transition parse_eesp_number;
+    }
+
+    // With and without a sequence number.
+    state parse_eesp_number {
+        transition select(hdr.cx.aad_len - hdr.eesp.options_len) {
+            16:      parse_eesp_seq;
+            default: parse_eesp_iv;
+        }
+    }
+
+    state parse_eesp_seq {
+        packet.extract(hdr.eesp_seq);
+        transition parse_eesp_iv;
+    }
+
+    state parse_eesp_iv {
+        transition select(hdr.cx.op, hdr.cx.iv_len) {
+            (CX_SEALED, _): accept;
+            (_, 0):         parse_text;
+            default:        parse_esp_iv;
+        }
+    }
+
     state parse_esp {
         packet.extract(hdr.esp);
-        transition select(hdr.cx.op, hdr.cx.aad_len, hdr.cx.iv_len) {
-            (_, 12, _):        parse_esp_low;
-            (CX_SEALED, _, _): accept;
-            (_, _, 0):         parse_text;
-            (_, _, 16):        parse_esp_long_iv;
-            default:           parse_esp_iv;
+        // With SHOWN, what makes 12 octets of the AAD is no number.
+        transition select(hdr.cx.op, hdr.cx.flags[6:6], hdr.cx.aad_len, hdr.cx.iv_len) {
+            (_, 0, 12, _):        parse_esp_low;
+            (CX_SEALED, _, _, _): accept;
+            (_, _, _, 0):         parse_text;
+            (_, _, _, 16):        parse_esp_long_iv;
+            default:              parse_esp_iv;
         }
     }
 
@@ -272,6 +318,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             (5, PROTO_ESP):  parse_esp;
             (5, PROTO_UDP):  parse_outer_udp;
             (5, PROTO_WESP): parse_wesp;
+            (5, PROTO_EESP): parse_eesp;
             default:         parse_front_options;
         }
     }
@@ -282,6 +329,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             PROTO_ESP:  parse_esp;
             PROTO_UDP:  parse_outer_udp;
             PROTO_WESP: parse_wesp;
+            PROTO_EESP: parse_eesp;
             default:    accept;
         }
     }
@@ -296,6 +344,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             PROTO_ESP:     parse_esp;
             PROTO_UDP:     parse_outer_udp;
             PROTO_WESP:    parse_wesp;
+            PROTO_EESP:    parse_eesp;
             default:       accept;
         }
     }
@@ -309,6 +358,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             PROTO_ESP:     parse_esp;
             PROTO_UDP:     parse_outer_udp;
             PROTO_WESP:    parse_wesp;
+            PROTO_EESP:    parse_eesp;
             default:       accept;
         }
     }
@@ -321,6 +371,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             PROTO_ESP:     parse_esp;
             PROTO_UDP:     parse_outer_udp;
             PROTO_WESP:    parse_wesp;
+            PROTO_EESP:    parse_eesp;
             default:       accept;
         }
     }
@@ -332,6 +383,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             PROTO_ESP:  parse_esp;
             PROTO_UDP:  parse_outer_udp;
             PROTO_WESP: parse_wesp;
+            PROTO_EESP: parse_eesp;
             default:    accept;
         }
     }
@@ -384,6 +436,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             (0, 0, PROTO_ESP):  peek_esp;
             (0, 0, PROTO_WESP): peek_wesp;
             (0, 0, PROTO_TAIL): parse_tail_v4;
+            (0, 0, PROTO_EESP): peek_eesp;
             (0, _, _):          no_ports;
             default:            accept;
         }
@@ -411,6 +464,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             PROTO_ICMPV6:   peek_icmp;
             PROTO_ESP:      peek_esp;
             PROTO_WESP:     peek_wesp;
+            PROTO_EESP:     peek_eesp;
             PROTO_HOPOPT:   parse_hop_by_hop;
             PROTO_DSTOPTS:  parse_opts;
             PROTO_ROUTING:  parse_routing;
@@ -494,6 +548,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             (_, PROTO_ICMPV6):   peek_icmp;
             (0, PROTO_ESP):      peek_esp;
             (0, PROTO_WESP):     peek_wesp;
+            (0, PROTO_EESP):     peek_eesp;
             (_, PROTO_HOPOPT):   unread_chain;
             (_, PROTO_ROUTING):  unread_chain;
             (_, PROTO_FRAGMENT): unread_chain;
@@ -586,6 +641,44 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         transition accept;
     }
 
+    // Options of 0, 4 or 8 octets are looked at; who has more is refused behind the SAD.
+    state peek_eesp {
+        meta.l4_end = meta.l4_offset + 24;
+        meta.l4 = l4_t.EESP;
+        meta.l4_known = 1;
+        eesp_peek_t eesp = packet.lookahead<eesp_peek_t>();
+        meta.spi = eesp.spi;
+        meta.eesp_first = eesp.first;
+        meta.options_len = eesp.options_len;
+        meta.session = eesp.session;
+        transition select(eesp.options_len) {
+            0:       eesp_without_options;
+            4:       eesp_one_option;
+            default: eesp_two_options;
+        }
+    }
+
+    state eesp_without_options {
+        eesp_peek_t eesp = packet.lookahead<eesp_peek_t>();
+        meta.eesp_seq = eesp.w0 ++ eesp.w1;
+        transition accept;
+    }
+
+    state eesp_one_option {
+        eesp_peek_t eesp = packet.lookahead<eesp_peek_t>();
+        meta.option = eesp.w0;
+        meta.eesp_seq = eesp.w1 ++ eesp.w2;
+        transition accept;
+    }
+
+    state eesp_two_options {
+        eesp_peek_t eesp = packet.lookahead<eesp_peek_t>();
+        meta.option = eesp.w0;
+        meta.padding = eesp.w1;
+        meta.eesp_seq = eesp.w2 ++ eesp.w3;
+        transition accept;
+    }
+
     state peek_wesp {
         meta.l4_end = meta.l4_offset + 12;
         meta.l4 = l4_t.WESP;
@@ -595,9 +688,10 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         meta.wesp = wesp.wesp;
         meta.spi = wesp.spi;
         meta.seq_lo = wesp.seq;
-        transition select(wesp.wesp[4:4]) {
-            1:       peek_wesp_pad;
-            default: accept;
+        transition select(wesp.wesp[7:6], wesp.wesp[5:0]) {
+            (0, 0x10 &&& 0x10): peek_wesp_pad;
+            (1, 4):             peek_wesp_pad;
+            default:            accept;
         }
     }
 
@@ -670,10 +764,12 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         meta.wesp = wesp.wesp;
         meta.spi = wesp.spi;
         meta.seq_lo = wesp.seq;
-        transition select(wesp.wesp[4:4], meta.udp_len) {
-            (1, 28 .. 65535): peek_udp_wesp_pad;
-            (1, _):           nat_t_runt;
-            default:          accept;
+        transition select(wesp.wesp[7:6], wesp.wesp[5:0], meta.udp_len) {
+            (0, 0x10 &&& 0x10, 28 .. 65535): peek_udp_wesp_pad;
+            (0, 0x10 &&& 0x10, _):           nat_t_runt;
+            (1, 4, 28 .. 65535):             peek_udp_wesp_pad;
+            (1, 4, _):                       nat_t_runt;
+            default:                         accept;
         }
     }
 

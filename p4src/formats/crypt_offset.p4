@@ -11,7 +11,6 @@
 #define DESCRIBE_CRYPT_OFFSET \
     meta.extra_len = meta.shown; \
     meta.text_more = 0 - meta.shown; \
-    meta.text_flags = CX_FLAG_TRAILER | CX_FLAG_SHOWN; \
-    meta.aad_len = 8 + meta.iv_len + (bit<8>)meta.shown;
+    meta.text_flags = CX_FLAG_TRAILER | CX_FLAG_SHOWN;
 
 #endif

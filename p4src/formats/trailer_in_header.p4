@@ -17,12 +17,15 @@
     meta.trailer_len = 0; \
     meta.extra_len = 4 + meta.shown; \
     meta.text_more = 0 - meta.shown; \
-    meta.text_flags = CX_FLAG_TIH | CX_FLAG_SHOWN; \
-    meta.aad_len = 12 + meta.iv_len + (bit<8>)meta.shown;
+    meta.text_flags = CX_FLAG_TIH | CX_FLAG_SHOWN;
 
+// Nothing would tell a dummy from a packet.
 #define DESCRIBE_NO_TRAILER \
     meta.trailer_len = 0; \
-    meta.text_flags = CX_FLAG_TRIM;
+    meta.text_flags = CX_FLAG_TRIM; \
+    if (meta.dummy == 1) { \
+        meta.drop_reason = drop_t.NOT_IN_SA; \
+    }
 
 #define BUILD_TIH(tih) \
     (tih).setValid(); \

@@ -12,6 +12,10 @@ control decap_stage(inout headers_t hdr, inout metadata_t meta) {
         hdr.wesp_pad.setInvalid();
         hdr.esp.setInvalid();
         hdr.esp_low.setInvalid();
+        hdr.eesp.setInvalid();
+        hdr.eesp_option.setInvalid();
+        hdr.eesp_padding.setInvalid();
+        hdr.eesp_seq.setInvalid();
         hdr.esp_iv.setInvalid();
         hdr.esp_long_iv.setInvalid();
         hdr.tih.setInvalid();

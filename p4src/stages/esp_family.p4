@@ -4,6 +4,8 @@
 
 #include "../formats/subspaces.p4"
 #include "../formats/trailer_in_header.p4"
+#include "../formats/wesp_v2.p4"
+#include "../formats/eesp.p4"
 
 // RFC 3948 2.1: checksum zero over IPv4; over IPv6 the engine writes it.
 #define BUILD_UDP(udp) \
@@ -22,12 +24,14 @@
     if (meta.udp_encap == 1) { \
         (wesp_marker).setValid(); \
         (wesp_marker).marker = WESP_MARKER; \
-    } else if (meta.outer_v6 == 1) { \
+    } else if (meta.outer_v6 == 1 && meta.wrap != wesp_t.SECOND) { \
         (wesp).padded = 1; \
         (wesp_pad).setValid(); \
         (wesp_pad).zero = 0; \
     } \
-    if (meta.wrap == wesp_t.ENCRYPTED) { \
+    if (meta.wrap == wesp_t.SECOND) { \
+        BUILD_WESP_V2(wesp, wesp_pad) \
+    } else if (meta.wrap == wesp_t.ENCRYPTED) { \
         (wesp).encrypted = 1; \
         (wesp).next_header = 0; \
         (wesp).header_len = 0; \
@@ -64,6 +68,11 @@
 #define ESP_FAMILY_PROTOCOL \
     (meta.udp_encap == 1 ? PROTO_UDP \
      : (meta.wrap != wesp_t.NONE ? PROTO_WESP \
-        : (meta.format == format_t.HEADER_IN_TRAILER ? PROTO_TAIL : PROTO_ESP)))
+        : (meta.format == format_t.PLAIN ? PROTO_ESP \
+           : (meta.format == format_t.HEADER_IN_TRAILER ? PROTO_TAIL \
+              : (EESP ? PROTO_EESP : PROTO_ESP)))))
+
+#define EESP \
+    (meta.format == format_t.EESP_OPTIMIZED || meta.format == format_t.EESP_FULL)
 
 #endif

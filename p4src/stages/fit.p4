@@ -1,5 +1,10 @@
 // Pass 1, outbound: can the SA carry this packet, and how long is everything then? Padding is
 // deterministic (RFC 4303 2.4), so the lengths are final. Asked before the sequence number is taken.
+#include "esp_family.p4"
+
+// The payload information header of EESP is shown, too.
+#define SHOWN_PAYLOAD (EESP ? meta.shown - 4 : meta.shown)
+
 control fit_stage(inout headers_t hdr, inout metadata_t meta) {
     bit<16> options_len;
     bool    fragment;
@@ -51,7 +56,10 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
     action measure() {
         meta.esp_headers_len = 8 + (bit<16>)meta.iv_len + meta.extra_len
                                + (meta.udp_encap == 1 ? 16w8 : 0);
-        if (meta.wrap != wesp_t.NONE) {
+        if (meta.wrap == wesp_t.SECOND) {
+            meta.esp_headers_len = meta.esp_headers_len + (bit<16>)meta.aad_before
+                + (meta.udp_encap == 1 ? 16w4 : 0);
+        } else if (meta.wrap != wesp_t.NONE) {
             meta.esp_headers_len = meta.esp_headers_len
                 + (meta.udp_encap == 1 || meta.outer_v6 == 1 ? 16w8 : 4);
         }
@@ -100,7 +108,10 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
         }
         measure();
         if (meta.drop_reason == drop_t.NONE) {
-            if (meta.plain_len < meta.shown) {
+            // TFC padding comes from the engine, so that we could not show it.
+            if (meta.shown != 0
+                && (meta.plain_len < SHOWN_PAYLOAD
+                    || meta.mode == mode_t.TUNNEL && meta.ip_len < SHOWN_PAYLOAD)) {
                 meta.drop_reason = drop_t.BAD_OFFSET;
             } else if (meta.front_len + meta.esp_headers_len > 255) {
                 meta.drop_reason = drop_t.LONG_HEADERS;

@@ -5,24 +5,32 @@
 #include "../formats/trailer_in_header.p4"
 #include "../formats/header_in_trailer.p4"
 #include "../formats/crypt_offset.p4"
+#include "../formats/wesp_v2.p4"
+#include "../formats/eesp.p4"
 
 control format_stage(inout headers_t hdr, inout metadata_t meta) {
     flow_bucket() bucket;
 
     @name(".send_as") @id(0x01000031)
-    action send_as(bit<16> last_sub, bit<8> spread, bit<1> key_step, bit<8> shown) {
+    action send_as(bit<16> last_sub, bit<8> spread, bit<1> key_step, bit<8> shown,
+                   bit<1> no_seq, bit<8> options_len, bit<64> iv_base) {
         meta.last_sub = last_sub;
         meta.sub_spread = (spread_t)spread;
         meta.key_step = key_step;
         meta.shown = (bit<16>)shown;
+        meta.no_seq = no_seq;
+        meta.options_len = options_len;
+        meta.iv_base = iv_base;
     }
 
     @name(".read_as") @id(0x01000032)
-    action read_as(bit<16> last_sub, bit<8> cell_shift, bit<1> key_step, bit<8> shown) {
+    action read_as(bit<16> last_sub, bit<8> cell_shift, bit<1> key_step, bit<8> shown,
+                   bit<1> no_seq) {
         meta.last_sub = last_sub;
         meta.cell_shift = cell_shift;
         meta.key_step = key_step;
         meta.shown = (bit<16>)shown;
+        meta.no_seq = no_seq;
     }
 
     @name(".no_format") @id(0x01000033)
@@ -101,8 +109,12 @@ control format_stage(inout headers_t hdr, inout metadata_t meta) {
                 DESCRIBE_NO_TRAILER
             } else if (meta.format == format_t.HEADER_IN_TRAILER) {
                 DESCRIBE_HEADER_IN_TRAILER
-            } else {
+            } else if (meta.format == format_t.CRYPT_OFFSET) {
                 DESCRIBE_CRYPT_OFFSET
+            } else if (meta.format == format_t.WESP_V2) {
+                DESCRIBE_WESP_V2
+            } else {
+                DESCRIBE_EESP
             }
             if (meta.drop_reason == drop_t.NONE && meta.sub > meta.last_sub) {
                 meta.drop_reason = drop_t.BAD_SUB;

@@ -29,7 +29,8 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
             refuse(drop_t.BAD_TIH);
         } else if (next == PROTO_NONE) {
             refuse(drop_t.DUMMY);
-        } else if (meta.wrap == wesp_t.VISIBLE && announced != next) {
+        } else if ((meta.wrap == wesp_t.VISIBLE || meta.wrap == wesp_t.SECOND && meta.shown != 0)
+                   && announced != next) {
             refuse(drop_t.ENCAP_MISMATCH);
         } else if (meta.mode == mode_t.TUNNEL) {
             if (next != PROTO_IPV4 && next != PROTO_IPV6) {

@@ -10,7 +10,8 @@ control intake_stage(inout headers_t hdr, inout metadata_t meta) {
 
     action refuse_layer4() {
         meta.drop_reason = meta.l4_protocol == PROTO_ESP || meta.l4_protocol == PROTO_WESP
-                           || meta.l4_protocol == PROTO_TAIL ? drop_t.RUNT : drop_t.MALFORMED;
+                           || meta.l4_protocol == PROTO_TAIL || meta.l4_protocol == PROTO_EESP
+            ? drop_t.RUNT : drop_t.MALFORMED;
     }
 
     action punt(punt_t reason) {

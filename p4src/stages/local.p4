@@ -78,7 +78,8 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
                         || meta.fragment == 1)
                        && (meta.proxied == 0 || meta.l4_protocol == PROTO_ESP
                            || meta.l4_protocol == PROTO_WESP
-                           || meta.l4_protocol == PROTO_TAIL)) {
+                           || meta.l4_protocol == PROTO_TAIL
+                           || meta.l4_protocol == PROTO_EESP)) {
                 meta.drop_reason = drop_t.OUTER_FRAGMENT;
             } else if (meta.l4 == l4_t.IKE) {
                 ike_sa.apply();
@@ -95,7 +96,7 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
                 meta.drop_reason = drop_t.RUNT;
             } else if (meta.l4 == l4_t.ESP || meta.l4 == l4_t.ESP_UDP
                        || meta.l4 == l4_t.WESP || meta.l4 == l4_t.WESP_UDP
-                       || meta.l4 == l4_t.TAIL) {
+                       || meta.l4 == l4_t.TAIL || meta.l4 == l4_t.EESP) {
                 accept_esp();
             } else if (meta.proxied == 0
                        && (meta.l4_protocol == PROTO_ICMP && meta.sport == 0x0304

@@ -2,7 +2,7 @@
 control open_stage(inout headers_t hdr, inout metadata_t meta) {
     header_in_front_stage() header_in_front;
 
-    bit<8> aad_off;          // of the SPI
+    bit<8> spi_at;
 
     action build_request() {
         hdr.cx.setValid();
@@ -18,10 +18,10 @@ control open_stage(inout headers_t hdr, inout metadata_t meta) {
         hdr.cx.generation = meta.generation;
         hdr.cx.space = (bit<24>)meta.space;
         hdr.cx.pad_len = 0;
-        hdr.cx.aad_off = aad_off;
+        hdr.cx.aad_off = spi_at - meta.aad_before;
         hdr.cx.aad_len = meta.aad_len;
         hdr.cx.iv_len = meta.iv_len;
-        hdr.cx.ct_off = aad_off + 8 + meta.iv_len + (bit<8>)meta.extra_len;
+        hdr.cx.ct_off = spi_at + 8 + meta.iv_len + (bit<8>)meta.extra_len;
         hdr.cx.plain_len = meta.esp_len - 8 - (bit<16>)meta.iv_len - meta.extra_len;
         hdr.cx.icv_len = meta.icv_len;
         hdr.cx.align = meta.align;
@@ -33,7 +33,7 @@ control open_stage(inout headers_t hdr, inout metadata_t meta) {
         if (meta.l4_offset + meta.encap_len + 8 + (bit<16>)meta.iv_len + meta.extra_len > 255) {
             meta.drop_reason = drop_t.LONG_HEADERS;
         } else {
-            aad_off = (bit<8>)(meta.l4_offset + meta.encap_len);
+            spi_at = (bit<8>)(meta.l4_offset + meta.encap_len);
             build_request();
             if (meta.format == format_t.HEADER_IN_TRAILER) {
                 header_in_front.apply(hdr, meta);

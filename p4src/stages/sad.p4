@@ -30,7 +30,8 @@ control sad_stage(inout headers_t hdr, inout metadata_t meta) {
         if (meta.spi & 0xFFFFFF00 == 0) {
             meta.drop_reason = drop_t.BAD_SPI;
         } else {
-            meta.protocol = meta.l4 == l4_t.TAIL ? PROTO_TAIL : PROTO_ESP;
+            meta.protocol = meta.l4 == l4_t.TAIL ? PROTO_TAIL
+                : (meta.l4 == l4_t.EESP ? PROTO_EESP : PROTO_ESP);
             sad.apply();
         }
     }

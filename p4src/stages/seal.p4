@@ -17,6 +17,9 @@ control seal_stage(inout headers_t hdr, inout metadata_t meta) {
         } else {
             if (meta.format == format_t.HEADER_IN_TRAILER) {
                 BUILD_FRONT(hdr.front)
+            } else if (EESP) {
+                BUILD_EESP(hdr.eesp, hdr.eesp_option, hdr.eesp_padding, hdr.eesp_seq,
+                           hdr.esp_iv, hdr.tih)
             } else {
                 BUILD_ESP(hdr.esp, hdr.esp_iv, hdr.esp_long_iv)
                 if (meta.format != format_t.PLAIN) {

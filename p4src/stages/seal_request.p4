@@ -17,7 +17,7 @@ control seal_request_stage(inout headers_t hdr, inout metadata_t meta) {
         hdr.cx.space = (bit<24>)meta.space;
         // Where the engine finds the UDP header whose checksum it writes: over IPv6 alone.
         hdr.cx.pad_len = meta.udp_encap & meta.outer_v6 == 1 ? (bit<8>)meta.front_len : 0;
-        hdr.cx.aad_off = ct_off - meta.iv_len - (bit<8>)meta.extra_len - 8;
+        hdr.cx.aad_off = ct_off - meta.iv_len - (bit<8>)meta.extra_len - 8 - meta.aad_before;
         hdr.cx.aad_len = meta.aad_len;
         hdr.cx.iv_len = meta.iv_len;
         hdr.cx.ct_off = ct_off;

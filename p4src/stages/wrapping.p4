@@ -5,6 +5,7 @@ control wrapping_stage(inout headers_t hdr, inout metadata_t meta) {
     bool    wrapped;
     bit<8>  header_len;      // WESP to IV
     bit<1>  padded;
+    bit<8>  options_len;     // of version 2
 
     apply {
         wrapped = meta.l4 == l4_t.WESP || meta.l4 == l4_t.WESP_UDP;
@@ -12,6 +13,14 @@ control wrapping_stage(inout headers_t hdr, inout metadata_t meta) {
         header_len = (padded == 1 ? 8w16 : 12) + meta.iv_len;
         if (wrapped != (meta.wrap != wesp_t.NONE)) {
             meta.drop_reason = drop_t.ENCAP_MISMATCH;
+        } else if (meta.wrap == wesp_t.SECOND) {
+            options_len = (bit<8>)meta.wesp[5:0];
+            if (meta.wesp[7:6] != 1 || options_len != 0 && options_len != 4
+                || meta.wesp[23:16] != 12 + options_len + meta.iv_len
+                || meta.wesp[15:10] != ((bit<8>)meta.shown)[7:2]
+                || (meta.shown == 0) != (meta.wesp[31:24] == PROTO_NONE)) {
+                meta.drop_reason = drop_t.ENCAP_MISMATCH;
+            }
         } else if (wrapped) {
             if (meta.wesp[7:6] != 0
                 || hdr.ip.isValid() && padded == 1

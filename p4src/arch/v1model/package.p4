@@ -77,6 +77,10 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.wesp_pad);
         packet.emit(hdr.esp);
         packet.emit(hdr.esp_low);
+        packet.emit(hdr.eesp);
+        packet.emit(hdr.eesp_option);
+        packet.emit(hdr.eesp_padding);
+        packet.emit(hdr.eesp_seq);
         packet.emit(hdr.esp_iv);
         packet.emit(hdr.esp_long_iv);
         packet.emit(hdr.tih);
@@ -95,6 +99,10 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.t_wesp_pad);
         packet.emit(hdr.t_esp);
         packet.emit(hdr.t_esp_low);
+        packet.emit(hdr.t_eesp);
+        packet.emit(hdr.t_eesp_option);
+        packet.emit(hdr.t_eesp_padding);
+        packet.emit(hdr.t_eesp_seq);
         packet.emit(hdr.t_esp_iv);
         packet.emit(hdr.t_esp_long_iv);
         packet.emit(hdr.t_tih);

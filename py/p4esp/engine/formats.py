@@ -88,7 +88,7 @@ def format_opener(job: Job) -> Handler:
 
 def _aad_of(job: Job) -> Callable[[bytes, bytes], bytes]:
     """Take frame and sequence number, return the AAD; with ESN the full number stands in it."""
-    start, end = job.shape.aad_at, job.shape.aad_at + job.shape.aad_len
+    start, end = job.shape.aad_at, job.shape.aad_end
     if not job.shape.esn:
         return lambda frame, _: frame[start:end]
     return lambda frame, seq: frame[start : start + 4] + seq + frame[start + 8 : end]

@@ -17,7 +17,6 @@ _AAD_WITH_TIH: Final = 16
 # Whole numbers: to ask an IntFlag takes ten times as long, and every error reply asks.
 _SHOWN: Final = int(Flag.SHOWN)
 _ESN: Final = int(Flag.ESN)
-_TIH: Final = int(Flag.TIH)
 _IPV6_LEN: Final = 40
 _UDP_LEN: Final = 8
 
@@ -45,7 +44,8 @@ class Ending(Enum):
 class Shape(NamedTuple):
     """What a well-formed request asks for; offsets count from the start of the frame.
 
-    ``udp_at`` is 0 when no UDP checksum is asked for.
+    The explicit IV stands behind ``aad_len`` bytes of header, and the text behind it, or with SHOWN
+    behind clear bytes. ``udp_at`` is 0 when no UDP checksum is asked for.
     """
 
     constant: Constant
@@ -93,19 +93,24 @@ class Shape(NamedTuple):
     @property
     def any_number(self) -> bool:
         """Whether ``seq`` may have 64 bits."""
-        return self.esn or (self.aad_len != _ESP_LEN and not self.shown)
+        return self.esn or self.aad_len != _ESP_LEN
 
     @property
     def iv_at(self) -> int:
         """Offset of the explicit IV."""
-        return self.aad_at + _ESP_LEN if self.shown else self.text_at - self.iv_len
+        return self.aad_at + self.aad_len
+
+    @property
+    def aad_end(self) -> int:
+        """Where the AAD ends: at the text with SHOWN, else at the IV."""
+        return self.text_at if self.shown else self.iv_at
 
     @property
     def tih_at(self) -> int:
         """Offset of the trailer information header, where there is one."""
-        if self.shown:
-            return self.iv_at + self.iv_len
-        return self.aad_at if self.aad_len == _AAD_WITH_TIH else self.text_at
+        if self.aad_len == _AAD_WITH_TIH and not self.shown:
+            return self.aad_at
+        return self.iv_at + self.iv_len
 
     @property
     def tih_inside(self) -> bool:
@@ -115,8 +120,8 @@ class Shape(NamedTuple):
     @property
     def inner_at(self) -> int:
         """Offset of the payload: behind the headers, be it shown or encrypted."""
-        behind_iv = self.iv_at + self.iv_len if self.shown else self.text_at
-        with_tih = self.ending is Ending.TIH and (self.shown or self.tih_inside)
+        behind_iv = self.iv_at + self.iv_len
+        with_tih = self.ending is Ending.TIH and self.tih_at == behind_iv
         return behind_iv + TIH_LEN if with_tih else behind_iv
 
     @property
@@ -185,11 +190,12 @@ def _flags_fit(op: int, flags: int) -> bool:
 
 def headers_fit(flags: int, aad_off: int, aad_len: int, iv_len: int, ct_off: int) -> bool:
     """Tell whether the offsets of a descriptor agree, so that ``ct_off`` is where text begins."""
+    clear = ct_off - aad_off - aad_len - iv_len
+    if aad_len != _ESP_LEN and flags & _ESN:
+        return False
     if not flags & _SHOWN:
-        number_fits = aad_len == _ESP_LEN or not flags & _ESN
-        return aad_len in _AAD_LENS and number_fits and ct_off == aad_off + aad_len + iv_len
-    least = _ESP_LEN + iv_len + (TIH_LEN if flags & _TIH else 0)
-    return aad_len >= least and not aad_len % 4 and ct_off == aad_off + aad_len
+        return aad_len in _AAD_LENS and not clear
+    return aad_len >= _ESP_LEN and clear >= 0 and not (aad_len | clear) % 4
 
 
 def _middle_fits(entry: KeyEntry, op: int, middle: bytes) -> bool:

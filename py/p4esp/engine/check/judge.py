@@ -26,10 +26,10 @@ def sealed_reply(request: CryptoFrame, spec: KeySpec, iv: bytes = b"") -> Crypto
     asked = request.descriptor
     ending = _ending(asked)
     iv = iv or _given_iv(request)
-    iv_at = _iv_at(asked)
+    iv_at = asked.aad_off + asked.aad_len
     head = request.packet[:iv_at] + iv[: asked.iv_len]
     head += request.packet[len(head) : asked.ct_off]
-    header = head[asked.aad_off :][: asked.aad_len]
+    header = head[asked.aad_off : asked.ct_off if asked.flags & Flag.SHOWN else iv_at]
     packet = head + _sealed(spec, asked, header, iv, _payload(request) + ending)
     if asked.pad:
         packet = _with_checksum(packet, asked.pad)
@@ -51,14 +51,10 @@ def _ending(asked: Descriptor) -> bytes:
     return bytes(-asked.plain_len % asked.align) if padded else b""
 
 
-def _iv_at(asked: Descriptor) -> int:
-    return asked.aad_off + 8 if asked.flags & Flag.SHOWN else asked.ct_off - asked.iv_len
-
-
 def _given_iv(request: CryptoFrame) -> bytes:
     asked = request.descriptor
     if asked.iv_len:
-        return request.packet[_iv_at(asked) :][: asked.iv_len]
+        return request.packet[asked.aad_off + asked.aad_len :][: asked.iv_len]
     return asked.seq.to_bytes(8, "big")
 
 
