@@ -167,6 +167,24 @@ header tih_t {
     bit<8>  pad_len;
 }
 
+// ESP ping. `kind` 1 stands for RFC 4303's padding of a packet without payload, 01 02 02 3B.
+header echo_t {
+    bit<32> spi;
+    bit<32> seq;
+    bit<8>  kind;                 // 2: request, 3: reply
+    bit<8>  flags;                // 0x80: four octets stand behind the number
+    bit<16> len;                  // of the data
+}
+
+header echo_number_t {
+    bit<16> identifier;
+    bit<16> number;
+}
+
+header echo_return_t {
+    bit<32> spi;
+}
+
 // draft-ietf-ipsecme-eesp 3.1. The session is the sub-SA.
 header eesp_t {
     bit<1>  fixed;                // 1
@@ -383,6 +401,9 @@ struct headers_t {
     esp_iv_t        t_esp_iv;
     esp_long_iv_t   t_esp_long_iv;
     tih_t           t_tih;
+    echo_t          echo;
+    echo_number_t   echo_number;
+    echo_return_t   echo_return;
     esp_tail_t      ahead;           // `behind` on its way to the engine
     body_t          body;
     esp_tail_t      behind;          // on the wire

@@ -37,6 +37,9 @@ const bit<8> PROTO_TAIL     = 254;
 
 const bit<16> UDP_IKE       = 500;
 const bit<16> UDP_IKE_NAT_T = 4500;
+// draft-colitti-ipsecme-esp-ping: SPIs of no SA.
+const bit<32> SPI_ECHO_REQUEST = 7;
+const bit<32> SPI_ECHO_REPLY   = 8;
 // RFC 5840 2.1: stands behind UDP where an SPI would, when WESP follows.
 const bit<32> WESP_MARKER   = 2;
 
@@ -76,7 +79,9 @@ enum bit<8> l4_t {
     WESP      = 7,
     WESP_UDP  = 8,
     TAIL      = 9,
-    EESP      = 10
+    EESP      = 10,
+    ECHO      = 11,  // ESP ping: a request
+    ECHOED    = 12   // its reply
 }
 
 // What an SA protects (RFC 4301 4.1, RFC 7402 B). The same two bits travel in cx.flags.
@@ -203,7 +208,10 @@ enum bit<8> drop_t {
     BAD_OFFSET       = 54,   // shorter than what the SA shows in clear
     BAD_TIH          = 55,   // a trailer information header that disagrees with the packet
     BAD_VERSION      = 56,   // of EESP, or a reserved bit
-    BAD_OPTION       = 57    // of EESP: none that the SA has, or one that lies about lengths
+    BAD_OPTION       = 57,   // of EESP: none that the SA has, or one that lies about lengths
+    BAD_ECHO         = 58,   // ESP ping: unknown, or its lengths do not agree
+    ECHO_LIMITED     = 59,   // more of them than are answered
+    NO_ECHO          = 60    // they are not answered at this address
 }
 
 // Why a packet goes to the controller; also the index of its meter (of the second set, from
@@ -220,7 +228,8 @@ enum bit<8> punt_t {
     NO_NEIGHBOUR = 8,
     ND           = 9,   // RFC 4861
     TOO_BIG      = 10,
-    PATH_MTU     = 11   // ICMP "too big", addressed to us
+    PATH_MTU     = 11,  // ICMP "too big", addressed to us
+    ECHO         = 12   // the reply to an ESP ping
 }
 
 // What became of a packet: the sum over all outcomes is the number of packets received.

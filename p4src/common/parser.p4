@@ -638,6 +638,36 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         meta.spi = esp.spi;
         meta.seq_lo = esp.seq;
         meta.seq_after = esp.after;
+        transition select(esp.spi) {
+            SPI_ECHO_REQUEST: parse_echo;
+            SPI_ECHO_REPLY:   echoed;
+            default:          accept;
+        }
+    }
+
+    state echoed {
+        meta.l4 = l4_t.ECHOED;
+        transition accept;
+    }
+
+    state parse_echo {
+        packet.extract(hdr.echo);
+        meta.l4 = l4_t.ECHO;
+        transition select(hdr.echo.kind, hdr.echo.flags[7:7]) {
+            (2, 0):  parse_echo_number;
+            (2, 1):  parse_echo_return;
+            default: accept;
+        }
+    }
+
+    state parse_echo_number {
+        packet.extract(hdr.echo_number);
+        transition accept;
+    }
+
+    state parse_echo_return {
+        packet.extract(hdr.echo_number);
+        packet.extract(hdr.echo_return);
         transition accept;
     }
 

@@ -1,6 +1,10 @@
 // Is it for us, and for which part of us? IKE goes to the controller only from here, so a
 // packet that merely passes by on port 500 is ordinary traffic.
+#include "echo.p4"
+
 control local_stage(inout headers_t hdr, inout metadata_t meta) {
+    echo_stage() echo;
+
     bit<16> payload_len;
 
     @name(".is_local") @id(0x01000003)
@@ -98,6 +102,10 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
                        || meta.l4 == l4_t.WESP || meta.l4 == l4_t.WESP_UDP
                        || meta.l4 == l4_t.TAIL || meta.l4 == l4_t.EESP) {
                 accept_esp();
+            } else if (meta.l4 == l4_t.ECHO && meta.proxied == 0) {
+                echo.apply(hdr, meta);
+            } else if (meta.l4 == l4_t.ECHOED && meta.proxied == 0) {
+                punt(punt_t.ECHO);
             } else if (meta.proxied == 0
                        && (meta.l4_protocol == PROTO_ICMP && meta.sport == 0x0304
                            || meta.l4_protocol == PROTO_ICMPV6 && meta.sport[15:8] == 2)) {

@@ -66,6 +66,21 @@ control punt_limit(inout headers_t hdr, inout metadata_t meta) {
     }
 }
 
+// Keeps a flood of ESP pings from becoming a flood of answers. A meter that nobody has set passes all,
+// so that the controller sets it before it lets pings be answered.
+control echo_limit(inout headers_t hdr, inout metadata_t meta) {
+    @name(".echo_rate") @id(0x14000002)
+    meter(1, MeterType.packets) echo_rate;
+
+    apply {
+        bit<2> colour = 0;
+        echo_rate.execute_meter(32w0, colour);
+        if (colour == 2) {
+            meta.drop_reason = drop_t.ECHO_LIMITED;
+        }
+    }
+}
+
 // The one place that drops, and the one that counts what became of a packet.
 control outcome_accounting(inout headers_t hdr, inout metadata_t meta,
                            inout standard_metadata_t standard) {

@@ -106,6 +106,9 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.t_esp_iv);
         packet.emit(hdr.t_esp_long_iv);
         packet.emit(hdr.t_tih);
+        packet.emit(hdr.echo);
+        packet.emit(hdr.echo_number);
+        packet.emit(hdr.echo_return);
         packet.emit(hdr.ahead);
         packet.emit(hdr.body);
         packet.emit(hdr.behind);
