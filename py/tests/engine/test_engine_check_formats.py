@@ -87,7 +87,19 @@ async def test_engine_that_serves_a_feature_which_it_does_not_offer_fails() -> N
             Shape,
             "iv_at",
             property(lambda shape: shape.text_at - shape.iv_len),
-            {"open.VC2", "open.VE", "nonce.shown"},
+            {"open.VC2", "open.VE", "open.VF2", "open.VG3", "nonce.shown"},
+        ),
+        (
+            Shape,
+            "iv_at",
+            property(lambda shape: shape.aad_at + 8),
+            {"open.VF2", "open.VG2", "open.VG3", "format.eesp-optimized"},
+        ),
+        (
+            Shape,
+            "tih_at",
+            property(lambda shape: shape.text_at),
+            {"open.VC2", "ending.eesp-crypt-offset"},
         ),
         (Shape, "any_number", property(lambda shape: shape.esn), {"format.subspaces", "open.VB"}),
         (

@@ -189,8 +189,8 @@ def test_clear_bytes_are_in_an_error_reply_and_the_text_is_not() -> None:
     for fields, status in (({"gen": 1}, Status.STALE_GEN), ({"key": 0}, Status.NO_KEY)):
         reply = answer(engine, changed(request, **fields))
         assert (reply.descriptor.status, reply.packet) == (status, request.packet[:64])
-    lies = changed(request, key=0, ct_off=request.descriptor.ct_off + 4)
-    assert answer(engine, lies).packet == b""
+    for lies in ({"ct_off": 62}, {"ct_off": 35}, {"aad_len": 40}, {"aad_len": 6}, {"iv_len": 12}):
+        assert answer(engine, changed(request, key=0, **lies)).packet == b""
     assert answer(engine, changed(request, aad_len=40)).packet == b""
     assert status_of(engine, request) is Status.DONE
 

@@ -83,7 +83,7 @@ def test_any_packet_is_sealed_as_the_library_does_and_comes_back(
 ) -> None:
     """AAD, padding and nonce written a second time; ESN where the format has it."""
     layout, packet = LAYOUTS[name], ipv4(payload)
-    shown, short = bool(layout.flags & Flag.SHOWN), layout.width == 8
+    short = layout.width == 8
     esn = Flag.ESN if short and (high or seq >> 32) else Flag(0)
     seq += (7 << 40) * (high or not short)
     engine, sealer, opener = pair(layout)
@@ -96,7 +96,7 @@ def test_any_packet_is_sealed_as_the_library_does_and_comes_back(
     else:
         pad = -len(text) % 4
         ending = bytes(pad)
-    header = head if shown else head[: layout.width]
+    header = layout.aad(head)
     aad = header[:4] + seq.to_bytes(8, "big") + header[8:] if esn else header
     sealed = AESGCM(KEY).encrypt(SALT + seq.to_bytes(8, "big"), text + ending, aad)
     reply = answer(engine, request)
@@ -120,10 +120,9 @@ def test_formats_go_with_every_icv_and_with_chacha(transform: str) -> None:
         request = layout.seal(sealer, seq, packet)
         at = request.descriptor.ct_off
         header = request.packet[len(OUTER) : at]
-        aad = header if layout.flags & Flag.SHOWN else header[: layout.width]
         trailer = b"\1\2\2\4" if layout.flags & Flag.TRAILER else b""
         plain = request.packet[at:] + trailer
-        whole = cipher(key).encrypt(SALT + seq.to_bytes(8, "big"), plain, aad)
+        whole = cipher(key).encrypt(SALT + seq.to_bytes(8, "big"), plain, layout.aad(header))
         sealed = answer(engine, request).packet[len(OUTER) :]
         assert sealed == header + whole[: len(plain) + sizes.icv_len]
         assert answer(engine, layout.open(opener, seq, sealed)).packet == request.packet
@@ -201,8 +200,6 @@ def test_transform_with_an_aad_of_its_own_has_plain_headers_alone(
     iv_len = request.descriptor.iv_len
     if "aad_len" in fields:
         fields = fields | {"ct_off": 32 + iv_len}
-    elif fields["flags"] & Flag.SHOWN:
-        fields = fields | {"aad_len": 8 + iv_len}
     assert status_of(engine, changed(request, **fields)) is Status.BAD_DESCRIPTOR
     assert status_of(engine, request) is Status.DONE
 

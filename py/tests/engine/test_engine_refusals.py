@@ -37,7 +37,11 @@ from p4esp.engine.transforms import names
 BAD_SEAL = {
     "op 0": {"op": 0},
     "op 3": {"op": 3},
-    "shown with the IV behind the header": {"flags": Flag.TRAILER | Flag.SHOWN},
+    "shown with a header below 8 bytes": {"flags": 0x42, "aad_len": 4},
+    "shown with a header that is no multiple of 4": {"flags": 0x42, "aad_len": 10, "ct_off": 38},
+    "shown with clear bytes that are no multiple of 4": {"flags": 0x42, "ct_off": 38},
+    "shown with the text before the end of the IV": {"flags": 0x42, "aad_len": 12},
+    "shown with a longer header and ESN": {"flags": 0x43, "aad_len": 12, "ct_off": 40},
     "trailer information header with a trailer": {"flags": Flag.TRAILER | Flag.TIH},
     "fill without trailer": {"flags": Flag.FILL},
     "trim on seal": {"flags": Flag.TRAILER | Flag.TRIM},

@@ -237,7 +237,7 @@ async def handles_not_reused(bench: Bench) -> None:
 
 _MALFORMED: Final[tuple[dict[str, int], ...]] = (
     {"op": 3},
-    {"flags": Flag.TRAILER | Flag.SHOWN},
+    {"flags": Flag.TRAILER | Flag.SHOWN, "aad_len": 4, "ct_off": 32},
     {"flags": Flag.TRAILER | Flag.TIH},
     {"flags": Flag.TRAILER | Flag.TRIM},
     {"pad": 1},
