@@ -6,14 +6,17 @@ Plain code for reading: no layout is derived from another. AES-GCM with an ICV o
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 ICV = 16
+PADN = bytes((1, 2, 0, 0))
+NO_NEXT_HEADER = 59
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,9 @@ class Key:
 
 @dataclass(frozen=True)
 class Packet:
-    """What a packet says. `next_header` 4 is IPv4, 41 IPv6."""
+    """What a packet says. `next_header` 4 is IPv4, 41 IPv6. What EESP shows has its payload info
+    header as the first 4 octets. `iv`: where an explicit IV is not the number.
+    """
 
     payload: bytes
     spi: int = 0x1001
@@ -35,6 +40,9 @@ class Packet:
     next_header: int = 4
     implicit_iv: bool = False
     shown: int = 0
+    numbered: bool = True
+    padded: bool = False
+    iv: int | None = None
 
 
 class RefusedError(Exception):
@@ -94,7 +102,7 @@ def _without_zeros(tih: bytes, text: bytes) -> tuple[bytes, int]:
 
 def _iv(packet: Packet) -> tuple[bytes, bytes]:
     """What is sent, and what the nonce has."""
-    iv = struct.pack("!Q", packet.seq)
+    iv = struct.pack("!Q", packet.seq if packet.iv is None else packet.iv)
     return (b"" if packet.implicit_iv else iv), iv
 
 
@@ -170,7 +178,11 @@ def _seal_none(key: Key, packet: Packet) -> bytes:
 
 def _open_none(key: Key, data: bytes, implicit: bool, shown: int) -> tuple[bytes, int]:
     head, iv, sealed = _read_head(data, implicit)
-    text = _gcm_open(key, iv, sealed, head)
+    return _inner_packet(_gcm_open(key, iv, sealed, head))
+
+
+def _inner_packet(text: bytes, most_padding: int = 3) -> tuple[bytes, int]:
+    """An IP packet by its own length, and what it is."""
     version = text[0] >> 4 if text else 0
     if version == 4 and len(text) >= 20:
         (length,), next_header = struct.unpack("!H", text[2:4]), 4
@@ -178,7 +190,7 @@ def _open_none(key: Key, data: bytes, implicit: bool, shown: int) -> tuple[bytes
         length, next_header = 40 + struct.unpack("!H", text[4:6])[0], 41
     else:
         raise RefusedError("no IP packet")
-    if not 0 <= len(text) - length < 4:
+    if not 0 <= len(text) - length <= most_padding:
         raise RefusedError("inner length")
     if any(text[length:]):
         raise RefusedError("padding")
@@ -214,6 +226,96 @@ def _open_offset(key: Key, data: bytes, implicit: bool, shown: int) -> tuple[byt
     return rest[:shown] + hidden, next_header
 
 
+def _seal_wesp2(key: Key, packet: Packet) -> bytes:
+    sent, iv = _iv(packet)
+    options = PADN if packet.padded else b""
+    next_header = packet.next_header if packet.shown else NO_NEXT_HEADER
+    header_length = 4 + len(options) + 8 + len(sent)
+    wesp = struct.pack("!BBBB", next_header, header_length, packet.shown, 1 << 6 | len(options))
+    clear = wesp + options + _head(packet) + sent + packet.payload[: packet.shown]
+    text = _counting(packet.payload[packet.shown :], packet.next_header)
+    return clear + _gcm_seal(key, iv, text, clear)
+
+
+def _open_wesp2(key: Key, data: bytes, implicit: bool, shown: int) -> tuple[bytes, int]:
+    wesp_next, header_length, offset, version = data[:4]
+    options = version & 63
+    if version >> 6 != 1 or options not in (0, 4) or offset & 0xFC != shown:
+        raise RefusedError("version, options or offset")
+    if header_length != 12 + options + (0 if implicit else 8):
+        raise RefusedError("header length")
+    _, iv, _ = _read_head(data[4 + options :], implicit)
+    at = header_length + shown
+    hidden, next_header = _uncounted(_gcm_open(key, iv, data[at:], data[:at]))
+    if wesp_next != (next_header if shown else NO_NEXT_HEADER):
+        raise RefusedError("next header")
+    return data[header_length:at] + hidden, next_header
+
+
+def _eesp_head(packet: Packet, sent: bytes, full: bool) -> bytes:
+    """Base header, options, number, IV."""
+    number = struct.pack("!Q", packet.seq) if packet.numbered else b""
+    offset = full and packet.shown > 0
+    length = 4 * offset + 4 * packet.padded
+    options = b""
+    if offset:
+        payload_offset = (8 + length + len(number) + len(sent)) // 4
+        options = struct.pack("!BBH", 2, 2, payload_offset << 10 | packet.shown // 4 << 4)
+    options += PADN if packet.padded else b""
+    return struct.pack("!BBHI", 0x80, length, packet.sub, packet.spi) + options + number + sent
+
+
+def _seal_eesp(key: Key, packet: Packet, full: bool) -> bytes:
+    sent, iv = _iv(packet)
+    head = _eesp_head(packet, sent, full)
+    payload = (_tih(packet) if full else b"") + packet.payload
+    shown = packet.shown if full else 0
+    clear, hidden = head + payload[:shown], payload[shown:]
+    return clear + _gcm_seal(key, iv, hidden + _zeros(len(hidden)), clear)
+
+
+def _eesp_options(options: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and data of each, one Pad1 at a time."""
+    while options:
+        length = 1 if options[0] == 0 else 2 + (options[1] if len(options) > 1 else 255)
+        if length > len(options):
+            raise RefusedError("option length")
+        yield options[0], options[2:length]
+        options = options[length:]
+
+
+def _eesp_shown(options: bytes, head: int, full: bool) -> int:
+    """What the options say is shown."""
+    shown = 0
+    for kind, data in _eesp_options(options):
+        if kind == 2 and full and len(data) == 2:
+            (said,) = struct.unpack("!H", data)
+            if 4 * (said >> 10) != head:
+                raise RefusedError("payload offset")
+            shown = 4 * (said >> 4 & 63)
+        elif kind not in (0, 1):
+            raise RefusedError("option")
+    return shown
+
+
+def _open_eesp(
+    key: Key, data: bytes, implicit: bool, shown: int, *, full: bool, numbered: bool = True
+) -> tuple[bytes, int]:
+    if len(data) < 8 or data[0] != 0x80:
+        raise RefusedError("version")
+    number_at = 8 + data[1]
+    iv_at = number_at + 8 * numbered
+    head = iv_at + (0 if implicit else 8)
+    at = head + _eesp_shown(data[8:number_at], head, full)
+    if at - head > shown:
+        raise RefusedError("more is shown than was agreed")
+    iv = data[number_at:iv_at] if implicit else data[iv_at:head]
+    payload = data[head:at] + _gcm_open(key, iv, data[at:], data[:at])
+    if full:
+        return _without_zeros(payload[:4], payload[4:])
+    return _inner_packet(payload, most_padding=255)
+
+
 Seal = Callable[[Key, Packet], bytes]
 Open = Callable[[Key, bytes, bool, int], tuple[bytes, int]]
 _FORMATS: dict[str, tuple[Seal, Open]] = {
@@ -227,6 +329,9 @@ _FORMATS: dict[str, tuple[Seal, Open]] = {
     "no-trailer": (_seal_none, _open_none),
     "header-in-trailer": (_seal_at_the_end, _open_at_the_end),
     "crypt-offset": (_seal_offset, _open_offset),
+    "wesp-v2": (_seal_wesp2, _open_wesp2),
+    "eesp-optimized": (partial(_seal_eesp, full=False), partial(_open_eesp, full=False)),
+    "eesp-full": (partial(_seal_eesp, full=True), partial(_open_eesp, full=True)),
 }
 NAMES = tuple(_FORMATS)
 
@@ -237,7 +342,15 @@ def seal(name: str, key: Key, packet: Packet) -> bytes:
 
 
 def open_(
-    name: str, key: Key, data: bytes, implicit_iv: bool = False, shown: int = 0
+    name: str,
+    key: Key,
+    data: bytes,
+    implicit_iv: bool = False,
+    shown: int = 0,
+    *,
+    numbered: bool = True,
 ) -> tuple[bytes, int]:
     """Payload and next header. InvalidTag where it is not authentic, RefusedError where it lies."""
+    if not numbered:
+        return _open_eesp(key, data, implicit_iv, shown, full=name == "eesp-full", numbered=False)
     return _FORMATS[name][1](key, data, implicit_iv, shown)

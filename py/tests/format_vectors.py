@@ -1,9 +1,12 @@
-"""Known answers of the format digest (sections 0.8 and a to e): inputs and packets."""
+"""Known answers of the format digest (sections 0.8 and a to g): inputs and packets."""
+
+from dataclasses import replace
 
 from format_reference import Key, Packet, sub_key
 
 INNER = bytes.fromhex("4500002400014000401126c30a0100010a02000212340035001000004142434445464748")
 SHARED = Key(bytes(range(16)), bytes.fromhex("a0a1a2a3"))
+KEY_EACH = ("sub-child", "spi-block", "eesp-optimized", "eesp-full")
 ROOT = bytes(range(0x40, 0x60))
 DERIVED = {
     0x0000: "e48038de8e8b98782c27ab1eb5f5d0aaa3f7d6e7",
@@ -39,6 +42,38 @@ VE = (
     "000010010000000100000000000000014500002400014000401126c30a0100010a0200021234003500100000"
     "07335fb629c23018866e441356414105ad23e65232f5469bf33b397b"
 )
+VF2 = (
+    "04141c40000010010000000100000000000000014500002400014000401126c30a0100010a02000212340035"
+    "0010000007335fb629c23018866e44132b54218c481be43d7c01a6d1b6cb596e"
+)
+VG1 = (
+    "80000001000010010000000000000001ad78c45b8288b1b4bbc0cb7553843c61ad6a204dcc60e12082aaadd8"
+    "c667ec654e25fb5b1f873d71b2ed11395507a2ba452b9ab6"
+)
+VG2 = (
+    "8000000100001001000000000000000111223344556677884f64aa2ba3f1d93cf8e88ed49687ee6ab5b9b795"
+    "979fe162a32ccd280300d1ff2d3a50c8441884a386328665ba84996c6dee2f1f"
+)
+VG3 = (
+    "800400010000100102021c800000000000000001112233445566778800000400450000240001400040112"
+    "6c30a0100010a02000212340035001000004b26e94be6b6de7440f332781124b5c3257f6f920d8e9a02"
+)
+VG4 = (
+    "80000001000010010000000000000001e878d57f90bdf181fbc1edb618c77f24e22e670739957871c04f9ec9"
+    "e40f443530cc184f"
+)
+VG5 = (
+    "800000010000100111223344556677884f64aa2ba3f1d93cf8e88ed49687ee6ab5b9b795979fe162a32ccd28"
+    "0300d1ff2d3a50c8b1a5b101e81ad8c030629c0e46f3cf11"
+)
+VG6 = (
+    "8004000100001001010200000000000000000001e878d57f90bdf181fbc1edb618c77f24e22e6707768aa53c"
+    "2346e90f58d32f4f8f879023"
+)
+X = 0x1122334455667788
+"""Explicit IV of the EESP packets."""
+EESP = Packet(INNER, sub=1)
+UDP_ALONE = Packet(INNER[20:], sub=1, next_header=17, implicit_iv=True)
 ANSWERS = {
     "V0": ("esp", Packet(INNER), V0),
     "V1": ("esp", Packet(INNER, implicit_iv=True), V1),
@@ -48,10 +83,17 @@ ANSWERS = {
     "VC2": ("trailer-in-clear", Packet(INNER), VC2),
     "VD": ("header-in-trailer", Packet(INNER, implicit_iv=True), VD),
     "VE": ("crypt-offset", Packet(INNER, shown=28), VE),
+    "VF2": ("wesp-v2", Packet(INNER, shown=28), VF2),
+    "VG1": ("eesp-optimized", replace(EESP, implicit_iv=True), VG1),
+    "VG2": ("eesp-optimized", replace(EESP, iv=X), VG2),
+    "VG3": ("eesp-full", replace(EESP, iv=X, shown=32), VG3),
+    "VG4": ("eesp-full", UDP_ALONE, VG4),
+    "VG5": ("eesp-optimized", replace(EESP, iv=X, numbered=False), VG5),
+    "VG6": ("eesp-full", replace(UDP_ALONE, padded=True), VG6),
 }
 """By id: format, what the packet says, and its octets."""
 
 
 def key_of(name: str, sub: int) -> Key:
     """The key that a format's packet of a sub SA has in the digest."""
-    return sub_key(ROOT, sub) if name in ("sub-child", "spi-block") else SHARED
+    return sub_key(ROOT, sub) if name in KEY_EACH else SHARED

@@ -104,7 +104,8 @@ class Pair:
         for sa in pairs:
             self.sealing.write(sas.sealing_entries(sa, self.sealing.install(sa)))
             self.opening.write(sas.opening_entries(sa, self.opening.install(sa)))
-            self.opening.write(sas.route_to(sa))
+            self.sealing.write(sas.way_out(sa))
+            self.opening.write(sas.way_in(sa))
 
     def seal(self, frames: Sequence[bytes], port: int = 0) -> list[bytes]:
         """Frames of the site; LabError unless each leaves as one packet on the wire."""

@@ -132,7 +132,6 @@ def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
 
 def _format(cost: Cost, plain: Cost) -> str:
     form = format_named(cost.format)
-    ours = "our proposal" if form.source.ours else "standard"
     paragraphs = (
         ("The problem.", form.problem),
         ("The layout.", f"{form.layout_rule} {TAIL_WORDS[form.tail_use]}"),
@@ -142,7 +141,8 @@ def _format(cost: Cost, plain: Cost) -> str:
     )
     text = "".join(f"<p><b>{head}</b> {escape(words)}</p>" for head, words in paragraphs)
     source = f'<p class="source">Source: {escape(form.source.text)}.</p>'
-    return f"<h3>{escape(form.title)} <code>{form.name}</code> ({ours})</h3>{text}{source}"
+    head = f"{escape(form.title)} <code>{form.name}</code> ({form.source.standing})"
+    return f"<h3>{head}</h3>{text}{source}"
 
 
 def measured_words(cost: Cost, plain: Cost) -> str:

@@ -9,6 +9,8 @@ from ipaddress import IPv4Address
 from p4esp.controller.numbers import CRYPTO_PORT, CryptoPath, Role, Spread
 from p4esp.formats_lab.writing import Entry, Value
 from p4esp.ipsec.formats import Format, Number, Parameters, Spaces
+from p4esp.ipsec.formats.model import OPTION_OCTETS
+from p4esp.ipsec.sa import Mode
 
 SITE_PORTS = (0, 1, 2, 3)
 """Each is another ingress port, from which a sender may choose the sub ID."""
@@ -24,6 +26,10 @@ SUBS = 4
 NEVER = (1 << 37) - 1
 GENERATION, POLICY, POLICY_VERSION, LOCAL_ID = 1, 7, 1, 1
 NET_MASK, ALL_ONES = 0xFFFF_0000, 0xFFFF_FFFF
+MODES = {Mode.TUNNEL: 0, Mode.TRANSPORT: 1}
+ESP = 50
+WRAPS = {Number.WESP_V2: 3}
+"""`wesp_t`, of the formats that are wrapped in WESP; their SAs are found as those of ESP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,10 @@ class LabSa:
     spi: int
     parameters: Parameters
     spread: Spread = Spread.PORT
+    mode: Mode = Mode.TUNNEL
+    """Transport: between the two hosts, whose gateways stand in for them."""
+    iv_base: int = 0
+    """What the explicit IV of EESP has more than the sequence number."""
 
     @property
     def key_each(self) -> bool:
@@ -61,6 +71,16 @@ class LabSa:
         """The host that it protects the traffic to."""
         return IPv4Address(f"10.2.{self.number}.2")
 
+    @property
+    def ends(self) -> tuple[IPv4Address, IPv4Address]:
+        """Outer addresses."""
+        return (GATEWAY, FAR_GATEWAY) if self.mode is Mode.TUNNEL else (HOST, self.remote)
+
+    @property
+    def sad_protocol(self) -> int:
+        """What it is found by, besides its SPI."""
+        return ESP if self.form.number in WRAPS else self.form.protocol
+
 
 def sealing_entries(sa: LabSa, key: int) -> Iterator[Entry]:
     """What the sealing gateway has for an SA."""
@@ -68,7 +88,11 @@ def sealing_entries(sa: LabSa, key: int) -> Iterator[Entry]:
     yield Entry("sa_select", match, "use_sa", {"sa": sa.number})
     yield Entry("sa_out", {"sa": sa.number}, "seal_with", _seal_with(sa, key))
     if sa.form.number is not Number.PLAIN:
-        args = _subs(sa) | {"spread": sa.spread}
+        args = _subs(sa) | {
+            "spread": sa.spread,
+            "options_len": OPTION_OCTETS * len(sa.parameters.options),
+            "iv_base": sa.iv_base,
+        }
         yield Entry("format_out", {"sa": sa.number}, "send_as", args)
 
 
@@ -76,7 +100,7 @@ def opening_entries(sa: LabSa, key: int) -> Iterator[Entry]:
     """What the opening gateway has for an SA."""
     blocks = range(sa.subs if sa.form.number is Number.SPI_BLOCK else 1)
     for sub in blocks:
-        match = {"local_id": LOCAL_ID, "protocol": sa.form.protocol, "spi": sa.spi + sub}
+        match = {"local_id": LOCAL_ID, "protocol": sa.sad_protocol, "spi": sa.spi + sub}
         args = {"sa": sa.number, "generation": GENERATION, "sub": sub}
         yield Entry("sad", match, "open_by", args)
     yield Entry("sa_in", {"sa": sa.number}, "open_with", _open_with(sa, key))
@@ -100,9 +124,18 @@ def opening_base() -> Iterator[Entry]:
     yield Entry("local_v4", {"dst": int(FAR_GATEWAY)}, "is_local", local)
 
 
-def route_to(sa: LabSa) -> Iterator[Entry]:
-    """The way to the host behind the opening gateway."""
-    return _towards(sa.remote, 32, SITE_PORTS[0])
+def way_out(sa: LabSa) -> Iterator[Entry]:
+    """The way of sealed packets, where that to the far gateway is not theirs."""
+    if sa.mode is Mode.TRANSPORT:
+        yield from _towards(sa.remote, 32, WIRE_PORT)
+
+
+def way_in(sa: LabSa) -> Iterator[Entry]:
+    """The way to the host behind the opening gateway, which takes its ESP."""
+    if sa.mode is Mode.TRANSPORT:
+        local = {"local_id": LOCAL_ID, "proxied": 1}
+        yield Entry("local_v4", {"dst": int(sa.remote)}, "is_local", local)
+    yield from _towards(sa.remote, 32, SITE_PORTS[0])
 
 
 def _both() -> Iterator[Entry]:
@@ -127,8 +160,12 @@ def _towards(address: IPv4Address, length: int, port: int) -> Iterator[Entry]:
 
 
 def _subs(sa: LabSa) -> dict[str, int]:
-    shown = sa.parameters.shown
-    return {"last_sub": sa.subs - 1, "key_step": int(sa.key_each), "shown": shown}
+    return {
+        "last_sub": sa.subs - 1,
+        "key_step": int(sa.key_each),
+        "shown": sa.parameters.shown,
+        "no_seq": int(not sa.parameters.numbered),
+    }
 
 
 def _common(sa: LabSa, key: int) -> dict[str, int]:
@@ -140,8 +177,8 @@ def _common(sa: LabSa, key: int) -> dict[str, int]:
         "iv_len": sa.parameters.iv_len,
         "icv_len": sa.parameters.icv_len,
         "align": sa.parameters.align,
-        "mode": 0,
-        "wrap": 0,
+        "mode": MODES[sa.mode],
+        "wrap": WRAPS.get(sa.form.number, 0),
         "format": sa.form.number,
     }
 
@@ -153,8 +190,8 @@ def _seal_with(sa: LabSa, key: int) -> dict[str, int]:
         "seq_soft": NEVER,
         "seq_hard": NEVER,
         "spi": sa.spi,
-        "tunnel_src": int(GATEWAY),
-        "tunnel_dst": int(FAR_GATEWAY),
+        "tunnel_src": int(sa.ends[0]),
+        "tunnel_dst": int(sa.ends[1]),
         "tunnel_ttl": 64,
         "dscp_copy": 1,
         "inner_mtu": 0xFFFF,
@@ -165,7 +202,7 @@ def _open_with(sa: LabSa, key: int) -> dict[str, int]:
     zeros = ("sel_multi", "sel_protocol", "sel_sport_low", "sel_dport_low", "trial_from")
     return _common(sa, key) | {
         **dict.fromkeys((*zeros, "trial_skip"), 0),
-        "window": WINDOW,
+        "window": WINDOW if sa.parameters.numbered else 0,
         "cell_base": sa.number * SUBS * CELLS,
         "cell_mask": CELLS - 1,
         "sel_src": int(HOST) & NET_MASK,

@@ -10,13 +10,17 @@ from pathlib import Path
 
 from p4esp.formats_lab.gateways import Pair, esp_of, site_frame
 from p4esp.formats_lab.sas import SUBS, LabSa
-from p4esp.ipsec.formats import FormatError, Number, format_named
+from p4esp.ipsec.formats import FormatError, Number, Option, Parameters, format_named
+from p4esp.ipsec.sa import Mode
 
 INNER = bytes.fromhex("4500002400014000401126c30a0100010a02000212340035001000004142434445464748")
 """IPv4 10.1.0.1 to 10.2.0.2, UDP 4660 to 53, "ABCDEFGH"."""
 ROOT = bytes(range(0x40, 0x60))
 KEY, SALT = bytes(range(16)), bytes.fromhex("a0a1a2a3")
 SPI = 0x1001
+FIRST_IV = 0x1122334455667788
+"""Explicit IV of the digest's EESP packets, whose number is 1."""
+IMPLICIT_IV = Parameters(iv_len=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +30,28 @@ class Vector:
     id: str
     format: str
     sub: int = 0
-    implicit_iv: bool | None = None
-    """None: as the format usually has it."""
+    parameters: Parameters | None = None
+    """None: as the format usually has them."""
+    mode: Mode = Mode.TUNNEL
+    first_iv: int = 1
 
 
 VECTORS = (
     Vector("V0", "esp"),
-    Vector("V1", "esp", implicit_iv=True),
+    Vector("V1", "esp", parameters=IMPLICIT_IV),
     Vector("VA", "sub-child", sub=1),
     Vector("VB", "subspaces", sub=3),
     Vector("VC1", "trailer-in-header"),
     Vector("VC2", "trailer-in-clear"),
     Vector("VD", "header-in-trailer"),
     Vector("VE", "crypt-offset"),
+    Vector("VF2", "wesp-v2"),
+    Vector("VG1", "eesp-optimized", 1),
+    Vector("VG2", "eesp-optimized", 1, Parameters(), first_iv=FIRST_IV),
+    Vector("VG3", "eesp-full", 1, first_iv=FIRST_IV),
+    Vector("VG4", "eesp-full", 1, IMPLICIT_IV, Mode.TRANSPORT),
+    Vector("VG5", "eesp-optimized", 1, Parameters(numbered=False), first_iv=FIRST_IV),
+    Vector("VG6", "eesp-full", 1, replace(IMPLICIT_IV, options=(Option.PAD,)), Mode.TRANSPORT),
 )
 
 
@@ -51,15 +64,12 @@ def vector_named(name: str) -> Vector:
     raise FormatError(f"vector {name!r} is not known; accepted: {accepted}")
 
 
-def digest_sa(name: str, implicit_iv: bool | None = None) -> LabSa:
+def digest_sa(name: str) -> LabSa:
     """The SA of the digest, in a format."""
     form = format_named(name)
-    parameters = form.usual
-    if implicit_iv is not None:
-        parameters = replace(parameters, iv_len=0 if implicit_iv else 8)
     # A block of SPIs begins at a multiple of its size.
     spi = SPI & -SUBS if form.number is Number.SPI_BLOCK else SPI
-    sa = LabSa(form, key=KEY, salt=SALT, spi=spi, parameters=parameters)
+    sa = LabSa(form, key=KEY, salt=SALT, spi=spi, parameters=form.usual)
     return replace(sa, key=ROOT) if sa.key_each else sa
 
 
@@ -73,5 +83,11 @@ def packet_of(program: Path, sa: LabSa, inner: bytes, sub: int = 0) -> bytes:
 
 def produce(program: Path, vector: Vector) -> bytes:
     """What follows the outer IP header."""
-    sa = digest_sa(vector.format, vector.implicit_iv)
+    usual = digest_sa(vector.format)
+    sa = replace(
+        usual,
+        parameters=vector.parameters or usual.parameters,
+        mode=vector.mode,
+        iv_base=vector.first_iv - 1,
+    )
     return packet_of(program, sa, INNER, vector.sub)

@@ -59,7 +59,8 @@ def test_show_draws_the_header_and_tells_rules_and_source(form) -> None:
     told = " ".join(shown.split())
     assert form.source.text in told
     assert form.nonce_rule in told
-    assert form.notify is None or str(form.notify.number) in told
+    assert all(str(notify.number) in told for notify in form.notifies)
+    assert form.proposal is None or f"Protocol {form.proposal.protocol}, private" in told
 
 
 def test_show_refuses_a_target_by_name() -> None:
@@ -173,7 +174,9 @@ def test_the_page_answers_for_each_format_what_it_costs_and_what_it_buys() -> No
         assert f"What it costs. {form.costs} {measured_words(cost, COSTS[0])}" in text
         assert f"What it buys. {form.buys}" in text
         assert f"Source: {form.source.text}." in text
-    assert text.count("our proposal)") == len(FORMATS) - 1
+    for standing in ("our proposal", "standard", "draft"):
+        formats = [form for form in FORMATS if form.source.standing == standing]
+        assert text.count(f"({standing})") == len(formats)
 
 
 def test_every_figure_has_a_bar_and_no_bar_leaves_the_drawing() -> None:
@@ -225,7 +228,8 @@ def test_the_document_says_of_each_format_what_the_registry_says(form) -> None:
     (own,) = [text for text in section if text.startswith(f"`{form.name}`")]
     text = " ".join(own.split())
     assert form.source.text in text
-    assert form.notify is None or f"N({form.notify.name}) {form.notify.number}" in text
+    assert all(f"N({notify.name}) {notify.number}" in text for notify in form.notifies)
+    assert form.proposal is None or f"Protocol {form.proposal.protocol}, private" in text
     assert "\n".join(draw(form)) in own
     assert all(said in text for said in (*words(form).values(), *rules(form).values()))
 

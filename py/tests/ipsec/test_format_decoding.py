@@ -4,11 +4,20 @@ import pytest
 from format_reference import NAMES, Packet, seal
 from format_vectors import ANSWERS, INNER, SHARED, key_of
 
-from p4esp.ipsec.formats import FormatError, Parameters, format_named
+from p4esp.ipsec.formats import FormatError, Option, Parameters, format_named
 from p4esp.ipsec.formats.decoding import Found, decode
 from p4esp.ipsec.formats.opening import open_packet
+from p4esp.ipsec.formats.telling import told_by_eesp
 
 SHOWN, REST = INNER[:28].hex(), INNER[28:].hex()
+EESP = [
+    (0, "One", "1"),
+    (0, "Version", "0"),
+    (0, "Reserved", "0"),
+    (1, "Option Length", "00"),
+    (2, "Session ID", "0001"),
+    (4, "SPI", "00001001"),
+]
 # Offset, name and digits of each field, written by hand from the digest.
 FIELDS = {
     "V0": [
@@ -96,11 +105,100 @@ FIELDS = {
         (55, "Next Header", "04"),
         (56, "ICV", "56414105ad23e65232f5469bf33b397b"),
     ],
+    "VF2": [
+        (0, "Next Header", "04"),
+        (1, "Header Length", "14"),
+        (2, "Crypt Offset", "07"),
+        (2, "Reserved", "0"),
+        (3, "Version", "1"),
+        (3, "Option Length", "00"),
+        (4, "SPI", "00001001"),
+        (8, "Sequence Number", "00000001"),
+        (12, "IV", "0000000000000001"),
+        (20, "Clear Payload", SHOWN),
+        (48, "Rest of Payload", REST),
+        (56, "Padding", "0102"),
+        (58, "Pad Length", "02"),
+        (59, "Next Header", "04"),
+        (60, "ICV", "2b54218c481be43d7c01a6d1b6cb596e"),
+    ],
+    "VG1": [
+        *EESP,
+        (8, "Sequence Number", "0000000000000001"),
+        (16, "Inner IP Packet", INNER.hex()),
+        (52, "Padding", ""),
+        (52, "ICV", "1f873d71b2ed11395507a2ba452b9ab6"),
+    ],
+    "VG2": [
+        *EESP,
+        (8, "Sequence Number", "0000000000000001"),
+        (16, "IV", "1122334455667788"),
+        (24, "Inner IP Packet", INNER.hex()),
+        (60, "Padding", ""),
+        (60, "ICV", "441884a386328665ba84996c6dee2f1f"),
+    ],
+    "VG3": [
+        *EESP[:3],
+        (1, "Option Length", "04"),
+        *EESP[4:],
+        (8, "Option Type", "02"),
+        (9, "Option Data Length", "02"),
+        (10, "Payload Offset", "07"),
+        (10, "Crypt Offset", "08"),
+        (11, "Reserved", "0"),
+        (12, "Sequence Number", "0000000000000001"),
+        (20, "IV", "1122334455667788"),
+        (28, "Zero", "0"),
+        (28, "Reserved", "000"),
+        (30, "Next Header", "04"),
+        (31, "Pad Length", "00"),
+        (32, "Clear Payload", SHOWN),
+        (60, "Rest of Payload", REST),
+        (68, "Padding", ""),
+        (68, "ICV", "40f332781124b5c3257f6f920d8e9a02"),
+    ],
+    "VG4": [
+        *EESP,
+        (8, "Sequence Number", "0000000000000001"),
+        (16, "Zero", "0"),
+        (16, "Reserved", "000"),
+        (18, "Next Header", "11"),
+        (19, "Pad Length", "00"),
+        (20, "Payload", INNER[20:].hex()),
+        (36, "Padding", ""),
+        (36, "ICV", "39957871c04f9ec9e40f443530cc184f"),
+    ],
+    "VG5": [
+        *EESP,
+        (8, "IV", "1122334455667788"),
+        (16, "Inner IP Packet", INNER.hex()),
+        (52, "Padding", ""),
+        (52, "ICV", "b1a5b101e81ad8c030629c0e46f3cf11"),
+    ],
+    "VG6": [
+        *EESP[:3],
+        (1, "Option Length", "04"),
+        *EESP[4:],
+        (8, "PadN", "01020000"),
+        (12, "Sequence Number", "0000000000000001"),
+        (20, "Zero", "0"),
+        (20, "Reserved", "000"),
+        (22, "Next Header", "11"),
+        (23, "Pad Length", "00"),
+        (24, "Payload", INNER[20:].hex()),
+        (40, "Padding", ""),
+        (40, "ICV", "768aa53c2346e90f58d32f4f8f879023"),
+    ],
 }
 
 
+SALTED = (SHARED.key, SHARED.salt)
+
+
 def parameters(packet: Packet) -> Parameters:
-    return Parameters(iv_len=0 if packet.implicit_iv else 8, shown=packet.shown)
+    """What two peers agree on; options stand in the packets."""
+    iv_len = 0 if packet.implicit_iv else 8
+    return Parameters(iv_len=iv_len, shown=packet.shown, numbered=packet.numbered)
 
 
 def opened(vector: str) -> list[Found]:
@@ -125,11 +223,15 @@ def test_the_fields_are_the_whole_packet_without_gap_or_overlap(vector: str) -> 
     assert at == 4 * len(ANSWERS[vector][2])
 
 
+def bits_of(digits: str) -> str:
+    return f"{int(digits, 16):0{4 * len(digits)}b}"
+
+
 @pytest.mark.parametrize("vector", FIELDS)
 def test_without_the_key_the_ciphertext_is_one_field(vector: str) -> None:
     name, packet, answer = ANSWERS[vector]
     found = decode(format_named(name), bytes.fromhex(answer), parameters(packet))
-    assert "".join(item.hex for item in found) == answer
+    assert "".join(f"{item.value:0{item.bits}b}" for item in found if item.bits) == bits_of(answer)
     assert [item.field.name for item in found if item.field.encrypted] == ["Ciphertext"]
 
 
@@ -150,10 +252,71 @@ def test_packets_of_the_reference_are_read_at_every_length(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_packet_shorter_than_its_fields_is_refused_with_what_is_needed(name: str) -> None:
     form = format_named(name)
-    least = form.added(0) - form.padding(0) + form.usual.shown
-    decode(form, bytes(least))
+    shown = form.clear_payload(form.usual)
+    least = form.added(0) - form.padding(0) + shown
+    said = Packet(bytes(shown), implicit_iv=not form.usual.iv_len, shown=form.usual.shown)
+    packet = seal(name, SHARED, said)
+    decode(form, packet[:least])
     with pytest.raises(FormatError, match=f"packet of {least - 1} octets, {least} are needed"):
-        decode(form, bytes(least - 1))
+        decode(form, packet[: least - 1])
+
+
+@pytest.mark.parametrize(
+    ("vector", "at", "octets", "words"),
+    [
+        ("VF2", 3, "00", "version 0; accepted: 1"),
+        ("VF2", 3, "80", "version 2; accepted: 1"),
+        ("VF2", 3, "7f", "63 octets of options; accepted: 0, 4"),
+        ("VF2", 1, "10", "header length 16; accepted: 20"),
+        ("VG1", 0, "00", "first octet 0x00; accepted: 0x80"),
+        ("VG1", 0, "88", "first octet 0x88; accepted: 0x80"),
+        ("VG1", 0, "81", "first octet 0x81; accepted: 0x80"),
+        ("VG1", 1, "ff", "packet of 68 octets, 263 are needed"),
+        ("VG1", 1, "03", "options 000000; accepted: none, Crypt Offset"),
+        ("VG3", 8, "03", "options 03021c80; accepted"),
+        ("VG3", 9, "04", "options 02041c80; accepted"),
+        ("VG3", 10, "20", "payload offset 8; accepted: 7"),
+        ("VG6", 9, "03", "options 01030000; accepted"),
+    ],
+)
+def test_versions_and_options_that_are_not_read_are_told(
+    vector: str, at: int, octets: str, words: str
+) -> None:
+    name, packet, answer = ANSWERS[vector]
+    data = bytearray.fromhex(answer)
+    data[at] = int(octets, 16)
+    with pytest.raises(FormatError, match=words):
+        decode(format_named(name), bytes(data), parameters(packet))
+
+
+@pytest.mark.parametrize("octets", [0, 3, 7])
+@pytest.mark.parametrize("name", ["wesp-v2", "eesp-optimized", "eesp-full"])
+def test_a_packet_that_ends_in_its_base_header_is_refused(name: str, octets: int) -> None:
+    with pytest.raises(FormatError, match=f"packet of {octets} octets|version 0"):
+        decode(format_named(name), bytes(octets))
+
+
+@pytest.mark.parametrize(("name", "shown"), [("wesp-v2", 4), ("eesp-full", 4), ("eesp-full", 12)])
+def test_a_packet_itself_tells_what_it_shows(name: str, shown: int) -> None:
+    data = seal(name, SHARED, Packet(INNER, shown=shown))
+    form = format_named(name)
+    (found,) = [f for f in decode(form, data) if f.field.name == "Clear Payload"]
+    assert found.octets == INNER[: form.clear_payload(Parameters(shown=shown))]
+
+
+def test_a_crypt_offset_of_nothing_leaves_the_payload_info_header_encrypted() -> None:
+    told = told_by_eesp(bytes.fromhex("8004000000001001 02021c00"), Parameters())
+    assert (told.shown, told.options) == (0, (Option.OFFSET,))
+    names = [field.name for field in format_named("eesp-full").inside(told)]
+    assert names == ["Zero", "Reserved", "Next Header", "Pad Length", "Payload", "Padding"]
+
+
+def test_a_pad_may_follow_a_crypt_offset() -> None:
+    said = Packet(INNER, shown=32, padded=True)
+    data = seal("eesp-full", SHARED, said)
+    form = format_named("eesp-full")
+    read = {f.field.name: f.hex for f in open_packet(form, data, form.usual, *SALTED)}
+    assert (read["PadN"], read["Payload Offset"]) == ("01020000", "08")
 
 
 def test_a_wrong_tag_is_told() -> None:

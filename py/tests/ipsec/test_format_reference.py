@@ -11,6 +11,8 @@ from cryptography.exceptions import InvalidTag
 from format_reference import NAMES, Key, Packet, RefusedError
 from format_vectors import ANSWERS, DERIVED, INNER, ROOT, SHARED, key_of
 
+SHOWN = {"crypt-offset": 28, "crypt-offset-shown": 28, "wesp-v2": 28, "eesp-full": 32}
+WESP_V2 = bytes.fromhex(ANSWERS["VF2"][2])[:48]
 IP_PACKETS = {
     4: lambda octets: b"\x45\0" + octets.to_bytes(2) + bytes(octets - 4),
     41: lambda octets: b"\x60\0\0\0" + (octets - 40).to_bytes(2) + bytes(octets - 6),
@@ -46,23 +48,26 @@ def test_the_reference_seals_every_vector(vector: str) -> None:
 def test_the_reference_opens_every_vector(vector: str) -> None:
     name, packet, answer = ANSWERS[vector]
     key, data = key_of(name, packet.sub), bytes.fromhex(answer)
-    assert reference.open_(name, key, data, packet.implicit_iv, packet.shown) == (INNER, 4)
+    agreed = (packet.implicit_iv, packet.shown)
+    found = reference.open_(name, key, data, *agreed, numbered=packet.numbered)
+    assert found == (packet.payload, packet.next_header)
 
 
 @pytest.mark.parametrize("vector", ANSWERS)
 def test_no_flipped_bit_of_a_vector_is_accepted(vector: str) -> None:
     name, packet, answer = ANSWERS[vector]
+    key, agreed = key_of(name, packet.sub), (packet.implicit_iv, packet.shown)
     for bit in range(4 * len(answer)):
         data = bytearray.fromhex(answer)
         data[bit // 8] ^= 0x80 >> bit % 8
         with pytest.raises((InvalidTag, RefusedError)):
-            reference.open_(name, key_of(name, packet.sub), data, packet.implicit_iv, packet.shown)
+            reference.open_(name, key, bytes(data), *agreed, numbered=packet.numbered)
 
 
 @pytest.mark.parametrize("next_header", IP_PACKETS)
 @pytest.mark.parametrize("name", NAMES)
 def test_what_the_reference_seals_it_opens_at_every_length(name: str, next_header: int) -> None:
-    shown = 28 if name.startswith("crypt-offset") else 0
+    shown = SHOWN.get(name, 0)
     implicit = name in ("subspaces", "sub-child", "header-in-trailer")
     for octets in (*range(40, 72), 1499, 1500):
         payload = IP_PACKETS[next_header](octets)
@@ -103,6 +108,41 @@ def test_authentic_lies_are_refused(name: str, lie: bytes) -> None:
     data = head + iv + reference._gcm_seal(SHARED, iv, lie, head)
     with pytest.raises(RefusedError):
         reference.open_(name, SHARED, data)
+
+
+EESP = bytes.fromhex("80000001 00001001 0000000000000001")
+
+
+@pytest.mark.parametrize(
+    ("name", "clear", "lie"),
+    [
+        ("wesp-v2", WESP_V2.replace(b"\x04", b"\x29", 1), INNER[28:] + b"\1\2\2\4"),
+        ("wesp-v2", WESP_V2, INNER[28:] + b"\1\2\2\x29"),
+        ("eesp-full", b"\x88" + EESP[1:], b"\0\0\4\0" + INNER),
+        ("eesp-full", b"\x81" + EESP[1:], b"\0\0\4\0" + INNER),
+        ("eesp-full", EESP[:1] + b"\4" + EESP[2:8] + b"\3\2\0\0" + EESP[8:], INNER),
+        ("eesp-full", EESP[:1] + b"\4" + EESP[2:8] + b"\1\3\0\0" + EESP[8:], INNER),
+        ("eesp-full", EESP[:1] + b"\4" + EESP[2:8] + b"\2\2\x1c\x10" + EESP[8:], INNER),
+        ("eesp-full", EESP[:1] + b"\4" + EESP[2:8] + b"\2\2\x14\x90" + EESP[8:] + INNER, b""),
+        ("eesp-optimized", EESP[:1] + b"\4" + EESP[2:8] + b"\2\2\x14\x10" + EESP[8:], INNER),
+        ("eesp-optimized", EESP, INNER + bytes(256)),
+    ],
+)
+def test_authentic_lies_of_wesp_v2_and_eesp_are_refused(
+    name: str, clear: bytes, lie: bytes
+) -> None:
+    data = clear + reference._gcm_seal(SHARED, (1).to_bytes(8), lie, clear)
+    implicit, shown = name != "wesp-v2", SHOWN.get(name, 0)
+    with pytest.raises(RefusedError):
+        reference.open_(name, SHARED, data, implicit, shown)
+
+
+def test_options_of_eesp_may_stand_in_any_order_and_a_pad_may_have_any_data() -> None:
+    options = bytes.fromhex("0104deadbeef 0000 02021c10")
+    head = b"\x80\x0c" + EESP[2:8] + options + EESP[8:]
+    clear = head + b"\0\0\4\0"
+    data = clear + reference._gcm_seal(SHARED, (1).to_bytes(8), INNER, clear)
+    assert reference.open_("eesp-full", SHARED, data, True, 32) == (INNER, 4)
 
 
 def test_a_sub_id_in_flight_selects_another_key_and_fails() -> None:

@@ -11,6 +11,7 @@ from p4esp.ipsec.formats import (
     Format,
     FormatError,
     Number,
+    Option,
     Parameters,
     Proof,
     TailUse,
@@ -34,18 +35,29 @@ CONTRACT = {
     "header-in-trailer": 5,
     "crypt-offset": 6,
     "spi-block": 7,
+    "wesp-v2": 8,
+    "eesp-optimized": 9,
+    "eesp-full": 10,
 }
 NOTIFIES = {
-    "sub-child": (51211, "010000030001"),
-    "spi-block": (51211, "020200030001"),
-    "subspaces": (52020, "01000010"),
-    "trailer-in-header": (51204, "80"),
-    "trailer-in-clear": (51204, "40"),
-    "no-trailer": (51204, "20"),
-    "header-in-trailer": (51205, "01"),
-    "crypt-offset": (51206, "0780"),
-    "crypt-offset-shown": (51206, "07c0"),
+    "esp": [],
+    "sub-child": [(51211, "010000030001")],
+    "spi-block": [(51211, "020200030001")],
+    "subspaces": [(52020, "01000010")],
+    "trailer-in-header": [(51204, "80")],
+    "trailer-in-clear": [(51204, "40")],
+    "no-trailer": [(51204, "20")],
+    "header-in-trailer": [(51205, "01")],
+    "crypt-offset": [(51206, "0780")],
+    "crypt-offset-shown": [(51206, "07c0")],
+    "wesp-v2": [(51207, "07")],
+    "eesp-optimized": [(51201, "0003")],
+    "eesp-full": [(51202, "08"), (51201, "0003")],
 }
+PROPOSED = (
+    "0000002c 00000028 01c90403 00001001 0300000c 01000014 800e0100 03000008 f1000001 00000008 "
+    "05000400"
+)
 every_format = pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
 
 
@@ -60,15 +72,46 @@ def test_each_format_is_a_module_of_its_own() -> None:
 
 @every_format
 def test_each_notify_has_the_number_of_the_design_and_the_data_of_the_digest(form: Format) -> None:
-    notify = form.notify
-    found = None if notify is None else (notify.number, notify.example.hex())
-    assert found == NOTIFIES.get(form.name)
+    found = [(notify.number, notify.example.hex()) for notify in form.notifies]
+    assert found == NOTIFIES[form.name]
 
 
 @every_format
-def test_a_layout_that_no_rfc_fixes_says_that_it_is_ours(form: Format) -> None:
-    is_rfc = form.source.text.startswith("RFC")
-    assert form.source.ours is not is_rfc
+def test_eesp_alone_is_proposed_as_a_protocol_with_the_numbers_of_the_digest(form: Format) -> None:
+    assert (form.proposal is not None) is form.name.startswith("eesp")
+    if proposal := form.proposal:
+        assert (proposal.protocol, proposal.example) == (201, bytes.fromhex(PROPOSED))
+        numbers, derivation = proposal.transforms[1:3]
+        assert {"1024", "1025"} <= set(re.findall(r"\d+", numbers))
+        assert derivation.startswith("SSKDF, type 241: 1 HKDF-SHA2-256")
+
+
+@every_format
+def test_only_formats_of_a_protocol_of_their_own_leave_protocol_50(form: Format) -> None:
+    own = {"header-in-trailer": 254, "wesp-v2": 141, "eesp-optimized": 253, "eesp-full": 253}
+    assert form.protocol == own.get(form.name, 50)
+
+
+@every_format
+def test_a_source_tells_rfc_draft_and_proposal_apart(form: Format) -> None:
+    drafts = ("wesp-v2", "eesp-optimized", "eesp-full")
+    wanted = (
+        "standard" if form.name == "esp" else "draft" if form.name in drafts else "our proposal"
+    )
+    assert form.source.standing == wanted
+
+
+@pytest.mark.parametrize("name", ["wesp-v2", "eesp-optimized", "eesp-full"])
+def test_a_draft_is_never_named_without_what_we_chose_where_it_is_open(name: str) -> None:
+    source = format_named(name).source
+    assert source.short.endswith("gaps ours")
+    assert "open, our choice: " in source.text
+    assert re.match(r"draft-\S+-0\d \(text\)", source.text)
+
+
+@every_format
+def test_a_layout_that_neither_rfc_nor_draft_fixes_says_that_it_is_ours(form: Format) -> None:
+    assert form.source.ours is not form.source.text.startswith(("RFC", "draft-"))
     if form.source.ours:
         assert form.source.short.startswith("ours")
         assert form.source.text.startswith("our proposal, after ")
@@ -92,9 +135,9 @@ def test_only_header_in_trailer_needs_the_tail_for_its_lookup_and_only_it_is_ref
         refused[0].check_target(Target.TOFINO)
 
 
-def test_no_trailer_and_header_in_trailer_are_for_tunnels_and_all_others_for_each_mode() -> None:
+def test_formats_for_tunnels_alone_are_those_that_do_not_say_what_the_payload_is() -> None:
     tunnels = {form.name for form in FORMATS if form.modes == (Mode.TUNNEL,)}
-    assert tunnels == {"no-trailer", "header-in-trailer"}
+    assert tunnels == {"no-trailer", "header-in-trailer", "eesp-optimized"}
     assert all(set(form.modes) == set(Mode) for form in FORMATS if form.name not in tunnels)
     with pytest.raises(FormatError, match="no-trailer has no transport mode; accepted: tunnel"):
         format_named("no-trailer").check_mode(Mode.TRANSPORT)
@@ -127,6 +170,9 @@ def test_every_rule_is_told_in_words(form: Format) -> None:
         ("header-in-trailer", 16),
         ("crypt-offset", 16),
         ("crypt-offset-shown", 20),
+        ("wesp-v2", 20),
+        ("eesp-optimized", 16),
+        ("eesp-full", 32),
     ],
 )
 def test_the_aad_has_the_octets_of_the_digest_besides_what_is_shown(name: str, octets: int) -> None:
@@ -148,19 +194,64 @@ OVERHEAD = {
     "header-in-trailer": (52, 55, 54, 53),
     "crypt-offset": (56, 55, 54, 57),
     "crypt-offset-shown": (56, 59, 58, 57),
+    "wesp-v2": (60, 59, 58, 61),
+    "eesp-optimized": (52, 55, 54, 53),
+    "eesp-full": (68, 71, 70, 69),
 }
+# 20 for the outer header, and what brings the payload to a multiple of 8 octets.
+OVER_IPV6 = {"wesp-v2": 24}
 
 
 @every_format
 def test_the_overhead_is_that_of_the_digest(form: Format) -> None:
     for payload in (*range(60, 64), *range(1400, 1404)):
         assert form.overhead(payload) == OVERHEAD[form.name][payload % 4]
-        assert form.overhead(payload, outer=6) == form.overhead(payload) + 20
+        over_ipv6 = form.overhead(payload, outer=6) - form.overhead(payload)
+        assert over_ipv6 == OVER_IPV6.get(form.name, 20)
 
 
 def test_an_implicit_iv_saves_its_eight_octets() -> None:
     form = format_named("esp")
     assert form.overhead(1400, parameters=Parameters(iv_len=0)) == 48
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "octets"),
+    [
+        ("eesp-optimized", Parameters(iv_len=0), 52),
+        ("eesp-optimized", Parameters(), 60),
+        ("eesp-optimized", Parameters(numbered=False), 52),
+        ("eesp-full", Parameters(shown=32, options=(Option.OFFSET,)), 68),
+        ("eesp-full", Parameters(iv_len=0, shown=32, options=(Option.OFFSET,)), 60),
+        ("eesp-full", Parameters(), 64),
+    ],
+)
+def test_variants_of_eesp_cost_what_the_digest_says(
+    name: str, parameters: Parameters, octets: int
+) -> None:
+    assert format_named(name).overhead(1400, parameters=parameters) == octets
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "padded"),
+    [
+        ("wesp-v2", Parameters(shown=28), True),
+        ("wesp-v2", Parameters(iv_len=0, shown=28), True),
+        ("eesp-optimized", Parameters(), False),
+        ("eesp-optimized", Parameters(iv_len=0), False),
+        ("eesp-full", Parameters(), True),
+        ("eesp-full", Parameters(iv_len=0), True),
+        ("eesp-full", Parameters(shown=32, options=(Option.OFFSET,)), False),
+        ("eesp-full", Parameters(iv_len=0, shown=32, options=(Option.OFFSET,)), False),
+        ("trailer-in-header", Parameters(), False),
+    ],
+)
+def test_over_ipv6_a_pad_brings_the_payload_to_a_multiple_of_8_octets(
+    name: str, parameters: Parameters, padded: bool
+) -> None:
+    form = format_named(name)
+    assert form.over(4, parameters) == parameters
+    assert (Option.PAD in form.over(6, parameters).options) is padded
 
 
 @every_format

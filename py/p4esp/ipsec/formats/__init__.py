@@ -1,6 +1,7 @@
 """The ways to write ESP that an SA may choose from: one module each, and this list.
 
-A layout that no RFC fixes is our own proposal and says so in its `source`.
+A layout that neither RFC nor draft fixes is our own proposal and says so in its `source`; where a
+draft is open, the source says which choice is ours.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from p4esp.ipsec.formats import (
     crypt_offset,
     crypt_offset_shown,
+    eesp_full,
+    eesp_optimized,
     esp,
     header_in_trailer,
     no_trailer,
@@ -16,6 +19,7 @@ from p4esp.ipsec.formats import (
     subspaces,
     trailer_in_clear,
     trailer_in_header,
+    wesp_v2,
 )
 from p4esp.ipsec.formats.model import (
     Field,
@@ -23,8 +27,10 @@ from p4esp.ipsec.formats.model import (
     FormatError,
     Notify,
     Number,
+    Option,
     Parameters,
     Proof,
+    Proposal,
     Source,
     Spaces,
     TailUse,
@@ -44,6 +50,9 @@ FORMATS: tuple[Format, ...] = (
     header_in_trailer.FORMAT,
     crypt_offset.FORMAT,
     crypt_offset_shown.FORMAT,
+    wesp_v2.FORMAT,
+    eesp_optimized.FORMAT,
+    eesp_full.FORMAT,
 )
 _BY_NAME = {form.name: form for form in FORMATS}
 
@@ -64,8 +73,10 @@ __all__ = [
     "FormatError",
     "Notify",
     "Number",
+    "Option",
     "Parameters",
     "Proof",
+    "Proposal",
     "Source",
     "Spaces",
     "TailUse",

@@ -20,7 +20,7 @@ FORMAT = Format(
     tail_use=TailUse.ENGINE,
     modes=(Mode.TUNNEL, Mode.TRANSPORT, Mode.BEET),
     targets=tuple(Target),
-    notify=crypt_offset("0780", "at most 28 octets, fixed for the SA"),
+    notifies=(crypt_offset("0780", "at most 28 octets, fixed for the SA"),),
     problem="Switches on the path want ports and flags of the flow inside, for ECMP, QoS and "
     "telemetry; the ends want the data secret and all of it authentic.",
     layout_rule="As RFC 4303, but the first octets of the payload, a multiple of 4 fixed for the "

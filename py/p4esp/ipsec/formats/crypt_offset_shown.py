@@ -20,7 +20,7 @@ FORMAT = Format(
     tail_use=TailUse.NOBODY,
     modes=(Mode.TUNNEL, Mode.TRANSPORT, Mode.BEET),
     targets=tuple(Target),
-    notify=crypt_offset("07c0", "at most 28 octets, fixed for the SA, with a TIH in clear"),
+    notifies=(crypt_offset("07c0", "at most 28 octets, fixed for the SA, with a TIH in clear"),),
     problem="As crypt-offset; and the type of what is shown must not be guessed.",
     layout_rule="The TIH in clear behind the IV, then the octets that are shown, then the "
     "ciphertext.",

@@ -8,6 +8,10 @@ from dataclasses import dataclass, replace
 from p4esp.ipsec.formats.model import Field, Format, FormatError, Parameters, Proof, Trailer
 from p4esp.ipsec.formats.model import fixed_octets as octets_of
 
+Parts = tuple[tuple[Field, ...], tuple[Field, ...], tuple[Field, ...], int, int]
+"""Fields in front of the ciphertext, those it hides and those behind it; where it begins and ends.
+"""
+
 CIPHERTEXT = Field("Ciphertext", None, "readable with the key only", Proof.TEXT)
 PROTOCOLS = {4: "IPv4", 6: "TCP", 17: "UDP", 41: "IPv6", 59: "none (dummy)", 144: "AGGFRAG"}
 _SHORTEST = {4: 20, 6: 40}
@@ -34,8 +38,8 @@ class Found:
 
     @property
     def hex(self) -> str:
-        """As many digits as it is long."""
-        return f"{self.value:0{self.bits // 4}x}" if self.bits else ""
+        """As many digits as it is long, the last octet's worth of bits in the lowest ones."""
+        return f"{self.value:0{-(-self.bits // 4)}x}" if self.bits else ""
 
     @property
     def length(self) -> str:
@@ -61,17 +65,17 @@ def decode(
     `text` is what the ciphertext hides; without it the ciphertext is one field. FormatError for
     packets that cannot be of this format.
     """
-    chosen = parameters or form.usual
-    front, back, at, end = _parts(form, packet, chosen)
+    front, inside, back, at, end = _parts(form, packet, parameters or form.usual)
     hidden = packet[at:end] if text is None else text
     if len(hidden) != end - at:
         raise FormatError(f"text of {len(hidden)} octets, the ciphertext has {end - at}")
     before, behind = list(_found(front, packet[:at], 0)), list(_found(back, packet[end:], end))
     if text is None:
-        inside = list(_found((_of(CIPHERTEXT, end - at),), hidden, at))
+        inside = (_of(CIPHERTEXT, end - at),)
     else:
-        inside = list(_found(_sized_text(form, [*before, *behind], text), text, at))
-    return [*before, *inside, *behind]
+        pad = _pad_length(form, [*before, *behind], text)
+        inside = _sized_text(form, inside, len(text), pad)
+    return [*before, *_found(inside, hidden, at), *behind]
 
 
 def ciphertext_span(
@@ -82,36 +86,35 @@ def ciphertext_span(
     return at, end
 
 
-def _parts(
-    form: Format, packet: bytes, chosen: Parameters
-) -> tuple[tuple[Field, ...], tuple[Field, ...], int, int]:
-    """Fields in front of the ciphertext and behind it, where it begins and ends."""
+def _parts(form: Format, packet: bytes, agreed: Parameters) -> Parts:
+    chosen = form.told(packet, agreed)
+    shown = form.clear_payload(chosen)
     front = tuple(
-        _of(field, chosen.shown) if field.bits is None else field for field in form.front(chosen)
+        _of(field, shown) if field.bits is None else field for field in form.front(chosen)
     )
-    back = form.back(chosen)
+    inside, back = form.inside(chosen), form.back(chosen)
     at, end = octets_of(front), len(packet) - octets_of(back)
-    least = at + octets_of(form.text)
+    least = at + octets_of(inside)
     if end < least:
         wanted = least + octets_of(back)
         raise FormatError(f"{form.name}: packet of {len(packet)} octets, {wanted} are needed")
-    return front, back, at, end
+    return front, inside, back, at, end
 
 
 def _of(field: Field, octets: int) -> Field:
     return replace(field, bits=8 * octets)
 
 
-def _sized_text(form: Format, around: Iterable[Found], text: bytes) -> tuple[Field, ...]:
+def _sized_text(
+    form: Format, inside: tuple[Field, ...], octets: int, pad: int
+) -> tuple[Field, ...]:
     """The fields of the text with the sizes they have in this packet."""
-    pad = _pad_length(form, around, text)
-    left = len(text) - octets_of(form.text) - pad
+    left = octets - octets_of(inside) - pad
     if left < 0:
         raise FormatError(f"{form.name}: padding of {pad} octets is longer than the text")
     sizes = {"Padding": pad}
     return tuple(
-        _of(field, sizes.get(field.name, left)) if field.bits is None else field
-        for field in form.text
+        _of(field, sizes.get(field.name, left)) if field.bits is None else field for field in inside
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from p4esp.ipsec.formats.model import Field, Format, Notify, Parameters
+from p4esp.ipsec.formats.model import Field, Format, Notify, Parameters, Proposal
 
 SAMPLES = (64, 577, 1400)
 """Octets of inner packets whose overhead is told; 577 is not a multiple of 4."""
@@ -18,16 +18,25 @@ def describe(form: Format) -> dict[str, Any]:
         "number": int(form.number),
         "p4_name": form.number.name,
         "protocol": form.protocol,
-        "source": {"short": form.source.short, "text": form.source.text, "ours": form.source.ours},
+        "source": _source(form),
         "fields": [_field(field) for field in form.layout()],
         "rules": rules(form),
         "overhead": {str(outer): overheads(form, outer) for outer in (4, 6)},
         "modes": list(form.modes),
         "targets": list(form.targets),
         "tail": form.tail_use.value,
-        "negotiation": None if form.notify is None else _notify(form.notify),
+        "negotiation": {
+            "notifies": [_notify(notify) for notify in form.notifies],
+            "proposal": None if form.proposal is None else _proposal(form.proposal),
+        },
         "words": words(form),
     }
+
+
+def _source(form: Format) -> dict[str, Any]:
+    source = form.source
+    told = {"short": source.short, "text": source.text, "ours": source.ours}
+    return told | {"standing": source.standing}
 
 
 def rules(form: Format) -> dict[str, str]:
@@ -73,4 +82,13 @@ def _notify(notify: Notify) -> dict[str, Any]:
         "data": list(notify.data),
         "example": notify.example.hex(),
         "example_means": notify.example_means,
+    }
+
+
+def _proposal(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "protocol": proposal.protocol,
+        "transforms": list(proposal.transforms),
+        "example": proposal.example.hex(),
+        "example_means": proposal.example_means,
     }

@@ -82,7 +82,7 @@ def _label(cell: Cell) -> str:
     if cell.field.bits is None:
         name = f"{cell.field.name} (variable)"
         return name if len(name) < 2 * cell.bits else cell.field.name
-    return "0" if cell.bits == 4 else cell.field.name
+    return cell.field.label or cell.field.name
 
 
 def _kind(row: Row) -> str:

@@ -20,7 +20,7 @@ FORMAT = Format(
     tail_use=TailUse.ENGINE,
     modes=(Mode.TUNNEL, Mode.TRANSPORT, Mode.BEET),
     targets=tuple(Target),
-    notify=None,
+    notifies=(),
     problem="Two hosts or gateways want privacy and integrity for IP packets.",
     layout_rule="SPI, sequence number and IV in front; padding, pad length, next header and ICV at "
     "the end.",

@@ -32,15 +32,59 @@ RFC4303_TEXT = (PAYLOAD, PADDING, PAD_LENGTH, NEXT_HEADER)
 OFFSET_TEXT = (REST, PADDING, PAD_LENGTH, NEXT_HEADER)
 
 
-def trailer_information(proof: Proof) -> tuple[Field, ...]:
+def trailer_information(proof: Proof, when: When = When.ALWAYS) -> tuple[Field, ...]:
     """The four fields of a trailer information header (TIH)."""
     return (
-        Field("Zero", 4, "0: a TIH; an IP packet would have 4 or 6 here", proof),
-        Field("Reserved", 12, "0", proof),
-        Field("Next Header", 8, "protocol of the payload", proof),
-        Field("Pad Length", 8, "zero octets behind the payload", proof),
+        Field("Zero", 4, "0: an IP packet would have 4 or 6 here", proof, when, label="0"),
+        Field("Reserved", 12, "0", proof, when),
+        Field("Next Header", 8, "protocol of the payload", proof, when),
+        Field("Pad Length", 8, "zero octets behind the payload", proof, when),
     )
 
 
 TIH = trailer_information(Proof.AAD)
 TIH_ENCRYPTED = trailer_information(Proof.TEXT)
+
+WESP_V2 = (
+    Field("Next Header", 8, "protocol of the payload; 59 where nothing is shown"),
+    Field("Header Length", 8, "octets from here to what follows the IV"),
+    Field("Crypt Offset", 6, "octets in clear behind the IV, divided by 4", label="CryptOffset"),
+    Field("Reserved", 2, "0; ignored", label="R"),
+    Field("Version", 2, "1: the second version", label="Ver"),
+    Field("Option Length", 6, "octets of options", label="Opt Len"),
+)
+EESP_BASE = (
+    Field("One", 1, "1: no SPI of ESP, where both are in UDP", label="1"),
+    Field("Version", 4, "0"),
+    Field("Reserved", 3, "0", label="R"),
+    Field("Option Length", 8, "octets of options"),
+    Field("Session ID", 16, "which sub SA; it chooses key, counter and window"),
+    SPI,
+)
+CRYPT_OFFSET_OPTION = (
+    Field("Option Type", 8, "2: Crypt Offset", when=When.OFFSET),
+    Field("Option Data Length", 8, "2", when=When.OFFSET, label="Data Length"),
+    Field(
+        *("Payload Offset", 6, "octets up to the payload info header, divided by 4"),
+        when=When.OFFSET,
+        label="PayloadOffs",
+    ),
+    Field(
+        *("Crypt Offset", 6, "octets in clear from there on, divided by 4"),
+        when=When.OFFSET,
+        label="CryptOffset",
+    ),
+    Field("Reserved", 4, "0; ignored", when=When.OFFSET, label="R"),
+)
+PAD_OPTION = Field(
+    "PadN", 32, "option 1 with 2 octets of data: fills up to 8 octets", when=When.PADDED
+)
+SEQ64_NUMBERED = Field("Sequence Number", 64, "counter of the sub SA in full", when=When.NUMBERED)
+PIH_SHOWN = trailer_information(Proof.AAD, When.SHOWN)
+PIH_HIDDEN = trailer_information(Proof.TEXT, When.HIDDEN)
+PAYLOAD_HIDDEN = Field(
+    "Payload", None, "inner packet, or layer 4 in transport mode", Proof.TEXT, When.HIDDEN
+)
+REST_SHOWN = Field(
+    "Rest of Payload", None, "what of the payload is not shown", Proof.TEXT, When.SHOWN
+)

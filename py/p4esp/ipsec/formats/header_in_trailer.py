@@ -20,7 +20,7 @@ FORMAT = Format(
     tail_use=TailUse.LOOKUP,
     modes=(Mode.TUNNEL,),
     targets=(Target.EMBEDDED, Target.BMV2),
-    notify=HEADER_IN_TRAILER,
+    notifies=(HEADER_IN_TRAILER,),
     problem="In software a header in front and a trailer behind touch two cache lines far from "
     "each other, and pushing the header may copy the packet.",
     layout_rule="The ciphertext comes first; TIH, SPI, 64-bit number and ICV are the last 32 "

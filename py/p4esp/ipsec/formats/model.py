@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
@@ -9,6 +10,8 @@ from p4esp.ipsec.sa import Mode
 
 OUTER_OCTETS = {4: 20, 6: 40}
 """Octets of the outer header, by IP version: no options, no extension headers."""
+OPTION_OCTETS = 4
+"""Of each option that our packets have."""
 
 
 class FormatError(ValueError):
@@ -32,6 +35,17 @@ class When(StrEnum):
     ALWAYS = "always"
     EXPLICIT_IV = "with an explicit IV"
     SHOWN = "with a crypt offset above 0"
+    HIDDEN = "with a crypt offset of 0"
+    NUMBERED = "with sequence numbers"
+    OFFSET = "with a Crypt Offset option"
+    PADDED = "with a PadN option"
+
+
+class Option(StrEnum):
+    """What may stand between base header and the rest; each has 4 octets here."""
+
+    OFFSET = "Crypt Offset"
+    PAD = "PadN"
 
 
 class Trailer(StrEnum):
@@ -82,6 +96,9 @@ class Number(IntEnum):
     HEADER_IN_TRAILER = 5
     CRYPT_OFFSET = 6
     SPI_BLOCK = 7
+    WESP_V2 = 8
+    EESP_OPTIMIZED = 9
+    EESP_FULL = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +110,8 @@ class Field:
     meaning: str
     proof: Proof = Proof.AAD
     when: When = When.ALWAYS
+    label: str = ""
+    """For a drawing, where the name has no room."""
 
     @property
     def encrypted(self) -> bool:
@@ -110,6 +129,13 @@ class Source:
     ours: bool
     """Whether the octets on the wire are our own proposal."""
 
+    @property
+    def standing(self) -> str:
+        """In two words, or in one."""
+        if self.ours:
+            return "our proposal"
+        return "standard" if self.text.startswith("RFC") else "draft"
+
 
 @dataclass(frozen=True, slots=True)
 class Notify:
@@ -124,6 +150,19 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """An IKEv2 proposal for a protocol of its own, where no notify is enough."""
+
+    protocol: int
+    """Security protocol identifier, a private number."""
+    transforms: tuple[str, ...]
+    """What it must or may have, in order."""
+    example: bytes
+    """A security association payload with one proposal."""
+    example_means: str
+
+
+@dataclass(frozen=True, slots=True)
 class Parameters:
     """What an SA of a format fixes besides its keys; all in octets."""
 
@@ -131,7 +170,15 @@ class Parameters:
     icv_len: int = 16
     align: int = 4
     shown: int = 0
-    """Octets of the payload that stay in clear."""
+    """Octets behind the IV that stay in clear; of EESP, the payload info header is the first 4."""
+    options: tuple[Option, ...] = ()
+    numbered: bool = True
+    """Whether packets have a sequence number."""
+
+
+def as_agreed(packet: bytes, agreed: Parameters) -> Parameters:
+    """The packets of most formats say nothing of their layout."""
+    return agreed
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +201,7 @@ class Format:
     tail_use: TailUse
     modes: tuple[Mode, ...]
     targets: tuple[Target, ...]
-    notify: Notify | None
+    notifies: tuple[Notify, ...]
     problem: str
     layout_rule: str
     aad_rule: str
@@ -166,30 +213,48 @@ class Format:
     limits: str
     protocol: int = 50
     """IP protocol number that it travels under."""
+    shown_header: int = 0
+    """Octets of what is shown that are no payload."""
+    proposal: Proposal | None = None
+    told: Callable[[bytes, Parameters], Parameters] = as_agreed
+    """What a packet itself says of its layout, besides what is agreed."""
 
     def layout(self, parameters: Parameters | None = None) -> tuple[Field, ...]:
         """Every field that is there, in the order on the wire."""
         chosen = parameters or self.usual
-        return (*self.front(chosen), *self.text, *self.back(chosen))
+        return (*self.front(chosen), *self.inside(chosen), *self.back(chosen))
 
     def front(self, parameters: Parameters) -> tuple[Field, ...]:
         """The fields in front of the encrypted text."""
-        there = {
-            When.ALWAYS: True,
-            When.EXPLICIT_IV: parameters.iv_len > 0,
-            When.SHOWN: parameters.shown > 0,
-        }
-        return tuple(_sized(field, parameters) for field in self.clear if there[field.when])
+        return _present(self.clear, parameters)
+
+    def inside(self, parameters: Parameters) -> tuple[Field, ...]:
+        """The fields of the encrypted text."""
+        return _present(self.text, parameters)
 
     def back(self, parameters: Parameters) -> tuple[Field, ...]:
         """The fields behind the encrypted text."""
-        return tuple(_sized(field, parameters) for field in self.tail)
+        return _present(self.tail, parameters)
+
+    def clear_payload(self, parameters: Parameters) -> int:
+        """Octets of the payload that stay in clear."""
+        return max(parameters.shown - self.shown_header, 0)
+
+    def over(self, outer: int, parameters: Parameters) -> Parameters:
+        """The same behind a header of that IP version: over IPv6 the payload begins at a multiple
+        of 8 octets, where the format has an option that sees to it.
+        """
+        pads = any(field.when is When.PADDED for field in self.clear)
+        front = fixed_octets(_before_payload(self.layout(parameters)))
+        if outer == 4 or not pads or front % 8 == 0:
+            return parameters
+        return replace(parameters, options=(*parameters.options, Option.PAD))
 
     def padding(self, payload: int, parameters: Parameters | None = None) -> int:
         """Octets of padding, the least that aligns."""
         chosen = parameters or self.usual
-        hidden = payload - min(chosen.shown, payload)
-        return -(hidden + fixed_octets(self.text)) % chosen.align
+        hidden = payload - min(self.clear_payload(chosen), payload)
+        return -(hidden + fixed_octets(self.inside(chosen))) % chosen.align
 
     def added(self, payload: int, parameters: Parameters | None = None) -> int:
         """Octets that the format adds to a payload, without any outer IP header."""
@@ -198,7 +263,8 @@ class Format:
 
     def overhead(self, payload: int, outer: int = 4, parameters: Parameters | None = None) -> int:
         """Octets that a tunnel over IPv4 or IPv6 adds to an inner packet of `payload` octets."""
-        return OUTER_OCTETS[outer] + self.added(payload, parameters)
+        chosen = self.over(outer, parameters or self.usual)
+        return OUTER_OCTETS[outer] + self.added(payload, chosen)
 
     def check_target(self, target: Target) -> None:
         """Raise FormatError, by name, where the format cannot run."""
@@ -219,6 +285,25 @@ class Format:
 def fixed_octets(fields: tuple[Field, ...]) -> int:
     """Octets of the fields that are as long in every packet of an SA."""
     return sum(field.bits for field in fields if field.bits is not None) // 8
+
+
+def _before_payload(layout: tuple[Field, ...]) -> tuple[Field, ...]:
+    """Up to the first field that is as long as the packet makes it."""
+    sizes = [field.bits for field in layout]
+    return layout[: sizes.index(None)]
+
+
+def _present(fields: tuple[Field, ...], parameters: Parameters) -> tuple[Field, ...]:
+    there = {
+        When.ALWAYS: True,
+        When.EXPLICIT_IV: parameters.iv_len > 0,
+        When.SHOWN: parameters.shown > 0,
+        When.HIDDEN: parameters.shown == 0,
+        When.NUMBERED: parameters.numbered,
+        When.OFFSET: Option.OFFSET in parameters.options,
+        When.PADDED: Option.PAD in parameters.options,
+    }
+    return tuple(_sized(field, parameters) for field in fields if there[field.when])
 
 
 def _sized(field: Field, parameters: Parameters) -> Field:

@@ -20,7 +20,7 @@ FORMAT = Format(
     tail_use=TailUse.NOBODY,
     modes=(Mode.TUNNEL,),
     targets=tuple(Target),
-    notify=trailer_in_header(5, "no-trailer"),
+    notifies=(trailer_in_header(5, "no-trailer"),),
     problem="As trailer-in-header; and in a tunnel all that the trailer says is said twice.",
     layout_rule="No trailer at all: the first nibble of the inner packet says IPv4 or IPv6, its "
     "length where the padding begins.",

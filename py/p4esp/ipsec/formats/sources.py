@@ -6,7 +6,7 @@ with a vendor ID.
 
 from __future__ import annotations
 
-from p4esp.ipsec.formats.model import Notify, Source
+from p4esp.ipsec.formats.model import Notify, Proposal, Source
 
 RFC4303 = Source("RFC 4303", "RFC 4303, with AES-GCM as in RFC 4106 and RFC 8750", ours=False)
 SUB_CHILD_SAS = Source(
@@ -42,6 +42,27 @@ OFFSET = Source(
     "of 4 octets and the AAD as in PSP and draft-ietf-ipsecme-eesp-04",
     ours=True,
 )
+
+WESP_V2_DRAFT = Source(
+    "wespv2-01, gaps ours",
+    "draft-klassert-ipsecme-wespv2-01 (text); where it is open, our choice: the order of the AAD "
+    "(header, options, SPI, number, IV, payload shown), the offset in the notify as the most that "
+    "its sender accepts, one offset for the SA, no option but PadN, BEET as transport mode; the "
+    "number of the notify is private",
+    ours=False,
+)
+EESP_DRAFT = Source(
+    "eesp-04, gaps ours",
+    "draft-ietf-ipsecme-eesp-04 (text) and draft-ietf-ipsecme-eesp-ikev2-02; where they are open, "
+    "our choice: a direction with a maximum crypt offset always has the full format, its option "
+    "has 2 octets of data, unknown options and a wrong Payload Offset are dropped, the session ID "
+    "is 2 octets of the key derivation, which makes key and salt, and 0 without it, and IDs above "
+    "the maximum are always dropped; IP protocol and IKE numbers are not allocated: ours are "
+    "private",
+    ours=False,
+)
+EESP_PROTOCOL = 253
+"""RFC 3692: for experiments."""
 
 
 def sub_child_sa(wire: int, means: str) -> Notify:
@@ -106,4 +127,45 @@ HEADER_IN_TRAILER = Notify(
     ("variant, 1 octet: 1 with the trailer information in clear; echoed to accept",),
     b"\x01",
     "the variant built here",
+)
+USE_WESP_V2 = Notify(
+    "USE_WESPv2_MODE",
+    51207,
+    (
+        "capabilities, 1 octet: bit 0 reserved, bit 1 flow ID supported, bits 2 to 7 maximum in "
+        "units of 4 octets that the sender of the notify accepts in clear; echoed to accept",
+    ),
+    b"\x07",
+    "at most 28 octets, no flow ID",
+)
+MAX_SUB_SA_ID = Notify(
+    "EESP_MAX_SUB_SA_ID",
+    51201,
+    ("highest ID, 2 octets: what the sender of the notify can receive; not echoed",),
+    bytes.fromhex("0003"),
+    "IDs 0 to 3",
+)
+MAX_CRYPT_OFFSET = Notify(
+    "EESP_MAX_CRYPT_OFFSET",
+    51202,
+    (
+        "maximum, 1 octet: units of 4 octets, up to 63, that the sender of the notify accepts in "
+        "clear; not echoed; without it the peer must show nothing",
+    ),
+    b"\x08",
+    "at most 32 octets",
+)
+EESP_PROPOSAL = Proposal(
+    201,
+    (
+        "encryption, type 1: AEAD only",
+        "sequence numbers, type 5: 1024 for 64 bits, 1025 for none, which an implicit IV forbids",
+        "SSKDF, type 241: 1 HKDF-SHA2-256; without it there are no sub SAs",
+        "key exchange, type 4: optional",
+    ),
+    bytes.fromhex(
+        "0000002c 00000028 01c90403 00001001 0300000c 01000014 800e0100 03000008 f1000001 "
+        "00000008 05000400"
+    ),
+    "SPI 0x1001, AES-GCM-16 with 256 bits, HKDF-SHA2-256, 64-bit numbers",
 )

@@ -20,7 +20,7 @@ FORMAT = Format(
     tail_use=TailUse.ENGINE,
     modes=(Mode.TUNNEL, Mode.TRANSPORT, Mode.BEET),
     targets=tuple(Target),
-    notify=sub_child_sa(2, "a block of 4 SPIs, keys by HKDF-SHA2-256"),
+    notifies=(sub_child_sa(2, "a block of 4 SPIs, keys by HKDF-SHA2-256"),),
     problem="As sub-child, where boxes on the path must see plain ESP.",
     layout_rule="RFC 4303. The receiver gives 2^k consecutive SPIs to one SA; the sub ID is the "
     "SPI less the first of them.",

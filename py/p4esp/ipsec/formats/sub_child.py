@@ -20,7 +20,7 @@ FORMAT = Format(
     tail_use=TailUse.ENGINE,
     modes=(Mode.TUNNEL, Mode.TRANSPORT, Mode.BEET),
     targets=tuple(Target),
-    notify=sub_child_sa(1, "ID in the header, IDs 0 to 3, keys by HKDF-SHA2-256"),
+    notifies=(sub_child_sa(1, "ID in the header, IDs 0 to 3, keys by HKDF-SHA2-256"),),
     problem="Cores, paths and traffic classes share one counter and one window, or need an SA pair "
     "each, and an IKE exchange for it.",
     layout_rule="The 64 bits behind the SPI are a sub ID of 16 bits and a counter of 48.",

@@ -20,7 +20,7 @@ FORMAT = Format(
     tail_use=TailUse.ENGINE,
     modes=(Mode.TUNNEL, Mode.TRANSPORT, Mode.BEET),
     targets=tuple(Target),
-    notify=REPLAY_SUBSPACES,
+    notifies=(REPLAY_SUBSPACES,),
     problem="Two paths of unequal delay share one window: what comes by the slow one has fallen "
     "out of it.",
     layout_rule="The 64 bits behind the SPI are a subspace ID of 16 bits and a counter of 48.",

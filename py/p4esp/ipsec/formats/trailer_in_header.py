@@ -20,7 +20,7 @@ FORMAT = Format(
     tail_use=TailUse.NOBODY,
     modes=(Mode.TUNNEL, Mode.TRANSPORT, Mode.BEET),
     targets=tuple(Target),
-    notify=trailer_in_header(7, "trailer-in-header"),
+    notifies=(trailer_in_header(7, "trailer-in-header"),),
     problem="Hardware works on the front of a packet while the rest still arrives. The trailer "
     "says what a packet is and where it ends, and comes last.",
     layout_rule="A trailer information header (TIH) of 4 octets is the first word of the encrypted "

@@ -1,0 +1,71 @@
+"""What packets of WESPv2 and EESP say of their own layout; FormatError for those we do not read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from p4esp.ipsec.formats.model import OPTION_OCTETS, FormatError, Option, Parameters
+
+PAD = bytes((1, 2, 0, 0))
+EESP_FIRST = 0x80
+_ACCEPTED = "accepted: none, Crypt Offset, PadN of 4 octets, Crypt Offset and PadN"
+
+
+def told_by_wesp_v2(packet: bytes, agreed: Parameters) -> Parameters:
+    """Crypt offset and options of a WESPv2 header."""
+    _expect(packet, 4, "wesp-v2")
+    _, header, offset, flags = packet[:4]
+    if flags >> 6 != 1:
+        raise FormatError(f"wesp-v2: version {flags >> 6}; accepted: 1")
+    octets = flags & 0x3F
+    if octets not in (0, OPTION_OCTETS):
+        raise FormatError(f"wesp-v2: {octets} octets of options; accepted: 0, {OPTION_OCTETS}")
+    wanted = 12 + octets + agreed.iv_len
+    if header != wanted:
+        raise FormatError(f"wesp-v2: header length {header}; accepted: {wanted}")
+    return replace(agreed, shown=offset & 0xFC, options=(Option.PAD,) if octets else ())
+
+
+def told_by_eesp(packet: bytes, agreed: Parameters) -> Parameters:
+    """Options of an EESP header, and what they say is shown."""
+    _expect(packet, 8, "EESP")
+    if packet[0] != EESP_FIRST:
+        raise FormatError(
+            f"EESP: first octet {packet[0]:#04x}; accepted: {EESP_FIRST:#04x}, "
+            "which is version 0 without reserved bits"
+        )
+    length = packet[1]
+    _expect(packet, 8 + length, "EESP")
+    return _told_by_options(packet[8 : 8 + length], agreed)
+
+
+def _told_by_options(options: bytes, agreed: Parameters) -> Parameters:
+    first, second = options[:OPTION_OCTETS], options[OPTION_OCTETS:]
+    if second[:2] not in (b"", PAD[:2]) or len(second) not in (0, OPTION_OCTETS):
+        raise FormatError(f"EESP: options {options.hex()}; {_ACCEPTED}")
+    padded = (Option.PAD,) if second else ()
+    if not first:
+        return replace(agreed, shown=0, options=())
+    if first[:2] == PAD[:2] and len(first) == OPTION_OCTETS and not second:
+        return replace(agreed, shown=0, options=(Option.PAD,))
+    if first[:2] != b"\x02\x02" or len(first) < OPTION_OCTETS:
+        raise FormatError(f"EESP: options {options.hex()}; {_ACCEPTED}")
+    return replace(
+        agreed,
+        shown=_told_by_offset(first, len(options), agreed),
+        options=(Option.OFFSET, *padded),
+    )
+
+
+def _told_by_offset(option: bytes, options: int, agreed: Parameters) -> int:
+    """Octets in clear, payload info header included, of a Crypt Offset option."""
+    said = int.from_bytes(option[2:])
+    begins, wanted = 4 * (said >> 10), 8 + options + 8 * agreed.numbered + agreed.iv_len
+    if begins != wanted:
+        raise FormatError(f"EESP: payload offset {begins // 4}; accepted: {wanted // 4}")
+    return 4 * (said >> 4 & 0x3F)
+
+
+def _expect(packet: bytes, octets: int, what: str) -> None:
+    if len(packet) < octets:
+        raise FormatError(f"{what}: packet of {len(packet)} octets, {octets} are needed")
