@@ -9,7 +9,9 @@
 //
 // An SA that shows octets says so in each packet by a Crypt Offset option; `shown` is the most that it
 // shows, payload information header included, and what our packets show. Where layer 4 must begin at
-// a multiple of 8 octets, our packets have a PadN.
+// a multiple of 8 octets, our packets have a PadN. Optimized packets may have any padding; a dummy
+// could not be told from a packet. Without sequence numbers the engine is given half of the count: its
+// IV is in the packet.
 #ifndef P4ESP_FORMAT_EESP
 #define P4ESP_FORMAT_EESP
 
@@ -40,8 +42,14 @@ const bit<8> EESP_OFFSET      = 2;
     } \
     meta.trailer_len = 0; \
     meta.extra_len = EESP_HEAD_LEN - 8 + meta.shown; \
-    meta.text_flags = CX_FLAG_SHOWN \
-        | (meta.format == format_t.EESP_FULL ? CX_FLAG_TIH : CX_FLAG_TRIM); \
+    meta.text_flags = CX_FLAG_SHOWN | CX_FLAG_TIH; \
+    if (meta.format == format_t.EESP_OPTIMIZED) { \
+        meta.text_flags = CX_FLAG_SHOWN | CX_FLAG_TRIM \
+            | (meta.path == path_t.OPEN ? CX_FLAG_FILL : 0); \
+        if (meta.dummy == 1) { \
+            meta.drop_reason = drop_t.NOT_IN_SA; \
+        } \
+    } \
     meta.text_more = 0; \
     if (meta.shown != 0) { \
         meta.text_more = 4 - meta.shown; \
@@ -107,6 +115,9 @@ const bit<8> EESP_OFFSET      = 2;
     } \
     if (meta.format == format_t.EESP_FULL) { \
         BUILD_TIH(tih) \
+    } \
+    if (meta.no_seq == 1) { \
+        meta.seq = 32w0 ++ meta.seq[31:0]; \
     }
 
 #endif

@@ -18,7 +18,8 @@ control wrapping_stage(inout headers_t hdr, inout metadata_t meta) {
             if (meta.wesp[7:6] != 1 || options_len != 0 && options_len != 4
                 || meta.wesp[23:16] != 12 + options_len + meta.iv_len
                 || meta.wesp[15:10] != ((bit<8>)meta.shown)[7:2]
-                || (meta.shown == 0) != (meta.wesp[31:24] == PROTO_NONE)) {
+                || meta.shown == 0 && meta.wesp[31:24] != PROTO_NONE
+                || hdr.ip6.isValid() && meta.l4 == l4_t.WESP && meta.wesp[18:16] != 0) {
                 meta.drop_reason = drop_t.ENCAP_MISMATCH;
             }
         } else if (wrapped) {
