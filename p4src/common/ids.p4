@@ -122,6 +122,7 @@ const bit<8> CX_FLAG_TRIM    = 0x04;
 const bit<8> CX_FLAG_FILL    = 0x08;
 const bit<8> CX_FLAG_SHOWN   = 0x40;
 const bit<8> CX_FLAG_TIH     = 0x80;
+const bit<8> CX_FLAGS_TEXT   = 0xC2;   // what the text looks like: TRAILER, SHOWN, TIH
 const bit<8> CX_MODE_SHIFT   = 4;
 const bit<8> CX_DONE           = 0x00;
 const bit<8> CX_BAD_ICV        = 0x01;

@@ -158,12 +158,13 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
 
     state parse_esp {
         packet.extract(hdr.esp);
-        transition select(hdr.cx.op, hdr.cx.aad_len, hdr.cx.iv_len) {
-            (_, 12, _):        parse_esp_low;
-            (CX_SEALED, _, _): accept;
-            (_, _, 0):         parse_text;
-            (_, _, 16):        parse_esp_long_iv;
-            default:           parse_esp_iv;
+        // With SHOWN, what makes 12 octets of the AAD is no number.
+        transition select(hdr.cx.op, hdr.cx.flags[6:6], hdr.cx.aad_len, hdr.cx.iv_len) {
+            (_, 0, 12, _):        parse_esp_low;
+            (CX_SEALED, _, _, _): accept;
+            (_, _, _, 0):         parse_text;
+            (_, _, _, 16):        parse_esp_long_iv;
+            default:              parse_esp_iv;
         }
     }
 

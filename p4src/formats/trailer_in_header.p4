@@ -20,9 +20,13 @@
     meta.text_flags = CX_FLAG_TIH | CX_FLAG_SHOWN; \
     meta.aad_len = 12 + meta.iv_len + (bit<8>)meta.shown;
 
+// Nothing would tell a dummy from a packet.
 #define DESCRIBE_NO_TRAILER \
     meta.trailer_len = 0; \
-    meta.text_flags = CX_FLAG_TRIM;
+    meta.text_flags = CX_FLAG_TRIM; \
+    if (meta.dummy == 1) { \
+        meta.drop_reason = drop_t.NOT_IN_SA; \
+    }
 
 #define BUILD_TIH(tih) \
     (tih).setValid(); \

@@ -100,7 +100,10 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
         }
         measure();
         if (meta.drop_reason == drop_t.NONE) {
-            if (meta.plain_len < meta.shown) {
+            // TFC padding comes from the engine, so that we could not show it.
+            if (meta.shown != 0
+                && (meta.plain_len < meta.shown
+                    || meta.mode == mode_t.TUNNEL && meta.ip_len < meta.shown)) {
                 meta.drop_reason = drop_t.BAD_OFFSET;
             } else if (meta.front_len + meta.esp_headers_len > 255) {
                 meta.drop_reason = drop_t.LONG_HEADERS;

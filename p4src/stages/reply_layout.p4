@@ -1,5 +1,6 @@
 // Pass 2, inbound: do the headers end where the descriptor says that the text begins? An engine
-// returns them as they were; had it not, the text would be read at the wrong place.
+// returns them as they were; had it not, the text would be read at the wrong place. So would it be
+// with the descriptor of another format.
 control reply_layout_stage(inout headers_t hdr, inout metadata_t meta) {
     bit<16> text_at;
 
@@ -20,7 +21,9 @@ control reply_layout_stage(inout headers_t hdr, inout metadata_t meta) {
             text_at = text_at + (hdr.wesp_marker.isValid() ? 16w8 : 4)
                       + (hdr.wesp_pad.isValid() ? 16w4 : 0);
         }
-        if (text_at + 8 + (bit<16>)hdr.cx.iv_len + meta.extra_len != (bit<16>)hdr.cx.ct_off) {
+        if (text_at + 8 + (bit<16>)hdr.cx.iv_len + meta.extra_len != (bit<16>)hdr.cx.ct_off
+            || hdr.cx.aad_len != meta.aad_len
+            || (hdr.cx.flags ^ meta.text_flags) & CX_FLAGS_TEXT != 0) {
             meta.drop_reason = drop_t.FORGED_CX;
         }
     }

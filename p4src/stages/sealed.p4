@@ -7,10 +7,11 @@
 control sealed_stage(inout headers_t hdr, inout metadata_t meta) {
     header_behind_stage() header_behind;
 
-    bit<8> protocol;
-    bit<8> next;
-    bool   asked_for;
-    bool   chained;          // extension headers of the packet itself stand in front of ESP
+    bit<8>  protocol;
+    bit<8>  next;
+    bit<16> text_len;        // up to the ICV
+    bool    asked_for;
+    bool    chained;         // extension headers of the packet itself stand in front of ESP
 
     apply {
         next = hdr.outer_ip6.next_header;
@@ -21,8 +22,12 @@ control sealed_stage(inout headers_t hdr, inout metadata_t meta) {
             asked_for = hdr.esp_low.isValid() && hdr.esp.spi == meta.spi
                 && hdr.esp.seq ++ hdr.esp_low.seq_low == meta.sub ++ meta.seq[47:0];
         } else if (meta.format == format_t.HEADER_IN_TRAILER) {
+            // The trailer goes where the descriptor says that the ICV begins.
+            text_len = meta.frame_len - 46 - (meta.outer_v6 == 1 ? 16w56 : 36)
+                - (bit<16>)meta.icv_len;
             asked_for = hdr.body.isValid() && hdr.front.spi == meta.spi
-                && hdr.front.seq == meta.seq;
+                && hdr.front.seq == meta.seq
+                && hdr.cx.plain_len + (bit<16>)hdr.cx.pad_len == text_len;
         } else {
             asked_for = hdr.esp.isValid() && hdr.esp.spi == meta.spi
                 && hdr.esp.seq == meta.seq[31:0];

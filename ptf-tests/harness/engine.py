@@ -14,7 +14,7 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 
 from harness import engine_formats as formats
-from harness.engine_formats import FLAG_ESN, FLAG_FILL, FLAG_TIH, FLAG_TRAILER, FLAG_TRIM
+from harness.engine_formats import FLAG_ESN, FLAG_FILL, FLAG_TIH, FLAG_TRAILER, FLAG_TRIM, NH_NONE
 from harness.esp import Key
 from harness.frames import internet_checksum
 from harness.ids import ETHERTYPE_CRYPTO, EngineFaultError, Status
@@ -30,7 +30,6 @@ REPLY = 0x80
 ICV_LENGTHS = (8, 12, 16, 24, 32)
 NH_IPV4 = 4
 NH_IPV6 = 41
-NH_NONE = 59
 
 Hook = Callable[[bytes], Iterable[bytes]]
 
@@ -252,7 +251,9 @@ def _stripped(request: Descriptor, head: bytes, text: bytes) -> tuple[bytes, int
         )
         inside = formats.TIH_LEN if at == request.ct_off else 0
         tih = text[:inside] or head[at : at + formats.TIH_LEN]
-        payload, pad_len, next_header = formats.without_padding(tih, text, inside)
+        payload, pad_len, next_header = formats.without_padding(
+            tih, text, inside, nothing=bool(shown)
+        )
     if request.flags & FLAG_TRIM:
         whole = _trim(shown + payload[inside:], next_header)
         payload = payload[:inside] + whole[len(shown) :]

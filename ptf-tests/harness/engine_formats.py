@@ -16,6 +16,7 @@ FLAG_TIH = 0x80
 TIH_LEN = 4
 AAD_LEN = 8
 AAD_WITH_TIH = 16
+NH_NONE = 59
 VERSIONS = {4: 4, 6: 41}
 """Next header by the first nibble of an IP packet."""
 
@@ -47,14 +48,19 @@ def information(flags: int, aad_off: int, aad_len: int, ct_off: int, iv_len: int
     return aad_off + AAD_LEN + iv_len if flags & FLAG_SHOWN else ct_off
 
 
-def without_padding(tih: bytes, text: bytes, own: int) -> tuple[bytes, int, int]:
+def without_padding(
+    tih: bytes, text: bytes, own: int, *, nothing: bool = False
+) -> tuple[bytes, int, int]:
     """Text, pad length and next header by a trailer information header, of which ``own`` octets
-    stand in the text."""
+    stand in the text.
+
+    ``nothing``: no payload is a payload.
+    """
     zero, next_header, pad_len = int.from_bytes(tih[:2]), tih[2], tih[3]
     end = len(text) - pad_len
     if zero:
         raise EngineFaultError(Status.BAD_PAD)
-    if end < own:
+    if end < own or (end == own and next_header != NH_NONE and not nothing):
         raise EngineFaultError(Status.BAD_PADLEN)
     if any(text[end:]):
         raise EngineFaultError(Status.BAD_PAD)

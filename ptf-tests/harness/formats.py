@@ -38,6 +38,8 @@ class Packet:
     sub: int = 0
     pad: bytes | None = None
     """None: the shortest that aligns."""
+    pad_len: int | None = None
+    """None: what the padding has."""
     tih: bytes | None = None
     """None: what agrees with the packet."""
 
@@ -49,16 +51,25 @@ class Packet:
         """Trailer information header."""
         if self.tih is not None:
             return self.tih
-        return struct.pack("!HBB", 0, self.next_header, len(self.zeros()))
+        pad_len = len(self.zeros()) if self.pad_len is None else self.pad_len
+        return struct.pack("!HBB", 0, self.next_header, pad_len)
+
+    def with_trailer(self) -> bytes:
+        """The payload with the trailer of RFC 4303 behind it."""
+        return with_trailer(self.payload, self.next_header, self.pad, self.pad_len)
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who speaks a format with us under an SPI.  ``keys`` gives the key of a sub."""
+    """Who speaks a format with us under an SPI.  ``keys`` gives the key of a sub.
+
+    ``high``: of an extended sequence number, where the packet has its low half alone.
+    """
 
     layout: Layout
     spi: int
     keys: Callable[[int], Key]
+    high: int | None = None
 
     def seal(self, packet: Packet) -> bytes:
         """What stands behind the IP header."""
@@ -71,6 +82,16 @@ class Peer:
     def header(self, seq: int) -> bytes:
         """SPI and sequence number of RFC 4303."""
         return struct.pack("!II", self.spi, seq & 0xFFFF_FFFF)
+
+    def aad(self, head: bytes) -> bytes:
+        """What is authenticated for the octets in front of the text (RFC 4106 5)."""
+        if self.high is None:
+            return head
+        return head[:4] + self.high.to_bytes(4) + head[4:]
+
+    def number(self, low: bytes) -> int:
+        """The whole of it."""
+        return (self.high or 0) << 32 | int.from_bytes(low)
 
     def iv(self, key: Key, number: int) -> bytes:
         """What of the IV is in the packet."""
@@ -93,7 +114,7 @@ def decrypt(key: Key, iv: bytes, sealed: bytes, aad: bytes) -> bytes:
 def _seal_subspace(peer: Peer, packet: Packet) -> bytes:
     key, number = peer.keys(packet.sub), packet.sub << 48 | packet.seq
     head = struct.pack("!IQ", peer.spi, number)
-    text = with_trailer(packet.payload, packet.next_header)
+    text = packet.with_trailer()
     return head + peer.iv(key, number) + encrypt(key, number, text, head)
 
 
@@ -112,17 +133,17 @@ def _open_subspace(peer: Peer, octets: bytes, sub: int) -> Packet:
 
 def _seal_spi_block(peer: Peer, packet: Packet) -> bytes:
     key = peer.keys(packet.sub)
-    head = struct.pack("!II", peer.spi + packet.sub, packet.seq)
-    text = with_trailer(packet.payload, packet.next_header)
-    return head + peer.iv(key, packet.seq) + encrypt(key, packet.seq, text, head)
+    head = struct.pack("!II", peer.spi + packet.sub, packet.seq & 0xFFFF_FFFF)
+    text = packet.with_trailer()
+    return head + peer.iv(key, packet.seq) + encrypt(key, packet.seq, text, peer.aad(head))
 
 
 def _open_spi_block(peer: Peer, octets: bytes, sub: int) -> Packet:
-    spi, seq = struct.unpack_from("!II", octets)
+    spi, seq = int.from_bytes(octets[:4]), peer.number(octets[4:8])
     key = peer.keys(spi - peer.spi)
     start = 8 + key.iv_len
     iv = octets[8:start] or seq.to_bytes(8)
-    payload, _, next_header = strip_trailer(decrypt(key, iv, octets[start:], octets[:8]))
+    payload, _, next_header = strip_trailer(decrypt(key, iv, octets[start:], peer.aad(octets[:8])))
     return Packet(seq, payload, next_header, spi - peer.spi)
 
 
@@ -132,14 +153,14 @@ def _open_spi_block(peer: Peer, octets: bytes, sub: int) -> Packet:
 def _seal_inside(peer: Peer, packet: Packet) -> bytes:
     key, head = peer.keys(0), peer.header(packet.seq)
     text = packet.information() + packet.payload + packet.zeros()
-    return head + peer.iv(key, packet.seq) + encrypt(key, packet.seq, text, head)
+    return head + peer.iv(key, packet.seq) + encrypt(key, packet.seq, text, peer.aad(head))
 
 
 def _open_inside(peer: Peer, octets: bytes, sub: int) -> Packet:
-    key, seq = peer.keys(0), int.from_bytes(octets[4:8])
+    key, seq = peer.keys(0), peer.number(octets[4:8])
     start = 8 + key.iv_len
     iv = octets[8:start] or seq.to_bytes(8)
-    text = decrypt(key, iv, octets[start:], octets[:8])
+    text = decrypt(key, iv, octets[start:], peer.aad(octets[:8]))
     payload, _, next_header = without_padding(text[:4], text, 4)
     return Packet(seq, payload[4:], next_header)
 
@@ -149,30 +170,30 @@ def _seal_shown(peer: Peer, packet: Packet) -> bytes:
     head = peer.header(packet.seq) + peer.iv(key, packet.seq)
     head += packet.information() + packet.payload[:shown]
     text = packet.payload[shown:] + packet.zeros()
-    return head + encrypt(key, packet.seq, text, head)
+    return head + encrypt(key, packet.seq, text, peer.aad(head))
 
 
 def _open_shown(peer: Peer, octets: bytes, sub: int) -> Packet:
-    key, seq, shown = peer.keys(0), int.from_bytes(octets[4:8]), peer.layout.shown
+    key, seq, shown = peer.keys(0), peer.number(octets[4:8]), peer.layout.shown
     at = 8 + key.iv_len
     start = at + 4 + shown
     iv = octets[8:at] or seq.to_bytes(8)
-    text = decrypt(key, iv, octets[start:], octets[:start])
-    payload, _, next_header = without_padding(octets[at : at + 4], text, 0)
+    text = decrypt(key, iv, octets[start:], peer.aad(octets[:start]))
+    payload, _, next_header = without_padding(octets[at : at + 4], text, 0, nothing=shown > 0)
     return Packet(seq, octets[at + 4 : start] + payload, next_header)
 
 
 def _seal_bare(peer: Peer, packet: Packet) -> bytes:
     key, head = peer.keys(0), peer.header(packet.seq)
     text = packet.payload + packet.zeros()
-    return head + peer.iv(key, packet.seq) + encrypt(key, packet.seq, text, head)
+    return head + peer.iv(key, packet.seq) + encrypt(key, packet.seq, text, peer.aad(head))
 
 
 def _open_bare(peer: Peer, octets: bytes, sub: int) -> Packet:
-    key, seq = peer.keys(0), int.from_bytes(octets[4:8])
+    key, seq = peer.keys(0), peer.number(octets[4:8])
     start = 8 + key.iv_len
     iv = octets[8:start] or seq.to_bytes(8)
-    text = decrypt(key, iv, octets[start:], octets[:8])
+    text = decrypt(key, iv, octets[start:], peer.aad(octets[:8]))
     return Packet(seq, *by_own_length(text, ALIGN, filled=False))
 
 
@@ -199,16 +220,20 @@ def _open_tail(peer: Peer, octets: bytes, sub: int) -> Packet:
 
 def _seal_offset(peer: Peer, packet: Packet) -> bytes:
     key, shown = peer.keys(0), peer.layout.shown
+    if shown == 0:
+        return _seal_spi_block(peer, packet)
     head = peer.header(packet.seq) + peer.iv(key, packet.seq) + packet.payload[:shown]
-    text = with_trailer(packet.payload, packet.next_header)[shown:]
-    return head + encrypt(key, packet.seq, text, head)
+    text = packet.with_trailer()[shown:]
+    return head + encrypt(key, packet.seq, text, peer.aad(head))
 
 
 def _open_offset(peer: Peer, octets: bytes, sub: int) -> Packet:
-    key, seq, shown = peer.keys(0), int.from_bytes(octets[4:8]), peer.layout.shown
+    key, seq, shown = peer.keys(0), peer.number(octets[4:8]), peer.layout.shown
+    if shown == 0:
+        return _open_spi_block(peer, octets, sub)
     at = 8 + key.iv_len
     iv = octets[8:at] or seq.to_bytes(8)
-    text = decrypt(key, iv, octets[at + shown :], octets[: at + shown])
+    text = decrypt(key, iv, octets[at + shown :], peer.aad(octets[: at + shown]))
     payload, _, next_header = strip_trailer(text, nothing=True)
     return Packet(seq, octets[at : at + shown] + payload, next_header)
 
@@ -216,6 +241,7 @@ def _open_offset(peer: Peer, octets: bytes, sub: int) -> Packet:
 _SEAL: dict[Format, Callable[[Peer, Packet], bytes]] = {
     Format.SUBSPACES: _seal_subspace,
     Format.SPI_BLOCK: _seal_spi_block,
+    Format.PLAIN: _seal_spi_block,  # sub 0
     Format.TRAILER_INSIDE: _seal_inside,
     Format.TRAILER_SHOWN: _seal_shown,
     Format.NO_TRAILER: _seal_bare,
@@ -225,6 +251,7 @@ _SEAL: dict[Format, Callable[[Peer, Packet], bytes]] = {
 _OPEN: dict[Format, Callable[[Peer, bytes, int], Packet]] = {
     Format.SUBSPACES: _open_subspace,
     Format.SPI_BLOCK: _open_spi_block,
+    Format.PLAIN: _open_spi_block,
     Format.TRAILER_INSIDE: _open_inside,
     Format.TRAILER_SHOWN: _open_shown,
     Format.NO_TRAILER: _open_bare,
