@@ -16,7 +16,6 @@ from p4esp.invariants.recorder import marked_numbers
 from harness import topology
 from harness import vectors as vec
 from harness.counters import Snapshot
-from harness.engine import SEAL, Descriptor, frame_with
 from harness.esp import Key
 from harness.ids import CPU_PORT, CRYPTO_PORT, Drop, Op, Outcome, Punt
 from harness.recorder import with_header
@@ -71,10 +70,6 @@ class Watch:
     def exchanged(self, request: bytes, reply: bytes | None) -> None:
         """A request that reached an engine, and its answer."""
         self._add(lambda r: r.exchanged(request, reply))
-        if reply is not None and Descriptor.of(request).op == SEAL:
-            # Formats have more between number and text than an IV: all of it came from the engine.
-            behind = frame_with(request, ct_off=Descriptor.of(request).aad_off + 8)
-            self._add(lambda r: r.exchanged(behind, reply))
 
     def sealed(self, handle: int, key: Key, space: int, iv: bytes) -> None:
         """A nonce that the engine has used: under whichever handle, it is the key that counts."""
