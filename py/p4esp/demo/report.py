@@ -99,8 +99,8 @@ class Report:
         self._heading("7. What anti-replay subspaces buy")
         for item in facts.two_paths:
             self._console.print(
-                f"{item.format}: {item.sent} packets take two paths in turn, one {item.skew} packets "
-                f"slower; {item.spaces} window(s) of {item.window} packets; "
+                f"{item.format}: {item.sent} packets take two paths in turn, one {item.skew} "
+                f"packets slower; {item.spaces} window(s) of {item.window} packets; "
                 f"{item.delivered} delivered"
             )
 
