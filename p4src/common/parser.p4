@@ -436,7 +436,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             (0, 0, PROTO_ESP):  peek_esp;
             (0, 0, PROTO_WESP): peek_wesp;
             (0, 0, PROTO_TAIL): parse_tail_v4;
-            (0, 0, PROTO_EESP): peek_eesp;
+            (0, 0, PROTO_EESP): peek_eesp_v4;
             (0, _, _):          no_ports;
             default:            accept;
         }
@@ -451,6 +451,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         transition select(standard.ingress_port, hdr.ip6.next_header) {
             (CRYPTO_PORT, _): parse_upper;
             (_, PROTO_TAIL):  parse_tail_v6;
+            (_, PROTO_EESP):  peek_eesp_v6;
             default:          parse_upper;
         }
     }
@@ -464,7 +465,6 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             PROTO_ICMPV6:   peek_icmp;
             PROTO_ESP:      peek_esp;
             PROTO_WESP:     peek_wesp;
-            PROTO_EESP:     peek_eesp;
             PROTO_HOPOPT:   parse_hop_by_hop;
             PROTO_DSTOPTS:  parse_opts;
             PROTO_ROUTING:  parse_routing;
@@ -548,7 +548,6 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             (_, PROTO_ICMPV6):   peek_icmp;
             (0, PROTO_ESP):      peek_esp;
             (0, PROTO_WESP):     peek_wesp;
-            (0, PROTO_EESP):     peek_eesp;
             (_, PROTO_HOPOPT):   unread_chain;
             (_, PROTO_ROUTING):  unread_chain;
             (_, PROTO_FRAGMENT): unread_chain;
@@ -591,6 +590,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state tail_runt {
+        meta.l4_known = 1;
         meta.l4 = l4_t.NATT_RUNT;
         transition accept;
     }
@@ -671,7 +671,26 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         transition accept;
     }
 
-    // Options of 0, 4 or 8 octets are looked at; who has more is refused behind the SAD.
+    // Options of 0, 4 or 8 octets are looked at; who has more is refused behind the SAD. Of an inner
+    // packet nothing is.
+
+    state peek_eesp_v4 {
+        meta.tail_len = hdr.ip.total_len - meta.l4_offset;
+        transition select(standard.ingress_port, meta.tail_len) {
+            (CRYPTO_PORT, _): no_ports;
+            (_, 24 .. 65535): peek_eesp;
+            default:          tail_runt;
+        }
+    }
+
+    state peek_eesp_v6 {
+        meta.tail_len = hdr.ip6.payload_len;
+        transition select(meta.tail_len) {
+            24 .. 65535: peek_eesp;
+            default:     tail_runt;
+        }
+    }
+
     state peek_eesp {
         meta.l4_end = meta.l4_offset + 24;
         meta.l4 = l4_t.EESP;

@@ -14,7 +14,7 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 
 from harness import engine_formats as formats
-from harness.engine_formats import FLAG_ESN, FLAG_FILL, FLAG_TIH, FLAG_TRAILER, FLAG_TRIM
+from harness.engine_formats import FLAG_ESN, FLAG_FILL, FLAG_TIH, FLAG_TRAILER, FLAG_TRIM, NH_NONE
 from harness.esp import Key
 from harness.frames import internet_checksum
 from harness.ids import ETHERTYPE_CRYPTO, EngineFaultError, Status
@@ -30,7 +30,6 @@ REPLY = 0x80
 ICV_LENGTHS = (8, 12, 16, 24, 32)
 NH_IPV4 = 4
 NH_IPV6 = 41
-NH_NONE = 59
 
 Hook = Callable[[bytes], Iterable[bytes]]
 
@@ -175,7 +174,8 @@ def _split(request: Descriptor, frame: bytes) -> tuple[bytes, bytes]:
 def _iv(request: Descriptor, head: bytes) -> bytes:
     if request.iv_len == 0:
         return request.seq.to_bytes(8)
-    places = (request.flags, request.aad_off, request.ct_off, request.iv_len)
+    header_end = request.aad_off + request.aad_len
+    places = (request.flags, header_end, request.ct_off, request.iv_len)
     start = formats.iv_at(*places)
     return head[start : start + request.iv_len]
 
@@ -184,8 +184,9 @@ def _aad(request: Descriptor, head: bytes) -> bytes | None:
     """What is authenticated beside the text; None: what RFC 4303 has."""
     if request.aad_len == formats.AAD_LEN and not request.flags & formats.FLAG_SHOWN:
         return None
-    places = (request.aad_off, request.aad_len, request.seq)
-    return formats.additional_data(request.flags, head, *places)
+    shown = bool(request.flags & formats.FLAG_SHOWN)
+    length = request.ct_off - request.aad_off if shown else request.aad_len
+    return formats.additional_data(request.flags, head, request.aad_off, length, request.seq)
 
 
 def _sealed(request: Descriptor, head: bytes, key: Key, iv: bytes, plaintext: bytes) -> bytes:
@@ -252,7 +253,9 @@ def _stripped(request: Descriptor, head: bytes, text: bytes) -> tuple[bytes, int
         )
         inside = formats.TIH_LEN if at == request.ct_off else 0
         tih = text[:inside] or head[at : at + formats.TIH_LEN]
-        payload, pad_len, next_header = formats.without_padding(tih, text, inside)
+        payload, pad_len, next_header = formats.without_padding(
+            tih, text, inside, nothing=bool(shown)
+        )
     if request.flags & FLAG_TRIM:
         whole = _trim(shown + payload[inside:], next_header)
         payload = payload[:inside] + whole[len(shown) :]
@@ -263,7 +266,7 @@ def _shown(request: Descriptor, head: bytes) -> bytes:
     """What of the payload stands in clear in front of the text."""
     if not request.flags & formats.FLAG_SHOWN:
         return b""
-    start = request.aad_off + formats.AAD_LEN + request.iv_len
+    start = request.aad_off + request.aad_len + request.iv_len
     return head[start + (formats.TIH_LEN if request.flags & FLAG_TIH else 0) :]
 
 

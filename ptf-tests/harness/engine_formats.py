@@ -16,6 +16,7 @@ FLAG_TIH = 0x80
 TIH_LEN = 4
 AAD_LEN = 8
 AAD_WITH_TIH = 16
+NH_NONE = 59
 VERSIONS = {4: 4, 6: 41}
 """Next header by the first nibble of an IP packet."""
 
@@ -35,26 +36,31 @@ def additional_data(flags: int, head: bytes, aad_off: int, aad_len: int, seq: in
     return data[:4] + seq.to_bytes(8) + data[8:] if flags & FLAG_ESN else data
 
 
-def iv_at(flags: int, aad_off: int, ct_off: int, iv_len: int) -> int:
-    """Where the explicit IV begins."""
-    return aad_off + AAD_LEN if flags & FLAG_SHOWN else ct_off - iv_len
+def iv_at(flags: int, header_end: int, ct_off: int, iv_len: int) -> int:
+    """Where the explicit IV begins; ``header_end`` is aad_off + aad_len."""
+    return header_end if flags & FLAG_SHOWN else ct_off - iv_len
 
 
 def information(flags: int, aad_off: int, aad_len: int, ct_off: int, iv_len: int) -> int:
     """Where the trailer information header is: in the AAD, or at the front of the text."""
     if aad_len == AAD_WITH_TIH and not flags & FLAG_SHOWN:
         return aad_off
-    return aad_off + AAD_LEN + iv_len if flags & FLAG_SHOWN else ct_off
+    return aad_off + aad_len + iv_len if flags & FLAG_SHOWN else ct_off
 
 
-def without_padding(tih: bytes, text: bytes, own: int) -> tuple[bytes, int, int]:
+def without_padding(
+    tih: bytes, text: bytes, own: int, *, nothing: bool = False
+) -> tuple[bytes, int, int]:
     """Text, pad length and next header by a trailer information header, of which ``own`` octets
-    stand in the text."""
+    stand in the text.
+
+    ``nothing``: no payload is a payload.
+    """
     zero, next_header, pad_len = int.from_bytes(tih[:2]), tih[2], tih[3]
     end = len(text) - pad_len
     if zero:
         raise EngineFaultError(Status.BAD_PAD)
-    if end < own:
+    if end < own or (end == own and next_header != NH_NONE and not nothing):
         raise EngineFaultError(Status.BAD_PADLEN)
     if any(text[end:]):
         raise EngineFaultError(Status.BAD_PAD)

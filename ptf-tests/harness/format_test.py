@@ -10,17 +10,30 @@ from typing import Any
 from harness import frames, tables
 from harness.esp import ImplicitIvKey, Key, own_key
 from harness.formats import IMPLICIT, LAYOUTS, Packet, Peer
-from harness.ids import Format, Op
+from harness.gateway import PacketOut, Verdict
+from harness.ids import Drop, Format, Op
 from harness.sa import InboundSa, Layout, OutboundSa, cells_for
 from harness.tables import Traffic
 from harness.testcase import GatewayTest
 from harness.topology import REMOTE, SITE, UNPROTECTED
 from harness.tunnels import InboundTunnel, OutboundTunnel
 
-SPACES = itertools.count(30_000, 64)
+FIRST_SPACE = 30_000
 HANDLES = itertools.count(0x100_0000, 64)
 SPIS = itertools.count(0x2000_0000, 64)
 Keys = Callable[[int], Key]
+
+
+class Spaces:
+    """Rows of sequence spaces that no test of this run has used before."""
+
+    _next = FIRST_SPACE
+
+    @classmethod
+    def take(cls, size: int) -> int:
+        """The first of so many."""
+        first, cls._next = cls._next, cls._next + size
+        return first
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +69,13 @@ class FormatTest(GatewayTest):
         layout = LAYOUTS[name] if layout is None else layout
         handle, spi = next(HANDLES), fields.pop("spi", None) or next(SPIS)
         keys = keys or self.keys(name, handle)
-        window = fields.get("window", 64)
-        base = min([self.session.numbers.cells(window) for _ in range(layout.last_sub + 1)])
+        if "cell_base" not in fields:
+            fields["cell_base"] = self._cells(layout, fields.get("window", 64))
+        if "space" not in fields:
+            fields["space"] = Spaces.take(layout.last_sub + 1)
+        known = {"layout": layout, "wrap": layout.wrap, "handle": handle, "spi": spi}
         tunnel = self.inbound(
-            **{"key": keys(0), "layout": layout, "handle": handle, "spi": spi},
-            **{"space": next(SPACES), "cell_base": base, **fields},
+            **{"key": keys(0), **known, **fields},
             install=False,
         )
         self._teach(layout, handle, keys)
@@ -82,13 +97,13 @@ class FormatTest(GatewayTest):
         """An outbound SA of a format that serves our site's traffic to the remote one."""
         layout = LAYOUTS[name] if layout is None else layout
         handle, spi = next(HANDLES), fields.pop("spi", None) or next(SPIS)
+        networks = fields.pop("networks", (SITE, REMOTE))
         keys = keys or self.keys(name, handle)
-        tunnel = self.outbound(
-            **{"key": keys(0), "layout": layout, "handle": handle, "spi": spi},
-            **{"space": next(SPACES), **fields},
-        )
+        known: dict[str, Any] = {"layout": layout, "wrap": layout.wrap}
+        known |= {"key": keys(0), "handle": handle, "spi": spi}
+        tunnel = self.outbound(**known, space=Spaces.take(layout.last_sub + 1), **fields)
         self._teach(layout, handle, keys)
-        self.serve(tunnel)
+        self.serve(tunnel, *networks)
         return Speaking(tunnel, Peer(layout, spi, keys))
 
     def serve(self, tunnel: OutboundTunnel, src: str = SITE, dst: str = REMOTE) -> None:
@@ -96,6 +111,10 @@ class FormatTest(GatewayTest):
         policy = tunnel.sa.sa
         rule = tables.spd(Traffic(src=src, dst=dst), "protect", policy=policy)
         self.gw.insert(rule, tables.sa_select(policy, dst, policy))
+
+    def _cells(self, layout: Layout, window: int) -> int:
+        """Replay cells for all subs, one row."""
+        return min(self.session.numbers.cells(window) for _ in range(layout.last_sub + 1))
 
     def _teach(self, layout: Layout, handle: int, keys: Keys) -> None:
         for sub in range(layout.last_sub + 1 if layout.key_step else 1):
@@ -116,10 +135,35 @@ class FormatTest(GatewayTest):
         """Highest authenticated number of a sub."""
         return self.gw.read(Op.READ_TOP, speaking.sa.space + sub)
 
-    def cells_of(self, speaking: Speaking, sub: int) -> list[int]:
+    def tops_of(self, speaking: Speaking) -> list[int]:
+        """Highest authenticated numbers, by sub."""
+        return self._read(Op.READ_TOP, speaking.sa.space, speaking.sa.layout.last_sub + 1)
+
+    def last_of(self, speaking: Speaking) -> list[int]:
+        """Last numbers sent, by sub."""
+        return self._read(Op.READ_SEQ, speaking.sa.space, speaking.sa.layout.last_sub + 1)
+
+    def cells_of(self, speaking: Speaking, sub: int = 0) -> list[int]:
         """Replay cells of a sub."""
         sa = speaking.sa
         assert isinstance(sa, InboundSa)
         size = cells_for(sa.window)
-        first = sa.cell_base + sub * size
-        return [self.gw.read(Op.READ_CELL, index) for index in range(first, first + size)]
+        return self._read(Op.READ_CELL, sa.cell_base + sub * size, size)
+
+    def state_of(self, speaking: Speaking) -> list[list[int]]:
+        """All that the switch remembers of what came in."""
+        subs = range(speaking.sa.layout.last_sub + 1)
+        return [self.tops_of(speaking), *(self.cells_of(speaking, sub) for sub in subs)]
+
+    def _read(self, op: Op, first: int, count: int) -> list[int]:
+        reads = [PacketOut(op, index=index) for index in range(first, first + count)]
+        return [answer.value for answer in self.gw.exchange(reads).packet_ins]
+
+    def without_a_trace(
+        self, reason: Drop, speaking: Speaking, *data: bytes, port: int = UNPROTECTED
+    ) -> Verdict:
+        """Proves: refused, and no window has moved."""
+        before = self.state_of(speaking)
+        verdict = self.refuse(reason, port, *data)
+        self.assertEqual(self.state_of(speaking), before)
+        return verdict

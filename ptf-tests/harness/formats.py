@@ -20,6 +20,7 @@ from harness.ids import Format
 from harness.sa import Layout
 
 TAIL_LEN = 16
+PAD_N4 = bytes([1, 2, 0, 0])
 
 
 def sub_key(root: bytes, sub: int, size: int = 16) -> tuple[bytes, bytes]:
@@ -38,6 +39,8 @@ class Packet:
     sub: int = 0
     pad: bytes | None = None
     """None: the shortest that aligns."""
+    pad_len: int | None = None
+    """None: what the padding has."""
     tih: bytes | None = None
     """None: what agrees with the packet."""
 
@@ -49,16 +52,25 @@ class Packet:
         """Trailer information header."""
         if self.tih is not None:
             return self.tih
-        return struct.pack("!HBB", 0, self.next_header, len(self.zeros()))
+        pad_len = len(self.zeros()) if self.pad_len is None else self.pad_len
+        return struct.pack("!HBB", 0, self.next_header, pad_len)
+
+    def with_trailer(self) -> bytes:
+        """The payload with the trailer of RFC 4303 behind it."""
+        return with_trailer(self.payload, self.next_header, self.pad, self.pad_len)
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who speaks a format with us under an SPI.  ``keys`` gives the key of a sub."""
+    """Who speaks a format with us under an SPI.  ``keys`` gives the key of a sub.
+
+    ``high``: of an extended sequence number, where the packet has its low half alone.
+    """
 
     layout: Layout
     spi: int
     keys: Callable[[int], Key]
+    high: int | None = None
 
     def seal(self, packet: Packet) -> bytes:
         """What stands behind the IP header."""
@@ -71,6 +83,20 @@ class Peer:
     def header(self, seq: int) -> bytes:
         """SPI and sequence number of RFC 4303."""
         return struct.pack("!II", self.spi, seq & 0xFFFF_FFFF)
+
+    def aad(self, head: bytes) -> bytes:
+        """What is authenticated for the octets in front of the text (RFC 4106 5)."""
+        if self.high is None:
+            return head
+        return head[:4] + self.high.to_bytes(4) + head[4:]
+
+    def number(self, low: bytes) -> int:
+        """The whole of it."""
+        return (self.high or 0) << 32 | int.from_bytes(low)
+
+    def eesp_iv(self, key: Key, seq: int) -> bytes:
+        """What of an EESP packet's IV is in it."""
+        return ((seq + self.layout.iv_base) % (1 << 64)).to_bytes(8)[: key.iv_len]
 
     def iv(self, key: Key, number: int) -> bytes:
         """What of the IV is in the packet."""
@@ -93,7 +119,7 @@ def decrypt(key: Key, iv: bytes, sealed: bytes, aad: bytes) -> bytes:
 def _seal_subspace(peer: Peer, packet: Packet) -> bytes:
     key, number = peer.keys(packet.sub), packet.sub << 48 | packet.seq
     head = struct.pack("!IQ", peer.spi, number)
-    text = with_trailer(packet.payload, packet.next_header)
+    text = packet.with_trailer()
     return head + peer.iv(key, number) + encrypt(key, number, text, head)
 
 
@@ -112,17 +138,17 @@ def _open_subspace(peer: Peer, octets: bytes, sub: int) -> Packet:
 
 def _seal_spi_block(peer: Peer, packet: Packet) -> bytes:
     key = peer.keys(packet.sub)
-    head = struct.pack("!II", peer.spi + packet.sub, packet.seq)
-    text = with_trailer(packet.payload, packet.next_header)
-    return head + peer.iv(key, packet.seq) + encrypt(key, packet.seq, text, head)
+    head = struct.pack("!II", peer.spi + packet.sub, packet.seq & 0xFFFF_FFFF)
+    text = packet.with_trailer()
+    return head + peer.iv(key, packet.seq) + encrypt(key, packet.seq, text, peer.aad(head))
 
 
 def _open_spi_block(peer: Peer, octets: bytes, sub: int) -> Packet:
-    spi, seq = struct.unpack_from("!II", octets)
+    spi, seq = int.from_bytes(octets[:4]), peer.number(octets[4:8])
     key = peer.keys(spi - peer.spi)
     start = 8 + key.iv_len
     iv = octets[8:start] or seq.to_bytes(8)
-    payload, _, next_header = strip_trailer(decrypt(key, iv, octets[start:], octets[:8]))
+    payload, _, next_header = strip_trailer(decrypt(key, iv, octets[start:], peer.aad(octets[:8])))
     return Packet(seq, payload, next_header, spi - peer.spi)
 
 
@@ -132,14 +158,14 @@ def _open_spi_block(peer: Peer, octets: bytes, sub: int) -> Packet:
 def _seal_inside(peer: Peer, packet: Packet) -> bytes:
     key, head = peer.keys(0), peer.header(packet.seq)
     text = packet.information() + packet.payload + packet.zeros()
-    return head + peer.iv(key, packet.seq) + encrypt(key, packet.seq, text, head)
+    return head + peer.iv(key, packet.seq) + encrypt(key, packet.seq, text, peer.aad(head))
 
 
 def _open_inside(peer: Peer, octets: bytes, sub: int) -> Packet:
-    key, seq = peer.keys(0), int.from_bytes(octets[4:8])
+    key, seq = peer.keys(0), peer.number(octets[4:8])
     start = 8 + key.iv_len
     iv = octets[8:start] or seq.to_bytes(8)
-    text = decrypt(key, iv, octets[start:], octets[:8])
+    text = decrypt(key, iv, octets[start:], peer.aad(octets[:8]))
     payload, _, next_header = without_padding(text[:4], text, 4)
     return Packet(seq, payload[4:], next_header)
 
@@ -149,30 +175,30 @@ def _seal_shown(peer: Peer, packet: Packet) -> bytes:
     head = peer.header(packet.seq) + peer.iv(key, packet.seq)
     head += packet.information() + packet.payload[:shown]
     text = packet.payload[shown:] + packet.zeros()
-    return head + encrypt(key, packet.seq, text, head)
+    return head + encrypt(key, packet.seq, text, peer.aad(head))
 
 
 def _open_shown(peer: Peer, octets: bytes, sub: int) -> Packet:
-    key, seq, shown = peer.keys(0), int.from_bytes(octets[4:8]), peer.layout.shown
+    key, seq, shown = peer.keys(0), peer.number(octets[4:8]), peer.layout.shown
     at = 8 + key.iv_len
     start = at + 4 + shown
     iv = octets[8:at] or seq.to_bytes(8)
-    text = decrypt(key, iv, octets[start:], octets[:start])
-    payload, _, next_header = without_padding(octets[at : at + 4], text, 0)
+    text = decrypt(key, iv, octets[start:], peer.aad(octets[:start]))
+    payload, _, next_header = without_padding(octets[at : at + 4], text, 0, nothing=shown > 0)
     return Packet(seq, octets[at + 4 : start] + payload, next_header)
 
 
 def _seal_bare(peer: Peer, packet: Packet) -> bytes:
     key, head = peer.keys(0), peer.header(packet.seq)
     text = packet.payload + packet.zeros()
-    return head + peer.iv(key, packet.seq) + encrypt(key, packet.seq, text, head)
+    return head + peer.iv(key, packet.seq) + encrypt(key, packet.seq, text, peer.aad(head))
 
 
 def _open_bare(peer: Peer, octets: bytes, sub: int) -> Packet:
-    key, seq = peer.keys(0), int.from_bytes(octets[4:8])
+    key, seq = peer.keys(0), peer.number(octets[4:8])
     start = 8 + key.iv_len
     iv = octets[8:start] or seq.to_bytes(8)
-    text = decrypt(key, iv, octets[start:], octets[:8])
+    text = decrypt(key, iv, octets[start:], peer.aad(octets[:8]))
     return Packet(seq, *by_own_length(text, ALIGN, filled=False))
 
 
@@ -199,37 +225,116 @@ def _open_tail(peer: Peer, octets: bytes, sub: int) -> Packet:
 
 def _seal_offset(peer: Peer, packet: Packet) -> bytes:
     key, shown = peer.keys(0), peer.layout.shown
+    if shown == 0:
+        return _seal_spi_block(peer, packet)
     head = peer.header(packet.seq) + peer.iv(key, packet.seq) + packet.payload[:shown]
-    text = with_trailer(packet.payload, packet.next_header)[shown:]
-    return head + encrypt(key, packet.seq, text, head)
+    text = packet.with_trailer()[shown:]
+    return head + encrypt(key, packet.seq, text, peer.aad(head))
 
 
 def _open_offset(peer: Peer, octets: bytes, sub: int) -> Packet:
-    key, seq, shown = peer.keys(0), int.from_bytes(octets[4:8]), peer.layout.shown
+    key, seq, shown = peer.keys(0), peer.number(octets[4:8]), peer.layout.shown
+    if shown == 0:
+        return _open_spi_block(peer, octets, sub)
     at = 8 + key.iv_len
     iv = octets[8:at] or seq.to_bytes(8)
-    text = decrypt(key, iv, octets[at + shown :], octets[: at + shown])
+    text = decrypt(key, iv, octets[at + shown :], peer.aad(octets[: at + shown]))
     payload, _, next_header = strip_trailer(text, nothing=True)
     return Packet(seq, octets[at : at + shown] + payload, next_header)
+
+
+# WESPv2: its header is authenticated, too.
+
+
+def _wesp_head(peer: Peer, next_header: int, options: bytes) -> bytes:
+    shown = peer.layout.shown
+    length = 4 + len(options) + 8 + peer.keys(0).iv_len
+    return bytes([next_header if shown else 59, length, shown, 0x40 | len(options)]) + options
+
+
+def _seal_wesp(peer: Peer, packet: Packet) -> bytes:
+    key, shown = peer.keys(0), peer.layout.shown
+    head = _wesp_head(peer, packet.next_header, PAD_N4 if peer.layout.options_len else b"")
+    head += peer.header(packet.seq) + peer.iv(key, packet.seq) + packet.payload[:shown]
+    return head + encrypt(key, packet.seq, packet.with_trailer()[shown:], head)
+
+
+def _open_wesp(peer: Peer, octets: bytes, sub: int) -> Packet:
+    key, shown, options = peer.keys(0), peer.layout.shown, octets[3] & 0x3F
+    at = 12 + options + key.iv_len
+    seq = peer.number(octets[8 + options : 12 + options])
+    iv = octets[12 + options : at] or seq.to_bytes(8)
+    text = decrypt(key, iv, octets[at + shown :], octets[: at + shown])
+    payload, _, next_header = strip_trailer(text, nothing=bool(shown))
+    assert octets[: 4 + options] == _wesp_head(peer, next_header, octets[4 : 4 + options])
+    return Packet(seq, octets[at : at + shown] + payload, next_header)
+
+
+# EESP: base header, options, number, IV; full or optimized.
+
+
+def _eesp_head(peer: Peer, sub: int, seq: int) -> bytes:
+    layout, key = peer.layout, peer.keys(sub)
+    number = b"" if layout.no_seq else seq.to_bytes(8)
+    head_len = 8 + layout.options_len + len(number) + key.iv_len
+    offset = bytes([2, 2]) + struct.pack("!H", head_len // 4 << 10 | layout.shown << 2)
+    options = ((offset if layout.shown else PAD_N4) + PAD_N4)[: layout.options_len]
+    base = struct.pack("!BBHI", 0x80, layout.options_len, sub, peer.spi)
+    return base + options + number + peer.eesp_iv(key, seq)
+
+
+def _seal_eesp(peer: Peer, packet: Packet) -> bytes:
+    key, layout = peer.keys(packet.sub), peer.layout
+    head = _eesp_head(peer, packet.sub, packet.seq)
+    full = packet.information() if layout.format == Format.EESP_FULL else b""
+    whole = full + packet.payload + packet.zeros()
+    aad = head + whole[: layout.shown]
+    iv = peer.eesp_iv(key, packet.seq) or packet.seq.to_bytes(8)
+    return aad + key.aead().encrypt(key.salt + iv, whole[layout.shown :], aad)
+
+
+def _open_eesp(peer: Peer, octets: bytes, sub: int) -> Packet:
+    sub = int.from_bytes(octets[2:4])
+    key, layout = peer.keys(sub), peer.layout
+    number_at = 8 + layout.options_len
+    number = b"" if layout.no_seq else octets[number_at : number_at + 8]
+    at = number_at + len(number) + key.iv_len
+    iv = octets[at - key.iv_len : at] or number
+    seq = int.from_bytes(number or iv) - (layout.iv_base if layout.no_seq else 0)
+    assert octets[:at] == _eesp_head(peer, sub, seq % (1 << 64))
+    text = decrypt(key, iv, octets[at + layout.shown :], octets[: at + layout.shown])
+    whole = octets[at : at + layout.shown] + text
+    if layout.format == Format.EESP_OPTIMIZED:
+        return Packet(seq, *by_own_length(whole, ALIGN, filled=False), sub)
+    payload, _, next_header = without_padding(whole[:4], whole, 4, nothing=True)
+    return Packet(seq, payload[4:], next_header, sub)
 
 
 _SEAL: dict[Format, Callable[[Peer, Packet], bytes]] = {
     Format.SUBSPACES: _seal_subspace,
     Format.SPI_BLOCK: _seal_spi_block,
+    Format.PLAIN: _seal_spi_block,  # sub 0
     Format.TRAILER_INSIDE: _seal_inside,
     Format.TRAILER_SHOWN: _seal_shown,
     Format.NO_TRAILER: _seal_bare,
     Format.HEADER_IN_TRAILER: _seal_tail,
     Format.CRYPT_OFFSET: _seal_offset,
+    Format.WESP_V2: _seal_wesp,
+    Format.EESP_OPTIMIZED: _seal_eesp,
+    Format.EESP_FULL: _seal_eesp,
 }
 _OPEN: dict[Format, Callable[[Peer, bytes, int], Packet]] = {
     Format.SUBSPACES: _open_subspace,
     Format.SPI_BLOCK: _open_spi_block,
+    Format.PLAIN: _open_spi_block,
     Format.TRAILER_INSIDE: _open_inside,
     Format.TRAILER_SHOWN: _open_shown,
     Format.NO_TRAILER: _open_bare,
     Format.HEADER_IN_TRAILER: _open_tail,
     Format.CRYPT_OFFSET: _open_offset,
+    Format.WESP_V2: _open_wesp,
+    Format.EESP_OPTIMIZED: _open_eesp,
+    Format.EESP_FULL: _open_eesp,
 }
 
 SUBS = 4
@@ -243,10 +348,13 @@ LAYOUTS: dict[str, Layout] = {
     "header-in-trailer": Layout(Format.HEADER_IN_TRAILER),
     "crypt-offset": Layout(Format.CRYPT_OFFSET, shown=28),
     "crypt-offset-shown": Layout(Format.TRAILER_SHOWN, shown=28),
+    "wesp-v2": Layout(Format.WESP_V2, shown=28),
+    "eesp-optimized": Layout(Format.EESP_OPTIMIZED, last_sub=SUBS - 1, key_step=True),
+    "eesp-full": Layout(Format.EESP_FULL, shown=32, options_len=4),
 }
 """By the name under which the product lists them."""
 
-IMPLICIT = ("subspaces", "sub-child", "header-in-trailer")
+IMPLICIT = ("subspaces", "sub-child", "header-in-trailer", "eesp-optimized")
 """Those whose number is the IV."""
 
 

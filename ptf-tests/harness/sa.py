@@ -36,7 +36,8 @@ def cells_for(window: int) -> int:
 class Layout:
     """A packet format, and what it wants to know.  ``key_step``: each sub has a key of its own.
 
-    ``shown``: octets of payload in clear.
+    ``shown``: octets of payload in clear, with EESP the payload information header among them.
+    ``no_seq``, ``options_len`` and ``iv_base`` are EESP's.
     """
 
     format: Format = Format.PLAIN
@@ -44,25 +45,43 @@ class Layout:
     spread: Spread = Spread.FLOW
     key_step: bool = False
     shown: int = 0
+    no_seq: bool = False
+    options_len: int = 0
+    iv_base: int = 0
 
     @property
     def protocol(self) -> int:
-        """IP protocol, and the SAD's."""
+        """IP protocol."""
+        return 141 if self.format == Format.WESP_V2 else self.sad_protocol
+
+    @property
+    def sad_protocol(self) -> int:
+        """The SAD's."""
+        if self.format in (Format.EESP_OPTIMIZED, Format.EESP_FULL):
+            return 253
         return 254 if self.format == Format.HEADER_IN_TRAILER else 50
+
+    @property
+    def wrap(self) -> Wrap:
+        """What stands in front of the SPI."""
+        return Wrap.SECOND if self.format == Format.WESP_V2 else Wrap.NONE
 
     def outbound(self, sa: int) -> list[P4TableEntry]:
         """Entries beside ``sa_out``."""
         if self.format == Format.PLAIN:
             return []
-        known = (self.last_sub, self.spread, int(self.key_step), self.shown)
-        return [tables.format_out(sa, *known)]
+        sender = {"spread": int(self.spread), "options_len": self.options_len}
+        return [tables.format_out(sa, **self._both(), **sender, iv_base=self.iv_base)]
 
     def inbound(self, sa: int, cells: int) -> list[P4TableEntry]:
         """Entries beside ``sa_in``; ``cells`` are those of one sub."""
         if self.format == Format.PLAIN:
             return []
-        known = (self.last_sub, cells.bit_length() - 1, int(self.key_step), self.shown)
-        return [tables.format_in(sa, *known)]
+        return [tables.format_in(sa, **self._both(), cell_shift=cells.bit_length() - 1)]
+
+    def _both(self) -> dict[str, int]:
+        steps = {"key_step": int(self.key_step), "no_seq": int(self.no_seq)}
+        return {"last_sub": self.last_sub, "shown": self.shown, **steps}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +110,7 @@ class InboundSa:
     def sad_entry(self) -> P4TableEntry:
         """The SAD entry that leads here."""
         key = (self.local_id, self.spi, self.sa, self.generation)
-        return tables.sad(*key, protocol=self.layout.protocol)
+        return tables.sad(*key, protocol=self.layout.sad_protocol)
 
     @property
     def outer_v6(self) -> bool:

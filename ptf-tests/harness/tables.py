@@ -151,16 +151,19 @@ def sad(
     return _entry("sad", match, "open_by", sa=sa, generation=generation, sub=sub)
 
 
-def format_out(sa: int, last_sub: int, spread: Spread, key_step: int, shown: int) -> P4TableEntry:
+def format_out(sa: int, **params: int) -> P4TableEntry:
     """What an outbound SA's format wants to know."""
-    params = {"last_sub": last_sub, "spread": int(spread), "key_step": key_step, "shown": shown}
     return _entry("format_out", {"sa": sa}, "send_as", **params)
 
 
-def format_in(sa: int, last_sub: int, cell_shift: int, key_step: int, shown: int) -> P4TableEntry:
+def format_in(sa: int, **params: int) -> P4TableEntry:
     """What an inbound SA's format wants to know."""
-    params = {"last_sub": last_sub, "cell_shift": cell_shift, "key_step": key_step}
-    return _entry("format_in", {"sa": sa}, "read_as", **params, shown=shown)
+    return _entry("format_in", {"sa": sa}, "read_as", **params)
+
+
+def echo(local_id: int) -> P4TableEntry:
+    """ESP pings to an address of ours are answered."""
+    return _entry("echo", {"local_id": local_id}, "answer_echo")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from harness import engine, frames, tables, topology
+from harness import engine, engine_formats, frames, tables, topology
 from harness import vectors as vec
 from harness.engine import BASE, ETHERNET_LEN, OPEN, REPLY, SEAL, Descriptor, frame_with
 from harness.gateway import Verdict
@@ -89,7 +89,7 @@ class SealRequestToTheLetter(CryptoPortTest):
         sa = tunnel.sa
         expected = Descriptor(
             op=SEAL,
-            flags=engine.FLAG_TRAILER | (engine.FLAG_ESN if esn else 0),
+            flags=engine_formats.FLAG_TRAILER | (engine_formats.FLAG_ESN if esn else 0),
             status=Status.REQUEST,
             next_header=4,
             key=sa.handle,
@@ -123,7 +123,11 @@ class OpenRequestToTheLetter(CryptoPortTest):
         self, frame: bytes, tunnel: InboundTunnel, *, esn: bool, header_len: int
     ) -> None:
         sa = tunnel.sa
-        flags = engine.FLAG_TRAILER | engine.FLAG_TRIM | (engine.FLAG_ESN if esn else 0)
+        flags = (
+            engine_formats.FLAG_TRAILER
+            | engine_formats.FLAG_TRIM
+            | (engine_formats.FLAG_ESN if esn else 0)
+        )
         expected = Descriptor(
             op=OPEN,
             flags=flags,

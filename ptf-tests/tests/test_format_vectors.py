@@ -9,7 +9,8 @@ from harness import frames, tables, topology
 from harness import vectors_formats as vec
 from harness.format_test import FormatTest
 from harness.gateway import Frame
-from harness.ids import Op, Role, Spread
+from harness.ids import Format, Op, Role, Spread
+from harness.sa import Layout
 from harness.tables import Traffic
 from harness.topology import NO_INTERFACE, PROTECTED, UNPROTECTED, UNPROTECTED_VLAN
 from harness.tunnels import OutboundTunnel
@@ -95,6 +96,27 @@ class SendsVD(VectorTest):
 
     def runTest(self) -> None:
         self.sent("VD")
+
+
+class OffsetOfZeroIsV0(VectorTest):
+    """e.9 3: with nothing shown, V0 is sent and accepted."""
+
+    def runTest(self) -> None:
+        v0, layout = VECTORS["V0"], Layout(Format.CRYPT_OFFSET, shown=0)
+        out = self.sending("crypt-offset", v0.key, layout, spi=vec.SPI)
+        assert isinstance(out.tunnel, OutboundTunnel)
+        self.serve(out.tunnel, vec.SOURCES, vec.DESTINATIONS)
+        packet = frames.rewritten(vec.INNER, ttl_less=-1)
+        sent = self.forward(PROTECTED, frames.ethernet(PROTECTED, packet))
+        self.assertEqual(sent.data[34:], v0.octets)
+        selectors = Traffic(src=vec.SOURCES, dst=vec.DESTINATIONS)
+        speaking = self.receiving("crypt-offset", v0.key, layout, spi=vec.SPI, selectors=selectors)
+        self.gw.insert(
+            tables.route_on_link(vec.DESTINATIONS),
+            tables.neighbour(vec.DESTINATION, PROTECTED, topology.NEIGHBOUR_MAC[topology.HOST]),
+        )
+        self.forward(UNPROTECTED, self.around(speaking, v0.octets))
+        self.assertEqual(self.top_of(speaking), vec.SEQ)
 
 
 class SendsVE(VectorTest):

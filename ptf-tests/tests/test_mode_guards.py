@@ -8,7 +8,8 @@ import struct
 from collections.abc import Callable
 
 from harness import engine, frames, wire
-from harness.engine import BASE, ETHERNET_LEN, FLAG_TRIM, Descriptor, frame_with
+from harness.engine import BASE, ETHERNET_LEN, Descriptor, frame_with
+from harness.engine_formats import FLAG_TRIM
 from harness.frames import options6, routing6
 from harness.gateway import Verdict
 from harness.ids import CRYPTO_PORT, Drop, Mode, Outcome, Status, Wrap

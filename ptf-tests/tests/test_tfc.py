@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from harness import frames, tables
 from harness import vectors as vec
-from harness.engine import FLAG_FILL, Descriptor
+from harness.engine import Descriptor
+from harness.engine_formats import FLAG_FILL
 from harness.esp import padding
 from harness.gateway import PacketOut, Verdict
 from harness.ids import Drop, Op, Outcome

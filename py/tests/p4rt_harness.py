@@ -58,11 +58,11 @@ class TestProgram:
         return self.schema.tables[name].id
 
 
-def load_program(name: str = "entities") -> TestProgram:
-    """A program of the programs directory."""
-    text = (PROGRAMS / f"{name}.p4info.txtpb").read_text()
+def load_program(name: str = "entities", folder: Path = PROGRAMS) -> TestProgram:
+    """A program of a directory."""
+    text = (folder / f"{name}.p4info.txtpb").read_text()
     p4info = text_format.Parse(text, p4i.P4Info())
-    json = (PROGRAMS / f"{name}.json").read_bytes()
+    json = (folder / f"{name}.json").read_bytes()
     return TestProgram(json, p4info, fy.P4Schema(p4info))
 
 

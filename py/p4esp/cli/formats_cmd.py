@@ -16,7 +16,7 @@ from p4esp.formats_lab.errors import LabError
 from p4esp.ipsec.formats import FORMATS, Format, FormatError, Target, format_named
 from p4esp.ipsec.formats.describing import SAMPLES, describe, overheads, rules, words
 from p4esp.ipsec.formats.drawing import draw
-from p4esp.p4build.programs import ARTEFACT_DIR, PROGRAMS, BuildError, find_repository
+from p4esp.p4build.programs import ARTEFACT_DIR, GATEWAY, BuildError, find_repository
 
 if TYPE_CHECKING:
     from p4esp.formats_lab.costs import Cost
@@ -228,7 +228,7 @@ def _pipeline_table(costs: list[Cost], measured: int) -> Table:
 
 def _program() -> Path:
     """The committed gateway of the checkout around us."""
-    return PROGRAMS[0].json_path(find_repository(Path.cwd()) / ARTEFACT_DIR)
+    return GATEWAY.json_path(find_repository(Path.cwd()) / ARTEFACT_DIR)
 
 
 def _print_json(data: Any) -> None:

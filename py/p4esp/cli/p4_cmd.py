@@ -15,6 +15,7 @@ from p4esp.p4build.build import build, check
 from p4esp.p4build.cost import Cost, cost_of
 from p4esp.p4build.programs import (
     ARTEFACT_DIR,
+    GATEWAY,
     PROGRAMS,
     BuildError,
     find_repository,
@@ -47,7 +48,7 @@ def cost_command(
 ) -> None:
     """What a program costs: tables and their depth, parser states, registers, live bits."""
     path = json_file or _or_exit(
-        lambda: PROGRAMS[0].json_path(find_repository(Path.cwd()) / ARTEFACT_DIR)
+        lambda: GATEWAY.json_path(find_repository(Path.cwd()) / ARTEFACT_DIR)
     )
     cost = _or_exit(lambda: cost_of(path))
     if as_json:

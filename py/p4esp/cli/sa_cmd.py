@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -24,6 +24,7 @@ from p4esp.cli.running_switch import (
 from p4esp.controller.entries import Entry
 from p4esp.controller.reading import Reader
 from p4esp.controller.reconcile import OUTBOUND_TABLES, SA_TABLES, SELECTION_TABLES
+from p4esp.controller.sa_formats import PLAIN, name_of_format
 from p4esp.controller.target import MAX_DUMMIES, MAX_DUMMY
 from p4esp.service.control_client import ask
 
@@ -45,6 +46,7 @@ class SaRow:
     spi: str
     generation: int
     esn: bool
+    format: str
     tunnel: str
     packets: int
     octets: int
@@ -61,13 +63,12 @@ def list_command(
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
         return
-    table = Table("", "sa", "SPI", "gen", "ESN", "tunnel", "packets", "octets", box=None)
+    table = Table("", "sa", "SPI", "gen", "ESN", "format", "tunnel", "packets", "octets", box=None)
     for row in rows:
         numbers = (str(row.packets), str(row.octets))
         esn = "yes" if row.esn else "no"
-        table.add_row(
-            row.direction, str(row.index), row.spi, str(row.generation), esn, row.tunnel, *numbers
-        )
+        facts = (str(row.index), row.spi, str(row.generation), esn, row.format, row.tunnel)
+        table.add_row(row.direction, *facts, *numbers)
     Console().print(table)
 
 
@@ -86,6 +87,8 @@ def show_command(
         raise typer.Exit(1)
     for entry in wanted:
         typer.echo(str(entry))
+    for name in sorted(_formats_of(wanted) - {PLAIN}):
+        typer.echo(f"format: {name}")
 
 
 @app.command("rekey")
@@ -142,18 +145,43 @@ async def _sa_entries(reader: Reader) -> list[Entry]:
 async def _rows(reader: Reader) -> list[SaRow]:
     entries = await _sa_entries(reader)
     sent, received = [await reader.counters(f"sa_{way}_traffic") for way in ("out", "in")]
-    tunnels = {_exact(entry, "sa"): entry for entry in entries if entry.table == "tunnel_v6"}
-    outbound = [_out_row(entry, tunnels, sent) for entry in entries if entry.table == "sa_out"]
-    inbound = {entry.field("sa"): entry for entry in entries if entry.table == "sa_in"}
+    tables = _by_sa(entries)
+    outbound = [_out_row(sa, tables, sent) for sa in tables["sa_out"].values()]
     sads = [entry for entry in entries if entry.table == "sad"]
-    return outbound + [_in_row(sad, inbound[sad.arg("sa")], received) for sad in sads]
+    return outbound + [_in_row(sad, tables, received) for sad in sads]
 
 
-def _out_row(entry: Entry, tunnels: dict[int, Entry], traffic: dict[int, tuple[int, int]]) -> SaRow:
-    index = _exact(entry, "sa")
-    ends = _ends(entry, tunnels.get(index))
-    names = ("out", index, f"{entry.arg('spi'):08x}", entry.arg("generation"))
-    return SaRow(*names, bool(entry.arg("esn")), ends, *traffic.get(index, (0, 0)))
+_PER_SA: Final = ("sa_out", "sa_in", "tunnel_v6", "format_out", "format_in")
+_Tables = dict[str, dict[int, Entry]]
+_Traffic = dict[int, tuple[int, int]]
+
+
+def _by_sa(entries: list[Entry]) -> _Tables:
+    """The tables that have one entry for each SA at most."""
+    tables: _Tables = {name: {} for name in _PER_SA}
+    for entry in entries:
+        if entry.table in tables:
+            tables[entry.table][_exact(entry, "sa")] = entry
+    return tables
+
+
+def _out_row(sa: Entry, tables: _Tables, traffic: _Traffic) -> SaRow:
+    index = _exact(sa, "sa")
+    ends = _ends(sa, tables["tunnel_v6"].get(index))
+    names = ("out", index, f"{sa.arg('spi'):08x}", sa.arg("generation"), bool(sa.arg("esn")))
+    return SaRow(*names, _format(sa, tables), ends, *traffic.get(index, (0, 0)))
+
+
+def _format(sa: Entry, tables: _Tables) -> str:
+    """The format of an entry of `sa_out` or `sa_in`, whose details stand in a table beside it."""
+    beside = tables["format_out" if sa.table == "sa_out" else "format_in"]
+    return name_of_format(sa.arg("format"), beside.get(_exact(sa, "sa")))
+
+
+def _formats_of(entries: list[Entry]) -> set[str]:
+    tables = _by_sa(entries)
+    sas = [*tables["sa_out"].values(), *tables["sa_in"].values()]
+    return {_format(sa, tables) for sa in sas}
 
 
 def _ends(sa_out: Entry, tunnel_v6: Entry | None) -> str:
@@ -166,10 +194,11 @@ def _ends(sa_out: Entry, tunnel_v6: Entry | None) -> str:
     return " - ".join(str(IPv6Address(tunnel_v6.arg(name))) for name in ("src", "dst"))
 
 
-def _in_row(sad: Entry, sa_in: Entry, traffic: dict[int, tuple[int, int]]) -> SaRow:
+def _in_row(sad: Entry, tables: _Tables, traffic: _Traffic) -> SaRow:
     index = sad.arg("sa")
-    names = ("in", index, f"{_exact(sad, 'spi'):08x}", sa_in.arg("generation"))
-    return SaRow(*names, bool(sa_in.arg("esn")), "", *traffic.get(index, (0, 0)))
+    sa = tables["sa_in"][index]
+    names = ("in", index, f"{_exact(sad, 'spi'):08x}", sa.arg("generation"), bool(sa.arg("esn")))
+    return SaRow(*names, _format(sa, tables), "", *traffic.get(index, (0, 0)))
 
 
 def _exact(entry: Entry, name: str) -> int:

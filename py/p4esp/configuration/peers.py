@@ -1,8 +1,9 @@
 """IKE peers and their child SAs, as a file describes them."""
 
+from collections.abc import Iterable
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from p4esp.configuration.addresses import AssignSection
 from p4esp.configuration.certificates import CertificateSection, TrustSection, own_identity
@@ -17,6 +18,15 @@ from p4esp.configuration.fields import (
     PeerId,
     PskFile,
 )
+from p4esp.configuration.formats import (
+    SHOWN_MOST,
+    FormatName,
+    check_format,
+    check_path,
+    default_proposals,
+    refuse_unnegotiated,
+    wish_of,
+)
 from p4esp.configuration.lifetimes import ChildLifetime, IkeLifetime
 from p4esp.configuration.postquantum import PostquantumSection
 from p4esp.configuration.secret_files import PSK_MIN, read_psk
@@ -29,11 +39,12 @@ from p4esp.ike.auth.credentials import (
     Requirement,
 )
 from p4esp.ike.auth.schemes import RSA_SHA1
-from p4esp.ike.config import DEFAULT_ESP, DEFAULT_IKE, ChildConfig, Childless, PeerConfig
+from p4esp.ike.config import DEFAULT_IKE, ChildConfig, Childless, PeerConfig
 from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity, IdType
 from p4esp.ipsec.identity_pattern import parse_peer_identity
+from p4esp.ipsec.layouts import SENT_MOST
 from p4esp.ipsec.sa import Mode
 from p4esp.ipsec.selectors import TrafficSelector
 
@@ -55,6 +66,14 @@ class ChildSection(Section):
     """`transport`: what the ends say, of a gateway its `hosts`; `beet`: one address each side."""
     start: bool = False
     """Bring it up at start, and again whenever it is lost."""
+    format: FormatName = "esp"
+    """How packets are laid out where the peer agrees; other than `esp` with `experimental` only."""
+    subs: int | None = Field(default=None, ge=1, le=SENT_MOST)
+    """Subspaces or sub-SAs in which we receive, 1..256, of a format that has them; unset: 16."""
+    shown: int | None = Field(default=None, ge=4, le=SHOWN_MOST, multiple_of=4)
+    """Octets of each payload in clear at most, of a format that shows some, 4..128; unset: 28."""
+    format_required: bool = False
+    """Without the peer's consent to the format make no child SA, instead of plain ESP."""
     lifetime: ChildLifetime = ChildLifetime()
     """When it is rekeyed, and when it ends."""
 
@@ -63,12 +82,23 @@ class ChildSection(Section):
         local, remote = selectors(self.local), selectors(self.remote)
         templates = self.templates(allow_weak)
         lifetime = self.lifetime.of_child()
-        return ChildConfig(self.name, local, remote, templates, lifetime, Mode(self.mode))
+        mode, wish = Mode(self.mode), wish_of(self)
+        return ChildConfig(self.name, local, remote, templates, lifetime, mode, wish)
 
     def templates(self, allow_weak: bool) -> tuple[Template, ...]:
         """What the ESP proposals say; ProposalError for a weak one that is not allowed."""
         own = tuple(Template.esp(text, allow_weak=allow_weak) for text in self.proposals)
-        return own or DEFAULT_ESP
+        return own or default_proposals(self.format)
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _is_negotiated(cls, name: object) -> object:
+        return refuse_unnegotiated(name)
+
+    @model_validator(mode="after")
+    def _format_fits(self) -> Self:
+        check_format(self, Mode(self.mode), self.templates(allow_weak=True))
+        return self
 
 
 class PeerSection(Section):
@@ -131,6 +161,9 @@ class PeerSection(Section):
         require_unique("child", [child.name for child in self.children])
         self._check_strength()
         self._check_beet()
+        for child in self.children:
+            paths = {"force_encapsulation": self.force_encapsulation, "mobike": self.mobike}
+            check_path(child.name, child.format, **paths)
         return self
 
     def _check_material(self) -> None:
@@ -232,6 +265,11 @@ class PeerSection(Section):
         if self.psk_file is not None:
             return read_psk(self.psk_file)
         return (self.psk or "").encode()
+
+
+def children_of(peers: Iterable[PeerSection]) -> list[tuple[str, ChildSection]]:
+    """The children of all peers, by `peer/child`."""
+    return [(f"{peer.name}/{child.name}", child) for peer in peers for child in peer.children]
 
 
 def _require(what: str, needed: bool, given: bool) -> None:

@@ -47,10 +47,15 @@ class IkeSection(Section):
     nat_keepalive: float = Field(default=_LIMITS.nat_keepalive, ge=0)
     """Silence after which we send a keepalive when we are behind a NAT; 0: never."""
 
-    def settings(self, ports: Ports | None = None) -> Settings:
+    def settings(self, ports: Ports | None = None, *, experimental: bool = False) -> Settings:
         """The form the IKE core takes."""
         retransmission = Retransmission(
             self.retransmit_first, self.retransmit_base, self.retransmit_tries
         )
         limits = {name: value for name, value in self if name in _LIMIT_NAMES}
-        return Settings(ports=ports or Ports(), retransmission=retransmission, **limits)
+        return Settings(
+            ports=ports or Ports(),
+            retransmission=retransmission,
+            experimental=experimental,
+            **limits,
+        )

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from p4esp.controller.policy import PolicyIds
 from p4esp.controller.protect_rules import ProtectRules
-from p4esp.ike.config import ChildConfig, PeerConfig
-from p4esp.ipsec.sa import ChildSaParams
+from p4esp.ike.config import ChildConfig, FormatWish, PeerConfig
+from p4esp.ipsec.sa import ChildSaParams, Layout
 from p4esp.ipsec.selectors import is_subset
 from p4esp.store import SaRecord
 
@@ -52,4 +52,13 @@ def _is_peer(peer: PeerConfig, child: ChildSaParams) -> bool:
 
 def _is_within(child: ChildSaParams, section: ChildConfig) -> bool:
     local, remote = section.local_ts, section.remote_ts
-    return is_subset(child.local_ts, local) and is_subset(child.remote_ts, remote)
+    sides = is_subset(child.local_ts, local) and is_subset(child.remote_ts, remote)
+    return sides and _has_format(child, section.format)
+
+
+def _has_format(child: ChildSaParams, wish: FormatWish) -> bool:
+    """Plain ESP is what remains where the peer did not agree."""
+    layout = child.layout
+    if layout.format != wish.name:
+        return layout == Layout() and not wish.required
+    return layout.subs_in == wish.subs and layout.shown_out <= wish.shown

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from p4esp.configuration.fields import Address, FilePath, Name, Network, Server
-from p4esp.configuration.peers import ChildSection, PeerSection, selectors
+from p4esp.configuration.formats import check_experimental
+from p4esp.configuration.peers import ChildSection, PeerSection, children_of, selectors
 from p4esp.configuration.sections import (
     ConfigError,
     Section,
@@ -36,7 +37,7 @@ class GatewayChild(ChildSection):
     parallel: int = Field(default=1, ge=1, le=32)
     """SAs with equal selectors that carry its traffic together."""
     spread: Literal["flow", "port", "dscp"] = "flow"
-    """What chooses one of several: the packet's flow, its ingress port or its DSCP."""
+    """What chooses one of several SAs, subspaces or sub-SAs: flow, ingress port or DSCP."""
 
     @model_validator(mode="after")
     def _engine_has_ciphers(self) -> Self:
@@ -197,6 +198,8 @@ class GatewayConfig(Section):
     """Routes; networks of interfaces need none."""
     neighbours: tuple[NeighbourConfig, ...] = ()
     """Neighbours that are not asked for by ARP or neighbour discovery."""
+    experimental: bool = False
+    """Admit formats of ESP that are no standard, with peers that have our vendor ID."""
     peers: tuple[GatewayPeer, ...] = ()
     """IKE peers."""
     policies: tuple[PolicySection, ...] = ()
@@ -214,6 +217,7 @@ class GatewayConfig(Section):
         require_unique(
             "protect policy of child", [rule.child for rule in self.policies if rule.child]
         )
+        check_experimental(children_of(self.peers), allowed=self.experimental)
         self._check_hosts()
         self._check_children()
         self._check_windows()

@@ -5,10 +5,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from p4esp.controller.sa_entries import Handles
+from p4esp.controller.sa_formats import needed_features, spaces_of
 from p4esp.engine.errors import EngineUnavailableError, KeyStoreError
 from p4esp.engine.keyservice import KeyService
 from p4esp.engine.keystore import Direction, KeySpec
+from p4esp.engine.subkeys import HKDF_SHA2_256
 from p4esp.ipsec import algorithms
+from p4esp.ipsec.layouts import has_roots
 from p4esp.ipsec.sa import DirectionKeys
 from p4esp.store import SaRecord
 
@@ -57,7 +60,8 @@ class PairKeys:
         return {handles.open, handles.seal} <= self._installed
 
     async def install(self, record: SaRecord) -> Handles:
-        """Install both keys, or none."""
+        """Install both keys, or none. KeyStoreError for a format that the engine cannot seal."""
+        await self._check_features(record)
         place, keymat = record.placement, record.child.keymat
         opener = (Direction.OPEN, keymat.inbound, place.generation_in, place.sa_in)
         sealer = (Direction.SEAL, keymat.outbound, place.generation_out, place.sa_out)
@@ -67,6 +71,16 @@ class PairKeys:
         except Exception:
             await self._discard(open_handle)
             raise
+
+    async def _check_features(self, record: SaRecord) -> None:
+        """An engine without them would refuse each packet."""
+        needed = needed_features(record.child.layout)
+        missing = needed - set((await self.service.health()).features) if needed else set()
+        if missing:
+            raise KeyStoreError(
+                f"format {record.child.layout.format} takes an engine with "
+                f"{', '.join(sorted(missing))} (docs/crypto-port.md, section 9)"
+            )
 
     async def discard(self, handles: Handles) -> None:
         """Overwrite both keys. Those of an engine that is gone, are gone."""
@@ -105,4 +119,9 @@ def _spec(
     record: SaRecord, direction: Direction, keys: DirectionKeys, generation: int, sa: int
 ) -> KeySpec:
     transform = TRANSFORMS[record.child.suite.name]
-    return KeySpec(direction, transform, keys.key, keys.salt, generation, sa, keys.integrity)
+    common = (direction, transform, keys.key, keys.salt, generation, sa, keys.integrity)
+    if not has_roots(record.child.layout):
+        return KeySpec(*common)
+    inbound, outbound = spaces_of(record.child.layout)
+    subs = inbound if direction is Direction.OPEN else outbound
+    return KeySpec(*common, subs=subs, kdf=HKDF_SHA2_256)

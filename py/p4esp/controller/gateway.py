@@ -10,6 +10,7 @@ the switch's connection. Each connection starts by asking what the switch still 
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from typing import Final
 
 from p4esp.controller.authorisation import Authorisation
@@ -107,7 +108,7 @@ class Gateway:
         environment = Environment(
             random=around.random_bytes,
             spis=self._placements.spis,
-            settings=around.ike_settings,
+            settings=replace(around.ike_settings, experimental=self._config.experimental),
             extensions=STANDARD,
             trace=trace_hook(self.name, around.journal, around.trace),
             export_keys=ike_key_export(around.export_keys),

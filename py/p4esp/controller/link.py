@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from p4esp.controller import tables
@@ -14,6 +14,7 @@ from p4esp.controller.health import EngineHealth, Report, Restore
 from p4esp.controller.interfaces import Interfaces
 from p4esp.controller.neighbours import Neighbours
 from p4esp.controller.numbers import Punt
+from p4esp.controller.parallel import spreads_of
 from p4esp.controller.placement import Placements
 from p4esp.controller.policy import PolicyIds, PolicyTable
 from p4esp.controller.reconcile import (
@@ -94,7 +95,7 @@ def new_link(
     """Set everything up for a new session; nothing is sent yet."""
     writer = TableWriter(session.write)
     port = SwitchPort(writer, StateChannel(session.send_control), SaSelection(writer))
-    settings, grace = config.sa.settings(), config.sa.grace
+    settings = replace(config.sa.settings(), spreads=spreads_of(config))
     send = (session.send_frame, session.send_routed)
     return SwitchLink(
         session=session,
@@ -107,7 +108,7 @@ def new_link(
         installer=SaInstaller(
             *(port, fixtures.keys, fixtures.numbers, fixtures.store),
             settings=settings,
-            grace=grace,
+            grace=config.sa.grace,
         ),
     )
 

@@ -101,6 +101,11 @@ class Drop(IntEnum):
     BAD_SUB = 53
     BAD_OFFSET = 54
     BAD_TIH = 55
+    BAD_VERSION = 56
+    BAD_OPTION = 57
+    BAD_ECHO = 58
+    ECHO_LIMITED = 59
+    NO_ECHO = 60
 
 
 class Punt(IntEnum):
@@ -118,6 +123,7 @@ class Punt(IntEnum):
     ND = 9
     TOO_BIG = 10
     PATH_MTU = 11
+    ECHO = 12
 
 
 class Outcome(IntEnum):
@@ -167,6 +173,7 @@ class Wrap(IntEnum):
     NONE = 0
     ENCRYPTED = 1
     VISIBLE = 2
+    SECOND = 3
 
 
 class Format(IntEnum):
@@ -180,6 +187,9 @@ class Format(IntEnum):
     HEADER_IN_TRAILER = 5
     CRYPT_OFFSET = 6
     SPI_BLOCK = 7
+    WESP_V2 = 8
+    EESP_OPTIMIZED = 9
+    EESP_FULL = 10
 
 
 class Spread(IntEnum):

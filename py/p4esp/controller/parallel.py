@@ -12,6 +12,12 @@ def parallel_children(config: GatewayConfig) -> dict[tuple[str, str], GatewayChi
     return {(peer, child.name): child for peer, child in children if child.parallel > 1}
 
 
+def spreads_of(config: GatewayConfig) -> dict[tuple[str, str], Spread]:
+    """What chooses one of several subspaces or sub-SAs, by peer and child."""
+    children = [(peer.name, child) for peer in config.peers for child in peer.children]
+    return {(peer, child.name): Spread[child.spread.upper()] for peer, child in children}
+
+
 async def form_sets(selection: SaSelection, config: GatewayConfig, ids: PolicyIds) -> None:
     """Have the SAs of each such child serve its rule together, those to come as well (RFC 9611)."""
     several = {f"{peer}/{name}": child for (peer, name), child in parallel_children(config).items()}

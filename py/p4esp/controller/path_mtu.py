@@ -15,9 +15,11 @@ from typing import Final
 
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.icmpv6 import LEAST_MTU
+from p4esp.controller.numbers import Format
 from p4esp.controller.packets import Ethernet, PacketError
 from p4esp.controller.path_mtu_settings import PathMtuSettings
 from p4esp.controller.quoted import TooBig, too_big
+from p4esp.controller.sa_formats import pipeline_format
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.sa_tuning import Tuning
@@ -108,7 +110,7 @@ class PathMtu:
             return "no such SA"
         path_mtu = max(said.mtu, FLOOR[said.dst.version])
         reason = self._implausible(said, path_mtu, self._sas.tuning(live).path_mtu)
-        if not reason and not await self._was_sent(live, said.seq):
+        if not reason and not await self._was_sent(live, said):
             reason = "not sent"
         return reason or await self._lower(live, said, path_mtu)
 
@@ -123,9 +125,12 @@ class PathMtu:
         candidates = self._sas.live.by_outbound_spi(said.spi)
         return next((live for live in candidates if _sends(live.record.child, said)), None)
 
-    async def _was_sent(self, live: LiveSa, quoted: int) -> bool:
+    async def _was_sent(self, live: LiveSa, said: TooBig) -> bool:
         """Whether the low half of a sequence number is one of those sent of late."""
-        last = await self._state.read_sequence(live.record.placement.space_out)
+        sub, quoted = _number(live, said)
+        if sub >= live.record.placement.spaces_out or quoted is None:
+            return False
+        last = await self._state.read_sequence(live.record.placement.space_out + sub)
         return (last - quoted) & 0xFFFFFFFF < min(last, RECENT)
 
     async def _lower(self, live: LiveSa, said: TooBig, path_mtu: int) -> str:
@@ -163,6 +168,13 @@ class PathMtu:
     def _note(self, live: LiveSa, text: str) -> None:
         record = live.record
         self._journal.add(Entry.of_child(record.gateway, Kind.PATH_MTU, record.child, text))
+
+
+def _number(live: LiveSa, said: TooBig) -> tuple[int, int | None]:
+    """Subspace and low half of the number in it; None: the quote ends in front of that."""
+    if pipeline_format(live.record.child.layout) is Format.SUBSPACES:
+        return said.seq >> 16, said.after
+    return 0, said.seq
 
 
 def _sends(child: ChildSaParams, said: TooBig) -> bool:

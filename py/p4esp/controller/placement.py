@@ -1,14 +1,15 @@
 """Where SA pairs live in one switch: all allocators of a gateway together."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from p4esp.controller.numbers import SIZE_SA, SPACES
 from p4esp.controller.pools import (
     CellPool,
     Generations,
     IndexPool,
-    PoolExhaustedError,
     cells_for,
+    span,
 )
 from p4esp.service.spi_pool import SpiPool
 from p4esp.store import Placement, Store
@@ -28,8 +29,8 @@ class Placements:
         self._held: set[Placement] = set()
         self._sa_in = IndexPool("inbound SA indexes", SIZE_SA)
         self._sa_out = IndexPool("outbound SA indexes", SIZE_SA)
-        self._space_in = IndexPool("inbound sequence spaces", SPACES)
-        self._space_out = IndexPool("outbound sequence spaces", SPACES)
+        self._space_in = CellPool(SPACES, "inbound sequence spaces")
+        self._space_out = CellPool(SPACES, "outbound sequence spaces")
         self._cells = CellPool()
 
     @property
@@ -37,32 +38,37 @@ class Placements:
         """Replay cells handed out."""
         return self._cells.used
 
-    def acquire(self, window: int) -> Placement:
-        """A place for an SA pair with an anti-replay window of so many packets (0: none).
+    def acquire(self, window: int, spaces_in: int = 1, spaces_out: int = 1) -> Placement:
+        """A place for an SA pair with anti-replay windows of so many packets (0: none), one for
+        each inbound sequence space.
 
         PoolExhaustedError when one of the pools is empty; nothing is taken then.
         """
-        cells = cells_for(window) if window else 0
-        sa_in = self._sa_in.acquire()  # first: the four index pools are of one size, used alike
-        try:
-            base = self._cells.acquire(cells) if cells else 0
-        except PoolExhaustedError:
-            self._sa_in.release(sa_in)
-            raise
-        sa_out = self._sa_out.acquire()
+        cells = cells_for(window) * span(spaces_in) if window else 0
+        with ExitStack() as taken:
+            indexes = {name: _take(taken, pool) for name, pool in self._indexes.items()}
+            ranges = {
+                "space_in": _take(taken, self._space_in, span(spaces_in)),
+                "space_out": _take(taken, self._space_out, span(spaces_out)),
+                "cell_base": _take(taken, self._cells, cells) if cells else 0,
+            }
+            taken.pop_all()
         place = Placement(
-            sa_in=sa_in,
-            sa_out=sa_out,
-            generation_in=self._generations_in.next(sa_in),
-            generation_out=self._generations_out.next(sa_out),
-            space_in=self._space_in.acquire(),
-            space_out=self._space_out.acquire(),
+            **indexes,
+            **ranges,
+            generation_in=self._generations_in.next(indexes["sa_in"]),
+            generation_out=self._generations_out.next(indexes["sa_out"]),
             window=window,
-            cell_base=base,
             cells=cells,
+            spaces_in=spaces_in,
+            spaces_out=spaces_out,
         )
         self._held.add(place)
         return place
+
+    @property
+    def _indexes(self) -> dict[str, IndexPool]:
+        return {"sa_in": self._sa_in, "sa_out": self._sa_out}
 
     def reserve(self, place: Placement) -> None:
         """Take a place that the switch holds already; ValueError when it is not free."""
@@ -70,8 +76,8 @@ class Placements:
             self._cells.reserve(place.cell_base, place.cells)
         self._sa_in.reserve(place.sa_in)
         self._sa_out.reserve(place.sa_out)
-        self._space_in.reserve(place.space_in)
-        self._space_out.reserve(place.space_out)
+        self._space_in.reserve(place.space_in, span(place.spaces_in))
+        self._space_out.reserve(place.space_out, span(place.spaces_out))
         self._held.add(place)
 
     def release(self, place: Placement) -> None:
@@ -89,3 +95,10 @@ class Placements:
         self._sa_out.release(place.sa_out)
         self._space_in.release(place.space_in)
         self._space_out.release(place.space_out)
+
+
+def _take(taken: ExitStack, pool: IndexPool | CellPool, *count: int) -> int:
+    """Take of a pool what goes back if another one has nothing left."""
+    first = pool.acquire(*count)
+    taken.callback(pool.release, first)
+    return first

@@ -86,10 +86,16 @@ def cells_for(window: int) -> int:
     return 1 << ((window + BLOCK - 2) // BLOCK).bit_length()
 
 
+def span(count: int) -> int:
+    """The power of two that a range of so many takes up in a `CellPool`."""
+    return 1 << (count - 1).bit_length()
+
+
 class CellPool:
     """Buddy allocator: ranges whose size is a power of two, aligned to their size."""
 
-    def __init__(self, size: int = REPLAY_CELLS) -> None:
+    def __init__(self, size: int = REPLAY_CELLS, name: str = "replay cells") -> None:
+        self._name = name
         if size & (size - 1):
             raise ValueError(f"pool size {size} is not a power of two")
         self._size = size
@@ -107,7 +113,7 @@ class CellPool:
         while size <= self._size and not self._free.get(size):
             size *= 2
         if size > self._size:
-            raise PoolExhaustedError(f"no {count} adjacent replay cells are free of {self._size}")
+            raise PoolExhaustedError(f"no {count} adjacent {self._name} are free of {self._size}")
         base = self._free[size].pop()
         self._split(base, size, count)
         self._used[base] = count
@@ -125,7 +131,7 @@ class CellPool:
             size *= 2
             start = base & ~(size - 1)
         if size > self._size or base % count:
-            raise ValueError(f"replay cells {base}..{base + count - 1} are not free")
+            raise ValueError(f"{self._name} {base}..{base + count - 1} are not free")
         self._free[size].remove(start)
         self._carve(start, size, base, count)
         self._used[base] = count

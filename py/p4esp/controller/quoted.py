@@ -39,7 +39,9 @@ class TooBig:
     """Its UDP ports, where it had some."""
     spi: int
     seq: int
-    """The low 32 bits of its sequence number."""
+    """The low 32 bits of its sequence number: what stands behind the SPI."""
+    after: int | None = None
+    """The 32 bits behind that, where they are quoted too."""
 
 
 def too_big(frame: Ethernet) -> TooBig:
@@ -91,7 +93,8 @@ def _quoted(
         rest = rest[8 if wide else 4 :]
     if protocol not in (_ESP, _WESP) or len(rest) < 8:
         raise PacketError("the quoted packet shows no SPI and sequence number")
-    return TooBig(mtu, *ends, length, ports, _int(rest[:4]), _int(rest[4:8]))
+    after = _int(rest[8:12]) if len(rest) >= 12 else None
+    return TooBig(mtu, *ends, length, ports, _int(rest[:4]), _int(rest[4:8]), after)
 
 
 def _int(octets: bytes) -> int:

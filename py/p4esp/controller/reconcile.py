@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from p4esp.controller.entries import Entry, Key
 from p4esp.controller.errors import ControllerError
+from p4esp.controller.pools import span
 from p4esp.controller.sa_entries import Handles, PairEntries, destinations
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_tuning import without_learned
@@ -19,9 +20,9 @@ from p4esp.controller.selection import SaSelection
 from p4esp.store import SaRecord, SaState
 
 SELECTION_TABLES = ("sa_select", "sa_select_v6")
-OUTBOUND_TABLES = ("tunnel_v6", "sa_out")
+OUTBOUND_TABLES = ("tunnel_v6", "format_out", "sa_out")
 SA_TABLES = (
-    *("sa_in", "in_policy", "in_policy_v6", "pair_v6", "layer4_delta", "peer"),
+    *("sa_in", "in_policy", "in_policy_v6", "pair_v6", "layer4_delta", "peer", "format_in"),
     *("sad", *OUTBOUND_TABLES, "sa_member"),
     *SELECTION_TABLES,
 )
@@ -95,12 +96,20 @@ def _account_for_strays(findings: Findings, strays: list[Entry]) -> None:
     findings.strays.extend(strays)
     for record in findings.discard:
         findings.dirty_cells.add((record.placement.cell_base, record.placement.cells))
+    formats = {entry.field("sa"): entry for entry in strays if entry.table == "format_in"}
     for entry in strays:
         if entry.table == "sa_in" and entry.arg("window"):
-            findings.dirty_cells.add((entry.arg("cell_base"), entry.arg("cell_mask") + 1))
+            count = _cells_of(entry, formats.get(entry.field("sa")))
+            findings.dirty_cells.add((entry.arg("cell_base"), count))
     in_use = _CellsInUse(findings.keep)
     touched = {cells for cells in findings.dirty_cells if in_use.touch(cells)}
     findings.dirty_cells.difference_update(touched)
+
+
+def _cells_of(sa_in: Entry, format_in: Entry | None) -> int:
+    """The replay cells of all spaces of an inbound SA."""
+    subs = 1 if format_in is None else span(format_in.arg("last_sub") + 1)
+    return (sa_in.arg("cell_mask") + 1) * subs
 
 
 class _CellsInUse:

@@ -1,13 +1,20 @@
 """The table entries of one SA pair."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from p4esp.controller import tables
 from p4esp.controller.entries import Entry
-from p4esp.controller.numbers import DfMode, Wrap
+from p4esp.controller.numbers import DfMode, Format, Spread, Wrap
+from p4esp.controller.sa_formats import (
+    check_format,
+    format_in,
+    format_out,
+    pipeline_format,
+    share_of_limit,
+)
 from p4esp.controller.sa_modes import (
     UnsupportedSaError,
     check_carriable,
@@ -18,12 +25,14 @@ from p4esp.controller.selection import Destination
 from p4esp.controller.selectors import OnePair, one_pair, packet_matches
 from p4esp.controller.tables import OpenWith, PacketMatch, SealWith
 from p4esp.ipsec.algorithms import Suite
-from p4esp.ipsec.sa import ChildSaParams, Mode
+from p4esp.ipsec.layouts import form_of, sends_whole_numbers
+from p4esp.ipsec.sa import ChildSaParams, Layout, Mode
 from p4esp.store import SaRecord
 
 LAST_SEQUENCE: Final = (1 << 32) - 1
 LAST_EXTENDED_SEQUENCE: Final = (1 << 37) - 1
 """The replay cells' tags end there (design section 4)."""
+PLAIN: Final = Layout()
 FLOW_LABEL_MAX: Final = (1 << 20) - 1
 """An SA is one flow; its label comes from the SPI, which the peer drew at random (RFC 6437)."""
 
@@ -59,13 +68,20 @@ class SaSettings:
     """What becomes of DF in the outer header of tunnels over IPv4 (RFC 4301 8.1)."""
     dscp: int | None = None
     """DSCP of the outer headers of tunnels (RFC 4301 5.1.2); None: the inner one."""
+    spreads: Mapping[tuple[str, str], Spread] = field(default_factory=dict)
+    """What chooses the subspace or sub-SA of a packet, by peer and child; else its flow."""
 
-    def limits(self, *, esn: bool) -> tuple[int, int]:
-        """Soft and hard limit of an SA's sequence numbers."""
-        last = LAST_EXTENDED_SEQUENCE if esn else LAST_SEQUENCE
-        hard = min(self.hard_packets or last, last)
-        soft = self.soft_packets or hard
-        return (soft if soft < hard else hard * 3 // 4), hard
+    def limits(self, *, esn: bool, layout: Layout = PLAIN) -> tuple[int, int]:
+        """Soft and hard limit of the numbers of each sequence space of an SA."""
+        long = esn or sends_whole_numbers(form_of(layout))
+        last = LAST_EXTENDED_SEQUENCE if long else LAST_SEQUENCE
+        hard = share_of_limit(min(self.hard_packets or last, last), layout)
+        soft = share_of_limit(self.soft_packets, layout) if self.soft_packets else hard
+        return (soft if soft < hard else max(hard * 3 // 4, 1)), hard
+
+    def spread_of(self, child: ChildSaParams) -> Spread:
+        """What chooses where a packet of a child goes."""
+        return self.spreads.get((child.peer, child.name), Spread.FLOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +94,7 @@ class PairEntries:
     """
     sad: Entry
     tunnel: tuple[Entry, ...]
-    """The outer addresses of an outbound SA over IPv6."""
+    """What else the outbound SA needs: its outer addresses over IPv6, its format."""
     outbound: Entry
 
     @property
@@ -95,13 +111,22 @@ def pair_entries(
     """
     place, child = record.placement, record.child
     check_carriable(child)
+    check_format(child)
     _check_window(record)
     return PairEntries(
         inbound=_inbound(record, handles.open),
-        sad=tables.sad(local_id, child.spi_in, place.sa_in, place.generation_in),
-        tunnel=_tunnel(record),
+        sad=_sad(record, local_id),
+        tunnel=(*_tunnel(record), *format_out(record, settings.spread_of(child))),
         outbound=tables.sa_out(place.sa_out, _seal_with(record, handles.seal, settings)),
     )
+
+
+def _sad(record: SaRecord, local_id: int) -> Entry:
+    """By which SPI, and under which IP protocol, packets name the SA."""
+    place, child = record.placement, record.child
+    protocol = form_of(child.layout).protocol
+    where = (local_id, child.spi_in, place.sa_in, place.generation_in)
+    return tables.sad(*where, protocol=protocol)
 
 
 def _check_window(record: SaRecord) -> None:
@@ -126,7 +151,8 @@ def _inbound(record: SaRecord, handle: int) -> tuple[Entry, ...]:
     sa_in = tables.sa_in(index, _open_with(record, handle, pair))
     delta = layer4_delta(child)
     repair = [tables.layer4_delta(index, delta)] if delta else []
-    return (sa_in, *_selector_entries(record, pair, matches), *repair, *_watch(record))
+    others = (*format_in(record), *repair, *_watch(record))
+    return (sa_in, *_selector_entries(record, pair, matches), *others)
 
 
 def _watch(record: SaRecord) -> list[Entry]:
@@ -162,7 +188,7 @@ def _open_with(record: SaRecord, handle: int, pair: OnePair | None) -> OpenWith:
         esn=int(child.esn),
         window=place.window,
         cell_base=place.cell_base,
-        cell_mask=max(place.cells - 1, 0),
+        cell_mask=max(place.cells_each - 1, 0),
         **_format(child),
         **selector,
     )
@@ -170,7 +196,7 @@ def _open_with(record: SaRecord, handle: int, pair: OnePair | None) -> OpenWith:
 
 def _seal_with(record: SaRecord, handle: int, settings: SaSettings) -> SealWith:
     place, child = record.placement, record.child
-    soft, hard = settings.limits(esn=child.esn)
+    soft, hard = settings.limits(esn=child.esn, layout=child.layout)
     return SealWith(
         generation=place.generation_out,
         key=handle,
@@ -191,14 +217,16 @@ def _of_tunnels(child: ChildSaParams, settings: SaSettings) -> dict[str, int]:
     """What the operator says of tunnels; the other modes keep what the packet has."""
     if child.mode is not Mode.TUNNEL:
         return {}
-    tfc = settings.tfc if child.tfc else 0
+    fills = child.tfc and pipeline_format(child.layout) is not Format.NO_TRAILER
+    tfc = settings.tfc if fills else 0
     dscp = {} if settings.dscp is None else {"dscp_copy": 0, "dscp": settings.dscp}
     return {"tfc_len": tfc, "df_mode": settings.df} | dscp
 
 
 def _format(child: ChildSaParams) -> dict[str, int]:
-    """Mode, wrapping and sizes, which both directions have in common."""
-    modes = {"mode": pipeline_mode(child), "wrap": Wrap[child.wrap.name]}
+    """Mode, wrapping, format and sizes, which both directions have in common."""
+    form = pipeline_format(child.layout)
+    modes = {"mode": pipeline_mode(child), "wrap": Wrap[child.wrap.name], "format": form}
     return modes | _sizes(child.suite)
 
 

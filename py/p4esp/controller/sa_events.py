@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from p4esp.controller.numbers import SaEvent
 from p4esp.controller.peer_moves import PeerMoves
+from p4esp.controller.sa_formats import count_of
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.state_channel import StateChannel
@@ -52,7 +53,7 @@ class SaEvents:
         elif kind in (SaEvent.SOFT_LIMIT, SaEvent.HARD_LIMIT):
             live = self._sas.live.by_outbound_index(index)
             if live is not None and live.record.placement.generation_out == generation:
-                self._act(live, kind, digest["seq"])
+                self._act(live, kind, count_of(live.record.child.layout, digest["seq"]))
 
     def _peer_moved(self, live: LiveSa, digest: Mapping[str, int]) -> None:
         """The peer's NAT has another mapping for it: its SAs follow, by way of IKE."""
@@ -66,7 +67,7 @@ class SaEvents:
         await asyncio.gather(*(self._examine(live, state) for live in present))
 
     async def _examine(self, live: LiveSa, state: StateChannel) -> None:
-        seq = await state.read_sequence(live.record.placement.space_out)
+        seq = await state.last_sequence(live.record.placement)
         reached = _limit_reached(live, seq)
         is_live = self._sas.live.get(live.record.child.spi_in) is live
         if is_live and reached is not SaEvent.NONE:

@@ -23,6 +23,7 @@ from p4esp.controller.sa_entries import (
     destinations,
     pair_entries,
 )
+from p4esp.controller.sa_formats import spaces_of
 from p4esp.controller.sa_tuning import Tuning, tuned
 from p4esp.controller.selection import SaSelection
 from p4esp.controller.state_channel import StateChannel
@@ -117,7 +118,7 @@ class SaInstaller:
         return live
 
     def _recorded(self, gateway: str, child: ChildSaParams, policy: int) -> SaRecord:
-        place = self._placements.acquire(self._settings.window)
+        place = self._placements.acquire(self._settings.window, *spaces_of(child.layout))
         record = SaRecord(gateway, SaState.INSTALLING, policy, child, place)
         try:
             self._store.add_sa(record)
@@ -151,7 +152,7 @@ class SaInstaller:
     async def _write(self, live: LiveSa, *, send: bool) -> None:
         place = live.record.placement
         state, writer = self._switch.state, self._switch.writer
-        await asyncio.gather(state.scrub_sequence(place.space_out), state.scrub_top(place.space_in))
+        await state.scrub_spaces(place)
         await writer.write(inserts(live.entries.inbound))
         await writer.write(inserts((live.entries.sad,)))
         await writer.write(inserts(live.entries.tunnel))

@@ -9,16 +9,29 @@ from typing import Final
 
 from p4esp.controller.entries import Entry
 from p4esp.controller.icmpv6 import LEAST_MTU
-from p4esp.controller.numbers import Mode, Wrap
+from p4esp.controller.numbers import Format, Mode, Wrap
 from p4esp.controller.sa_entries import PairEntries
 
-LEARNED: Final = frozenset({"key", "inner_mtu", "tfc_len", "trial_from", "trial_skip"})
-"""Arguments of `seal_with` and `open_with` that say nothing about which SA it is."""
+LEARNED: Final = frozenset({"key", "inner_mtu", "tfc_len", "trial_from", "trial_skip", "spread"})
+"""Arguments that say nothing about which SA it is: those learned, and how subs are chosen."""
 MOST: Final = 0xFFFF - 1024
 """Octets of the longest packet that the pipeline seals, whatever the path."""
 _BASE: Final = {4: 20, 6: 40}
 _ESP: Final = 8
 _UDP: Final = 8
+_MORE_IN_FRONT: Final = {
+    Format.SUBSPACES: 4,
+    Format.TRAILER_SHOWN: 4,
+    Format.HEADER_IN_TRAILER: 8,
+}
+"""Octets of a format beyond SPI, 32 bits of number and IV, wherever they stand in the packet."""
+_WITH_PAYLOAD: Final = {
+    Format.TRAILER_INSIDE: 4,
+    Format.TRAILER_SHOWN: 0,
+    Format.NO_TRAILER: 0,
+    Format.HEADER_IN_TRAILER: 0,
+}
+"""Octets that are padded together with the payload; of the others pad length and next header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +63,13 @@ def inner_mtu(outbound: Entry, path_mtu: int) -> int:
     """Octets of the largest inner IP packet whose sealed form is no longer than `path_mtu`.
 
     Tunnel: floor_A(path MTU - outer - udp - wesp - 8 - iv - icv) - 2, A the alignment (RFC 4303
-    2.4). The other modes have one IP header less inside than the packet has in front; IPv4 options
-    are not counted, which exceed the path by 12 octets at most under CBC or BEET.
+    2.4); with other formats the 8 and the 2 are other numbers. Octets in clear are a multiple of A
+    and change nothing. The other modes have one IP header less inside than the packet has in front;
+    IPv4 options are not counted, which exceed the path by 12 octets at most under CBC or BEET.
     """
     front = _BASE[6] if outbound.arg("outer_v6") else _BASE[4]
     room = path_mtu - front - _overhead(outbound)
-    sealed = room - room % outbound.arg("align") - 2
+    sealed = room - room % outbound.arg("align") - _WITH_PAYLOAD.get(_format(outbound), 2)
     return min(max(sealed + _kept_header(outbound), 0), MOST)
 
 
@@ -63,7 +77,12 @@ def _overhead(outbound: Entry) -> int:
     udp = _UDP if outbound.arg("udp_encap") else 0
     wide = outbound.arg("udp_encap") or outbound.arg("outer_v6")
     wesp = 0 if outbound.arg("wrap") == Wrap.NONE else (8 if wide else 4)
-    return udp + wesp + _ESP + outbound.arg("iv_len") + outbound.arg("icv_len")
+    esp = _ESP + _MORE_IN_FRONT.get(_format(outbound), 0)
+    return udp + wesp + esp + outbound.arg("iv_len") + outbound.arg("icv_len")
+
+
+def _format(outbound: Entry) -> Format:
+    return Format(outbound.arg("format"))
 
 
 def _kept_header(outbound: Entry) -> int:

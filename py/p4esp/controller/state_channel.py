@@ -12,6 +12,7 @@ from typing import Final
 
 from p4esp.controller.errors import ControllerError, ControlRefusedError, StateChannelError
 from p4esp.controller.numbers import SCRUB_CELLS_MAX, Control, ControlStatus
+from p4esp.store import Placement
 
 WINDOW: Final = 32
 
@@ -82,6 +83,17 @@ class StateChannel:
         if answer.status == ControlStatus.BACKWARD and answer.value == value:
             return  # done by a transmission whose answer was lost
         _checked(answer)
+
+    async def last_sequence(self, place: Placement) -> int:
+        """The highest sequence number that any outbound space of an SA has sent."""
+        spaces = range(place.space_out, place.space_out + place.spaces_out)
+        return max(await asyncio.gather(*map(self.read_sequence, spaces)))
+
+    async def scrub_spaces(self, place: Placement) -> None:
+        """Set all spaces of an SA back to zero: only while no key can use them."""
+        sent = range(place.space_out, place.space_out + place.spaces_out)
+        received = range(place.space_in, place.space_in + place.spaces_in)
+        await asyncio.gather(*map(self.scrub_sequence, sent), *map(self.scrub_top, received))
 
     async def scrub_sequence(self, space: int) -> None:
         """Set an outbound space back to zero: only while no key can use it."""

@@ -6,7 +6,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from p4esp.configuration.fields import Address, FilePath
-from p4esp.configuration.peers import PeerSection
+from p4esp.configuration.formats import check_experimental
+from p4esp.configuration.peers import PeerSection, children_of
 from p4esp.configuration.sections import Section, load_file, require_unique
 from p4esp.configuration.settings import IkeSection
 from p4esp.ike.transport import Ports
@@ -27,6 +28,8 @@ class DaemonConfig(Section):
     """Unix socket for commands, mode 0600."""
     ike: IkeSection = IkeSection()
     """Timers and limits."""
+    experimental: bool = False
+    """Admit formats of ESP that are no standard, with peers that have our vendor ID."""
     peers: tuple[PeerSection, ...] = ()
     """IKE peers."""
 
@@ -35,6 +38,7 @@ class DaemonConfig(Section):
         require_unique("peer", [peer.name for peer in self.peers])
         if self.port == self.nat_port:
             raise ValueError(f"port and nat_port are both {self.port}; accepted: two ports")
+        check_experimental(children_of(self.peers), allowed=self.experimental)
         return self
 
     @property

@@ -64,7 +64,9 @@ class IkeDaemon:
         environment = Environment(
             random=around.random_bytes,
             spis=self.plane.spis,
-            settings=self._config.ike.settings(self._config.ports),
+            settings=self._config.ike.settings(
+                self._config.ports, experimental=self._config.experimental
+            ),
             extensions=STANDARD,
             trace=trace_hook(NAME, around.journal, around.trace),
             export_keys=ike_key_export(around.export_keys),

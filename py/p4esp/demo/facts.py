@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from p4esp.formats_lab.two_paths import Arrivals
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -62,6 +64,7 @@ class Facts:
     trace: list[str] = field(default_factory=list)
     traffic: list[Traffic] = field(default_factory=list)
     attacks: list[Attack] = field(default_factory=list)
+    two_paths: list[Arrivals] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -92,5 +95,6 @@ CLAIMS = (
     *("traffic left to right", "traffic right to left"),
     *("replayed packet", "flipped bit", "unknown SPI", "clear packet from outside"),
     *("forged descriptor", "echoing engine", "outside the policy"),
-    *("still up after the attacks", "invariants", "files for Wireshark"),
+    *("still up after the attacks", "invariants"),
+    *("one window for two paths", "a subspace for each path", "files for Wireshark"),
 )

@@ -38,6 +38,7 @@ class Report:
             "traffic": self._traffic,
             "attacks": self._attacks,
             "aftermath": self._aftermath,
+            "two paths": self._two_paths,
             "files": self._files,
         }[name](facts)
         self._print_checks(facts)
@@ -94,8 +95,17 @@ class Report:
     def _aftermath(self, facts: Facts) -> None:
         self._heading("6. Afterwards")
 
+    def _two_paths(self, facts: Facts) -> None:
+        self._heading("7. What anti-replay subspaces buy")
+        for item in facts.two_paths:
+            self._console.print(
+                f"{item.format}: {item.sent} packets take two paths in turn, one {item.skew} "
+                f"packets slower; {item.spaces} window(s) of {item.window} packets; "
+                f"{item.delivered} delivered"
+            )
+
     def _files(self, facts: Facts) -> None:
-        self._heading("7. To see for yourself")
+        self._heading("8. To see for yourself")
         self._console.print(command(self._directory), markup=False, highlight=False)
 
     def _print_checks(self, facts: Facts) -> None:

@@ -18,6 +18,7 @@ from p4esp.demo.site import Site
 from p4esp.demo.traffic import exchange, host_frame, host_packet, mixed_packets
 from p4esp.demo.watch import Watch, changed, counters_of
 from p4esp.demo.wireshark import KeyLog
+from p4esp.formats_lab.two_paths import arrivals
 from p4esp.ike.trace import TraceKind
 from p4esp.switch.ports.pcap import PcapWriter
 from p4esp.switch.trace import Recorder, TableApplied
@@ -45,6 +46,7 @@ async def demonstrate(
         pcap = PcapWriter(capture, time.time_ns)
         async with running_lab(program, change, pcap=pcap, export_keys=keys) as lab:
             trouble = await _trouble_of(_Demonstration(lab, facts, step, random.Random(seed)))
+    _two_paths(program, facts, step)
     _leave_files(facts, directory, keys)
     if trouble:
         facts.give_up(trouble)
@@ -60,6 +62,19 @@ async def _trouble_of(demonstration: "_Demonstration") -> str:
     except ControllerError as error:
         return str(error)
     return ""
+
+
+def _two_paths(program: Program, facts: Facts, step: Step) -> None:
+    """Packets that come by two paths, to an SA with one window and to one with subspaces."""
+    plain, split = (arrivals(program.config, name) for name in ("esp", "subspaces"))
+    facts.two_paths = [plain, split]
+    lost = plain.sent - plain.delivered
+    late = plain.drops == {Drop.REPLAY_OLD.name: lost} and lost >= plain.sent // 3
+    facts.check("one window for two paths", late, f"{lost} of {plain.sent} lost as REPLAY_OLD")
+    whole = split.delivered == split.sent and not split.drops
+    detail = f"{split.delivered} of {split.sent} delivered"
+    facts.check("a subspace for each path", whole, detail)
+    step("two paths", facts)
 
 
 def _leave_files(facts: Facts, directory: Path, keys: KeyLog) -> None:

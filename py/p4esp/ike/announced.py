@@ -15,3 +15,12 @@ class Announced:
     """Whether IKE_AUTH may go without a child SA: the responder says so (RFC 6023)."""
     private_numbers: bool = False
     """Whether the peer has strongSwan's vendor ID, and with it knows USE_BEET_MODE."""
+    own_experimental: bool = False
+    """Whether we sent our own vendor ID, which stands for numbers of formats of ESP."""
+    peer_experimental: bool = False
+    """Whether the peer sent it."""
+
+    @property
+    def experimental(self) -> bool:
+        """Whether such numbers mean anything between the two."""
+        return self.own_experimental and self.peer_experimental

@@ -60,6 +60,25 @@ class Lifetime:
 
 
 @dataclass(frozen=True, slots=True)
+class FormatWish:
+    """How packets of a child SA are to be laid out, where the peer agrees."""
+
+    name: str = "esp"
+    """A name of `p4esp.ipsec.formats`."""
+    subs: int = 1
+    """Subspaces or sub-SAs that we can receive, of formats that have them."""
+    shown: int = 0
+    """Octets of each payload in clear at most, of formats that show some."""
+    required: bool = False
+    """Without the peer's consent: no child SA, rather than plain ESP."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing beyond RFC 4303 is wanted."""
+        return self.name == "esp"
+
+
+@dataclass(frozen=True, slots=True)
 class ChildConfig:
     """A child SA we would make or accept."""
 
@@ -72,6 +91,7 @@ class ChildConfig:
     """In transport mode the selectors are narrowed to the two hosts of the IKE SA; those of BEET
     mode are one pair of inner addresses.
     """
+    format: FormatWish = field(default_factory=FormatWish)
 
 
 class Childless(StrEnum):
@@ -247,6 +267,10 @@ class Settings:
     """Seconds between liveness checks of one IKE SA that unauthenticated messages may cause."""
     audit_rate: float = 20.0
     """Records per second of messages that were not used; the others are counted."""
+    experimental: bool = False
+    """Whether formats of ESP that are no standard may be agreed on, by private numbers and under
+    our vendor ID.
+    """
     unprotected_replies: float = 10.0
     """Answers per second to messages outside any IKE SA (errors only)."""
 

@@ -199,6 +199,12 @@ class NotifyType(IntEnum):
     ADDITIONAL_KEY_EXCHANGE = 16441
     USE_BEET_MODE = 40961
     """Private, strongSwan's: it counts from a peer with that vendor ID."""
+    ESP_TRAILER_IN_HEADER = 51204
+    """Private, ours, as those that follow: they count from a peer with our vendor ID."""
+    ESP_HEADER_IN_TRAILER = 51205
+    ESP_CRYPT_OFFSET = 51206
+    SUB_CHILD_SA = 51211
+    REPLAY_SUBSPACES = 52020
 
 
 FIRST_STATUS_NOTIFY = 16384

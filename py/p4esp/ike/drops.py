@@ -29,3 +29,4 @@ class Drop(StrEnum):
     MALFORMED_INSIDE = "not a well-formed message"
     REFUSED = "answered with an error"
     USELESS_ANSWER = "a response that cannot be used"
+    IGNORED_NOTIFY = "a notify that is not used; the rest of its message is"

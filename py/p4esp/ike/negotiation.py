@@ -4,6 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from p4esp.ike.child_formats import (
+    PLAIN,
+    Formats,
+    formats_answered,
+    formats_asked,
+    layout_accepted,
+    layout_agreed,
+)
 from p4esp.ike.child_scope import Scope, accepted_scope, agreed_scope, wanted_scope
 from p4esp.ike.children import ChildSa
 from p4esp.ike.choosing import select, verify_choice
@@ -13,15 +21,15 @@ from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
 from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import KE_TYPES, NotifyType
-from p4esp.ike.crypto.schedule import FreshInput, child_keys
+from p4esp.ike.crypto.schedule import FreshInput, child_keys, child_roots
 from p4esp.ike.errors import Refusal
 from p4esp.ike.ke_payloads import chosen_method
 from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.term import Term
-from p4esp.ipsec.algorithms import Suite
-from p4esp.ipsec.sa import ChildSaParams, Keymat
+from p4esp.ipsec.layouts import has_roots
+from p4esp.ipsec.sa import ChildSaParams, Keymat, Layout
 
 P = TypeVar("P", Proposal, Template)
 
@@ -39,6 +47,7 @@ class ChildOffer:
     with_ke: bool
     """Whether key exchange methods are offered: never in IKE_AUTH (RFC 7296 1.2)."""
     replaces: ChildSa | None = None
+    formats: Formats = ()
 
     @property
     def config(self) -> ChildConfig:
@@ -49,7 +58,7 @@ class ChildOffer:
         """[N] SA, nonce and KE if there are any, TSi, TSr: the initiator's side is ours."""
         selectors = TsInitiator(self.scope.local_ts), TsResponder(self.scope.remote_ts)
         association = SecurityAssociation(self.proposals)
-        return [*self.scope.notifies(), association, *fresh, *selectors]
+        return [*self.scope.notifies(), *self.formats, association, *fresh, *selectors]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +71,15 @@ class Agreement:
     spi_out: int
     initiator: bool
     """Whether we proposed it."""
+    layout: Layout = PLAIN
 
     def payloads(self, *fresh: AnyPayload) -> list[AnyPayload]:
         """The responder's [N] SA, nonce and KE if there are any, TSi, TSr."""
         answer = replace(self.chosen, spi=self.spi_in.to_bytes(4, "big"))
         selectors = TsInitiator(self.scope.remote_ts), TsResponder(self.scope.local_ts)
-        return [*self.scope.notifies(), SecurityAssociation((answer,)), *fresh, *selectors]
+        formats = formats_answered(self.scope.config, self.layout)
+        association = SecurityAssociation((answer,))
+        return [*self.scope.notifies(), *formats, association, *fresh, *selectors]
 
 
 def make_offer(
@@ -86,9 +98,10 @@ def make_offer(
         scope = wanted_scope(sa, config, packet)
     else:
         scope = Scope(config, replaces.params.local_ts, replaces.params.remote_ts)
+    formats = formats_asked(sa, config)
     spi = _allocate(sa)
     proposals = offers(_usable(config.proposals, with_ke), spi.to_bytes(4, "big"))
-    return ChildOffer(scope, spi, proposals, with_ke, replaces)
+    return ChildOffer(scope, spi, proposals, with_ke, replaces, formats)
 
 
 def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agreement:
@@ -96,7 +109,9 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     proposals = _usable(answer.one(SecurityAssociation).proposals, offer.with_ke)
     chosen = verify_choice(proposals, offer.proposals)
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
-    return Agreement(scope, chosen, offer.spi, _peer_spi(sa, chosen), initiator=True)
+    layout = layout_accepted(sa, offer.config, offer.formats, answer, chosen)
+    spi_out = _peer_spi(sa, chosen)
+    return Agreement(scope, chosen, offer.spi, spi_out, initiator=True, layout=layout)
 
 
 def answer_offer(
@@ -110,7 +125,8 @@ def answer_offer(
     scope = agreed_scope(sa, offer, replaces)
     chosen = select(proposals, _usable(scope.config.proposals, with_ke))
     spi_out = _peer_spi(sa, chosen)
-    return Agreement(scope, chosen, _allocate(sa), spi_out, initiator=False)
+    layout = layout_agreed(sa, scope.config, offer, chosen)
+    return Agreement(scope, chosen, _allocate(sa), spi_out, initiator=False, layout=layout)
 
 
 def _usable(choices: Sequence[P], with_ke: bool) -> tuple[P, ...]:
@@ -156,7 +172,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         suite=suite,
         esn=esn,
         mode=agreement.scope.mode,
-        keymat=_keymat(sa, suite, fresh, initiator=agreement.initiator),
+        keymat=_keymat(sa, agreement, fresh),
         local_ts=agreement.scope.local_ts,
         remote_ts=agreement.scope.remote_ts,
         local=sa.path.local.host,
@@ -167,6 +183,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         remote_id=sa.proven_id,
         tfc=agreement.scope.tfc,
         follows=follows(sa),
+        layout=agreement.layout,
     )
     method, fraction = chosen_method(agreement.chosen), sa.env.fraction()
     child = ChildSa(params, agreement.scope.config, fresh.nonces, method, fraction)
@@ -175,7 +192,12 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
     return child
 
 
-def _keymat(sa: IkeSaState, suite: Suite, fresh: FreshInput, *, initiator: bool) -> Keymat:
+def _keymat(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Keymat:
+    """Keys, or where each sub-SA has one of its own the roots that they are derived from."""
     ike, keys = sa.secrets
-    forward, backward = child_keys(ike.prf, keys.d, fresh, suite)
-    return Keymat(backward, forward) if initiator else Keymat(forward, backward)
+    suite, _ = esp_suite(agreement.chosen)
+    if has_roots(agreement.layout):
+        forward, backward = child_roots(ike.prf, keys.d, fresh)
+    else:
+        forward, backward = child_keys(ike.prf, keys.d, fresh, suite)
+    return Keymat(backward, forward) if agreement.initiator else Keymat(forward, backward)

@@ -15,6 +15,7 @@ _OPTIONS_AND_ROUTING: Final = (0, 43, 60)
 _FRAGMENT: Final = 44
 ESP: Final = 50
 WESP: Final = 141
+EESP: Final = 253
 WESP_MARKER: Final = b"\0\0\0\x02"
 UDP: Final = 17
 UDP_ENCAPSULATION: Final = 4500
@@ -105,8 +106,8 @@ def _ports(frame: bytes, protocol: int, at: int, end: int) -> tuple[int | None, 
 
 
 def esp_at(frame: bytes, flow: Flow) -> int | None:
-    """Return where ESP starts (RFC 4303, 3948, 5840), None when the packet is no ESP."""
-    if flow.protocol == ESP:
+    """Return where ESP or EESP starts (RFC 4303, 3948, 5840), None when the packet is neither."""
+    if flow.protocol in (ESP, EESP):
         return flow.l4_at
     if flow.protocol == WESP:
         return _behind_wesp(frame, flow.l4_at)

@@ -27,8 +27,9 @@ from p4esp.invariants.model import (
 SHORT_SECRET: Final = 8
 #: Bytes of a frame that are headers, descriptor and IV included.
 HEADER_PART: Final = 96
-#: Where the IV may end, counted from the SPI: none, of counter modes, of CBC.
-_IV_ENDS: Final = (8, 16, 24)
+#: Where the text may begin, counted from the SPI: behind IV, the header of a format, and what
+#: of the payload an SA shows.
+_TEXT_AT: Final = range(8, 256, 4)
 _DROPPED: Final = "DROPPED"
 _NO_REASON: Final = "NONE"
 
@@ -133,7 +134,7 @@ def _text_at(log: Log, frame: bytes, flow: Flow) -> int | None:
     """Where the text of an ESP packet starts that the engine sealed; None: it did not."""
     if (start := esp_at(frame, flow)) is None:
         return None
-    ends = (start + end for end in _IV_ENDS)
+    ends = (start + end for end in _TEXT_AT)
     return next((at for at in ends if frame[at : flow.end] in log.sealed_texts), None)
 
 

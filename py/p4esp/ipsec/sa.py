@@ -53,6 +53,30 @@ class UdpEncapsulation:
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """How packets are laid out: plain ESP, or what both ends agreed on beyond it."""
+
+    format: str = "esp"
+    """A name of `p4esp.ipsec.formats`; the same both ways."""
+    subs_in: int = 1
+    """Sequence spaces in which we receive."""
+    subs_out: int = 1
+    """Those in which the peer receives; a sender may use any of them."""
+    shown_in: int = 0
+    """Octets of each payload that the peer leaves in clear."""
+    shown_out: int = 0
+    """Those that we leave in clear."""
+
+    def __str__(self) -> str:
+        facts = [self.format]
+        if self.subs_in > 1 or self.subs_out > 1:
+            facts.append(f"subs {self.subs_in} in, {self.subs_out} out")
+        if self.shown_in or self.shown_out:
+            facts.append(f"shown {self.shown_in} in, {self.shown_out} out")
+        return ", ".join(facts)
+
+
+@dataclass(frozen=True, slots=True)
 class ChildSaParams:
     """One negotiated pair of ESP SAs, inbound and outbound."""
 
@@ -92,6 +116,7 @@ class ChildSaParams:
     """Whether we send to where the peer's newest authentic packet came from: it is behind a NAT, we
     are not, and there is no MOBIKE (RFC 7296 2.23).
     """
+    layout: Layout = Layout()
 
     def __str__(self) -> str:
         return f"{self.name} in {self.spi_in:08x} out {self.spi_out:08x} {self.suite}"

@@ -30,7 +30,9 @@ class Program:
         return base / f"{self.name}.p4info.txtpb"
 
 
-PROGRAMS = (Program("esp_gateway", SOURCE_DIR / "arch" / "v1model" / "package.p4"),)
+GATEWAY = Program("esp_gateway", SOURCE_DIR / "arch" / "v1model" / "package.p4")
+MIDDLEBOX = Program("exposed_flows", SOURCE_DIR / "middlebox" / "exposed_flows.p4")
+PROGRAMS = (GATEWAY, MIDDLEBOX)
 
 
 def find_repository(start: Path) -> Path:

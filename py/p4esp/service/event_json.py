@@ -46,6 +46,7 @@ def child_as_json(child: ChildSaParams) -> dict[str, Any]:
         "suite": str(child.suite),
         "esn": child.esn,
         "mode": child.mode.value,
+        "format": str(child.layout),
         "local": str(child.local),
         "remote": str(child.remote),
         "local_ts": list(map(str, child.local_ts)),

@@ -7,7 +7,16 @@ from typing import Any
 
 from p4esp.ipsec.algorithms import Suite, suite_named
 from p4esp.ipsec.identity import Identity
-from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, Mode, UdpEncapsulation, Wrap
+from p4esp.ipsec.layouts import has_roots
+from p4esp.ipsec.sa import (
+    ChildSaParams,
+    DirectionKeys,
+    Keymat,
+    Layout,
+    Mode,
+    UdpEncapsulation,
+    Wrap,
+)
 from p4esp.ipsec.selectors import Address, TrafficSelector
 
 
@@ -36,7 +45,15 @@ class Placement:
     """Packets of the anti-replay window; 0: none."""
     cell_base: int
     cells: int
-    """Replay cells from `cell_base` on; 0 without a window."""
+    """Replay cells from `cell_base` on, of all inbound spaces; 0 without a window."""
+    spaces_in: int = 1
+    """Inbound sequence spaces from `space_in` on."""
+    spaces_out: int = 1
+
+    @property
+    def cells_each(self) -> int:
+        """Replay cells of one inbound space, a power of two."""
+        return self.cells >> (self.spaces_in - 1).bit_length()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +100,14 @@ def facts_of(record: SaRecord) -> dict[str, Any]:
         "tfc": child.tfc,
         "original": list(map(str, child.original)) if child.original else None,
         "follows": child.follows,
+        "layout": asdict(child.layout),
     }
 
 
 def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaParams:
     """The parameters that `facts_of` and `secret_of` took apart."""
     encapsulation, suite = facts["encapsulation"], suite_named(facts["suite"])
+    layout = Layout(**facts.get("layout", {}))
     return ChildSaParams(
         peer=facts["peer"],
         name=facts["name"],
@@ -97,7 +116,7 @@ def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaPara
         suite=suite,
         esn=facts["esn"],
         mode=Mode(facts["mode"]),
-        keymat=_keymat(secret, suite),
+        keymat=_keymat(secret, suite, layout),
         local_ts=tuple(_selector(item) for item in facts["local_ts"]),
         remote_ts=tuple(_selector(item) for item in facts["remote_ts"]),
         local=ipaddress.ip_address(facts["local"]),
@@ -110,17 +129,20 @@ def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaPara
         tfc=facts.get("tfc", True),
         original=_addresses(facts.get("original")),
         follows=facts.get("follows", False),
+        layout=layout,
     )
 
 
 def secret_of(child: ChildSaParams) -> bytes:
-    """Inbound key, salt and integrity key, then the outbound ones."""
+    """Inbound key, salt and integrity key (or the root in their place), then the outbound ones."""
     directions = (child.keymat.inbound, child.keymat.outbound)
     return b"".join(keys.key + keys.salt + keys.integrity for keys in directions)
 
 
-def _keymat(secret: bytes, suite: Suite) -> Keymat:
+def _keymat(secret: bytes, suite: Suite, layout: Layout) -> Keymat:
     half = len(secret) // 2
+    if has_roots(layout):
+        return Keymat(DirectionKeys(secret[:half], b""), DirectionKeys(secret[half:], b""))
     return Keymat(_direction(secret[:half], suite), _direction(secret[half:], suite))
 
 

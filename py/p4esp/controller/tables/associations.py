@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from p4esp.controller.entries import Entry
-from p4esp.controller.numbers import PROTO_ESP, DfMode, Format, Mode, Wrap
+from p4esp.controller.numbers import PROTO_ESP, DfMode, Format, Mode, Spread, Wrap
 from p4esp.controller.tables.matches import PacketMatch, of_family
 from p4esp.ipsec.selectors import Address, Network
 
@@ -80,7 +80,31 @@ class OpenWith:
     format: int = Format.PLAIN
 
 
-def _args(action: SealWith | OpenWith) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class SendAs:
+    """Arguments of `send_as`: what a format adds to an outbound SA. `last_sub` + 1 is a power of
+    two.
+    """
+
+    last_sub: int
+    spread: int = Spread.FLOW
+    key_step: int = 0
+    """1: each sub has a key of its own, whose handles follow each other."""
+    shown: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAs:
+    """Arguments of `read_as`: what a format adds to an inbound SA."""
+
+    last_sub: int
+    cell_shift: int
+    """The binary logarithm of the replay cells of one sub."""
+    key_step: int = 0
+    shown: int = 0
+
+
+def _args(action: SealWith | OpenWith | SendAs | ReadAs) -> dict[str, int]:
     return {field.name: int(getattr(action, field.name)) for field in fields(action)}
 
 
@@ -94,10 +118,28 @@ def sa_in(index: int, sa: OpenWith) -> Entry:
     return Entry.make("sa_in", {"sa": index}, "open_with", _args(sa))
 
 
-def sad(local_id: int, spi: int, index: int, generation: int) -> Entry:
-    """Which inbound SA a packet to one of our addresses names by its SPI."""
-    match = {"local_id": local_id, "protocol": PROTO_ESP, "spi": spi}
-    args = {"sa": index, "generation": generation, "sub": 0}
+def format_out(index: int, how: SendAs) -> Entry:
+    """How an outbound SA with a format sends."""
+    return Entry.make("format_out", {"sa": index}, "send_as", _args(how))
+
+
+def format_in(index: int, how: ReadAs) -> Entry:
+    """How an inbound SA with a format reads."""
+    return Entry.make("format_in", {"sa": index}, "read_as", _args(how))
+
+
+def sad(
+    local_id: int,
+    spi: int,
+    index: int,
+    generation: int,
+    *,
+    protocol: int = PROTO_ESP,
+    sub: int = 0,
+) -> Entry:
+    """Which inbound SA, and which sub-SA, a packet to one of our addresses names by its SPI."""
+    match = {"local_id": local_id, "protocol": protocol, "spi": spi}
+    args = {"sa": index, "generation": generation, "sub": sub}
     return Entry.make("sad", match, "open_by", args)
 
 

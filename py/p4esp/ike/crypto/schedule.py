@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from p4esp.ike.crypto.prf import Key, Prf
 from p4esp.ipsec.algorithms import Suite
+from p4esp.ipsec.layouts import ROOT_SIZE
 from p4esp.ipsec.sa import DirectionKeys
 
 
@@ -109,6 +110,18 @@ def child_keys(
     for copied in (stream, forward, backward):
         overwrite(copied)
     return keys
+
+
+def child_roots(prf: Prf, sk_d: Key, fresh: FreshInput) -> tuple[DirectionKeys, DirectionKeys]:
+    """Roots of sub-SA keys in place of keys, initiator to responder, then back. There is no salt:
+    it is derived with each key.
+    """
+    stream = child_keymat(prf, sk_d, fresh, 2 * ROOT_SIZE)
+    forward, backward = _slices(stream, (ROOT_SIZE, ROOT_SIZE))
+    roots = DirectionKeys(bytes(forward), b""), DirectionKeys(bytes(backward), b"")
+    for copied in (stream, forward, backward):
+        overwrite(copied)
+    return roots
 
 
 def _direction(keymat: bytearray, suite: Suite) -> DirectionKeys:

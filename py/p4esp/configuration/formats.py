@@ -1,0 +1,145 @@
+"""The format of a child SA's packets, as a file describes it. Each refusal says what would do."""
+
+from collections.abc import Iterable
+from typing import Final, Literal, Protocol
+
+from p4esp.ike.config import DEFAULT_ESP, FormatWish
+from p4esp.ike.proposals import Template
+from p4esp.ipsec.formats import Format, Spaces, format_named, spi_block
+from p4esp.ipsec.layouts import (
+    fault_of_suite,
+    needs_implicit_iv,
+    sends_whole_numbers,
+    takes_udp,
+)
+from p4esp.ipsec.sa import Mode
+
+SUBS: Final = 16
+SHOWN: Final = 28
+"""IPv4 header and UDP header, or the ports and numbers of TCP."""
+SHOWN_MOST: Final = 128
+_IMPLICIT: Final = Template.esp("aes256gcm16iiv-aes128gcm16iiv-chacha20poly1305iiv-noesn")
+_EXPLICIT: Final = Template.esp("aes256gcm16-aes128gcm16-chacha20poly1305-noesn")
+
+FormatName = Literal[
+    "esp",
+    "sub-child",
+    "subspaces",
+    "trailer-in-header",
+    "trailer-in-clear",
+    "no-trailer",
+    "header-in-trailer",
+    "crypt-offset",
+    "crypt-offset-shown",
+]
+
+
+def refuse_unnegotiated(name: object) -> object:
+    """ValueError for a format of the registry that IKE does not agree on yet."""
+    if name == spi_block.FORMAT.name:
+        raise ValueError(
+            "IKE does not agree on blocks of SPIs yet; accepted: sub-child, which has the ID of the "
+            "sub-SA in the header, or another format"
+        )
+    return name
+
+
+class FormatKeys(Protocol):
+    """The keys about formats of a child SA's section."""
+
+    @property
+    def format(self) -> FormatName:
+        """How packets are laid out."""
+
+    @property
+    def subs(self) -> int | None:
+        """Subspaces or sub-SAs in which we receive."""
+
+    @property
+    def shown(self) -> int | None:
+        """Octets of each payload in clear at most."""
+
+    @property
+    def format_required(self) -> bool:
+        """Whether there is no child SA without the format."""
+
+
+def wish_of(keys: FormatKeys) -> FormatWish:
+    """The form the IKE core takes."""
+    form = format_named(keys.format)
+    subs = SUBS if keys.subs is None else keys.subs
+    shown = SHOWN if keys.shown is None else keys.shown
+    return FormatWish(
+        keys.format,
+        subs if _has_subs(form) else 1,
+        shown if _shows(form) else 0,
+        keys.format_required,
+    )
+
+
+def default_proposals(name: FormatName) -> tuple[Template, ...]:
+    """What is proposed where the file says nothing: whatever the format goes with."""
+    form = format_named(name)
+    if needs_implicit_iv(form):
+        return (_IMPLICIT,)
+    return (_IMPLICIT, _EXPLICIT) if sends_whole_numbers(form) else DEFAULT_ESP
+
+
+def check_format(keys: FormatKeys, mode: Mode, templates: Iterable[Template]) -> None:
+    """ValueError for what the format does not go with."""
+    _check_keys(keys)
+    if keys.format == "esp":
+        return
+    form = format_named(keys.format)
+    form.check_mode(mode)
+    for template in templates:
+        _check_proposal(form, template)
+
+
+def _check_keys(keys: FormatKeys) -> None:
+    """No key is given that means nothing."""
+    form = format_named(keys.format)
+    _require_use("subs", keys.subs is not None, _has_subs(form), form.name)
+    _require_use("shown", keys.shown is not None, _shows(form), form.name)
+    _require_use("format_required", keys.format_required, form.name != "esp", form.name)
+
+
+def _has_subs(form: Format) -> bool:
+    return form.spaces is not Spaces.ONE
+
+
+def _shows(form: Format) -> bool:
+    return form.usual.shown > 0
+
+
+def _require_use(key: str, given: bool, used: bool, name: str) -> None:
+    if given and not used:
+        raise ValueError(f"{key} means nothing with format {name}; accepted: without it")
+
+
+def _check_proposal(form: Format, template: Template) -> None:
+    for suite in template.suites():
+        fault = fault_of_suite(form, suite, esn=template.extended)
+        if fault is not None:
+            raise ValueError(f"proposals: {fault}")
+
+
+def check_path(child: str, name: FormatName, *, force_encapsulation: bool, mobike: bool) -> None:
+    """ValueError where a format that cannot travel in UDP may have to."""
+    keys = {"force_encapsulation": force_encapsulation, "mobike": mobike}
+    given = [key for key, value in keys.items() if value]
+    if given and not takes_udp(format_named(name)):
+        raise ValueError(
+            f"child {child}: format {name} has no UDP encapsulation, which {given[0]} may "
+            f"bring; accepted: {given[0]} = false, or another format"
+        )
+
+
+def check_experimental(children: Iterable[tuple[str, FormatKeys]], *, allowed: bool) -> None:
+    """ValueError for a format without the switch; children go by `peer/child`."""
+    for name, child in children:
+        if child.format != "esp" and not allowed:
+            raise ValueError(
+                f"child {name}: format {child.format} is experimental; "
+                'accepted: experimental = true beside the peers, or format = "esp"'
+            )

@@ -1,0 +1,41 @@
+"""Our vendor ID in IKE_SA_INIT, without which our private numbers mean nothing to anybody
+(RFC 7296 3.12). The AUTH payloads cover it.
+"""
+
+from typing import Final
+
+from p4esp.ike.codec.payload import AnyPayload
+from p4esp.ike.codec.payloads import VendorId
+from p4esp.ike.config import PeerConfig
+from p4esp.ike.constants import ExchangeType
+from p4esp.ike.state import IkeSaState
+from p4esp.ike.tasks.base import Inbound
+
+P4ESP: Final = VendorId(bytes.fromhex("da20edb2200cfd6fad9ae8e8c5259533"))
+"""The first half of SHA-256 of `p4esp: experimental numbers, version 1`."""
+
+
+class ExperimentalNumbers:
+    """Lets both ends agree on formats of ESP that are no standard, where both allow it."""
+
+    def received(self, sa: IkeSaState, message: Inbound) -> None:
+        """Note whether the peer knows the numbers."""
+        if message.header.exchange == ExchangeType.IKE_SA_INIT:
+            sa.announced.peer_experimental = P4ESP in message.payloads.every(VendorId)
+
+    def additions(
+        self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
+    ) -> list[AnyPayload]:
+        """The vendor ID, where a peer in question has a child with a format; a responder only
+        answers it.
+        """
+        if exchange != ExchangeType.IKE_SA_INIT:
+            return []
+        peers = sa.candidates if sa.peer is None else (sa.peer,)
+        wanted = sa.env.settings.experimental and any(map(_has_format, peers))
+        sa.announced.own_experimental = wanted and (not response or sa.announced.peer_experimental)
+        return [P4ESP] if sa.announced.own_experimental else []
+
+
+def _has_format(peer: PeerConfig) -> bool:
+    return any(not child.format.plain for child in peer.children)

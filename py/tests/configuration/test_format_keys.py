@@ -1,0 +1,138 @@
+"""Formats of ESP in a configuration file: what is refused, by which key, and what would do."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from p4esp.configuration.formats import FormatName
+from p4esp.configuration.sections import ConfigError, parse_file
+from p4esp.controller.config import parse_config
+from p4esp.daemon.config import DaemonConfig
+from p4esp.demo.plan import LEFT, Change, gateway_section
+from p4esp.ike.config import ChildConfig, FormatWish
+from p4esp.ike.keywords import describe
+from p4esp.ipsec.formats import FORMATS
+
+CHILD = "gateways.left.peers.0.children.0"
+
+
+def config(experimental: bool = True, peer: dict[str, Any] | None = None, **keys: Any) -> Any:
+    section = gateway_section(LEFT, "127.0.0.1:9559", Change())
+    del section["peers"][0]["children"][0]["proposals"]
+    section["peers"][0] |= peer or {}
+    section["peers"][0]["children"][0] |= keys
+    return {"gateways": {"left": section | {"experimental": experimental}}}
+
+
+def child(**keys: Any) -> ChildConfig:
+    peer = parse_config(config(**keys), "x.toml").gateways["left"].peers[0].config()
+    return peer.children[0]
+
+
+def refusal(data: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(data, "x.toml")
+    assert str(caught.value).startswith("x.toml: gateways.left")
+    assert "accepted: " in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_names_are_those_of_the_registry() -> None:
+    """Of spi-block IKE agrees on nothing yet."""
+    assert set(get_args(FormatName)) == {form.name for form in FORMATS} - {"spi-block"}
+
+
+def test_without_a_key_a_child_is_plain_esp() -> None:
+    assert child().format == FormatWish()
+
+
+@pytest.mark.parametrize(
+    ("keys", "wish"),
+    [
+        ({"format": "subspaces"}, FormatWish("subspaces", subs=16)),
+        ({"format": "sub-child", "subs": 256}, FormatWish("sub-child", subs=256)),
+        ({"format": "crypt-offset"}, FormatWish("crypt-offset", shown=28)),
+        ({"format": "crypt-offset-shown", "shown": 4}, FormatWish("crypt-offset-shown", shown=4)),
+        (
+            {"format": "no-trailer", "format_required": True},
+            FormatWish("no-trailer", required=True),
+        ),
+    ],
+)
+def test_keys_of_a_format_say_what_ike_asks_for(keys: dict[str, Any], wish: FormatWish) -> None:
+    assert child(**keys).format == wish
+
+
+@pytest.mark.parametrize("name", [name for name in get_args(FormatName) if name != "esp"])
+def test_a_format_is_refused_without_experimental(name: str) -> None:
+    said = refusal(config(experimental=False, format=name))
+    assert f"child right/net: format {name} is experimental; accepted: experimental = true" in said
+
+
+def test_the_daemon_refuses_it_too() -> None:
+    part = {"name": "net", "local": ["10.1.0.0/16"], "remote": ["10.2.0.0/16"]}
+    peer = {"name": "right", "local_id": "a.example", "remote_id": "b.example", "psk": "x" * 16}
+    data = {"peers": [peer | {"children": [part | {"format": "subspaces"}]}]}
+    with pytest.raises(ConfigError, match="accepted: experimental = true"):
+        parse_file(DaemonConfig, deepcopy(data), "ike.toml", Path())
+    known = parse_file(DaemonConfig, data | {"experimental": True}, "ike.toml", Path())
+    assert known.ike.settings(known.ports, experimental=known.experimental).experimental
+
+
+NOESN = {"proposals": ["aes256gcm16-noesn"]}
+IIV = {"proposals": ["aes256gcm16iiv-noesn"]}
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"format": "spi-block"}, "does not agree on blocks of SPIs yet; accepted: sub-child"),
+        ({"format": "psp"}, "'subspaces'"),
+        ({"format": "no-trailer", "mode": "transport"}, "has no transport mode; accepted: tunnel"),
+        ({"format": "header-in-trailer", "mode": "beet"}, "has no beet mode; accepted: tunnel"),
+        ({"format": "subspaces", "proposals": ["aes256gcm16-esn"]}, "accepted: noesn"),
+        ({"format": "sub-child", "proposals": ["aes256gcm16-esn-noesn"]}, "accepted: noesn"),
+        ({"format": "header-in-trailer", **NOESN}, "an implicit IV, as in aes256gcm16iiv"),
+        ({"format": "no-trailer", "proposals": ["aes128-sha256"]}, "AES-GCM and ChaCha20-Poly1305"),
+        ({"format": "trailer-in-clear", "proposals": ["aes256gmac"]}, "AES-GCM and ChaCha20"),
+        ({"format": "no-trailer", "subs": 4}, "subs means nothing with format no-trailer"),
+        ({"format": "subspaces", "shown": 28}, "shown means nothing with format subspaces"),
+        ({"format_required": True}, "format_required means nothing with format esp"),
+        ({"format": "subspaces", "subs": 0}, "greater than or equal to 1"),
+        ({"format": "subspaces", "subs": 257}, "less than or equal to 256"),
+        ({"format": "crypt-offset", "shown": 30}, "multiple of 4"),
+        ({"format": "crypt-offset", "shown": 132}, "less than or equal to 128"),
+    ],
+)
+def test_what_a_format_does_not_go_with_is_refused_by_key(keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(config(**keys), "x.toml")
+    assert str(caught.value).startswith(f"x.toml: {CHILD}")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["force_encapsulation", "mobike"])
+def test_header_in_trailer_is_refused_where_udp_may_come(key: str) -> None:
+    said = refusal(config(peer={key: True}, format="header-in-trailer"))
+    assert f"accepted: {key} = false, or another format" in said
+    parse_config(config(peer={key: True}, format="subspaces"), "x.toml")
+
+
+def test_what_is_proposed_by_itself_goes_with_the_format() -> None:
+    """Implicit IVs first, and no ESN where the number is sent whole."""
+    proposed = {
+        name: [describe(template.transforms) for template in child(format=name).proposals]
+        for name in ("subspaces", "header-in-trailer", "no-trailer")
+    }
+    implicit = "aes256gcm16iiv-aes128gcm16iiv-chacha20poly1305iiv-noesn"
+    assert proposed["header-in-trailer"] == [implicit]
+    assert proposed["subspaces"][0] == implicit
+    assert proposed["no-trailer"] == ["aes256gcm16-aes128gcm16-chacha20poly1305-esn-noesn"]
+
+
+def test_a_proposal_of_ones_own_is_taken_as_it_is() -> None:
+    assert [describe(t.transforms) for t in child(format="subspaces", **IIV).proposals] == [
+        "aes256gcm16iiv-noesn"
+    ]
