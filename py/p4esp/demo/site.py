@@ -58,6 +58,10 @@ class LabEngine:
         """Remove a key (KeyService)."""
         await self._service().remove(handle)
 
+    async def derive(self, handle: int, spi: int) -> bytes:
+        """Derive the key of an SPI (KeyService)."""
+        return await self._service().derive(handle, spi)
+
     async def remove_all(self) -> int:
         """Remove every key (KeyService)."""
         return await self._service().remove_all()

@@ -79,6 +79,15 @@ class EngineClient:
         response: pb.RemoveAllResponse = await self._call("RemoveAll", pb.RemoveAllRequest())
         return response.removed
 
+    async def derive(self, handle: int, spi: int) -> bytes:
+        """Derive the key of an SPI (KeyService); KeyStoreError from an engine without PSP, too."""
+        try:
+            request = pb.DeriveRequest(handle=handle, spi=spi)
+        except ValueError as error:
+            raise KeyStoreError(f"handle {handle} or SPI {spi} has more than 32 bits") from error
+        response: pb.DeriveResponse = await self._call("Derive", request)
+        return response.key
+
     async def stats(self) -> EngineStats:
         """Return all counters (KeyService)."""
         reply: pb.GetStatsResponse = await self._call("GetStats", pb.GetStatsRequest())
@@ -110,6 +119,8 @@ class EngineClient:
             raise self._translated(name, error) from None
 
     def _translated(self, name: str, error: grpc.aio.AioRpcError) -> Exception:
+        if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+            return KeyStoreError(f"engine at {self._path} has no {name}")
         if error.code() in _REFUSALS:
             return KeyStoreError(error.details())
         return EngineUnavailableError(

@@ -103,6 +103,14 @@ class Engine:
     def _path(self, entry: KeyEntry) -> KeyPath:
         return KeyPath(entry, self._refuse, self._publish, self._random_bytes, self._on_sealed)
 
+    def derive(self, handle: int, spi: int) -> bytes:
+        """Derive the key of an SPI from PSP master keys, for whoever sends with that SPI.
+
+        KeyStoreError when the handle has none, or the SPI more than 32 bits.
+        """
+        with self._key_lock:
+            return self._keys.derive(handle, spi)
+
     def remove(self, handle: int) -> None:
         """Remove and overwrite a key, or all sub keys by their first handle.
 

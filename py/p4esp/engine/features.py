@@ -7,5 +7,6 @@ TIH: Final = "tih"
 LONG_HEADER: Final = "long-header"
 NO_TRAILER: Final = "no-trailer"
 SUB_KEYS: Final = "sub-keys"
+PSP: Final = "psp"
 #: All of them, which our engine has.
-FEATURES: Final = (SHOWN, TIH, LONG_HEADER, NO_TRAILER, SUB_KEYS)
+FEATURES: Final = (SHOWN, TIH, LONG_HEADER, NO_TRAILER, SUB_KEYS, PSP)

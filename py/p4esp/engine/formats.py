@@ -57,7 +57,8 @@ def format_opener(job: Job) -> Handler:
     start, middle, tail = shape.constant
     text, iv_at, iv_end = shape.text_at, shape.iv_at, shape.iv_at + shape.iv_len
     least = entry.transform.icv_len + shape.least_text
-    explicit_iv, any_number, aad_of = shape.iv_len != 0, shape.any_number, _aad_of(job)
+    any_number = shape.any_number or entry.transform.masters
+    explicit_iv, aad_of = shape.iv_len != 0, _aad_of(job)
     decrypt, salt, join, read = entry.aead.decrypt, entry.salt, b"".join, reader_of(shape)
     done = bytes((shape.op | REPLY_BIT, shape.flags, Status.DONE))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import threading
+from collections import OrderedDict
 from typing import Final
 
 #: How far behind the highest IV of its space a late packet may be, in packets.
@@ -115,7 +116,8 @@ class GuardBook:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._live: dict[bytes, NonceGuard] = {}
-        self._retired: dict[bytes, dict[int, int]] = {}
+        # To take the first one out of a dict again and again takes longer and longer.
+        self._retired: OrderedDict[bytes, dict[int, int]] = OrderedDict()
         self.forgotten = 0
 
     def acquire(self, key: bytes | bytearray, salt: bytes | bytearray) -> NonceGuard:
@@ -141,7 +143,7 @@ class GuardBook:
 
     def _forget_oldest(self) -> None:
         while len(self._retired) > MAX_RETIRED:
-            del self._retired[next(iter(self._retired))]
+            self._retired.popitem(last=False)
             self.forgotten += 1
 
     def fingerprint(self, key: bytes | bytearray, salt: bytes | bytearray) -> bytes:

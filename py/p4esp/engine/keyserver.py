@@ -54,6 +54,7 @@ class KeyServer:
             "Install": self._install,
             "Remove": self._remove,
             "RemoveAll": self._remove_all,
+            "Derive": self._derive,
             "GetStats": self._get_stats,
             "GetHealth": self._get_health,
         }
@@ -96,6 +97,9 @@ class KeyServer:
     async def _remove_all(self, _: pb.RemoveAllRequest) -> pb.RemoveAllResponse:
         return pb.RemoveAllResponse(removed=await self._keys.remove_all())
 
+    async def _derive(self, request: pb.DeriveRequest) -> pb.DeriveResponse:
+        return pb.DeriveResponse(key=await self._keys.derive(request.handle, request.spi))
+
     async def _get_stats(self, _: pb.GetStatsRequest) -> pb.GetStatsResponse:
         stats = await self._keys.stats()
         return pb.GetStatsResponse(
@@ -119,7 +123,7 @@ class KeyServer:
 
 
 def _code(name: str, error: Exception) -> grpc.StatusCode:
-    if name == "Remove":
+    if name in ("Remove", "Derive"):
         return grpc.StatusCode.NOT_FOUND
     if isinstance(error, HandlesExhaustedError):
         return grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -9,7 +9,7 @@ from typing import Protocol
 from p4esp.engine.core import Engine, EngineStats
 from p4esp.engine.features import FEATURES
 from p4esp.engine.keystore import KeySpec
-from p4esp.engine.transforms import names
+from p4esp.engine.transforms import offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,13 @@ class KeyService(Protocol):
         """Remove and overwrite a key; KeyStoreError when there is none of that handle.
 
         The first handle of sub keys removes them all, another one none.
+        """
+        ...
+
+    async def derive(self, handle: int, spi: int) -> bytes:
+        """Derive the key of an SPI from PSP master keys, for the peer that sends with it.
+
+        KeyStoreError when the handle has none. It is the one call that a key comes out of.
         """
         ...
 
@@ -78,6 +85,10 @@ class LocalKeys:
         """Remove a key (KeyService)."""
         self._engine.remove(handle)
 
+    async def derive(self, handle: int, spi: int) -> bytes:
+        """Derive the key of an SPI (KeyService)."""
+        return self._engine.derive(handle, spi)
+
     async def remove_all(self) -> int:
         """Remove every key (KeyService)."""
         return self._engine.remove_all()
@@ -90,4 +101,4 @@ class LocalKeys:
         """Return epoch and readiness (KeyService)."""
         ready, detail = self._attachment()
         epoch, keys = self._engine.epoch, self._engine.key_count
-        return EngineHealth(epoch, ready, detail, names(), keys, FEATURES)
+        return EngineHealth(epoch, ready, detail, offered(), keys, FEATURES)

@@ -11,6 +11,7 @@ from p4esp.engine.ciphers import Aead, OwnKey
 from p4esp.engine.descriptor import Op
 from p4esp.engine.errors import HandlesExhaustedError, KeyStoreError
 from p4esp.engine.guard import GuardBook, NonceGuard
+from p4esp.engine.psp import MAX_SPI, MasterPair
 from p4esp.engine.subkeys import check_root, check_subs, derived
 from p4esp.engine.transforms import Transform, check_material, lookup
 
@@ -30,10 +31,11 @@ class Direction(IntEnum):
 class KeySpec:
     """A key to install. Its repr shows no key and no salt.
 
-    ``transform`` is a name of ``transforms.names()``; ``generation`` (0..255) and ``sa_index``
+    ``transform`` is a name of ``transforms.offered()``; ``generation`` (0..255) and ``sa_index``
     (0..2^24 - 1) name the SA entry the key belongs to. ``integrity_key`` is empty with an AEAD.
     With ``subs`` (up to 65,536) ``key`` is the root of that many sub keys, of 32 bytes, ``salt`` is
-    empty and ``kdf`` is ``subkeys.HKDF_SHA2_256``. Pass bytearrays to overwrite them after.
+    empty and ``kdf`` is ``subkeys.HKDF_SHA2_256``. With PSP ``key`` is two master keys of 32 bytes,
+    which open and do not seal, and ``salt`` is empty. Pass bytearrays to overwrite them after.
     """
 
     direction: Direction
@@ -116,7 +118,7 @@ class KeyStore:
         lengths = (len(spec.key), len(spec.salt), len(spec.integrity_key))
         check_subs(spec.subs, spec.kdf)
         (check_root if spec.subs else check_material)(transform, *lengths)
-        _check_direction(spec.direction)
+        _check_direction(spec.direction, transform)
         _check_range("generation", spec.generation, MAX_GENERATION)
         _check_range("SA index", spec.sa_index, MAX_SA_INDEX)
         self._check_handles(max(spec.subs, 1))
@@ -166,6 +168,18 @@ class KeyStore:
             entry.wipe()
         return group
 
+    def derive(self, handle: int, spi: int) -> bytes:
+        """Derive the key of an SPI from PSP master keys.
+
+        KeyStoreError when the handle has none, or the SPI more than 32 bits.
+        """
+        group = self._groups.get(handle)
+        pair = group.entries[0].aead if group else None
+        if not isinstance(pair, MasterPair):
+            raise KeyStoreError(f"no PSP master keys have handle {handle}")
+        _check_range("SPI", spi, MAX_SPI)
+        return pair.derive(spi.to_bytes(4, "big"))
+
     def _hint(self, handle: int) -> str:
         for group in self.groups():
             if 0 < handle - group.handle < len(group.entries):
@@ -193,9 +207,14 @@ class KeyStore:
         return len(self._groups)
 
 
-def _check_direction(direction: int) -> None:
+def _check_direction(direction: int, transform: Transform) -> None:
     if direction not in (Direction.SEAL, Direction.OPEN):
         raise KeyStoreError(f"direction {direction} is neither SEAL (1) nor OPEN (2)")
+    if transform.masters and direction != Direction.OPEN:
+        raise KeyStoreError(
+            f"{transform.name} opens and does not seal: senders have AES-GCM-16 with the derived "
+            "key and the SPI as its salt"
+        )
 
 
 def _check_range(name: str, value: int, limit: int) -> None:

@@ -20,6 +20,7 @@ METHODS: Final = {
     "Install": Method(pb.InstallRequest, pb.InstallResponse),
     "Remove": Method(pb.RemoveRequest, pb.RemoveResponse),
     "RemoveAll": Method(pb.RemoveAllRequest, pb.RemoveAllResponse),
+    "Derive": Method(pb.DeriveRequest, pb.DeriveResponse),
     "GetStats": Method(pb.GetStatsRequest, pb.GetStatsResponse),
     "GetHealth": Method(pb.GetHealthRequest, pb.GetHealthResponse),
 }

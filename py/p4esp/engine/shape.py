@@ -171,6 +171,8 @@ def shape_of(entry: KeyEntry, constant: Constant) -> Shape | None:
     aad_off, aad_len, iv_len, ct_off = constant.middle[8:12]
     if not headers_fit(flags, aad_off, aad_len, iv_len, ct_off):
         return None
+    if entry.transform.masters and (aad_len != _ESP_LEN or flags & ~Flag.MODE != Flag.SHOWN):
+        return None
     if not entry.transform.any_header and (aad_len != _ESP_LEN or flags & (Flag.SHOWN | Flag.TIH)):
         return None
     udp_at = BASE + pad if pad else 0

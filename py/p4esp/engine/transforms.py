@@ -26,6 +26,7 @@ from p4esp.engine.ciphers import (
     TextCipher,
 )
 from p4esp.engine.errors import TransformError
+from p4esp.engine.psp import PAIR_LEN, MasterPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Transform:
     ``guarded``: the IV must never repeat, comes with the request, and is implicit where ``iv_len``
     is 0 (RFC 8750). Otherwise the engine writes ``iv_len`` unpredictable bytes, none where that
     is 0. ``block`` is what the text must be a multiple of. ``any_header``: headers and AAD may be
-    other than those of RFC 4303.
+    other than those of RFC 4303. ``masters``: the key is a pair of PSP master keys, which opens.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Transform:
     block: int = 1
     guarded: bool = True
     any_header: bool = True
+    masters: bool = False
 
     @property
     def align(self) -> int:
@@ -69,13 +71,18 @@ def register(transform: Transform) -> Transform:
 def lookup(name: str) -> Transform:
     """Return the transform of that name; TransformError names the ones there are."""
     if (transform := _REGISTRY.get(name)) is None:
-        raise TransformError(f"unknown transform {name!r}; known: {', '.join(names())}")
+        raise TransformError(f"unknown transform {name!r}; known: {', '.join(offered())}")
     return transform
 
 
-def names() -> tuple[str, ...]:
+def offered() -> tuple[str, ...]:
     """Return the registered names, sorted."""
     return tuple(sorted(_REGISTRY))
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of those that seal and open, sorted: all but PSP master keys."""
+    return tuple(name for name in offered() if not _REGISTRY[name].masters)
 
 
 def check_material(transform: Transform, key_len: int, salt_len: int, integrity_len: int) -> None:
@@ -120,11 +127,18 @@ def _register_hmac(
         register(Transform(of_bits, *sizes, cbc, integrity_len, block=16, **headers))
 
 
+def _register_masters(bits: int) -> None:
+    pair = _alone(partial(MasterPair, bits // 8))
+    register(Transform(f"PSP-AES-GCM-{bits}", PAIR_LEN, 0, 8, 16, pair, masters=True))
+
+
 AES_BITS: Final = (128, 192, 256)
 for _bits in AES_BITS:
     _register_counter_modes(_bits)
 register(Transform("CHACHA20-POLY1305", 32, 4, 8, 16, _alone(ChaCha20Poly1305)))
 register(Transform("CHACHA20-POLY1305-IIV", 32, 4, 0, 16, _alone(ChaCha20Poly1305)))
+for _bits in (128, 256):
+    _register_masters(_bits)
 # RFC 4868 section 2.6: the integrity key is as long as the hash, half of which is sent.
 _register_hmac("HMAC-SHA2-256-128", SHA256, 32, 16)
 _register_hmac("HMAC-SHA2-384-192", SHA384, 48, 24)

@@ -64,6 +64,20 @@ class RemoveAllResponse(_message.Message):
     removed: int
     def __init__(self, removed: _Optional[int] = ...) -> None: ...
 
+class DeriveRequest(_message.Message):
+    __slots__ = ("handle", "spi")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    SPI_FIELD_NUMBER: _ClassVar[int]
+    handle: int
+    spi: int
+    def __init__(self, handle: _Optional[int] = ..., spi: _Optional[int] = ...) -> None: ...
+
+class DeriveResponse(_message.Message):
+    __slots__ = ("key",)
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    key: bytes
+    def __init__(self, key: _Optional[bytes] = ...) -> None: ...
+
 class GetStatsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -11,8 +11,9 @@ from p4esp.engine.check.requests import vector_open, vector_seal
 from p4esp.engine.check.vectors import VECTORS
 from p4esp.engine.features import FEATURES
 from p4esp.engine.guard import MAX_RETIRED, REORDER_WINDOW
+from p4esp.engine.psp import MASTER_LEN, MAX_CACHED
 from p4esp.engine.subkeys import HKDF_SHA2_256, MAX_SUBS, ROOT_LEN
-from p4esp.engine.transforms import Transform, lookup, names
+from p4esp.engine.transforms import Transform, lookup, offered
 
 DOC = (Path(__file__).parents[3] / "docs" / "crypto-port.md").read_text()
 BLOCKS = {
@@ -65,6 +66,11 @@ def test_bounds_of_sub_keys_are_the_codes() -> None:
     assert f"`{HKDF_SHA2_256}`" in DOC
 
 
+def test_bounds_of_psp_are_the_codes() -> None:
+    assert f"keeps the last {MAX_CACHED:,} derived keys" in DOC
+    assert f"both master keys of {MASTER_LEN} bytes" in DOC
+
+
 def test_transform_table_has_every_transform_and_its_lengths() -> None:
     name, lengths, number = r"([A-Z0-9*-]+)", r"([\d, ]+)", r"(\d+)"
     row = rf"^\| {name} \| {lengths} \| {number} \| {number} \| (\w+) \| {number} \| {number} \|"
@@ -73,7 +79,7 @@ def test_transform_table_has_every_transform_and_its_lengths() -> None:
         rest = (int(salt), int(integrity), iv, int(icv), int(align))
         for key in map(int, keys.split(", ")):
             found[pattern.replace("*", str(8 * key))] = (key, *rest)
-    assert found == {name: lengths_of(lookup(name)) for name in names()}
+    assert found == {name: lengths_of(lookup(name)) for name in offered()}
 
 
 def lengths_of(transform: Transform) -> tuple[int, int, int, str, int, int]:

@@ -6,19 +6,31 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from p4esp.engine import Engine, LocalKeys, Status
 from p4esp.engine import endings as endings_module
 from p4esp.engine import formats as formats_module
 from p4esp.engine import keystore as keystore_module
+from p4esp.engine import psp as psp_module
+from p4esp.engine import shape as shape_module
 from p4esp.engine.check.cases import all_cases
 from p4esp.engine.check.probe import LocalProbe
 from p4esp.engine.check.runner import run_cases
 from p4esp.engine.keyservice import EngineHealth
+from p4esp.engine.keystore import KeyStore
+from p4esp.engine.psp import MasterPair
 from p4esp.engine.shape import Shape
 from p4esp.engine.subkeys import derived
 
 Answer = Callable[[bytes], bytes | None]
+
+
+def decrypt_with_the_first_key(self: MasterPair, *parts: bytes) -> bytes:
+    """One that does not look at the SPI once it has a key."""
+    cipher = next(iter(self._by_spi.values()), None) or AESGCM(self.derive(parts[2][4:8]))
+    self._by_spi[b""] = cipher
+    return cipher.decrypt(parts[2][4:8] + parts[0], *parts[1:])
 
 
 async def failures(engine: Engine) -> set[str]:
@@ -117,6 +129,22 @@ async def test_engine_that_serves_a_feature_which_it_does_not_offer_fails() -> N
             {"subs.many"},
         ),
         (keystore_module, "check_root", lambda *_: None, {"subs.refused"}),
+        (psp_module, "_SECOND", 0, {"psp.known.PSP-AES-GCM-128", "psp.sealed.PSP-AES-GCM-256"}),
+        (psp_module, "_SPI", slice(4, 6), {"open.VH1", "psp.sealed.PSP-AES-GCM-128"}),
+        (
+            MasterPair,
+            "decrypt",
+            decrypt_with_the_first_key,
+            {"psp.many", "psp.sealed.PSP-AES-GCM-128"},
+        ),
+        (
+            shape_module,
+            "headers_fit",
+            lambda flags, aad_off, aad_len, iv_len, ct_off: ct_off >= aad_off,
+            {"descriptor.eesp-optimized", "descriptor.crypt-offset", "psp.descriptor"},
+        ),
+        (keystore_module, "_check_direction", lambda *_: None, {"psp.refused"}),
+        (KeyStore, "derive", lambda *_: bytes(16), {"psp.derive", "psp.known.PSP-AES-GCM-128"}),
     ],
 )
 async def test_engine_with_one_rule_left_out_fails_the_case_of_that_rule(

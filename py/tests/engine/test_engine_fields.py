@@ -23,7 +23,7 @@ from p4esp.engine.check.judge import sealed_reply
 from p4esp.engine.check.requests import ETHERNET, open_request, seal_request, vector_open
 from p4esp.engine.check.vectors import VECTORS
 from p4esp.engine.checksum import with_udp_checksum
-from p4esp.engine.transforms import Transform, lookup, names
+from p4esp.engine.transforms import Transform, lookup, names, offered
 
 FILLING = Flag.TRAILER | Flag.FILL
 OCTETS = bytes(range(1, 101))
@@ -310,7 +310,7 @@ ENGINE = Engine()
 KEYS = {
     (ENGINE.install(any_key(direction, name, OCTETS, generation=3))): (direction, name)
     for direction in Direction
-    for name in names()
+    for name in (names() if direction == Direction.SEAL else offered())
 }
 HEADER = bytes(stacked(bytes(16), bytes(16), "two headers"))
 
@@ -327,7 +327,7 @@ def is_sound(d: Descriptor, packet: bytes) -> bool:
             are_sound_headers(d, name),
             d.align in (1, 2, 4, 8, 16, 32, 64, 128),
             d.align >= 16 or not name.startswith("AES-CBC"),
-            d.seq < 1 << 32 or d.flags & 1 or d.aad_len > 8,
+            d.seq < 1 << 32 or d.flags & 1 or d.aad_len > 8 or name.startswith("PSP"),
             d.ct_off + (0 if filling else d.plain_len) <= len(packet),
             is_sound_open(d, sizes) if opening else is_sound_seal(d, packet, sizes),
         )
@@ -348,6 +348,8 @@ def are_sound_headers(d: Descriptor, name: str) -> bool:
     if name.startswith(("AES-GMAC", "AES-CBC", "NULL")) and (shown or tih or d.aad_len != 8):
         return False
     if d.aad_len != 8 and d.flags & 1:
+        return False
+    if name.startswith("PSP") and (d.flags & 0xCF != 0x40 or d.aad_len != 8):
         return False
     iv_end = d.aad_off + d.aad_len + d.iv_len
     if shown:
@@ -390,7 +392,9 @@ def requests(draw: st.DrawFn) -> tuple[Descriptor, bytes]:
     seals = {"gen": 3, "flags": draw(st.sampled_from([2, 3, 0x0A, 0x32]))}
     if direction == Direction.OPEN:
         esp = bytes(8 + sizes.iv_len + 48 + sizes.icv_len)
-        frame = open_request(handle, 7, esp, transform=name, outer=bytes(20), gen=3)
+        flags = 0x40 if name.startswith("PSP") else 2
+        opens = {"transform": name, "outer": bytes(20), "gen": 3, "flags": flags}
+        frame = open_request(handle, 7, esp, **opens)
     elif draw(st.booleans()):
         frame = in_udp(handle, payload, IPv6(HEADER), name, **seals)
     else:

@@ -32,7 +32,7 @@ from p4esp.engine.check.requests import (
     open_request,
     seal_request,
 )
-from p4esp.engine.transforms import names
+from p4esp.engine.transforms import names, offered
 
 BAD_SEAL = {
     "op 0": {"op": 0},
@@ -135,6 +135,7 @@ def test_two_engines_facing_each_other_fall_silent() -> None:
 
 FUZZ = Engine()
 FUZZ_KEYS = [FUZZ.install(any_key(direction, name)) for direction in Direction for name in names()]
+FUZZ_KEYS += [FUZZ.install(any_key(Direction.OPEN, name)) for name in set(offered()) - set(names())]
 small = st.sampled_from([0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 28, 36, 44, 48, 64, 255])
 wild = st.builds(
     Descriptor,

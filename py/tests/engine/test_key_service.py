@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import pytest_asyncio
 
@@ -21,6 +22,7 @@ from p4esp.engine import (
     KeyStoreError,
     LocalKeys,
 )
+from p4esp.engine.check.psp_cases import KNOWN_KEYS, KNOWN_PAIR, PSP128
 from p4esp.engine.check.requests import seal_request, vector_open
 from p4esp.engine.check.transform_cases import NULL
 from p4esp.engine.check.vectors import VECTORS
@@ -151,6 +153,45 @@ async def test_refused_root_is_named_and_not_shown(
         await keys.install(replace(ROOT, **fields))
     assert (ROOT.key.hex() in str(caught.value), "short" in str(caught.value)) == (False, False)
     assert (await keys.health()).keys == 0
+
+
+async def test_key_of_an_spi_is_derived_for_the_peer(keys: KeyService, engine: Engine) -> None:
+    for transform, spi in KNOWN_KEYS:
+        handle = await keys.install(KeySpec(Direction.OPEN, transform, KNOWN_PAIR, b"", 3, 99))
+        assert (await keys.derive(handle, spi)).hex() == KNOWN_KEYS[transform, spi]
+    (row, *_) = (await keys.stats()).keys
+    assert (row.transform, row.generation, row.sa_index) == (PSP128, 3, 99)
+
+
+@pytest.mark.parametrize("handle", [0, 1, -1, 1 << 40])
+async def test_handle_without_masters_has_no_key_to_derive(keys: KeyService, handle: int) -> None:
+    ordinary = await keys.install(replace(SPEC, direction=Direction.OPEN))
+    for other in (handle, ordinary):
+        with pytest.raises(KeyStoreError, match=f"handle {other}"):
+            await keys.derive(other, 1)
+
+
+@pytest.mark.parametrize("spi", [-1, 1 << 32])
+async def test_spi_has_32_bits(keys: KeyService, spi: int) -> None:
+    handle = await keys.install(KeySpec(Direction.OPEN, PSP128, KNOWN_PAIR, b""))
+    with pytest.raises(KeyStoreError, match=f"SPI {spi}"):
+        await keys.derive(handle, spi)
+
+
+async def test_engine_without_derive_is_said_to_have_none(
+    engine: Engine, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = grpc.method_handlers_generic_handler
+    monkeypatch.setattr(
+        *(grpc, "method_handlers_generic_handler"),
+        lambda name, all_: calls(name, {n: call for n, call in all_.items() if n != "Derive"}),
+    )
+    server = KeyServer(LocalKeys(engine), path)
+    await server.start()
+    async with EngineClient(path) as client:
+        with pytest.raises(KeyStoreError, match="has no Derive"):
+            await client.derive(1, 1)
+    await server.stop()
 
 
 async def test_health_names_the_features(keys: KeyService) -> None:

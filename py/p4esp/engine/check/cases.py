@@ -10,6 +10,7 @@ from p4esp.engine.check.bench import Bench, CheckError, same_frame
 from p4esp.engine.check.case import Case
 from p4esp.engine.check.field_cases import CASES
 from p4esp.engine.check.format_cases import format_cases
+from p4esp.engine.check.psp_cases import psp_cases
 from p4esp.engine.check.requests import (
     ETHERNET,
     OUTER,
@@ -304,6 +305,7 @@ def all_cases() -> Iterator[Case]:
     yield from cases()
     yield from format_cases()
     yield from SUB_KEY_CASES
+    yield from psp_cases()
 
 
 def _vector_cases(vector: Vector, sealed: set[tuple[bytes, bytes, bytes]]) -> Iterator[Case]:

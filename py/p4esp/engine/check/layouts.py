@@ -259,8 +259,8 @@ _DATAGRAM: Final = ("VG4", "VG6")
 
 
 def _parse(block: str) -> FormatVector:
-    name, layout, number, key, *octets = block.split()
-    sub = int(key.removeprefix("sub-")) if key != "one-key" else None
+    name, layout, number, which, *octets = block.split()
+    sub = int(which.removeprefix("sub-")) if which != "one-key" else None
     payload = (INNER[20:], 17) if name in _DATAGRAM else (INNER, _IPV4)
     rest = (int(number, 16), bytes.fromhex("".join(octets)), sub)
     return FormatVector(name, LAYOUTS[layout], *rest, *payload)
