@@ -226,6 +226,31 @@ def _open_offset(key: Key, data: bytes, implicit: bool, shown: int) -> tuple[byt
     return rest[:shown] + hidden, next_header
 
 
+def _seal_wesp(key: Key, packet: Packet) -> bytes:
+    """Integrity only: all of ESP is in the AAD."""
+    sent, iv = _iv(packet)
+    header_length = 12 + 4 * packet.padded + len(sent)
+    wesp = struct.pack("!BBBB", packet.next_header, header_length, ICV, packet.padded << 4)
+    aad = _head(packet) + sent + _counting(packet.payload, packet.next_header)
+    return wesp + bytes(4 * packet.padded) + aad + _gcm_seal(key, iv, b"", aad)
+
+
+def _open_wesp(key: Key, data: bytes, implicit: bool, shown: int) -> tuple[bytes, int]:
+    wesp_next, header_length, trailer_length, flags = data[:4]
+    padded = 4 * (flags >> 4 & 1)
+    if flags >> 5 or trailer_length != ICV:
+        raise RefusedError("version, E flag or trailer length")
+    if header_length != 12 + padded + (0 if implicit else 8):
+        raise RefusedError("header length")
+    aad, tag = data[4 + padded : -ICV], data[-ICV:]
+    _, iv, text = _read_head(aad, implicit)
+    _gcm_open(key, iv, tag, aad)
+    payload, next_header = _uncounted(text)
+    if wesp_next != next_header:
+        raise RefusedError("next header")
+    return payload, next_header
+
+
 def _seal_wesp2(key: Key, packet: Packet) -> bytes:
     sent, iv = _iv(packet)
     options = PADN if packet.padded else b""
@@ -329,6 +354,7 @@ _FORMATS: dict[str, tuple[Seal, Open]] = {
     "no-trailer": (_seal_none, _open_none),
     "header-in-trailer": (_seal_at_the_end, _open_at_the_end),
     "crypt-offset": (_seal_offset, _open_offset),
+    "wesp": (_seal_wesp, _open_wesp),
     "wesp-v2": (_seal_wesp2, _open_wesp2),
     "eesp-optimized": (partial(_seal_eesp, full=False), partial(_open_eesp, full=False)),
     "eesp-full": (partial(_seal_eesp, full=True), partial(_open_eesp, full=True)),

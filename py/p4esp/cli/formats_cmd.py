@@ -38,7 +38,7 @@ def list_command(as_json: JsonOption = False) -> None:
     heads = ("format", "No", "octets\non 1400", "tail\nread by", "notify", "source")
     table = _plain_table(heads)
     for form in FORMATS:
-        notify = str(form.notifies[0].number) if form.notifies else "-"
+        notify = "-" if form.notify is None else str(form.notify.number)
         octets = str(form.overhead(SAMPLES[-1]))
         known = (form.name, str(int(form.number)), octets, form.tail_use.value)
         table.add_row(*known, notify, form.source.short)
@@ -90,14 +90,10 @@ def _facts(form: Format) -> Iterator[tuple[str, str]]:
 def _negotiated(form: Format) -> Iterator[str]:
     if not form.notifies:
         yield "Nothing: it is what two peers speak without a notify."
-    if proposal := form.proposal:
-        transforms = "; ".join(proposal.transforms)
-        example = f"{proposal.example.hex()} ({proposal.example_means})"
-        yield f"Protocol {proposal.protocol}, private: {transforms}. Example: {example}."
+    if form.proposal:
+        yield form.proposal.words
     for notify in form.notifies:
-        data = "; ".join(notify.data)
-        example = f"{notify.example.hex()} ({notify.example_means})"
-        yield f"N({notify.name}) {notify.number}, private: {data}. Example: {example}."
+        yield notify.words
 
 
 def _labelled(label: str, text: str) -> Table:
@@ -156,7 +152,9 @@ def _field_dict(found: Found) -> dict[str, Any]:
 
 @app.command("vector")
 def vector_command(
-    name: Annotated[str, typer.Argument(metavar="ID", help="V0, V1, VA to VE, VF2, VG1 to VG6.")],
+    name: Annotated[
+        str, typer.Argument(metavar="ID", help="V0, V1, VA to VE, VF1, VF2, VG1 to VG6.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """A known-answer packet, made by pipeline and engine: what follows the outer IP header."""

@@ -28,7 +28,7 @@ GENERATION, POLICY, POLICY_VERSION, LOCAL_ID = 1, 7, 1, 1
 NET_MASK, ALL_ONES = 0xFFFF_0000, 0xFFFF_FFFF
 MODES = {Mode.TUNNEL: 0, Mode.TRANSPORT: 1}
 ESP = 50
-WRAPS = {Number.WESP_V2: 3}
+WRAPS = {"wesp": 2, "wesp-v2": 3}
 """`wesp_t`, of the formats that are wrapped in WESP; their SAs are found as those of ESP."""
 
 
@@ -64,6 +64,8 @@ class LabSa:
     @property
     def transform(self) -> str:
         """The engine's name of the cipher."""
+        if not self.form.hides:
+            return "AES-GMAC-128"
         return "AES-GCM-16-128" if self.parameters.iv_len else "AES-GCM-16-IIV-128"
 
     @property
@@ -79,7 +81,7 @@ class LabSa:
     @property
     def sad_protocol(self) -> int:
         """What it is found by, besides its SPI."""
-        return ESP if self.form.number in WRAPS else self.form.protocol
+        return ESP if self.form.name in WRAPS else self.form.protocol
 
 
 def sealing_entries(sa: LabSa, key: int) -> Iterator[Entry]:
@@ -178,7 +180,7 @@ def _common(sa: LabSa, key: int) -> dict[str, int]:
         "icv_len": sa.parameters.icv_len,
         "align": sa.parameters.align,
         "mode": MODES[sa.mode],
-        "wrap": WRAPS.get(sa.form.number, 0),
+        "wrap": WRAPS.get(sa.form.name, 0),
         "format": sa.form.number,
     }
 

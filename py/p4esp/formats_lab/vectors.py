@@ -45,6 +45,7 @@ VECTORS = (
     Vector("VC2", "trailer-in-clear"),
     Vector("VD", "header-in-trailer"),
     Vector("VE", "crypt-offset"),
+    Vector("VF1", "wesp"),
     Vector("VF2", "wesp-v2"),
     Vector("VG1", "eesp-optimized", 1),
     Vector("VG2", "eesp-optimized", 1, Parameters(), first_iv=FIRST_IV),
@@ -64,12 +65,15 @@ def vector_named(name: str) -> Vector:
     raise FormatError(f"vector {name!r} is not known; accepted: {accepted}")
 
 
-def digest_sa(name: str) -> LabSa:
-    """The SA of the digest, in a format."""
+def digest_sa(name: str, implicit_iv: bool | None = None) -> LabSa:
+    """The SA of the digest, in a format; its IV as usual there, if nothing is said."""
     form = format_named(name)
+    parameters = form.usual
+    if implicit_iv is not None:
+        parameters = replace(parameters, iv_len=0 if implicit_iv else 8)
     # A block of SPIs begins at a multiple of its size.
     spi = SPI & -SUBS if form.number is Number.SPI_BLOCK else SPI
-    sa = LabSa(form, key=KEY, salt=SALT, spi=spi, parameters=form.usual)
+    sa = LabSa(form, key=KEY, salt=SALT, spi=spi, parameters=parameters)
     return replace(sa, key=ROOT) if sa.key_each else sa
 
 

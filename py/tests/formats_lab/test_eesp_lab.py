@@ -1,4 +1,4 @@
-"""EESP and WESPv2 through the pipeline: what it must take, and what it must drop and why."""
+"""EESP and WESP through the pipeline: what it must take, and what it must drop and why."""
 
 from dataclasses import replace
 from functools import cache
@@ -23,6 +23,7 @@ SAS = {
     "unnumbered": replace(OPTIMIZED, parameters=Parameters(numbered=False)),
     "wesp": digest_sa("wesp-v2"),
     "wesp-hidden": replace(digest_sa("wesp-v2"), parameters=Parameters()),
+    "visible": digest_sa("wesp"),
 }
 LINK = bytes.fromhex("020000000100 020000000201 0800")
 
@@ -211,9 +212,10 @@ def test_number_zero_is_dropped() -> None:
     dropped("full", sealed("full", replace(said("full"), seq=0)), "SEQ_ZERO")
 
 
-def test_a_dummy_of_the_full_format_is_dropped_silently() -> None:
-    packet = replace(said("full"), next_header=59)
-    dropped("full", sealed("full", packet), "DUMMY")
+@pytest.mark.parametrize("name", ["full", "hidden", "wesp", "wesp-hidden"])
+def test_a_dummy_is_dropped_silently_where_there_is_a_next_header(name: str) -> None:
+    packet = replace(said(name), next_header=59)
+    dropped(name, sealed(name, packet), "DUMMY")
 
 
 def test_a_packet_that_is_no_ip_is_dropped_where_nothing_else_says_what_it_is() -> None:
@@ -221,10 +223,12 @@ def test_a_packet_that_is_no_ip_is_dropped_where_nothing_else_says_what_it_is() 
             "BAD_INNER")  # fmt: skip
 
 
-def test_more_padding_than_needed_is_dropped_where_no_length_says_so() -> None:
-    packet = said("optimized")
-    longer = replace(packet, payload=packet.payload + bytes(7))
-    dropped("optimized", sealed("optimized", longer), "BAD_INNER")
+@pytest.mark.parametrize("padding", [7, 251, 255])
+@pytest.mark.parametrize("name", ["optimized", "unnumbered"])
+def test_padding_up_to_255_octets_is_taken_where_no_length_says_so(name: str, padding: int) -> None:
+    packet = said(name)
+    longer = replace(packet, payload=packet.payload + bytes(padding))
+    assert arrives(name, sealed(name, longer)) == with_ttl(packet.payload, 63)
 
 
 def test_padding_that_is_not_zero_is_dropped() -> None:
@@ -283,6 +287,28 @@ def test_a_next_header_in_front_that_is_not_the_trailers_is_dropped_behind_the_e
     clear = changed(sealed("wesp", packet)[:48], 0, "29")
     data = authentic("wesp", clear, packet.payload[28:] + b"\1\1\4", packet.seq)
     dropped("wesp", data, "ENCAP_MISMATCH")
+
+
+@pytest.mark.parametrize("protocol", [0, 41])
+def test_a_next_header_of_wesp_that_is_not_the_trailers_is_dropped(protocol: int) -> None:
+    data = sealed("visible", said("visible"))
+    dropped("visible", changed(data, 0, f"{protocol:02x}"), "ENCAP_MISMATCH")
+
+
+@pytest.mark.parametrize(
+    ("at", "digits"), [(1, "10"), (1, "18"), (2, "0c"), (3, "20"), (3, "10"), (3, "40"), (3, "80")]
+)
+def test_wesp_that_does_not_say_what_the_sa_says_is_dropped(at: int, digits: str) -> None:
+    data = changed(sealed("visible", said("visible")), at, digits)
+    with pytest.raises(LabError):
+        arrives("visible", data)
+
+
+@pytest.mark.parametrize("reserved", [1, 15])
+def test_reserved_bits_of_wesp_are_ignored(reserved: int) -> None:
+    packet = said("visible")
+    data = changed(sealed("visible", packet), 3, f"{reserved:02x}")
+    assert arrives("visible", data) == with_ttl(packet.payload, 63)
 
 
 def test_with_all_encrypted_the_next_header_in_front_must_be_59() -> None:

@@ -48,7 +48,9 @@ def costs() -> list[Cost]:
 
 def test_the_vectors_are_those_of_the_issue() -> None:
     assert [vector.id for vector in VECTORS] == list(ANSWERS)
-    with pytest.raises(FormatError, match="accepted: V0, V1, VA, VB, VC1, VC2, VD, VE, VF2, VG1"):
+    with pytest.raises(
+        FormatError, match="accepted: V0, V1, VA, VB, VC1, VC2, VD, VE, VF1, VF2, VG1"
+    ):
         vector_named("VZ")
 
 
@@ -58,7 +60,7 @@ def test_a_vector_is_of_the_format_and_sub_of_the_digest(vector) -> None:
     assert (vector.format, vector.sub) == (name, packet.sub)
 
 
-@pytest.mark.parametrize("vector", ["VA", "VF2", "VG3", "VG4", "VG5"])
+@pytest.mark.parametrize("vector", ["VA", "VF1", "VF2", "VG3", "VG4", "VG5"])
 def test_pipeline_and_engine_make_a_vector_and_open_it_again(vector: str) -> None:
     assert produce(PROGRAM, vector_named(vector)).hex() == ANSWERS[vector][2]
 
@@ -87,7 +89,7 @@ def said_by(sa: LabSa, packet: bytes) -> tuple[int, Packet]:
         number_at = 8 + packet[1]
         sub, seq = int.from_bytes(packet[2:4]), int.from_bytes(packet[number_at : number_at + 8])
         return sub, replace(empty, spi=sa.spi, seq=seq, sub=sub)
-    if sa.form.number is Number.WESP_V2:
+    if sa.form.name.startswith("wesp"):
         return 0, replace(empty, spi=sa.spi, seq=int.from_bytes(packet[8:12]))
     spi = int.from_bytes(packet[:4])
     return spi - sa.spi, replace(empty, spi=spi, seq=int.from_bytes(packet[4:8]))
@@ -132,10 +134,11 @@ def around(form: Format, sealed: bytes) -> bytes:
 def test_every_octet_of_a_packet_is_protected(form: Format) -> None:
     pair = pair_of_all("protection")
     (frame,) = pair.seal([site_frame(udp_packet(lab_sa(form), 0, 36))])
-    start = len(frame) - len(esp_of(frame))
+    # Next header of WESP is compared behind the ICV, when the number is used up: a test of its own.
+    start = len(frame) - len(esp_of(frame)) + (form.name == "wesp")
     for at in range(start, len(frame)):
         flipped = bytearray(frame)
-        flipped[at] ^= 1
+        flipped[at] ^= 0x80
         with pytest.raises(LabError, match="0 of 1 came out"):
             pair.open([bytes(flipped)])
     assert len(pair.open([frame])) == 1, "and none of it has moved the window"

@@ -35,6 +35,7 @@ CONTRACT = {
     "header-in-trailer": 5,
     "crypt-offset": 6,
     "spi-block": 7,
+    "wesp": 0,
     "wesp-v2": 8,
     "eesp-optimized": 9,
     "eesp-full": 10,
@@ -50,6 +51,7 @@ NOTIFIES = {
     "header-in-trailer": [(51205, "01")],
     "crypt-offset": [(51206, "0780")],
     "crypt-offset-shown": [(51206, "07c0")],
+    "wesp": [(16415, "")],
     "wesp-v2": [(51207, "07")],
     "eesp-optimized": [(51201, "0003")],
     "eesp-full": [(51202, "08"), (51201, "0003")],
@@ -88,7 +90,13 @@ def test_eesp_alone_is_proposed_as_a_protocol_with_the_numbers_of_the_digest(for
 
 @every_format
 def test_only_formats_of_a_protocol_of_their_own_leave_protocol_50(form: Format) -> None:
-    own = {"header-in-trailer": 254, "wesp-v2": 141, "eesp-optimized": 253, "eesp-full": 253}
+    own = {
+        "header-in-trailer": 254,
+        "wesp": 141,
+        "wesp-v2": 141,
+        "eesp-optimized": 253,
+        "eesp-full": 253,
+    }
     assert form.protocol == own.get(form.name, 50)
 
 
@@ -96,7 +104,11 @@ def test_only_formats_of_a_protocol_of_their_own_leave_protocol_50(form: Format)
 def test_a_source_tells_rfc_draft_and_proposal_apart(form: Format) -> None:
     drafts = ("wesp-v2", "eesp-optimized", "eesp-full")
     wanted = (
-        "standard" if form.name == "esp" else "draft" if form.name in drafts else "our proposal"
+        "standard"
+        if form.name in ("esp", "wesp")
+        else "draft"
+        if form.name in drafts
+        else "our proposal"
     )
     assert form.source.standing == wanted
 
@@ -170,6 +182,7 @@ def test_every_rule_is_told_in_words(form: Format) -> None:
         ("header-in-trailer", 16),
         ("crypt-offset", 16),
         ("crypt-offset-shown", 20),
+        ("wesp", 18),
         ("wesp-v2", 20),
         ("eesp-optimized", 16),
         ("eesp-full", 32),
@@ -194,12 +207,13 @@ OVERHEAD = {
     "header-in-trailer": (52, 55, 54, 53),
     "crypt-offset": (56, 55, 54, 57),
     "crypt-offset-shown": (56, 59, 58, 57),
+    "wesp": (60, 59, 58, 61),
     "wesp-v2": (60, 59, 58, 61),
     "eesp-optimized": (52, 55, 54, 53),
     "eesp-full": (68, 71, 70, 69),
 }
 # 20 for the outer header, and what brings the payload to a multiple of 8 octets.
-OVER_IPV6 = {"wesp-v2": 24}
+OVER_IPV6 = {"wesp": 24, "wesp-v2": 24}
 
 
 @every_format

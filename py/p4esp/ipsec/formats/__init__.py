@@ -19,6 +19,7 @@ from p4esp.ipsec.formats import (
     subspaces,
     trailer_in_clear,
     trailer_in_header,
+    wesp,
     wesp_v2,
 )
 from p4esp.ipsec.formats.model import (
@@ -50,6 +51,7 @@ FORMATS: tuple[Format, ...] = (
     header_in_trailer.FORMAT,
     crypt_offset.FORMAT,
     crypt_offset_shown.FORMAT,
+    wesp.FORMAT,
     wesp_v2.FORMAT,
     eesp_optimized.FORMAT,
     eesp_full.FORMAT,

@@ -44,7 +44,9 @@ class Found:
     @property
     def length(self) -> str:
         """In words, for a column."""
-        return f"{self.bits} bits" if self.bits % 8 else str(self.bits // 8)
+        if self.bits % 8 == 0:
+            return str(self.bits // 8)
+        return "1 bit" if self.bits == 1 else f"{self.bits} bits"
 
     @property
     def meaning(self) -> str:
@@ -62,11 +64,13 @@ def decode(
 ) -> list[Found]:
     """The fields of an ESP packet (what follows the outer IP header), in the order on the wire.
 
-    `text` is what the ciphertext hides; without it the ciphertext is one field. FormatError for
-    packets that cannot be of this format.
+    `text` is what the ciphertext hides; without it the ciphertext, if there is one, is one field.
+    FormatError for packets that cannot be of this format.
     """
     front, inside, back, at, end = _parts(form, packet, parameters or form.usual)
     hidden = packet[at:end] if text is None else text
+    if not form.hides:
+        text = hidden
     if len(hidden) != end - at:
         raise FormatError(f"text of {len(hidden)} octets, the ciphertext has {end - at}")
     before, behind = list(_found(front, packet[:at], 0)), list(_found(back, packet[end:], end))

@@ -95,6 +95,7 @@ def _word(field: Field) -> str:
         Proof.NONCE: "clear, through the nonce",
         Proof.TEXT: "encrypted, authenticated",
         Proof.TAG: "check value",
+        Proof.CHECK: "clear, compared",
     }[field.proof]
 
 

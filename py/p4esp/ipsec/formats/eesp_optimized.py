@@ -51,8 +51,8 @@ FORMAT = Format(
     "counter, a window and a key for each sub SA.",
     buys="A version, options, and the number in full; cores and paths with counters of their own; "
     "nothing to read at the end. A switch steers by session ID without a key.",
-    limits="Tunnel mode only; no dummy packets, no TFC padding, no more padding than aligns "
-    "(BAD_INNER); AES-GCM and ChaCha20-Poly1305. Dropped are other versions and reserved bits "
+    limits="Tunnel mode only; no dummy packets and no TFC padding are sent, though any padding is "
+    "taken. AES-GCM and ChaCha20-Poly1305. Dropped are other versions and reserved bits "
     "(BAD_VERSION), and all options but a PadN of 4 octets (BAD_OPTION). No UDP encapsulation "
     "here.",
 )

@@ -45,6 +45,22 @@ def trailer_information(proof: Proof, when: When = When.ALWAYS) -> tuple[Field, 
 TIH = trailer_information(Proof.AAD)
 TIH_ENCRYPTED = trailer_information(Proof.TEXT)
 
+WESP = (
+    Field("Next Header", 8, "protocol of the payload", Proof.CHECK),
+    Field("Header Length", 8, "octets from here to what follows the IV", Proof.CHECK),
+    Field("Trailer Length", 8, "octets of the ICV", Proof.CHECK),
+    Field("Version", 2, "0: the first version", Proof.CHECK, label="Ver"),
+    Field("Encrypted", 1, "0: nothing is encrypted", Proof.CHECK, label="E"),
+    Field("Padded", 1, "1: 4 octets of padding follow", Proof.CHECK, label="P"),
+    Field("Reserved", 4, "0; ignored", Proof.CHECK, label="Rsvd"),
+)
+WESP_PADDING = Field("WESP Padding", 32, "0; fills up to 8 octets", Proof.CHECK, when=When.PADDED)
+GMAC_TEXT = (
+    Field("Payload", None, "inner packet, or layer 4 in transport mode"),
+    Field("Padding", None, "1, 2, 3, ... to a multiple of 4"),
+    Field("Pad Length", 8, "octets of padding in front of it"),
+    Field("Next Header", 8, "protocol of the payload, as in front"),
+)
 WESP_V2 = (
     Field("Next Header", 8, "protocol of the payload; 59 where nothing is shown"),
     Field("Header Length", 8, "octets from here to what follows the IV"),

@@ -10,6 +10,7 @@ from p4esp.ipsec.sa import Mode
 
 OUTER_OCTETS = {4: 20, 6: 40}
 """Octets of the outer header, by IP version: no options, no extension headers."""
+FIRST_PRIVATE_STATUS = 40960
 OPTION_OCTETS = 4
 """Of each option that our packets have."""
 
@@ -27,6 +28,8 @@ class Proof(StrEnum):
     TEXT = "ciphertext"
     TAG = "ICV"
     """It is the check value itself."""
+    CHECK = "comparison"
+    """Not the ICV: it must say what SA and trailer say."""
 
 
 class When(StrEnum):
@@ -139,7 +142,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """The IKEv2 status notify that negotiates a format; ours are private numbers."""
+    """An IKEv2 status notify that negotiates a format; ours are private numbers."""
 
     name: str
     number: int
@@ -147,6 +150,14 @@ class Notify:
     """What its data holds, in order."""
     example: bytes
     example_means: str
+
+    @property
+    def words(self) -> str:
+        """In a sentence or two."""
+        data = "; ".join(self.data) or "no data"
+        private = ", private" if self.number >= FIRST_PRIVATE_STATUS else ""
+        example = f" Example: {self.example.hex()}, {self.example_means}." if self.example else ""
+        return f"N({self.name}) {self.number}{private}: {data}.{example}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +171,13 @@ class Proposal:
     example: bytes
     """A security association payload with one proposal."""
     example_means: str
+
+    @property
+    def words(self) -> str:
+        """In a sentence or two."""
+        transforms = "; ".join(self.transforms)
+        example = f"{self.example.hex()}, {self.example_means}"
+        return f"Protocol {self.protocol}, private: {transforms}. Example: {example}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +201,9 @@ def as_agreed(packet: bytes, agreed: Parameters) -> Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write ESP. Layout: `clear`, then the encrypted `text`, then `tail`."""
+    """One way to write ESP. Layout: `clear`, then `text`, which is encrypted but for integrity-only
+    formats, then `tail`.
+    """
 
     name: str
     title: str
@@ -223,6 +243,16 @@ class Format:
         """Every field that is there, in the order on the wire."""
         chosen = parameters or self.usual
         return (*self.front(chosen), *self.inside(chosen), *self.back(chosen))
+
+    @property
+    def notify(self) -> Notify | None:
+        """The one that asks for it."""
+        return self.notifies[0] if self.notifies else None
+
+    @property
+    def hides(self) -> bool:
+        """Whether the text is encrypted, and not authenticated only."""
+        return any(field.encrypted for field in self.text)
 
     def front(self, parameters: Parameters) -> tuple[Field, ...]:
         """The fields in front of the encrypted text."""

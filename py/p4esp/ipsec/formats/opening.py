@@ -32,13 +32,13 @@ def nonce_of(form: Format, fields: list[Found], salt: bytes) -> bytes:
 def open_packet(
     form: Format, packet: bytes, parameters: Parameters, key: bytes, salt: bytes
 ) -> list[Found]:
-    """All fields of an AES-GCM packet without ESN; FormatError when it is not authentic."""
+    """All fields of an AES-GCM or AES-GMAC packet without ESN; FormatError for a wrong ICV."""
     outside = decode(form, packet, parameters)
     at, end = ciphertext_span(form, packet, parameters)
-    sealed = packet[at:end] + outside[-1].octets
+    sealed = (packet[at:end] if form.hides else b"") + outside[-1].octets
     try:
         nonce = nonce_of(form, outside, salt)
         text = AESGCM(key).decrypt(nonce, sealed, aad_of(outside))
     except InvalidTag:
         raise FormatError(f"{form.name}: the ICV is wrong") from None
-    return decode(form, packet, parameters, text)
+    return decode(form, packet, parameters, text) if form.hides else outside

@@ -9,6 +9,7 @@ from __future__ import annotations
 from p4esp.ipsec.formats.model import Notify, Proposal, Source
 
 RFC4303 = Source("RFC 4303", "RFC 4303, with AES-GCM as in RFC 4106 and RFC 8750", ours=False)
+RFC5840 = Source("RFC 5840", "RFC 5840, with AES-GMAC as in RFC 4543", ours=False)
 SUB_CHILD_SAS = Source(
     "ours, after mrossberg-02",
     "our proposal, after the idea of draft-mrossberg-ipsecme-multiple-sequence-counters-02 "
@@ -128,6 +129,7 @@ HEADER_IN_TRAILER = Notify(
     b"\x01",
     "the variant built here",
 )
+USE_WESP = Notify("USE_WESP_MODE", 16415, (), b"", "echoed to accept")
 USE_WESP_V2 = Notify(
     "USE_WESPv2_MODE",
     51207,

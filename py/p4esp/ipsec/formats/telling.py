@@ -1,4 +1,4 @@
-"""What packets of WESPv2 and EESP say of their own layout; FormatError for those we do not read."""
+"""What packets of WESP and EESP say of their own layout; FormatError for those we do not read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from p4esp.ipsec.formats.model import OPTION_OCTETS, FormatError, Option, Parame
 PAD = bytes((1, 2, 0, 0))
 EESP_FIRST = 0x80
 _ACCEPTED = "accepted: none, Crypt Offset, PadN of 4 octets, Crypt Offset and PadN"
+
+
+def told_by_wesp(packet: bytes, agreed: Parameters) -> Parameters:
+    """Whether a WESP header is padded."""
+    _expect(packet, 4, "wesp")
+    _, header, trailer, flags = packet[:4]
+    if flags >> 5:
+        raise FormatError(f"wesp: version and E flag {flags >> 5:03b}; accepted: 000")
+    padded = bool(flags & 0x10)
+    lengths, wanted = (header, trailer), (12 + 4 * padded + agreed.iv_len, agreed.icv_len)
+    if lengths != wanted:
+        raise FormatError(f"wesp: lengths {lengths}; accepted: {wanted}")
+    return replace(agreed, options=(Option.PAD,) if padded else ())
 
 
 def told_by_wesp_v2(packet: bytes, agreed: Parameters) -> Parameters:
