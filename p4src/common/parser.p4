@@ -130,7 +130,14 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         verify(hdr.cx.aad_off >= 48, error.BadOuterHeader);
         packet.extract(hdr.outer_rest, (bit<32>)(((bit<16>)hdr.cx.aad_off - 48) << 3));
         packet.extract(hdr.outer_tail);
-        transition parse_esp;
+        // What is longer than ESP's header and runs up to the text is WESPv2 or, without ESP's
+        // trailer, EESP.
+        transition select(hdr.cx.flags[6:6], hdr.cx.flags[1:1], hdr.cx.aad_len) {
+            (1, _, 8): parse_esp;
+            (1, 1, _): parse_wesp;
+            (1, 0, _): parse_eesp;
+            default:   parse_esp;
+        }
     }
 
     state parse_outer_udp {
@@ -448,6 +455,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         verify(hdr.ip6.version == 6, error.BadIpv6Header);
         meta.l4_protocol = hdr.ip6.next_header;
         meta.l4_offset = 40;
+        meta.tail_len = hdr.ip6.payload_len;
         transition select(standard.ingress_port, hdr.ip6.next_header) {
             (CRYPTO_PORT, _): parse_upper;
             (_, PROTO_TAIL):  parse_tail_v6;
@@ -548,6 +556,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             (_, PROTO_ICMPV6):   peek_icmp;
             (0, PROTO_ESP):      peek_esp;
             (0, PROTO_WESP):     peek_wesp;
+            (0, PROTO_EESP):     peek_eesp_behind;
             (_, PROTO_HOPOPT):   unread_chain;
             (_, PROTO_ROUTING):  unread_chain;
             (_, PROTO_FRAGMENT): unread_chain;
@@ -683,8 +692,15 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         }
     }
 
+    state peek_eesp_behind {
+        transition select(standard.ingress_port) {
+            CRYPTO_PORT: no_ports;
+            default:     peek_eesp_v6;
+        }
+    }
+
     state peek_eesp_v6 {
-        meta.tail_len = hdr.ip6.payload_len;
+        meta.tail_len = meta.tail_len + 40 - meta.l4_offset;
         transition select(meta.tail_len) {
             24 .. 65535: peek_eesp;
             default:     tail_runt;

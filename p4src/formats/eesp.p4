@@ -64,7 +64,8 @@ const bit<8> EESP_OFFSET      = 2;
     meta.shown = meta.option[31:24] == EESP_OFFSET ? (bit<16>)meta.option[9:4] << 2 : 0;
 
 #define CHECK_EESP \
-    if (meta.eesp_first != EESP_FIRST_OCTET) { \
+    if (meta.drop_reason != drop_t.NONE) { \
+    } else if (meta.eesp_first != EESP_FIRST_OCTET) { \
         meta.drop_reason = drop_t.BAD_VERSION; \
     } else if (meta.options_len != 0 && meta.options_len != 4 && meta.options_len != 8 \
                || meta.options_len != 0 && meta.option[31:24] != EESP_PAD_N \

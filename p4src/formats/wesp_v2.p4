@@ -16,10 +16,11 @@
     meta.aad_before = WESP_V2_LEN; \
     meta.aad_len = 8 + WESP_V2_LEN;
 
-// On the wire the packet tells, and wrapping.p4 holds it to the SA; in between, the descriptor.
+// On the wire the packet tells, and wrapping.p4 holds it to the SA.
 #define WESP_V2_LEN \
     (meta.path == path_t.SEAL ? (meta.outer_v6 == 1 && meta.udp_encap == 0 ? 8w8 : 4) \
-     : (meta.path == path_t.OPEN ? (meta.wesp[5:0] == 4 ? 8w8 : 4) : hdr.cx.aad_len - 8))
+     : (meta.path == path_t.OPEN ? (meta.wesp[5:0] == 4 ? 8w8 : 4) \
+        : (hdr.wesp_pad.isValid() ? 8w8 : 4)))
 
 // draft-klassert-ipsecme-wespv2 2: with everything encrypted the next header says nothing.
 #define BUILD_WESP_V2(wesp, wesp_pad) \

@@ -30,10 +30,13 @@ from harness.topology import (
 )
 from harness.tunnels import NAT_T
 
-TUNNEL_ONLY = (Format.NO_TRAILER, Format.HEADER_IN_TRAILER)
+TUNNEL_ONLY = (Format.NO_TRAILER, Format.HEADER_IN_TRAILER, Format.EESP_OPTIMIZED)
+EESP = (Format.EESP_OPTIMIZED, Format.EESP_FULL)
+NOT_IN_UDP = (Format.HEADER_IN_TRAILER, *EESP)
 HEADER_LEN = {4: 20, 6: 40}
 NETWORKS = {4: (SITE, REMOTE), 6: (SITE6, REMOTE6)}
 TUNNEL = Shape()
+INFORMATION_LEN = 4
 PORTS_SHOWN = 8
 """Octets of layer 4 that an encryption offset shows where no IP header is inside."""
 
@@ -45,27 +48,36 @@ def shapes_of(name: str) -> list[Shape]:
         shapes = [Shape(Mode.TUNNEL, outer, inner) for outer, inner in FAMILIES]
     else:
         shapes = modes.shapes()
-    if kind == Format.HEADER_IN_TRAILER:
+    if kind in NOT_IN_UDP:
         return shapes
     return [*shapes, *(dataclasses.replace(shape, udp=NAT_T) for shape in shapes)]
 
 
 def layout_of(name: str, shape: Shape, **fields: Any) -> Layout:
-    """What is shown are the ports, wherever they stand."""
+    """What is shown are the ports, wherever they stand.  WESPv2 is padded over IPv6."""
     layout = dataclasses.replace(LAYOUTS.get(name, Layout()), **fields)
+    if layout.format == Format.WESP_V2 and shape.outer == 6 and not shape.udp:
+        layout = dataclasses.replace(layout, options_len=4)
     if not layout.shown:
         return layout
     shown = HEADER_LEN[shape.inner] + 4 if shape.mode == Mode.TUNNEL else PORTS_SHOWN
     if shape.mode == Mode.TUNNEL and shape.inner == 4:
         shown += 4  # as the vector
+    if layout.format == Format.EESP_FULL:
+        shown += INFORMATION_LEN
     return dataclasses.replace(layout, shown=shown)
+
+
+def payload_shown(layout: Layout) -> int:
+    """Octets of payload in clear: EESP counts the payload information header, too."""
+    return max(0, layout.shown - INFORMATION_LEN * (layout.format == Format.EESP_FULL))
 
 
 def least_of(shape: Shape, layout: Layout) -> int:
     """Payload octets behind the IP header that a packet must have; ESP without any is none."""
     if shape.mode == Mode.TUNNEL:
-        return max(0, layout.shown - HEADER_LEN[shape.inner])
-    return max(1, layout.shown)
+        return max(0, payload_shown(layout) - HEADER_LEN[shape.inner])
+    return max(1, payload_shown(layout))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,8 @@ class End:
 
     def around(self, packet: bytes, octets: bytes) -> bytes:
         """The frame to us with octets of the format; ``packet`` has the header fields."""
+        if self.shape.udp and self.layout.wrap:
+            octets = wire.WESP_MARKER + octets
         plain = self.far.around(packet, octets)
         if self.shape.udp:
             plain = wire.wrapped(plain, udp=self.shape.udp)
@@ -123,11 +137,13 @@ class End:
         assert data.startswith(header), data.hex()
         packet = data[len(header) :]
         assert wire.resized(packet) == packet, "a length or a checksum is wrong"
-        protocol = wire.UDP if self.shape.udp else self.layout.protocol
-        assert wire.payload_of(packet)[0] == protocol, packet.hex()
-        taken = wire.unwrapped(packet)
-        assert bool(taken.udp) == bool(self.shape.udp), packet.hex()
-        return wire.payload_of(taken.packet)[1]
+        protocol, octets = wire.payload_of(packet)
+        assert protocol == (wire.UDP if self.shape.udp else self.layout.protocol), packet.hex()
+        if not self.shape.udp:
+            return octets
+        marker = wire.WESP_MARKER if self.layout.wrap else b""
+        assert octets[8:].startswith(marker), packet.hex()
+        return octets[8 + len(marker) :]
 
     def received(self, data: bytes) -> tuple[Packet, bytes]:
         """What the peer makes of a frame of ours, and the packet that it is in the end."""
@@ -136,8 +152,7 @@ class End:
         if self.shape.mode == Mode.TUNNEL:
             assert found.next_header == (41 if self.shape.inner == 6 else 4)
             return found, found.payload
-        outer = wire.unwrapped(data[14:]).packet
-        whole = wire.carrying(outer, found.next_header, found.payload)
+        whole = wire.carrying(data[14:], found.next_header, found.payload)
         if self.shape.mode == Mode.TRANSPORT:
             return found, whole
         return found, beet.inside(whole, self.shape.inner, *self.far.inside)

@@ -37,7 +37,7 @@ class Layout:
     """A packet format, and what it wants to know.  ``key_step``: each sub has a key of its own.
 
     ``shown``: octets of payload in clear, with EESP the payload information header among them.
-    ``no_seq``, ``options_len`` and ``iv_base`` are EESP's.
+    ``no_seq``, ``options_len`` and ``iv_base`` are EESP's; WESPv2 has options over IPv6 alone.
     """
 
     format: Format = Format.PLAIN
@@ -70,7 +70,8 @@ class Layout:
         """Entries beside ``sa_out``."""
         if self.format == Format.PLAIN:
             return []
-        sender = {"spread": int(self.spread), "options_len": self.options_len}
+        options_len = 0 if self.format == Format.WESP_V2 else self.options_len  # it knows
+        sender = {"spread": int(self.spread), "options_len": options_len}
         return [tables.format_out(sa, **self._both(), **sender, iv_base=self.iv_base)]
 
     def inbound(self, sa: int, cells: int) -> list[P4TableEntry]:

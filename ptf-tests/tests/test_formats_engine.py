@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from harness import frames, wire
 from harness.engine import BASE, ETHERNET_LEN, REPLY, Descriptor, frame_with, refusal
 from harness.engine_formats import FLAG_SHOWN, FLAG_TIH, FLAG_TRAILER
-from harness.format_modes import End, FormatModeTest, shapes_of
+from harness.format_modes import EESP, End, FormatModeTest, shapes_of
 from harness.formats import LAYOUTS
 from harness.ids import CRYPTO_PORT, Drop, Format, Mode, Outcome, Status
 from harness.modes import Shape, packet_of
@@ -19,7 +19,12 @@ TIH = 4
 NO_NEXT_HEADER = 59
 AUTHENTIC = 0x40
 SHAPES = (Shape(), Shape(outer=6, inner=6), Shape(Mode.TRANSPORT), Shape(udp=NAT_T))
-WITH_INFORMATION = (Format.TRAILER_INSIDE, Format.TRAILER_SHOWN, Format.HEADER_IN_TRAILER)
+WITH_INFORMATION = (
+    Format.TRAILER_INSIDE,
+    Format.TRAILER_SHOWN,
+    Format.HEADER_IN_TRAILER,
+    Format.EESP_FULL,
+)
 LAYOUT_FLAGS = (FLAG_TRAILER, FLAG_SHOWN, FLAG_TIH)
 
 
@@ -97,10 +102,15 @@ class OnlyTheNumberThatWasAskedFor(HostileEngineTest):
                     self.leaves(end, reply)
                 self.gw.reset(entries)
 
-    def header(self, end: End, at: int) -> range:
-        """Octets of SPI and number."""
+    def header(self, end: End, at: int) -> Iterable[int]:
+        """Octets of SPI, sub and number."""
+        if end.layout.format in EESP:
+            number = at + 8 + end.layout.options_len
+            return [*range(at + 2, at + 8), *range(number, number + 8)]
         if end.layout.format == Format.HEADER_IN_TRAILER:
             return range(at + TIH, at + TIH + 12)
+        if end.layout.format == Format.WESP_V2:
+            at += 4 + end.layout.options_len
         return range(at, at + (12 if end.layout.format == Format.SUBSPACES else 8))
 
 
@@ -255,6 +265,8 @@ def information_at(end: End, request: Descriptor) -> int:
     """Where the trailer information is in an answer."""
     if end.layout.format == Format.HEADER_IN_TRAILER:
         return request.aad_off
+    if end.layout.format == Format.EESP_FULL:
+        return request.aad_off + request.aad_len + request.iv_len
     return request.aad_off + 8 + request.iv_len
 
 
@@ -264,7 +276,7 @@ class DescriptorThatDoesNotFitTheInformation(HostileEngineTest):
     honest_engine = False
 
     def runTest(self) -> None:
-        for name in ("trailer-in-header", "trailer-in-clear", "crypt-offset-shown"):
+        for name in ("trailer-in-header", "trailer-in-clear", "crypt-offset-shown", "eesp-full"):
             for shape in shapes_for(name):
                 with self.subTest(format=name, shape=str(shape)):
                     for change in (self.as_dummy, self.as_tcp, self.more_padding):
