@@ -101,7 +101,8 @@ class FormatTest(GatewayTest):
         keys = keys or self.keys(name, handle)
         known: dict[str, Any] = {"layout": layout, "wrap": layout.wrap}
         known |= {"key": keys(0), "handle": handle, "spi": spi}
-        tunnel = self.outbound(**known, space=Spaces.take(layout.last_sub + 1), **fields)
+        known["space"] = Spaces.take(layout.last_sub + 1)
+        tunnel = self.outbound(**{**known, **fields})
         self._teach(layout, handle, keys)
         self.serve(tunnel, *networks)
         return Speaking(tunnel, Peer(layout, spi, keys))

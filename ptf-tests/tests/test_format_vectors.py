@@ -4,17 +4,23 @@ are accepted."""
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from harness import frames, tables, topology
+from finsy import P4TableEntry
+
+from harness import frames, tables, topology, wire
 from harness import vectors_formats as vec
 from harness.format_test import FormatTest
 from harness.gateway import Frame
-from harness.ids import Format, Op, Role, Spread
+from harness.ids import Format, Mode, Op, Role, Spread
 from harness.sa import Layout
 from harness.tables import Traffic
 from harness.topology import NO_INTERFACE, PROTECTED, UNPROTECTED, UNPROTECTED_VLAN
 from harness.tunnels import OutboundTunnel
 from harness.vectors_formats import VECTORS
+
+PROXY = 17
+"""Local id of the vectors' destination, where it is proxied."""
 
 
 class VectorTest(FormatTest):
@@ -26,13 +32,50 @@ class VectorTest(FormatTest):
         """Proves: the packet leaves as the vector; ``port`` chooses the sub."""
         vector = VECTORS[identity]
         layout = replace(vector.shape(), spread=Spread.PORT)
-        speaking = self.sending(vector.name, vector.key, layout, spi=vec.SPI)
+        fields: dict[str, Any] = {"spi": vec.SPI, "wrap": vector.taken}
+        if vector.transport:
+            ends = {"src": vec.SOURCE, "dst": vec.DESTINATION}
+            fields |= {"mode": Mode.TRANSPORT, **ends}
+            self.gw.insert(*self.way(UNPROTECTED))
+        speaking = self.sending(vector.name, vector.key, layout, **fields)
         assert isinstance(speaking.tunnel, OutboundTunnel)
         self.serve(speaking.tunnel, vec.SOURCES, vec.DESTINATIONS)
         packet = frames.rewritten(vec.INNER, ttl_less=-1)
         out = self.forward(port, frames.ethernet(PROTECTED, packet))
         self.assertEqual(out.data[34:], vector.octets)
-        self.assertEqual(out.data[23], layout.protocol)
+        self.assertEqual(out.data[23], vector.protocol)
+
+    def way(self, port: int) -> list[P4TableEntry]:
+        """To where the vectors go."""
+        mac = topology.MAC_ON[port]
+        there = tables.neighbour(vec.DESTINATION, port, mac)
+        return [tables.route_on_link(vec.DESTINATIONS), there]
+
+    def taken(self, identity: str) -> None:
+        """Proves: the vector is accepted, and the inner packet is delivered."""
+        vector = VECTORS[identity]
+        self.gw.insert(*self.way(PROTECTED))
+        fields: dict[str, Any] = {"spi": vec.SPI, "wrap": vector.taken}
+        if vector.shape().no_seq:
+            fields["window"] = 0
+        if vector.transport:
+            self.gw.insert(tables.local(vec.DESTINATION, PROXY, proxied=True))
+            fields |= {"mode": Mode.TRANSPORT, "local_id": PROXY}
+        speaking = self.receiving(
+            vector.name,
+            *(vector.key, vector.shape()),
+            selectors=Traffic(src=vec.SOURCES, dst=vec.DESTINATIONS),
+            **fields,
+        )
+        frame = self.around(speaking, vector.octets, proto=vector.protocol)
+        if vector.transport:
+            packet = wire.carrying(vec.INNER, vector.protocol, vector.octets)
+            frame = frames.ethernet(UNPROTECTED, packet)
+        out = self.forward(UNPROTECTED, frame)
+        expected = frames.delivered(PROTECTED, frames.rewritten(vec.INNER))
+        self.assertEqual(out, Frame(PROTECTED, expected))
+        top = 0 if vector.shape().no_seq else vec.SEQ
+        self.assertEqual(self.gw.read(Op.READ_TOP, speaking.sa.space + vector.sub), top)
 
     def inside(self, port: int) -> None:
         """A port more behind which our site is, for frames as on the first one."""
@@ -41,24 +84,12 @@ class VectorTest(FormatTest):
 
 
 class KnownAnswersReceived(VectorTest):
-    """V0 to VE are accepted, and the inner packet is delivered."""
+    """V0 to VG6 are accepted, and the inner packet is delivered."""
 
     def runTest(self) -> None:
-        via = tables.route_on_link(vec.DESTINATIONS)
-        there = tables.neighbour(vec.DESTINATION, PROTECTED, topology.NEIGHBOUR_MAC[topology.HOST])
-        for identity, vector in VECTORS.items():
+        for identity in VECTORS:
             with self.subTest(vector=identity):
-                self.gw.insert(via, there)
-                speaking = self.receiving(
-                    vector.name,
-                    *(vector.key, vector.shape()),
-                    spi=vec.SPI,
-                    selectors=Traffic(src=vec.SOURCES, dst=vec.DESTINATIONS),
-                )
-                out = self.forward(UNPROTECTED, self.around(speaking, vector.octets))
-                expected = frames.delivered(PROTECTED, frames.rewritten(vec.INNER))
-                self.assertEqual(out, Frame(PROTECTED, expected))
-                self.assertEqual(self.gw.read(Op.READ_TOP, speaking.sa.space + vector.sub), vec.SEQ)
+                self.taken(identity)
                 self.gw.reset(self.session.base)
                 self.windows.clear()
 
@@ -111,10 +142,7 @@ class OffsetOfZeroIsV0(VectorTest):
         self.assertEqual(sent.data[34:], v0.octets)
         selectors = Traffic(src=vec.SOURCES, dst=vec.DESTINATIONS)
         speaking = self.receiving("crypt-offset", v0.key, layout, spi=vec.SPI, selectors=selectors)
-        self.gw.insert(
-            tables.route_on_link(vec.DESTINATIONS),
-            tables.neighbour(vec.DESTINATION, PROTECTED, topology.NEIGHBOUR_MAC[topology.HOST]),
-        )
+        self.gw.insert(*self.way(PROTECTED))
         self.forward(UNPROTECTED, self.around(speaking, v0.octets))
         self.assertEqual(self.top_of(speaking), vec.SEQ)
 
@@ -140,3 +168,68 @@ class SendsVB(VectorTest):
     def runTest(self) -> None:
         self.inside(UNPROTECTED_VLAN)
         self.sent("VB", UNPROTECTED_VLAN)
+
+
+class SendsVF1(VectorTest):
+    """f.11 1: the gateway sends VF1: WESP, integrity only."""
+
+    def runTest(self) -> None:
+        self.sent("VF1")
+
+
+class SendsVF2(VectorTest):
+    """f.11 1: the gateway sends VF2: WESPv2, 28 octets shown."""
+
+    def runTest(self) -> None:
+        self.sent("VF2")
+
+
+class EespVectorTest(VectorTest):
+    """Session 1."""
+
+    def eesp(self, identity: str) -> None:
+        """The same from behind the port that chooses the session."""
+        self.inside(NO_INTERFACE)
+        self.sent(identity, NO_INTERFACE)
+
+
+class SendsVG1(EespVectorTest):
+    """g.13 1: the gateway sends VG1: optimized, implicit IV, session 1."""
+
+    def runTest(self) -> None:
+        self.eesp("VG1")
+
+
+class SendsVG2(EespVectorTest):
+    """g.13 1: the gateway sends VG2: optimized, explicit IV."""
+
+    def runTest(self) -> None:
+        self.eesp("VG2")
+
+
+class SendsVG3(EespVectorTest):
+    """g.13 1: the gateway sends VG3: full, 32 octets shown."""
+
+    def runTest(self) -> None:
+        self.eesp("VG3")
+
+
+class SendsVG4(EespVectorTest):
+    """g.13 1: the gateway sends VG4: full in transport mode."""
+
+    def runTest(self) -> None:
+        self.eesp("VG4")
+
+
+class SendsVG5(EespVectorTest):
+    """g.13 1: the gateway sends VG5: without sequence number."""
+
+    def runTest(self) -> None:
+        self.eesp("VG5")
+
+
+class SendsVG6(EespVectorTest):
+    """g.13 1: the gateway sends VG6: in transport mode with a PadN in front."""
+
+    def runTest(self) -> None:
+        self.eesp("VG6")

@@ -5,21 +5,18 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import random
-from collections.abc import Iterable
 
 from harness import frames, wire
 from harness.engine import Descriptor
 from harness.engine_formats import FLAG_FILL
+from harness.format_cases import RoundTripTest, named
 from harness.format_modes import (
     EESP,
     HEADER_LEN,
     TUNNEL_ONLY,
     End,
     FormatModeTest,
-    layout_of,
     least_of,
-    shapes_of,
 )
 from harness.format_test import Speaking
 from harness.formats import IMPLICIT, LAYOUTS
@@ -29,11 +26,6 @@ from harness.modes import FAMILIES, Shape, packet_of
 from harness.sa import NEVER, Layout
 from harness.topology import PROTECTED, UNPROTECTED
 
-LENGTHS = (*range(71), 127, 128, 255, 256, 257, 511, 512, 1000, 1399, 1446, 1460, 1499, 1500)
-"""Of the payload behind the inner IP header."""
-WHOLE = (Shape(), Shape(outer=6, inner=6))
-SAMPLES = 4
-LONGEST = 1500
 TURN = 1 << 32
 TFC_LEN = 300
 NO_NEXT_HEADER = 59
@@ -42,51 +34,6 @@ WITHOUT_TEXT = {Format.TRAILER_SHOWN: Drop.BAD_LENGTH, Format.HEADER_IN_TRAILER:
 ONLY_NUMBER_AS_IV = (Format.HEADER_IN_TRAILER,)
 WITHOUT_ESN = (Format.SUBSPACES, Format.HEADER_IN_TRAILER, Format.WESP_V2, *EESP)
 WITHOUT_NEXT_HEADER = (Format.NO_TRAILER, Format.EESP_OPTIMIZED)
-
-
-def named(shape: Shape, lengths: Iterable[int], layout: Layout, *, ours: bool) -> list[bytes]:
-    """Packets with those payload lengths that the SA takes."""
-    least, head = least_of(shape, layout), HEADER_LEN[shape.inner]
-    return [packet_of(shape.inner, head + n, ours=ours) for n in lengths if n >= least]
-
-
-def sampled(name: str, shape: Shape) -> list[int]:
-    """The least, all remainders modulo the alignment, some in between, and the longest."""
-    least = least_of(shape, layout_of(name, shape))
-    some = random.Random(f"{name} {shape}").sample(range(least + 4, LONGEST), SAMPLES)
-    return [*range(least, least + 4), *some, LONGEST]
-
-
-class RoundTripTest(FormatModeTest):
-    """Proves that a format's packets pass, both ways."""
-
-    shows_payload = True  # the encryption offset
-
-    def round_trip(self, name: str, shape: Shape, lengths: Iterable[int]) -> None:
-        """With the SAs of one shape."""
-        entries = self.gw.installed()
-        with self.subTest(format=name, shape=str(shape), way="in"):
-            end = self.from_peer(name, shape, window=512)
-            self.deliver(end, named(shape, lengths, end.layout, ours=False))
-            self.assertGreater(min(self.tops_of(end.speaking)), 0)
-        with self.subTest(format=name, shape=str(shape), way="out"):
-            end = self.to_peer(name, shape)
-            packets = named(shape, lengths, end.layout, ours=True)
-            found = self.emit(end, packets)
-            for sub, last in enumerate(self.last_of(end.speaking)):
-                numbers = [packet.seq for packet in found if packet.sub == sub]
-                self.assertEqual(numbers, list(range(1, last + 1)))
-        self.gw.reset(entries)
-
-    def every_length(self, name: str) -> None:
-        """Payloads of 0 to 1500 octets, inner IPv4 and IPv6."""
-        for shape in WHOLE:
-            self.round_trip(name, shape, LENGTHS)
-
-    def every_shape(self, name: str) -> None:
-        """Modes, families and UDP, over sampled lengths."""
-        for shape in shapes_of(name):
-            self.round_trip(name, shape, sampled(name, shape))
 
 
 class EveryLengthInSubspaces(RoundTripTest):

@@ -7,7 +7,8 @@ import itertools
 import struct
 
 from harness import frames, tables, wire
-from harness.format_modes import End, FormatModeTest, shapes_of
+from harness.format_cases import PACKET, BadInputTest, flipped
+from harness.format_modes import shapes_of
 from harness.formats import LAYOUTS, TAIL_LEN
 from harness.frames import fragment6
 from harness.ids import Drop, Format, Mode
@@ -15,7 +16,6 @@ from harness.modes import Shape, packet_of
 from harness.topology import PROTECTED, UNPROTECTED
 from harness.tunnels import NAT_T
 
-PACKET = packet_of(4, 60, ours=False)
 HEADER = {4: 20, 6: 40}
 ICV = 16
 FEWEST = 12
@@ -31,38 +31,6 @@ REASONS = {
     Format.EESP_FULL: {Drop.BAD_VERSION, Drop.BAD_OPTION, Drop.BAD_OFFSET},
 }
 """What else an octet that is wrong may be called."""
-
-
-def flipped(octets: bytes, place: int, mask: int = 1) -> bytes:
-    """With some bits of one octet changed."""
-    return octets[:place] + bytes([octets[place] ^ mask]) + octets[place + 1 :]
-
-
-class BadInputTest(FormatModeTest):
-    """Refuses, and looks at the registers."""
-
-    shows_payload = True
-
-    def ignored(self, reason: Drop, end: End, *octets: bytes) -> None:
-        """Proves: the pipeline itself refuses the packets, and no register changes."""
-        sent = [end.around(PACKET, each) for each in octets]
-        verdict = self.without_a_trace(reason, end.speaking, *sent)
-        self.assertEqual(verdict.requests, [])
-
-    def forged(self, end: End, *octets: bytes) -> None:
-        """Proves: BAD_ICV, and no register changes."""
-        sent = [end.around(PACKET, each) for each in octets]
-        self.without_a_trace(Drop.BAD_ICV, end.speaking, *sent)
-
-    def used_up(self, reason: Drop, end: End, *octets: bytes) -> None:
-        """Proves: authentic packets 1, 2, ... are refused, and their numbers are gone."""
-        self.refuse(reason, UNPROTECTED, *(end.around(PACKET, each) for each in octets))
-        self.assertEqual(self.tops_of(end.speaking)[0], len(octets))
-
-    def still_good(self, end: End, seq: int = 50) -> None:
-        """Proves: the SA works."""
-        verdict = self.gw.send(UNPROTECTED, end.frame(PACKET, seq))
-        self.assertEqual((dict(verdict.drops), verdict.outputs), ({}, [end.arrived(PACKET)]))
 
 
 class SubsAboveTheNegotiated(BadInputTest):

@@ -8,17 +8,16 @@ from collections.abc import Iterable
 from harness import frames, wire
 from harness.engine import BASE, ETHERNET_LEN, REPLY, Descriptor, frame_with, refusal
 from harness.engine_formats import FLAG_SHOWN, FLAG_TIH, FLAG_TRAILER
-from harness.format_modes import EESP, End, FormatModeTest, shapes_of
+from harness.format_cases import HostileEngineTest, flipped_answer, shapes_for
+from harness.format_modes import EESP, End
 from harness.formats import LAYOUTS
-from harness.ids import CRYPTO_PORT, Drop, Format, Mode, Outcome, Status
+from harness.ids import CRYPTO_PORT, Drop, Format, Status
 from harness.modes import Shape, packet_of
-from harness.topology import PROTECTED, UNPROTECTED
-from harness.tunnels import NAT_T
+from harness.topology import PROTECTED
 
 TIH = 4
 NO_NEXT_HEADER = 59
 AUTHENTIC = 0x40
-SHAPES = (Shape(), Shape(outer=6, inner=6), Shape(Mode.TRANSPORT), Shape(udp=NAT_T))
 WITH_INFORMATION = (
     Format.TRAILER_INSIDE,
     Format.TRAILER_SHOWN,
@@ -26,65 +25,6 @@ WITH_INFORMATION = (
     Format.EESP_FULL,
 )
 LAYOUT_FLAGS = (FLAG_TRAILER, FLAG_SHOWN, FLAG_TIH)
-
-
-def shapes_for(name: str) -> Iterable[Shape]:
-    """Some shapes that a format takes."""
-    return (shape for shape in SHAPES if shape in shapes_of(name))
-
-
-def flipped(frame: bytes, place: int, mask: int = 0x21) -> bytes:
-    """The frame with some bits of an octet of its packet changed."""
-    at = BASE + place
-    return frame[:at] + bytes([frame[at] ^ mask]) + frame[at + 1 :]
-
-
-class HostileEngineTest(FormatModeTest):
-    """Requests caught on their way, and answers that the test has changed."""
-
-    shows_payload = True
-
-    def hold(self, port: int, frame: bytes) -> bytes:
-        """The request that a frame leads to."""
-        with self.gw.held_requests():
-            verdict = self.gw.send(port, frame)
-        self.assertEqual(dict(verdict.outcomes), {Outcome.TO_ENGINE: 1})
-        (request,) = verdict.requests
-        return request
-
-    def answered(self, request: bytes) -> bytes:
-        """A right answer."""
-        (reply,) = self.gw.engine.answer(request)
-        return reply
-
-    def seal_request(self, name: str, shape: Shape = SHAPES[0]) -> tuple[End, bytes]:
-        """An SA, and the request for its first packet."""
-        end = self.to_peer(name, shape)
-        packet = packet_of(shape.inner, 91, ours=True)
-        return end, self.hold(PROTECTED, frames.ethernet(PROTECTED, packet))
-
-    def open_request(self, name: str, shape: Shape = SHAPES[0], sub: int = 0) -> tuple[End, bytes]:
-        """The same inwards."""
-        end = self.from_peer(name, shape)
-        packet = packet_of(shape.inner, 91, ours=False)
-        return end, self.hold(UNPROTECTED, end.frame(packet, 1, sub))
-
-    def not_ours(self, *answers: bytes, reason: Drop = Drop.CLEAR_OUT) -> None:
-        """Proves: what came back as sealed does not leave."""
-        self.refuse(reason, CRYPTO_PORT, *answers)
-
-    def leaves(self, end: End, reply: bytes) -> None:
-        """Proves: the right answer does."""
-        verdict = self.gw.send(CRYPTO_PORT, reply)
-        self.assertEqual(dict(verdict.outcomes), {Outcome.FORWARDED: 1})
-        found, _ = end.received(verdict.outputs[0].data)
-        self.assertEqual(found.seq, 1)
-
-    def arrives(self, end: End, reply: bytes) -> None:
-        """Proves: the right answer is delivered."""
-        verdict = self.gw.send(CRYPTO_PORT, reply)
-        packet = packet_of(end.shape.inner, 91, ours=False)
-        self.assertEqual(verdict.outputs, [end.arrived(packet)])
 
 
 class OnlyTheNumberThatWasAskedFor(HostileEngineTest):
@@ -98,7 +38,7 @@ class OnlyTheNumberThatWasAskedFor(HostileEngineTest):
                 with self.subTest(format=name, shape=str(shape)):
                     end, request = self.seal_request(name, shape)
                     reply, at = self.answered(request), Descriptor.of(request).aad_off
-                    self.not_ours(*(flipped(reply, place) for place in self.header(end, at)))
+                    self.not_ours(*(flipped_answer(reply, place) for place in self.header(end, at)))
                     self.leaves(end, reply)
                 self.gw.reset(entries)
 
@@ -125,7 +65,7 @@ class OnlyTheAddressesThatWereAskedFor(HostileEngineTest):
                     end, request = self.seal_request(name, shape)
                     reply = self.answered(request)
                     places = (6, 23, 39) if shape.outer == 6 else (9, 15, 19)
-                    self.not_ours(*(flipped(reply, place) for place in places))
+                    self.not_ours(*(flipped_answer(reply, place) for place in places))
                     self.leaves(end, reply)
                 self.gw.reset(entries)
 
@@ -256,7 +196,7 @@ class InformationThatTheEngineDidNotSee(HostileEngineTest):
             end, request = self.open_request(name, shape)
             reply = self.answered(request)
             at = information_at(end, Descriptor.of(request))
-            changed = flipped(reply, at + bit // 8, 0x80 >> bit % 8)
+            changed = flipped_answer(reply, at + bit // 8, 0x80 >> bit % 8)
             verdict = self.gw.send(CRYPTO_PORT, changed)
             self.assert_refused(verdict, Drop.BAD_TIH)
 
