@@ -139,14 +139,22 @@ class HostileEngineTest(FormatModeTest):
     def seal_request(self, name: str, shape: Shape = SHAPES[0]) -> tuple[End, bytes]:
         """An SA, and the request for its first packet."""
         end = self.to_peer(name, shape)
-        packet = packet_of(shape.inner, 91, ours=True)
-        return end, self.hold(PROTECTED, frames.ethernet(PROTECTED, packet))
+        return end, self.request_of(end)
+
+    def request_of(self, end: End) -> bytes:
+        """The request for the first packet of an SA that is there."""
+        packet = packet_of(end.shape.inner, 91, ours=True)
+        return self.hold(PROTECTED, frames.ethernet(PROTECTED, packet))
 
     def open_request(self, name: str, shape: Shape = SHAPES[0], sub: int = 0) -> tuple[End, bytes]:
         """The same inwards."""
         end = self.from_peer(name, shape)
-        packet = packet_of(shape.inner, 91, ours=False)
-        return end, self.hold(UNPROTECTED, end.frame(packet, 1, sub))
+        return end, self.open_of(end, sub)
+
+    def open_of(self, end: End, sub: int = 0) -> bytes:
+        """The same for an SA that is there."""
+        packet = packet_of(end.shape.inner, 91, ours=False)
+        return self.hold(UNPROTECTED, end.frame(packet, 1, sub))
 
     def not_ours(self, *answers: bytes, reason: Drop = Drop.CLEAR_OUT) -> None:
         """Proves: what came back as sealed does not leave."""

@@ -28,7 +28,8 @@ from harness.topology import (
 )
 from harness.tunnels import InboundTunnel
 
-SPLIT = ("subspaces", "sub-child", "spi-block")
+SPLIT = ("subspaces", "sub-child", "spi-block", "eesp-optimized")
+IN_THE_NUMBER = ("subspaces", "sub-child")
 ONE_KEY = "subspaces"
 WINDOW = 64
 MILLION = 1_000_000
@@ -207,8 +208,8 @@ class WithoutAntiReplayService(SpacesTest):
                 self.take(end, (0, 9), (0, 9), (3, 1000), (3, 1), (3, 1))
                 self.assertEqual(self.tops_of(end.speaking), [0] * 4)
                 if name != "spi-block":
-                    octets = end.octets(PACKET, 1)
-                    frame = end.around(PACKET, octets[:4] + b"\0\4" + octets[6:])
+                    octets, at = end.octets(PACKET, 1), 4 if name in IN_THE_NUMBER else 2
+                    frame = end.around(PACKET, octets[:at] + b"\0\4" + octets[at + 2 :])
                     self.refuse(Drop.BAD_SUB, UNPROTECTED, frame)
 
 
@@ -265,7 +266,7 @@ class HardLimitOfEachSub(SpacesTest):
                 self.assertEqual(self.emit(end, [outgoing(1)])[0].seq, 99)
                 self.assertEqual(self.emit(end, [outgoing(1)])[0].seq, 100)
                 event = self.event()
-                sub = 0 if name == "spi-block" else 1
+                sub = int(name in IN_THE_NUMBER)
                 self.assertEqual(
                     (event["kind"], event["sa"]), (Event.HARD_LIMIT, end.speaking.sa.sa)
                 )
@@ -286,7 +287,7 @@ class IdFlippedInFlight(SpacesTest):
         for name in SPLIT:
             with self.subTest(format=name):
                 end = self.from_peer(name)
-                place = 3 if LAYOUTS[name].format == Format.SPI_BLOCK else 5
+                place = 5 if name in IN_THE_NUMBER else 3
                 for sub, other in itertools.permutations(range(4), 2):
                     octets = bytearray(end.octets(PACKET, 9, sub))
                     octets[place] ^= sub ^ other
@@ -298,7 +299,7 @@ class AKeyPerSub(SpacesTest):
     """a.4: a packet under the key of sub 0 is none of sub 1, whatever its header says."""
 
     def runTest(self) -> None:
-        for name in ("sub-child", "spi-block"):
+        for name in ("sub-child", "spi-block", "eesp-optimized"):
             with self.subTest(format=name):
                 end = self.from_peer(name)
                 first = end.speaking.peer.keys(0)

@@ -226,8 +226,8 @@ class OffsetOfTheSa(BadInputTest):
 
 
 class OptionLengths(BadInputTest):
-    """f.11 9: 63 and every other length of options but 0 and 4: ENCAP_MISMATCH, be the header length
-    fitting or not; 4 where there are none makes an SPI of the number: BAD_SPI."""
+    """f.11 9: 63 and every other length of options but 0 and 4: ENCAP_MISMATCH, be the header
+    length fitting or not; 4 where there are none makes an SPI of the number: BAD_SPI."""
 
     def runTest(self) -> None:
         for shape in (V4, IN_UDP):
