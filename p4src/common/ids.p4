@@ -209,7 +209,7 @@ enum bit<8> drop_t {
     BAD_TIH          = 55,   // a trailer information header that disagrees with the packet
     BAD_VERSION      = 56,   // of EESP, or a reserved bit
     BAD_OPTION       = 57,   // of EESP: none that the SA has, or one that lies about lengths
-    BAD_ECHO         = 58,   // ESP ping: unknown, or its lengths do not agree
+    BAD_ECHO         = 58,   // ESP ping: unknown, in a wrong name, or its lengths do not agree
     ECHO_LIMITED     = 59,   // more of them than are answered
     NO_ECHO          = 60    // they are not answered at this address
 }

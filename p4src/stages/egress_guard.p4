@@ -1,5 +1,5 @@
 // Last stage before the wire: nothing leaves an unprotected port that was not sealed, bypassed
-// by policy, or sent by the controller.
+// by policy, or sent by the controller. Nothing comes in that answers an ESP ping.
 control egress_guard_stage(inout headers_t hdr, inout metadata_t meta) {
     @name(".leave_by") @id(0x0100001E)
     action leave_by(bit<8> role, bit<48> mac) {
@@ -41,10 +41,16 @@ control egress_guard_stage(inout headers_t hdr, inout metadata_t meta) {
         egress_if.apply();
         if (meta.egress_port >= FIRST_RESERVED_PORT) {
             meta.drop_reason = drop_t.NO_EGRESS;
-        } else if (meta.egress_role == role_t.UNPROTECTED && meta.path == path_t.OPENED) {
-            meta.drop_reason = drop_t.HAIRPIN;
-        } else if (meta.egress_role == role_t.UNPROTECTED && meta.cleared == 0) {
-            meta.drop_reason = drop_t.CLEAR_OUT;
+        } else if (meta.egress_role == role_t.UNPROTECTED) {
+            if (meta.path == path_t.OPENED) {
+                meta.drop_reason = drop_t.HAIRPIN;
+            } else if (meta.cleared == 0) {
+                meta.drop_reason = drop_t.CLEAR_OUT;
+            }
+        } else if (hdr.echo.isValid() && meta.path == path_t.HOST
+                   && meta.role == role_t.UNPROTECTED) {
+            // Who asks in the name of a host behind us must not have it answered.
+            meta.drop_reason = drop_t.BAD_ECHO;
         }
         if (meta.egress_vid == 0) {
             untag();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from harness.esp import GmacKey, ImplicitIvKey, Key
 from harness.formats import LAYOUTS, sub_key
@@ -67,7 +68,7 @@ def _eesp(
     *,
     implicit: bool = False,
     transport: bool = False,
-    **fields: int,
+    **fields: Any,
 ) -> Vector:
     """Session 1, under its key; an explicit IV is X."""
     base = 0 if implicit else EXPLICIT_IV - SEQ

@@ -21,6 +21,7 @@ from harness.topology import (
     GATEWAY6,
     GATEWAY_2,
     HOST,
+    HOST6,
     LOCAL_ID,
     PEER,
     PEER6,
@@ -278,6 +279,21 @@ class FromOurSide(EchoTest):
         self.allow()
         frame = frames.ethernet(PROTECTED, packet(PING, src=HOST))
         self.assertEqual(self.punted(Punt.LOCAL, PROTECTED, frame).payload, frame)
+
+
+class InTheNameOfOthers(EchoTest):
+    """A request whose source is behind us is not answered to there: BAD_ECHO.  What names ourselves
+    as its source has no way; whoever else is named gets no more than was sent."""
+
+    def runTest(self) -> None:
+        self.allow()
+        for octets in (PING, SHORT):
+            self.bad(octets, src=HOST)
+            self.bad(octets, version=6, src=HOST6)
+            for source in (GATEWAY, "255.255.255.255", "224.0.0.1", "0.0.0.0"):
+                verdict = self.ask(octets, src=source)
+                self.assertEqual((verdict.outputs, verdict.packet_ins), ([], []))
+                self.assertEqual(sum(verdict.drops.values()), 1)
 
 
 class ThroughTheGateway(EchoTest):

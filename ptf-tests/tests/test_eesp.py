@@ -365,8 +365,8 @@ class PaddingOfOptimizedPackets(EespTest):
         for seq, size in enumerate((4, 8, 128, 252), 100):
             self.arrives(end, end.octets(PACKET, seq, pad=bytes(size)))
         pads = (b"\0\0\0\1", b"\1\0\0\0", bytes(251) + b"\1")
-        octets = [end.octets(PACKET, 200 + n, pad=pad) for n, pad in enumerate(pads)]
-        self.refuse(Drop.BAD_PAD, UNPROTECTED, *(end.around(PACKET, each) for each in octets))
+        sent = [end.frame(PACKET, 200 + n, pad=pad) for n, pad in enumerate(pads)]
+        self.refuse(Drop.BAD_PAD, UNPROTECTED, *sent)
 
 
 class NoNextHeader(EespTest):

@@ -43,25 +43,9 @@ class OptionsThatTheEngineChanged(HostileEngineTest):
         return answers
 
 
-class AnswersWithoutAnEespHeader(HostileEngineTest):
-    """FORGED_CX: the answer to an EESP packet is one of ESP, or of no protocol that we know."""
-
-    def runTest(self) -> None:
-        for name in BOTH:
-            for shape in shapes_for(name):
-                with self.subTest(format=name, shape=str(shape)):
-                    end, request = self.open_request(name, shape)
-                    reply = self.answered(request)
-                    place = 6 if shape.outer == 6 else 9
-                    answers = [flipped_answer(reply, place, 253 ^ n) for n in (50, 99)]
-                    before = self.state_of(end.speaking)
-                    self.refuse(Drop.FORGED_CX, CRYPTO_PORT, *answers)
-                    self.assertEqual(self.state_of(end.speaking), before)
-                    self.arrives(end, reply)
-
-
 class AnswersOfOtherProtocols(HostileEngineTest):
-    """The same, of WESP or in UDP: where its header is as long, what is read for text is no packet."""
+    """FORGED_CX: the answer to an EESP packet is one of ESP, of WESP, in UDP or of no protocol that
+    we know; BAD_INNER where its header is as long, for what is read as its text is no packet."""
 
     honest_engine = False
 
@@ -70,7 +54,7 @@ class AnswersOfOtherProtocols(HostileEngineTest):
             for shape in shapes_for(name):
                 with self.subTest(format=name, shape=str(shape)):
                     place = 6 if shape.outer == 6 else 9
-                    for protocol in (17, 141):
+                    for protocol in (17, 50, 99, 141):
                         reply = self.answered(self.open_request(name, shape)[1])
                         changed = flipped_answer(reply, place, 253 ^ protocol)
                         verdict = self.gw.send(CRYPTO_PORT, changed)
