@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from p4esp.controller.esp_ping import MAX_DATA
 from p4esp.controller.gateway import Gateway
 from p4esp.controller.target import MAX_DUMMIES, MAX_DUMMY
 from p4esp.ike.errors import CommandError
@@ -15,6 +16,9 @@ from p4esp.service.outcomes import Commander
 
 NO_TRAILER: Final = no_trailer.FORMAT.name
 """It says what follows by the inner packet alone, so there is no next header 59."""
+
+MAX_WAIT: Final = 60_000
+"""Milliseconds that a ping may wait for its reply."""
 
 
 class ControllerCommands:
@@ -36,6 +40,7 @@ class ControllerCommands:
             "delete": self.delete,
             "rekey-ike": self.rekey_ike,
             "dummy": self.dummy,
+            "ping": self.ping,
         }
 
     async def status(self) -> object:
@@ -85,6 +90,18 @@ class ControllerCommands:
         for _ in range(number):
             await gateway.link.session.send_dummy(index, size)
         return {"event": "dummies", "spi": f"{child.spi_out:08x}", "sent": number, "octets": size}
+
+    async def ping(
+        self, gateway: str, address: str, number: str, size: str = "56", wait: str = "1000"
+    ) -> object:
+        """Send an ESP ping and wait some milliseconds for its reply; `ms` is null without one."""
+        if gateway not in self._gateways:
+            raise CommandError(f"no gateway {gateway!r}; accepted: {', '.join(self._gateways)}")
+        octets = within("size", size, 0, MAX_DATA)
+        seconds = within("wait", wait, 1, MAX_WAIT) / 1000
+        index = within("number", number, 0, 0xFFFF)
+        taken = await self._gateways[gateway].ping(address, index, octets, seconds)
+        return {"number": index, "octets": octets, "ms": None if taken is None else taken * 1000}
 
     def _commander(self, gateway: Gateway) -> Commander:
         return Commander(gateway.ike, self._hub)

@@ -200,6 +200,10 @@ class GatewayConfig(Section):
     """Neighbours that are not asked for by ARP or neighbour discovery."""
     experimental: bool = False
     """Admit formats of ESP that are no standard, with peers that have our vendor ID."""
+    esp_ping: bool = False
+    """Answer ESP pings to our own addresses (SPI 7): whoever asks learns that ESP arrives."""
+    esp_ping_rate: int = Field(default=10, ge=1, le=100_000)
+    """Answers to ESP pings, a second, of all who ask."""
     peers: tuple[GatewayPeer, ...] = ()
     """IKE peers."""
     policies: tuple[PolicySection, ...] = ()

@@ -21,6 +21,7 @@ from p4esp.controller.drop_audit import DropAudit
 from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.errors import ControllerError, ForeignPipelineError
 from p4esp.controller.esn_resync import EsnResync
+from p4esp.controller.esp_ping import EspPings
 from p4esp.controller.ike_events import IkeEvents
 from p4esp.controller.ike_transport import frame_of
 from p4esp.controller.interfaces import Interfaces
@@ -36,6 +37,7 @@ from p4esp.controller.link import (
 from p4esp.controller.link_mtu import mtu_towards
 from p4esp.controller.parallel import form_sets, parallel_children
 from p4esp.controller.path_mtu import PathMtu
+from p4esp.controller.ping_path import PingPaths
 from p4esp.controller.placement import Placements
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.controller.punts import PuntHandler
@@ -89,6 +91,8 @@ class Gateway:
         self.drop_audit = DropAudit(name, around.journal)
         self.icmp_ignored: Counter[str] = Counter()
         """ICMP "too big" messages that did not count, by reason."""
+        self._pings = EspPings(around.clock, around.random_bytes)
+        self._ping_paths = PingPaths(config, self._interfaces, self._rules)
         self._link: SwitchLink | None = None
         self._told: dict[Kind, str] = {}
         self._refusals = RateLimit(REFUSALS, around.clock())
@@ -204,7 +208,9 @@ class Gateway:
 
     def _punts(self, link: SwitchLink, path_mtu: PathMtu) -> PuntHandler:
         parts = (self._interfaces, self.ike, self.sas, self.connections)
-        return PuntHandler(link, *parts, path_mtu=path_mtu, report=self._packet_refused)
+        return PuntHandler(
+            link, *parts, path_mtu=path_mtu, pings=self._pings, report=self._packet_refused
+        )
 
     def _path_mtu(self, link: SwitchLink) -> PathMtu:
         settings, around = self._config.path_mtu.settings(), self._around
@@ -278,6 +284,19 @@ class Gateway:
     def rekey_child(self, spi_in: int) -> None:
         """Replace a child SA; CommandError when IKE does not know it."""
         self.ike.command(lambda endpoint, now: endpoint.rekey_child(spi_in, now))
+
+    async def ping(self, remote: str, number: int, size: int, seconds: float) -> float | None:
+        """Send an ESP ping; the seconds until its reply, None without one. CommandError when it
+        cannot be sent.
+        """
+        ends = self._ping_paths.towards(remote, size)
+        if self._link is None:
+            raise CommandError("the switch is not connected; accepted: when it is up again")
+        try:
+            send = self._link.session.send_routed
+            return await self._pings.ping(send, ends, number, size, seconds=seconds)
+        except ControllerError as error:
+            raise CommandError(str(error)) from None
 
     def _kept_up(self) -> list[tuple[str, str]]:
         peers = self._config.peers

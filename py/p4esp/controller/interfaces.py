@@ -104,17 +104,25 @@ class Interfaces:
         return [*connected, *((route.destination, route.via) for route in self._config.routes)]
 
     def entries(self) -> list[Entry]:
-        """Port roles, egress interfaces, addresses and routes."""
+        """Port roles, egress interfaces, addresses, who answers ESP pings, and routes."""
         return [
             tables.port_role(CPU_PORT, 0, Role.CPU),
             tables.port_role(CRYPTO_PORT, 0, Role.CRYPTO),
             *(entry for item in self._config.interfaces for entry in _interface_entries(item)),
             *(self._local(address, number) for address, number in self._local_ids.items()),
+            *self._echoes(),
             *(tables.route(net, via) for net, via in dict.fromkeys(self._routes())),
         ]
 
     def _local(self, address: Address, number: int) -> Entry:
         return tables.local(address, number, proxied=address in self._config.hosts)
+
+    def _echoes(self) -> list[Entry]:
+        """What lets the pipeline answer ESP pings: for us, never for hosts behind us."""
+        if not self._config.esp_ping:
+            return []
+        ours = {attachment.address for attachment in self.attachments}
+        return [tables.echo(number) for ip, number in self._local_ids.items() if ip in ours]
 
     def static_neighbours(self) -> list[Entry]:
         """Neighbours that the configuration names; ControllerError for one on no link of ours."""

@@ -48,6 +48,7 @@ PUNT_RATES: Final = {
     Punt.ND: (200, 100),
     Punt.TOO_BIG: (200, 100),
     Punt.PATH_MTU: (50, 50),
+    Punt.ECHO: (200, 100),
 }
 """Packets a second and burst that each class may send us; one class never starves another."""
 
@@ -57,6 +58,8 @@ class SwitchLink:
     """One session and what works on it."""
 
     session: Session
+    echo_rate: int
+    """Answers to ESP pings, a second."""
     writer: TableWriter
     state: StateChannel
     selection: SaSelection
@@ -99,6 +102,7 @@ def new_link(
     send = (session.send_frame, session.send_routed)
     return SwitchLink(
         session=session,
+        echo_rate=config.esp_ping_rate,
         writer=writer,
         state=port.state,
         selection=port.selection,
@@ -124,12 +128,13 @@ async def start_afresh(
 ) -> None:
     """Fill an empty switch.
 
-    Meters come before port roles, without which ports are dead: no packet reaches us unmetered. The
-    boot id comes last: without it, none of this counts.
+    Meters come before port roles, without which ports are dead: no packet reaches us and no ping is
+    answered unmetered. The boot id comes last: without it, none of this counts.
     """
     interfaces.adopt(())
     neighbours = interfaces.static_neighbours()
     await link.session.limit_punts(PUNT_RATES)
+    await link.session.limit_echoes(link.echo_rate)
     await link.writer.write(inserts([*interfaces.entries(), *neighbours]))
     link.neighbours.adopt(neighbours)
     await link.policy.install(rules)
@@ -170,6 +175,7 @@ async def take_over(
 
 
 async def _correct_base(link: SwitchLink, interfaces: Interfaces) -> None:
+    await link.session.limit_echoes(link.echo_rate)
     have = await link.session.read(*BASE_TABLES)
     interfaces.adopt(entry for entry in have if entry.action == "is_local")
     await link.writer.write(difference(have, interfaces.entries()))

@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from p4esp.controller import icmp, icmpv6
 from p4esp.controller.errors import ControllerError
+from p4esp.controller.esp_ping import EspPings
 from p4esp.controller.ike_transport import payload_of
 from p4esp.controller.interfaces import Interfaces
 from p4esp.controller.link import SwitchLink
@@ -42,10 +43,12 @@ class PuntHandler:
         connections: Connections,
         *,
         path_mtu: PathMtu,
+        pings: EspPings,
         report: Callable[[ControllerError], None],
     ) -> None:
         """`report` is told why nothing could be done about a packet."""
         self._path_mtu = path_mtu
+        self._pings = pings
         self._too_big = TooBigAnswers(link.session, interfaces)
         self._link = link
         self._interfaces = interfaces
@@ -90,6 +93,8 @@ class PuntHandler:
             await self._too_big.received(packet, frame)
         elif packet.op == Punt.PATH_MTU:
             self._path_mtu.take(frame)
+        elif packet.op == Punt.ECHO:
+            self._pings.received(ip_packet(frame))
         elif packet.op == Punt.NO_NEIGHBOUR:
             hold = packet.port == CPU_PORT  # others were not checked against the egress role
             await self._link.neighbours.unresolved(ip_packet(frame), hold=hold)

@@ -164,12 +164,17 @@ class Session:
         The unprotected side has a set of meters of its own, so it can't use up the other's.
         """
         entries = [
-            _meter(reason + first, rate, burst)
+            _meter("punt_rate", reason + first, rate, burst)
             for reason, (rate, burst) in rates.items()
             for first in (0, PUNT_REASONS)
         ]
         async with self._calling():
             await self._switch.write(entries)
+
+    async def limit_echoes(self, rate: int) -> None:
+        """Set the answers to ESP pings, a second and at once, beyond which none is given."""
+        async with self._calling():
+            await self._switch.write([_meter("echo_rate", 0, rate, rate)])
 
     @asynccontextmanager
     async def _calling(self) -> AsyncIterator[None]:
@@ -191,9 +196,9 @@ class Session:
             self.lost.set_result(reason)
 
 
-def _meter(index: int, rate: int, burst: int) -> fy.P4MeterEntry:
+def _meter(name: str, index: int, rate: int, burst: int) -> fy.P4MeterEntry:
     config = fy.P4MeterConfig(cir=rate, cburst=burst, pir=rate, pburst=burst)
-    return ~fy.P4MeterEntry("punt_rate", index=index, config=config)
+    return ~fy.P4MeterEntry(name, index=index, config=config)
 
 
 async def api_version(address: SwitchAddress) -> str:

@@ -26,6 +26,7 @@ from p4esp.controller.tables.associations import (
 from p4esp.controller.tables.forwarding import (
     boot_id,
     crypto_port,
+    echo,
     egress_if,
     ike_sa,
     local,
@@ -57,6 +58,7 @@ __all__ = [
     "beet_v6",
     "boot_id",
     "crypto_port",
+    "echo",
     "egress_if",
     "format_in",
     "format_out",

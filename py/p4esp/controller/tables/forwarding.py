@@ -28,6 +28,11 @@ def local(address: Address, local_id: int, *, proxied: bool = False) -> Entry:
     return Entry.make(f"local_v{address.version}", {"dst": int(address)}, "is_local", args)
 
 
+def echo(local_id: int) -> Entry:
+    """An address of ours answers ESP pings."""
+    return Entry.make("echo", {"local_id": local_id}, "answer_echo", {})
+
+
 def ike_sa(spi: bytes) -> Entry:
     """A live IKE SA, by our SPI (8 octets)."""
     return Entry.make("ike_sa", {"local_spi": int.from_bytes(spi, "big")}, "known_ike", {})
