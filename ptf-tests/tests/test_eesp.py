@@ -8,6 +8,7 @@ import struct
 from typing import Any
 
 from harness import frames
+from harness.engine import Descriptor
 from harness.format_cases import BadInputTest, RoundTripTest, flipped
 from harness.format_modes import End, FormatModeTest
 from harness.formats import LAYOUTS, PAD_N4, Packet, Peer
@@ -285,6 +286,22 @@ class WithoutNumbers(EespTest):
                 for numbers in per_sub.values():
                     self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
             self.gw.reset(entries)
+
+
+class NumbersThatAreNotSent(EespTest):
+    """g.3: without a number on the wire, the IV has all 64 bits of the count, over the turn of its
+    low half; the engine, which would refuse a long number here, is given that half."""
+
+    def runTest(self) -> None:
+        layout = Layout(Format.EESP_OPTIMIZED, no_seq=True, iv_base=IV)
+        end = self.to_peer(FULL, layout=layout, seq_hard=NEVER)
+        self.gw.control(Op.ADVANCE_SEQ, end.speaking.sa.space, (1 << 32) - 2)
+        frame = frames.ethernet(PROTECTED, packet_of(4, 60, ours=True))
+        verdict = self.gw.send(PROTECTED, *[frame] * 3)
+        found = [end.received(out.data)[0].seq for out in verdict.outputs]
+        self.assertEqual(found, [(1 << 32) - 1, 1 << 32, (1 << 32) + 1])
+        numbers = [Descriptor.of(request).seq for request in verdict.requests]
+        self.assertEqual(numbers, [(1 << 32) - 1, 0, 1])
 
 
 class IvThatTurns(EespTest):
