@@ -7,6 +7,7 @@
 #ifndef P4ESP_FORMAT_WESP_V2
 #define P4ESP_FORMAT_WESP_V2
 
+#define PAD_N2 0x0102
 #define PAD_N4 0x01020000
 
 #define DESCRIBE_WESP_V2 \

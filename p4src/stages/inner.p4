@@ -1,5 +1,7 @@
 // Pass 2, inbound: does what came out of the engine fit the mode of the SA? (RFC 4301 5.2, RFC 4303
 // 2.6, RFC 7402 B.1.7.)
+#include "../formats/wesp_v2.p4"
+
 control inner_stage(inout headers_t hdr, inout metadata_t meta) {
     bit<8> next;
     bit<8> announced;        // by WESP
@@ -29,8 +31,10 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
             refuse(drop_t.BAD_TIH);
         } else if (next == PROTO_NONE) {
             refuse(drop_t.DUMMY);
-        } else if ((meta.wrap == wesp_t.VISIBLE || meta.wrap == wesp_t.SECOND && meta.shown != 0)
-                   && announced != next) {
+        } else if (meta.wrap == wesp_t.VISIBLE && announced != next
+                   || meta.wrap == wesp_t.SECOND
+                      && (meta.shown != 0 && announced != next
+                          || hdr.wesp_pad.isValid() && hdr.wesp_pad.zero[31:16] != PAD_N2)) {
             refuse(drop_t.ENCAP_MISMATCH);
         } else if (meta.mode == mode_t.TUNNEL) {
             if (next != PROTO_IPV4 && next != PROTO_IPV6) {

@@ -17,7 +17,7 @@ from harness.format_cases import (
     shapes_for,
 )
 from harness.format_modes import End, FormatModeTest
-from harness.formats import LAYOUTS
+from harness.formats import LAYOUTS, Packet
 from harness.frames import options6
 from harness.ids import CRYPTO_PORT, Drop, Format, Mode, Wrap
 from harness.modes import Shape, packet_of
@@ -279,6 +279,29 @@ class ReservedBitsAreIgnored(BadInputTest):
             octets = head + key.aead().encrypt(key.salt + seq.to_bytes(8), text, head)
             verdict = self.gw.send(UNPROTECTED, end.around(packet, octets))
             self.assertEqual((dict(verdict.drops), verdict.outputs), ({}, [end.arrived(packet)]))
+
+
+class OtherOptionsThanPadN(BadInputTest):
+    """f.3: an SA has no other option than a PadN of 4 octets: ENCAP_MISMATCH behind the engine, as
+    the option is authentic; its number is used up."""
+
+    def runTest(self) -> None:
+        packet = packet_of(6, 99, ours=False)
+        wrong = (b"\0\0\0\0", b"\1\1\0\0", b"\1\3\0\0", b"\2\2\0\0", b"\x05\2\0\1")
+        for shape in (V6, TRANSPORT6):
+            with self.subTest(shape=str(shape)):
+                end = self.from_peer(NAME, shape)
+                next_header, payload = end.payload_of(packet)
+                key, shown = end.speaking.peer.keys(0), end.layout.shown
+                for seq, option in enumerate(wrong, 1):
+                    head = bytes([next_header, 24, shown, 0x44]) + option
+                    head += end.speaking.peer.header(seq) + seq.to_bytes(8) + payload[:shown]
+                    text = Packet(seq, payload, next_header).with_trailer()[shown:]
+                    octets = head + key.aead().encrypt(key.salt + seq.to_bytes(8), text, head)
+                    frame = end.around(packet, octets)
+                    self.refuse(Drop.ENCAP_MISMATCH, UNPROTECTED, frame)
+                    self.assertEqual(self.top_of(end.speaking), seq)
+                self.deliver(end, [packet], first=9)
 
 
 class ShorterThanWespV2Shows(BadInputTest):
