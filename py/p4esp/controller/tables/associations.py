@@ -91,6 +91,9 @@ class SendAs:
     key_step: int = 0
     """1: each sub has a key of its own, whose handles follow each other."""
     shown: int = 0
+    no_seq: int = 0
+    options_len: int = 0
+    iv_base: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class ReadAs:
     """The binary logarithm of the replay cells of one sub."""
     key_step: int = 0
     shown: int = 0
+    no_seq: int = 0
 
 
 def _args(action: SealWith | OpenWith | SendAs | ReadAs) -> dict[str, int]:
