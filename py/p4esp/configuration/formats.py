@@ -5,7 +5,7 @@ from typing import Final, Literal, Protocol
 
 from p4esp.ike.config import DEFAULT_ESP, FormatWish
 from p4esp.ike.proposals import Template
-from p4esp.ipsec.formats import Format, Spaces, format_named, spi_block
+from p4esp.ipsec.formats import Format, Spaces, format_named
 from p4esp.ipsec.layouts import (
     fault_of_suite,
     needs_implicit_iv,
@@ -24,6 +24,7 @@ _EXPLICIT: Final = Template.esp("aes256gcm16-aes128gcm16-chacha20poly1305-noesn"
 FormatName = Literal[
     "esp",
     "sub-child",
+    "spi-block",
     "subspaces",
     "trailer-in-header",
     "trailer-in-clear",
@@ -32,16 +33,6 @@ FormatName = Literal[
     "crypt-offset",
     "crypt-offset-shown",
 ]
-
-
-def refuse_unnegotiated(name: object) -> object:
-    """ValueError for a format of the registry that IKE does not agree on yet."""
-    if name == spi_block.FORMAT.name:
-        raise ValueError(
-            "IKE does not agree on blocks of SPIs yet; accepted: sub-child, which has the ID of the "
-            "sub-SA in the header, or another format"
-        )
-    return name
 
 
 class FormatKeys(Protocol):

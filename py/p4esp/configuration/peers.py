@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from p4esp.configuration.addresses import AssignSection
 from p4esp.configuration.certificates import CertificateSection, TrustSection, own_identity
@@ -24,7 +24,6 @@ from p4esp.configuration.formats import (
     check_format,
     check_path,
     default_proposals,
-    refuse_unnegotiated,
     wish_of,
 )
 from p4esp.configuration.lifetimes import ChildLifetime, IkeLifetime
@@ -89,11 +88,6 @@ class ChildSection(Section):
         """What the ESP proposals say; ProposalError for a weak one that is not allowed."""
         own = tuple(Template.esp(text, allow_weak=allow_weak) for text in self.proposals)
         return own or default_proposals(self.format)
-
-    @field_validator("format", mode="before")
-    @classmethod
-    def _is_negotiated(cls, name: object) -> object:
-        return refuse_unnegotiated(name)
 
     @model_validator(mode="after")
     def _format_fits(self) -> Self:

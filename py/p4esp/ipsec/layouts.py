@@ -3,8 +3,8 @@
 from typing import Final
 
 from p4esp.ipsec.algorithms import Suite
-from p4esp.ipsec.formats import Format, Spaces, When, format_named
-from p4esp.ipsec.sa import Layout
+from p4esp.ipsec.formats import Format, Number, Spaces, When, format_named
+from p4esp.ipsec.sa import ChildSaParams, Layout
 
 PROTO_ESP: Final = 50
 ROOT_SIZE: Final = 32
@@ -28,6 +28,33 @@ def has_roots(layout: Layout) -> bool:
 def sent_subs(layout: Layout) -> int:
     """In how many spaces we send: a power of two, which the pipeline chooses from by a mask."""
     return 1 << (min(layout.subs_out, SENT_MOST).bit_length() - 1)
+
+
+def block(subs: int) -> int:
+    """SPIs of the block that so many sub-SAs take: a power of two."""
+    return 1 << (subs - 1).bit_length()
+
+
+def is_block(layout: Layout) -> bool:
+    """Whether the SPI says which sub-SA a packet is of."""
+    return form_of(layout).number is Number.SPI_BLOCK
+
+
+def spis_in(child: ChildSaParams) -> range:
+    """The SPIs that we receive on."""
+    subs = child.layout.subs_in if is_block(child.layout) else 1
+    return range(child.spi_in, child.spi_in + subs)
+
+
+def spis_out(child: ChildSaParams) -> range:
+    """The SPIs that are the peer's for this SA: up to 65,536."""
+    subs = child.layout.subs_out if is_block(child.layout) else 1
+    return range(child.spi_out, child.spi_out + subs)
+
+
+def spis_sent(child: ChildSaParams) -> range:
+    """Those of them that we send with."""
+    return spis_out(child)[: sent_subs(child.layout)]
 
 
 def sends_whole_numbers(form: Format) -> bool:

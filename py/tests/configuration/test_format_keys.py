@@ -40,8 +40,7 @@ def refusal(data: dict[str, Any]) -> str:
 
 
 def test_the_names_are_those_of_the_registry() -> None:
-    """Of spi-block IKE agrees on nothing yet."""
-    assert set(get_args(FormatName)) == {form.name for form in FORMATS} - {"spi-block"}
+    assert set(get_args(FormatName)) == {form.name for form in FORMATS}
 
 
 def test_without_a_key_a_child_is_plain_esp() -> None:
@@ -88,7 +87,6 @@ IIV = {"proposals": ["aes256gcm16iiv-noesn"]}
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"format": "spi-block"}, "does not agree on blocks of SPIs yet; accepted: sub-child"),
         ({"format": "psp"}, "'subspaces'"),
         ({"format": "no-trailer", "mode": "transport"}, "has no transport mode; accepted: tunnel"),
         ({"format": "header-in-trailer", "mode": "beet"}, "has no beet mode; accepted: tunnel"),

@@ -42,6 +42,7 @@ IMPLICIT = (Template.esp("aes256gcm16iiv-noesn"),)
 WISHES = {
     "subspaces": FormatWish("subspaces", subs=16),
     "sub-child": FormatWish("sub-child", subs=4),
+    "spi-block": FormatWish("spi-block", subs=5),
     "trailer-in-header": FormatWish("trailer-in-header"),
     "trailer-in-clear": FormatWish("trailer-in-clear"),
     "no-trailer": FormatWish("no-trailer"),
@@ -406,6 +407,8 @@ OTHERS = {
     "nothing shown": ("crypt-offset", Notify(NotifyType.ESP_CRYPT_OFFSET, b"\0\x80")),
     "another KDF": ("sub-child", Notify(NotifyType.SUB_CHILD_SA, b"\1\0\0\3\0\2")),
     "an SPI block": ("sub-child", Notify(NotifyType.SUB_CHILD_SA, b"\2\2\0\3\0\1")),
+    "no block": ("spi-block", Notify(NotifyType.SUB_CHILD_SA, b"\1\0\0\3\0\1")),
+    "more subs than SPIs": ("spi-block", Notify(NotifyType.SUB_CHILD_SA, b"\2\1\0\3\0\1")),
     "another format": ("sub-child", Notify(REPLAY, b"\1\0\0\x10")),
 }
 
@@ -446,6 +449,21 @@ def test_reserved_bits_do_not_count():
     lab = lab_of(WISHES["crypt-offset"])
     answer = offer(lab, Notify(NotifyType.ESP_CRYPT_OFFSET, b"\7\xbf"))
     assert made_by_offer(lab) == Layout("crypt-offset", 1, 1, 28, 28)
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_a_block_of_spis_that_is_not_aligned_or_overlaps_is_refused(aligned):
+    """`offer` is under SPI c9000001; a second one meets the block of the first."""
+    lab = lab_of(WISHES["spi-block"])
+    one = Notify(NotifyType.SUB_CHILD_SA, b"\2\0\0\0\0\1")
+    eight = Notify(NotifyType.SUB_CHILD_SA, b"\2\3\0\7\0\1")
+    if not aligned:
+        assert offer(lab, eight).error().type == NotifyType.NO_PROPOSAL_CHOSEN
+        assert len(live(lab.east)) == 1
+        return
+    assert offer(lab, one).error() is None
+    assert offer(lab, one).error().type == NotifyType.NO_PROPOSAL_CHOSEN
+    assert made_by_offer(lab) == Layout("spi-block", 5, 1)
 
 
 def test_0_subspaces_mean_65536():
