@@ -149,7 +149,7 @@ def _block_asked(config: ChildConfig, formats: Formats) -> int:
 
 def _allocate(sa: IkeSaState, count: int) -> int:
     try:
-        return sa.env.spis.allocate() if count == 1 else sa.env.spis.allocate(count)
+        return sa.env.spis.allocate(count)
     except LookupError as error:
         raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"no SPI: {error}") from None
 

@@ -10,9 +10,7 @@ PROTO_ESP: Final = 50
 ROOT_SIZE: Final = 32
 """Octets of the root that the keys of sub-SAs are derived from."""
 SENT_MOST: Final = 256
-"""Sequence spaces in which we send at most: a flow is one of 256 buckets, and a peer that states
-more must not use up the spaces of all others.
-"""
+"""Sequence spaces in which we send at most: a flow is one of 256 buckets."""
 
 
 def form_of(layout: Layout) -> Format:
@@ -26,8 +24,10 @@ def has_roots(layout: Layout) -> bool:
 
 
 def sent_subs(layout: Layout) -> int:
-    """In how many spaces we send: a power of two, which the pipeline chooses from by a mask."""
-    return 1 << (min(layout.subs_out, SENT_MOST).bit_length() - 1)
+    """In how many spaces we send: a power of two, which the pipeline chooses from by a mask, and no
+    more than we receive in ourselves.
+    """
+    return 1 << (min(layout.subs_out, layout.subs_in, SENT_MOST).bit_length() - 1)
 
 
 def block(subs: int) -> int:

@@ -30,7 +30,7 @@ from p4esp.engine import Engine, EngineHealth, KeyStoreError, LocalKeys
 from p4esp.engine.keystore import Direction, KeySpec
 from p4esp.ipsec.algorithms import SUITES, suite_named
 from p4esp.ipsec.formats import FORMATS, Parameters, format_named
-from p4esp.ipsec.layouts import has_roots
+from p4esp.ipsec.layouts import has_roots, sent_subs
 from p4esp.ipsec.sa import (
     ChildSaParams,
     DirectionKeys,
@@ -204,8 +204,14 @@ def test_subspaces_of_one_key_share_its_limit_so_that_their_sum_never_exceeds_it
     assert (seal.arg("seq_soft"), seal.arg("seq_hard")) == (800, 1000)
 
 
-def test_a_limit_below_the_number_of_subspaces_still_lets_one_packet_through() -> None:
-    assert SaSettings(hard_packets=2).limits(esn=False, layout=LAYOUTS["subspaces"]) == (1, 1)
+def test_a_limit_below_twice_the_number_of_subspaces_is_no_limit_of_an_sa() -> None:
+    """A space needs a soft limit before the hard one, and the key must not seal more."""
+    layout = LAYOUTS["subspaces"]
+    subs = sent_subs(layout)
+    with pytest.raises(UnsupportedSaError, match=f"accepted: {2 * subs} or more"):
+        SaSettings(hard_packets=2 * subs - 1).limits(esn=False, layout=layout)
+    soft, hard = SaSettings(hard_packets=2 * subs).limits(esn=False, layout=layout)
+    assert soft < hard == 2
 
 
 # Spaces and cells
@@ -330,7 +336,7 @@ async def test_an_engine_gets_the_root_and_as_many_sub_keys_as_there_are_spaces(
     handles = await pairs.install(record("sub-child"))
     opener, sealer = keys.specs
     assert (opener.direction, opener.subs, bytes(opener.key)) == (Direction.OPEN, 4, b"\xa0" * 32)
-    assert (sealer.direction, sealer.subs, bytes(sealer.key)) == (Direction.SEAL, 8, b"\xb0" * 32)
+    assert (sealer.direction, sealer.subs, bytes(sealer.key)) == (Direction.SEAL, 4, b"\xb0" * 32)
     assert opener.kdf == sealer.kdf == "HKDF-SHA2-256"
     assert pairs.holds(handles)
     await pairs.sweep()

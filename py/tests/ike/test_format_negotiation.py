@@ -134,12 +134,16 @@ def test_a_format_survives_a_rekey_of_the_ike_sa():
 def test_each_end_states_what_it_receives_and_the_other_sends_within_that():
     west, east = layouts(lab_of(SUBSPACES, replace(SUBSPACES, subs=12)))
     assert (west.subs_in, west.subs_out) == (east.subs_out, east.subs_in) == (16, 12)
-    assert (sent_subs(west), sent_subs(east)) == (8, 16)
+    assert (sent_subs(west), sent_subs(east)) == (8, 8)
 
 
 def test_a_peer_that_receives_65536_makes_nobody_send_on_more_than_a_flow_can_choose():
+    assert sent_subs(Layout("subspaces", 1 << 16, 1 << 16)) == 256
+
+
+def test_a_peer_that_receives_more_makes_us_send_in_no_more_spaces_than_we_are_configured_for():
     """Spaces are one pool for all peers."""
-    assert sent_subs(Layout("subspaces", 1, 1 << 16)) == 256
+    assert sent_subs(Layout("subspaces", 16, 1 << 16)) == 16
 
 
 @pytest.mark.parametrize("name", ["crypt-offset", "crypt-offset-shown"])
