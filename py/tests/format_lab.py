@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import format_reference
+from family_lab import FamilyLab, Shape, section
 from lab_helpers import PROGRAM
 
 from p4esp.controller.config import ControllerConfig, parse_config
@@ -25,6 +26,7 @@ EXPLICIT = ("aes128gcm16-noesn",)
 KEYS: dict[str, dict[str, Any]] = {
     "subspaces": {"subs": 16},
     "sub-child": {"subs": 16},
+    "spi-block": {"subs": 16},
     "trailer-in-header": {},
     "trailer-in-clear": {},
     "no-trailer": {},
@@ -105,6 +107,8 @@ class FormatLab(Lab):
     def _open(live: LiveSa, name: str, data: bytes) -> tuple[int, bytes]:
         child = live.record.child
         sub = int.from_bytes(data[4:6], "big") if name in ("subspaces", "sub-child") else 0
+        if name == "spi-block":
+            sub = int.from_bytes(data[:4], "big") - child.spi_out
         keys = child.keymat.outbound
         key = (
             format_reference.sub_key(keys.key, sub)
@@ -136,6 +140,37 @@ async def running_format_lab(
     """A started lab, stopped at the end; without `right` both sites are alike."""
     lab = FormatLab(left, left if right is None else right, Change(esp=esp, **change))
     lab.around = around or {}
+    await lab.start()
+    try:
+        async with asyncio.timeout(60):
+            yield lab
+    finally:
+        await lab.stop()
+
+
+class FormatFamilyLab(FamilyLab):
+    """A lab of any mode and family whose child has a format."""
+
+    def __init__(self, shape: Shape, keys: dict[str, Any]) -> None:
+        super().__init__(shape, Change())
+        self.keys = keys
+
+    def config(self) -> ControllerConfig:
+        """The controller's configuration."""
+        sections = {}
+        for site in self.sites:
+            made = section(site.plan, site.address, self.shape, self.change)
+            made["peers"][0]["children"][0] |= self.keys
+            sections[site.plan.name] = made | {"experimental": True}
+        return parse_config({"gateways": sections}, "lab")
+
+
+@asynccontextmanager
+async def running_format_family_lab(
+    shape: Shape, keys: dict[str, Any]
+) -> AsyncIterator[FormatFamilyLab]:
+    """A started lab, stopped at the end of the block."""
+    lab = FormatFamilyLab(shape, keys)
     await lab.start()
     try:
         async with asyncio.timeout(60):

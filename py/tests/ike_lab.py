@@ -36,8 +36,10 @@ class Spis:
         self._next = itertools.count(first)
         self.used: set[int] = set()
 
-    def allocate(self) -> int:
-        spi = next(self._next)
+    def allocate(self, count: int = 1) -> int:
+        spi = next(spi for spi in self._next if spi % count == 0)
+        for _ in range(count - 1):
+            next(self._next)
         self.used.add(spi)
         return spi
 

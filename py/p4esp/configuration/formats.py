@@ -5,7 +5,7 @@ from typing import Final, Literal, Protocol
 
 from p4esp.ike.config import DEFAULT_ESP, FormatWish
 from p4esp.ike.proposals import Template
-from p4esp.ipsec.formats import Format, Spaces, format_named, spi_block
+from p4esp.ipsec.formats import Format, Spaces, format_named
 from p4esp.ipsec.layouts import (
     fault_of_suite,
     needs_implicit_iv,
@@ -17,6 +17,8 @@ from p4esp.ipsec.sa import Mode
 SUBS: Final = 16
 SHOWN: Final = 28
 """IPv4 header and UDP header, or the ports and numbers of TCP."""
+PORTS_SHOWN: Final = 4
+"""Where no IP header is inside: transport mode and BEET."""
 SHOWN_MOST: Final = 128
 _IMPLICIT: Final = Template.esp("aes256gcm16iiv-aes128gcm16iiv-chacha20poly1305iiv-noesn")
 _EXPLICIT: Final = Template.esp("aes256gcm16-aes128gcm16-chacha20poly1305-noesn")
@@ -24,6 +26,7 @@ _EXPLICIT: Final = Template.esp("aes256gcm16-aes128gcm16-chacha20poly1305-noesn"
 FormatName = Literal[
     "esp",
     "sub-child",
+    "spi-block",
     "subspaces",
     "trailer-in-header",
     "trailer-in-clear",
@@ -32,16 +35,6 @@ FormatName = Literal[
     "crypt-offset",
     "crypt-offset-shown",
 ]
-
-
-def refuse_unnegotiated(name: object) -> object:
-    """ValueError for a format of the registry that IKE does not agree on yet."""
-    if name == spi_block.FORMAT.name:
-        raise ValueError(
-            "IKE does not agree on blocks of SPIs yet; accepted: sub-child, which has the ID of the "
-            "sub-SA in the header, or another format"
-        )
-    return name
 
 
 class FormatKeys(Protocol):
@@ -64,11 +57,12 @@ class FormatKeys(Protocol):
         """Whether there is no child SA without the format."""
 
 
-def wish_of(keys: FormatKeys) -> FormatWish:
+def wish_of(keys: FormatKeys, mode: Mode) -> FormatWish:
     """The form the IKE core takes."""
     form = format_named(keys.format)
     subs = SUBS if keys.subs is None else keys.subs
-    shown = SHOWN if keys.shown is None else keys.shown
+    usual = SHOWN if mode is Mode.TUNNEL else PORTS_SHOWN
+    shown = usual if keys.shown is None else keys.shown
     return FormatWish(
         keys.format,
         subs if _has_subs(form) else 1,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from p4esp.configuration.addresses import AssignSection
 from p4esp.configuration.certificates import CertificateSection, TrustSection, own_identity
@@ -24,7 +24,6 @@ from p4esp.configuration.formats import (
     check_format,
     check_path,
     default_proposals,
-    refuse_unnegotiated,
     wish_of,
 )
 from p4esp.configuration.lifetimes import ChildLifetime, IkeLifetime
@@ -39,7 +38,7 @@ from p4esp.ike.auth.credentials import (
     Requirement,
 )
 from p4esp.ike.auth.schemes import RSA_SHA1
-from p4esp.ike.config import DEFAULT_IKE, ChildConfig, Childless, PeerConfig
+from p4esp.ike.config import DEFAULT_IKE, ChildConfig, Childless, FormatWish, PeerConfig
 from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity, IdType
@@ -71,7 +70,9 @@ class ChildSection(Section):
     subs: int | None = Field(default=None, ge=1, le=SENT_MOST)
     """Subspaces or sub-SAs in which we receive, 1..256, of a format that has them; unset: 16."""
     shown: int | None = Field(default=None, ge=4, le=SHOWN_MOST, multiple_of=4)
-    """Octets of each payload in clear at most, of a format that shows some, 4..128; unset: 28."""
+    """Octets of each payload in clear at most, of a format that shows some, 4..128; unset: 28 in
+    tunnel mode, else 4, the ports.
+    """
     format_required: bool = False
     """Without the peer's consent to the format make no child SA, instead of plain ESP."""
     lifetime: ChildLifetime = ChildLifetime()
@@ -82,18 +83,19 @@ class ChildSection(Section):
         local, remote = selectors(self.local), selectors(self.remote)
         templates = self.templates(allow_weak)
         lifetime = self.lifetime.of_child()
-        mode, wish = Mode(self.mode), wish_of(self)
-        return ChildConfig(self.name, local, remote, templates, lifetime, mode, wish)
+        return ChildConfig(
+            *(self.name, local, remote, templates, lifetime), Mode(self.mode), self.wish
+        )
+
+    @property
+    def wish(self) -> FormatWish:
+        """The format that it asks for."""
+        return wish_of(self, Mode(self.mode))
 
     def templates(self, allow_weak: bool) -> tuple[Template, ...]:
         """What the ESP proposals say; ProposalError for a weak one that is not allowed."""
         own = tuple(Template.esp(text, allow_weak=allow_weak) for text in self.proposals)
         return own or default_proposals(self.format)
-
-    @field_validator("format", mode="before")
-    @classmethod
-    def _is_negotiated(cls, name: object) -> object:
-        return refuse_unnegotiated(name)
 
     @model_validator(mode="after")
     def _format_fits(self) -> Self:

@@ -6,7 +6,7 @@ Every error names the file, the key and what would be accepted.
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -24,11 +24,15 @@ from p4esp.configuration.sections import (
 from p4esp.configuration.settings import IkeSection
 from p4esp.controller.engine_keys import TRANSFORMS
 from p4esp.controller.link_config import InterfaceConfig, NeighbourConfig, RouteConfig
-from p4esp.controller.numbers import DfMode
+from p4esp.controller.numbers import REPLAY_CELLS, DfMode
 from p4esp.controller.path_mtu_config import PathMtuSection
+from p4esp.controller.pools import cells_for
 from p4esp.controller.sa_entries import LAST_EXTENDED_SEQUENCE, SaSettings
 from p4esp.ipsec.policy import Action, PolicyRule
 from p4esp.ipsec.selectors import is_subset
+
+SA_CELLS: Final = REPLAY_CELLS // 64
+"""Replay cells that one SA may take."""
 
 
 class GatewayChild(ChildSection):
@@ -225,6 +229,7 @@ class GatewayConfig(Section):
         self._check_hosts()
         self._check_children()
         self._check_windows()
+        self._check_cells()
         self._check_addresses()
         self._check_links()
         return self
@@ -277,6 +282,17 @@ class GatewayConfig(Section):
                 raise ValueError(f"policy {policy.name}: child {policy.child!r}; {accepted=!s}")
             if policy.child is not None:
                 _check_carries(known[policy.child], policy)
+
+    def _check_cells(self) -> None:
+        """One SA must not take the replay cells of all others."""
+        each = cells_for(self.sa.window) if self.sa.window else 0
+        for name, child in self._children.items():
+            subs, most = child.wish.subs, SA_CELLS // max(each, 1)
+            if subs * each > SA_CELLS:
+                raise ValueError(
+                    f"child {name}: {subs} subs with windows of {self.sa.window} packets; "
+                    f"accepted: {most} subs or less, or a smaller window"
+                )
 
     def _check_windows(self) -> None:
         """Without a window nothing tells the high half of an ESN (RFC 4303 3.3.3)."""

@@ -31,7 +31,7 @@ AUDITED: Final = {
     Drop.CLEAR_OUT: "RFC 4301 5.1",
     Drop.POLICY_DISCARD: "RFC 4301 4.4.1",
     Drop.UNSEEN_PORTS: "RFC 4301 7.4",
-    Drop.BAD_SUB: "docs/formats.md",
+    Drop.BAD_SUB: "ours: docs/formats.md",
 }
 """Where each auditable event stands; `docs/drop-reasons.md` explains them."""
 

@@ -33,6 +33,7 @@ from p4esp.controller.selection import SaSelection
 from p4esp.controller.state_channel import StateChannel
 from p4esp.controller.target import Session
 from p4esp.controller.writer import TableWriter
+from p4esp.ipsec.layouts import block, spis_in
 from p4esp.ipsec.policy import PolicyRule
 from p4esp.store import Store
 
@@ -167,7 +168,8 @@ async def take_over(
     await _clean_up(link, known, findings)
     for live in findings.keep:
         known.placements.reserve(live.record.placement)
-        known.placements.spis.reserve(live.record.child.spi_in)
+        child = live.record.child
+        known.placements.spis.reserve(child.spi_in, block(len(spis_in(child))))
     known.keys.adopt(live.handles for live in findings.keep)
     await _adopt_policy(link, rules)
     link.health.adopt(await link.session.read("crypto_port"))

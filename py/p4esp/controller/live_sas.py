@@ -5,6 +5,7 @@ from collections.abc import Iterator, MutableMapping
 from typing import Final
 
 from p4esp.controller.sa_installer import LiveSa
+from p4esp.ipsec.layouts import spis_sent
 from p4esp.ipsec.sa import ChildSaParams
 
 _Children = defaultdict[str, dict[int, LiveSa]]
@@ -30,7 +31,8 @@ class LiveSas(MutableMapping[int, LiveSa]):
         self._by_spi[spi_in] = live
         self._by_sa_out[live.record.placement.sa_out] = live
         self._by_sa_in[live.record.placement.sa_in] = live
-        self._by_spi_out[child.spi_out][spi_in] = live
+        for spi_out in spis_sent(child):
+            self._by_spi_out[spi_out][spi_in] = live
         self._by_peer[child.peer][child.name][spi_in] = live
 
     def __delitem__(self, spi_in: int) -> None:
@@ -38,7 +40,8 @@ class LiveSas(MutableMapping[int, LiveSa]):
         child = live.record.child
         del self._by_sa_out[live.record.placement.sa_out]
         del self._by_sa_in[live.record.placement.sa_in]
-        self._forget_spi_out(child.spi_out, spi_in)
+        for spi_out in spis_sent(child):
+            self._forget_spi_out(spi_out, spi_in)
         children = self._by_peer[child.peer]
         del children[child.name][spi_in]
         if not children[child.name]:

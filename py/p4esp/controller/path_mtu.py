@@ -174,7 +174,7 @@ def _number(live: LiveSa, said: TooBig) -> tuple[int, int | None]:
     """Subspace and low half of the number in it; None: the quote ends in front of that."""
     if pipeline_format(live.record.child.layout) is Format.SUBSPACES:
         return said.seq >> 16, said.after
-    return 0, said.seq
+    return said.spi - live.record.child.spi_out, said.seq
 
 
 def _sends(child: ChildSaParams, said: TooBig) -> bool:

@@ -25,7 +25,7 @@ from p4esp.controller.selection import Destination
 from p4esp.controller.selectors import OnePair, one_pair, packet_matches
 from p4esp.controller.tables import OpenWith, PacketMatch, SealWith
 from p4esp.ipsec.algorithms import Suite
-from p4esp.ipsec.layouts import form_of, sends_whole_numbers
+from p4esp.ipsec.layouts import form_of, sends_whole_numbers, spis_in
 from p4esp.ipsec.sa import ChildSaParams, Layout, Mode
 from p4esp.store import SaRecord
 
@@ -92,7 +92,8 @@ class PairEntries:
     """`sa_in` first, and what else it needs: its selectors, the repair of checksums, where the
     peer is.
     """
-    sad: Entry
+    sad: tuple[Entry, ...]
+    """One for each SPI."""
     tunnel: tuple[Entry, ...]
     """What else the outbound SA needs: its outer addresses over IPv6, its format."""
     outbound: Entry
@@ -100,7 +101,7 @@ class PairEntries:
     @property
     def all(self) -> tuple[Entry, ...]:
         """Every entry."""
-        return (*self.inbound, self.sad, *self.tunnel, self.outbound)
+        return (*self.inbound, *self.sad, *self.tunnel, self.outbound)
 
 
 def pair_entries(
@@ -121,12 +122,14 @@ def pair_entries(
     )
 
 
-def _sad(record: SaRecord, local_id: int) -> Entry:
-    """By which SPI, and under which IP protocol, packets name the SA."""
+def _sad(record: SaRecord, local_id: int) -> tuple[Entry, ...]:
+    """By which SPIs, and under which IP protocol, packets name the SA."""
     place, child = record.placement, record.child
-    protocol = form_of(child.layout).protocol
-    where = (local_id, child.spi_in, place.sa_in, place.generation_in)
-    return tables.sad(*where, protocol=protocol)
+    protocol, sa = form_of(child.layout).protocol, (place.sa_in, place.generation_in)
+    return tuple(
+        tables.sad(local_id, spi, *sa, protocol=protocol, sub=sub)
+        for sub, spi in enumerate(spis_in(child))
+    )
 
 
 def _check_window(record: SaRecord) -> None:

@@ -84,10 +84,17 @@ def spaces_of(layout: Layout) -> tuple[int, int]:
 def share_of_limit(limit: int, layout: Layout) -> int:
     """What one space may send of what an SA may: those under one key divide it, so that the key
     never seals more, whichever of them are in use.
+
+    UnsupportedSaError where a space would have less than 2 packets, one before the other ends it.
     """
     if form_of(layout).spaces is not Spaces.SHARED_KEY:
         return limit
-    return max(limit // sent_subs(layout), 1)
+    subs = sent_subs(layout)
+    if limit < 2 * subs:
+        raise UnsupportedSaError(
+            f"a limit of {limit} packets for {subs} subspaces; accepted: {2 * subs} or more"
+        )
+    return limit // subs
 
 
 def count_of(layout: Layout, number: int) -> int:

@@ -154,7 +154,7 @@ class SaInstaller:
         state, writer = self._switch.state, self._switch.writer
         await state.scrub_spaces(place)
         await writer.write(inserts(live.entries.inbound))
-        await writer.write(inserts((live.entries.sad,)))
+        await writer.write(inserts(live.entries.sad))
         await writer.write(inserts(live.entries.tunnel))
         await writer.write(inserts((live.entries.outbound,)))
         served = destinations(live.record)
@@ -183,7 +183,7 @@ class SaInstaller:
         """Take the entries out, in reverse order, and scrub the replay cells."""
         place, entries = live.record.placement, live.entries
         await self._switch.selection.withdraw(place.sa_out)
-        for group in ((entries.outbound,), entries.tunnel, (entries.sad,), entries.inbound):
+        for group in ((entries.outbound,), entries.tunnel, entries.sad, entries.inbound):
             await self._switch.writer.clear(deletes(group))
         if place.cells:
             await self._switch.state.scrub_cells(place.cell_base, place.cells)

@@ -46,7 +46,8 @@ async def demonstrate(
         pcap = PcapWriter(capture, time.time_ns)
         async with running_lab(program, change, pcap=pcap, export_keys=keys) as lab:
             trouble = await _trouble_of(_Demonstration(lab, facts, step, random.Random(seed)))
-    _two_paths(program, facts, step)
+    if not trouble:
+        _two_paths(program, facts, step)
     _leave_files(facts, directory, keys)
     if trouble:
         facts.give_up(trouble)

@@ -48,7 +48,7 @@ class KeyPath:
     """
 
     #: Shapes kept at a time. An SA has one or two for each of its sequence spaces.
-    LIMIT: Final = 256
+    LIMIT: Final = 1024
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.term import Term
-from p4esp.ipsec.layouts import has_roots
+from p4esp.ipsec.layouts import block, has_roots, is_block, spis_out
 from p4esp.ipsec.sa import ChildSaParams, Keymat, Layout
 
 P = TypeVar("P", Proposal, Template)
@@ -99,7 +99,7 @@ def make_offer(
     else:
         scope = Scope(config, replaces.params.local_ts, replaces.params.remote_ts)
     formats = formats_asked(sa, config)
-    spi = _allocate(sa)
+    spi = _allocate(sa, _block_asked(config, formats))
     proposals = offers(_usable(config.proposals, with_ke), spi.to_bytes(4, "big"))
     return ChildOffer(scope, spi, proposals, with_ke, replaces, formats)
 
@@ -110,7 +110,7 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     chosen = verify_choice(proposals, offer.proposals)
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
     layout = layout_accepted(sa, offer.config, offer.formats, answer, chosen)
-    spi_out = _peer_spi(sa, chosen)
+    spi_out = _peer_spi(sa, chosen, layout)
     return Agreement(scope, chosen, offer.spi, spi_out, initiator=True, layout=layout)
 
 
@@ -124,9 +124,10 @@ def answer_offer(
     proposals = _usable(offer.one(SecurityAssociation).proposals, with_ke)
     scope = agreed_scope(sa, offer, replaces)
     chosen = select(proposals, _usable(scope.config.proposals, with_ke))
-    spi_out = _peer_spi(sa, chosen)
     layout = layout_agreed(sa, scope.config, offer, chosen)
-    return Agreement(scope, chosen, _allocate(sa), spi_out, initiator=False, layout=layout)
+    spi_out = _peer_spi(sa, chosen, layout)
+    spi_in = _allocate(sa, block(layout.subs_in) if is_block(layout) else 1)
+    return Agreement(scope, chosen, spi_in, spi_out, initiator=False, layout=layout)
 
 
 def _usable(choices: Sequence[P], with_ke: bool) -> tuple[P, ...]:
@@ -139,22 +140,33 @@ def _without_ke(choice: P) -> P:
     return replace(choice, transforms=kept)
 
 
-def _allocate(sa: IkeSaState) -> int:
+def _block_asked(config: ChildConfig, formats: Formats) -> int:
+    """How many SPIs to have ready: the peer may agree to a block of them."""
+    wish = config.format
+    blocks = bool(formats) and is_block(Layout(wish.name))
+    return block(wish.subs) if blocks else 1
+
+
+def _allocate(sa: IkeSaState, count: int) -> int:
     try:
-        return sa.env.spis.allocate()
+        return sa.env.spis.allocate(count)
     except LookupError as error:
         raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"no SPI: {error}") from None
 
 
-def _peer_spi(sa: IkeSaState, chosen: Proposal) -> int:
+def _peer_spi(sa: IkeSaState, chosen: Proposal, layout: Layout) -> int:
     spi = int.from_bytes(chosen.spi, "big")
-    _check_free(sa, spi)
+    _check_free(sa, spi, layout)
     return spi
 
 
-def _check_free(sa: IkeSaState, spi_out: int) -> None:
-    if spi_out < FIRST_ESP_SPI or sa.children.by_outbound(spi_out) is not None:
-        reason = f"the peer's SPI {spi_out:08x} is reserved or in use"
+def _check_free(sa: IkeSaState, spi_out: int, layout: Layout) -> None:
+    """The peer's SPI, or each of its block, is no other child's, and a block is aligned."""
+    count = block(layout.subs_out) if is_block(layout) else 1
+    taken = (spis_out(child.params) for child in sa.children)
+    overlaps = any(spi_out < used.stop and used.start < spi_out + count for used in taken)
+    if spi_out < FIRST_ESP_SPI or spi_out % count or overlaps:
+        reason = f"the peer's SPI {spi_out:08x} is reserved, in use or not aligned to {count}"
         raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, reason)
 
 
@@ -162,7 +174,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
     """Make the keys of an agreed child SA, and enter it in the table. `Refusal`: since the
     agreement the peer has used the SPI for another.
     """
-    _check_free(sa, agreement.spi_out)
+    _check_free(sa, agreement.spi_out, agreement.layout)
     suite, esn = esp_suite(agreement.chosen)
     params = ChildSaParams(
         peer=sa.config.name,

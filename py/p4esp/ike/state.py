@@ -39,11 +39,15 @@ if TYPE_CHECKING:
 class SpiAllocator(Protocol):
     """Gives out inbound ESP SPIs: 256..0xFFFFFFFF, never one that is in use."""
 
-    def allocate(self) -> int:
-        """A free SPI, from now on in use; `LookupError` when no more child SAs can be had."""
+    def allocate(self, count: int = 1) -> int:
+        """A free SPI, from now on in use; `LookupError` when no more child SAs can be had. Of a
+        block of `count`, a power of two, the first, aligned to the size.
+        """
 
     def release(self, spi: int) -> None:
-        """Take back an SPI that no ChildUp or ChildRekeyed event has named."""
+        """Take back an SPI, or the block that begins with it, which no ChildUp or ChildRekeyed
+        event has named.
+        """
 
 
 Selectors = Sequence[TrafficSelector]

@@ -3,16 +3,14 @@
 from typing import Final
 
 from p4esp.ipsec.algorithms import Suite
-from p4esp.ipsec.formats import Format, Spaces, When, format_named
-from p4esp.ipsec.sa import Layout
+from p4esp.ipsec.formats import Format, Number, Spaces, When, format_named
+from p4esp.ipsec.sa import ChildSaParams, Layout
 
 PROTO_ESP: Final = 50
 ROOT_SIZE: Final = 32
 """Octets of the root that the keys of sub-SAs are derived from."""
 SENT_MOST: Final = 256
-"""Sequence spaces in which we send at most: a flow is one of 256 buckets, and a peer that states
-more must not use up the spaces of all others.
-"""
+"""Sequence spaces in which we send at most: a flow is one of 256 buckets."""
 
 
 def form_of(layout: Layout) -> Format:
@@ -26,8 +24,37 @@ def has_roots(layout: Layout) -> bool:
 
 
 def sent_subs(layout: Layout) -> int:
-    """In how many spaces we send: a power of two, which the pipeline chooses from by a mask."""
-    return 1 << (min(layout.subs_out, SENT_MOST).bit_length() - 1)
+    """In how many spaces we send: a power of two, which the pipeline chooses from by a mask, and no
+    more than we receive in ourselves.
+    """
+    return 1 << (min(layout.subs_out, layout.subs_in, SENT_MOST).bit_length() - 1)
+
+
+def block(subs: int) -> int:
+    """SPIs of the block that so many sub-SAs take: a power of two."""
+    return 1 << (subs - 1).bit_length()
+
+
+def is_block(layout: Layout) -> bool:
+    """Whether the SPI says which sub-SA a packet is of."""
+    return form_of(layout).number is Number.SPI_BLOCK
+
+
+def spis_in(child: ChildSaParams) -> range:
+    """The SPIs that we receive on."""
+    subs = child.layout.subs_in if is_block(child.layout) else 1
+    return range(child.spi_in, child.spi_in + subs)
+
+
+def spis_out(child: ChildSaParams) -> range:
+    """The SPIs that are the peer's for this SA: up to 65,536."""
+    subs = child.layout.subs_out if is_block(child.layout) else 1
+    return range(child.spi_out, child.spi_out + subs)
+
+
+def spis_sent(child: ChildSaParams) -> range:
+    """Those of them that we send with."""
+    return spis_out(child)[: sent_subs(child.layout)]
 
 
 def sends_whole_numbers(form: Format) -> bool:

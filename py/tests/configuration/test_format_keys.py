@@ -8,7 +8,7 @@ import pytest
 
 from p4esp.configuration.formats import FormatName
 from p4esp.configuration.sections import ConfigError, parse_file
-from p4esp.controller.config import parse_config
+from p4esp.controller.config import GatewayChild, parse_config
 from p4esp.daemon.config import DaemonConfig
 from p4esp.demo.plan import LEFT, Change, gateway_section
 from p4esp.ike.config import ChildConfig, FormatWish
@@ -40,8 +40,7 @@ def refusal(data: dict[str, Any]) -> str:
 
 
 def test_the_names_are_those_of_the_registry() -> None:
-    """Of spi-block IKE agrees on nothing yet."""
-    assert set(get_args(FormatName)) == {form.name for form in FORMATS} - {"spi-block"}
+    assert set(get_args(FormatName)) == {form.name for form in FORMATS}
 
 
 def test_without_a_key_a_child_is_plain_esp() -> None:
@@ -52,7 +51,7 @@ def test_without_a_key_a_child_is_plain_esp() -> None:
     ("keys", "wish"),
     [
         ({"format": "subspaces"}, FormatWish("subspaces", subs=16)),
-        ({"format": "sub-child", "subs": 256}, FormatWish("sub-child", subs=256)),
+        ({"format": "sub-child", "subs": 128}, FormatWish("sub-child", subs=128)),
         ({"format": "crypt-offset"}, FormatWish("crypt-offset", shown=28)),
         ({"format": "crypt-offset-shown", "shown": 4}, FormatWish("crypt-offset-shown", shown=4)),
         (
@@ -63,6 +62,18 @@ def test_without_a_key_a_child_is_plain_esp() -> None:
 )
 def test_keys_of_a_format_say_what_ike_asks_for(keys: dict[str, Any], wish: FormatWish) -> None:
     assert child(**keys).format == wish
+
+
+def test_where_no_ip_header_is_inside_the_ports_are_shown_unless_the_file_says_more() -> None:
+    """28 octets would be data of the user."""
+    part = {"name": "net", "local": ["10.1.0.1/32"], "remote": ["10.2.0.1/32"], "mode": "beet"}
+    assert GatewayChild(**part, format="crypt-offset").wish.shown == 4
+    assert GatewayChild(**part, format="crypt-offset", shown=8).wish.shown == 8
+
+
+def test_one_sa_does_not_take_the_replay_cells_of_all_others() -> None:
+    said = refusal(config(format="subspaces", subs=256))
+    assert "256 subs with windows of 1024 packets; accepted: 128 subs or less" in said
 
 
 @pytest.mark.parametrize("name", [name for name in get_args(FormatName) if name != "esp"])
@@ -88,7 +99,6 @@ IIV = {"proposals": ["aes256gcm16iiv-noesn"]}
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"format": "spi-block"}, "does not agree on blocks of SPIs yet; accepted: sub-child"),
         ({"format": "psp"}, "'subspaces'"),
         ({"format": "no-trailer", "mode": "transport"}, "has no transport mode; accepted: tunnel"),
         ({"format": "header-in-trailer", "mode": "beet"}, "has no beet mode; accepted: tunnel"),

@@ -19,15 +19,18 @@ from format_lab import (
     running_format_lab,
 )
 from lab_helpers import delivered, drops, passes_soon
+from scapy.layers.inet import ICMP, IP
+from scapy.packet import Raw
 from typer import Typer
 from typer.testing import CliRunner
 
 from p4esp.cli import sa_cmd
 from p4esp.controller.commands import ControllerCommands
-from p4esp.controller.packets import Ethernet, Ipv4
+from p4esp.controller.packets import ETHERTYPE_IPV4, Ethernet, Ipv4
 from p4esp.demo.plan import OUTSIDE
 from p4esp.demo.site import Site
 from p4esp.ike.errors import CommandError
+from p4esp.ipsec.layouts import spis_in
 from p4esp.service.event_hub import EventHub
 from p4esp.service.journal import Kind
 
@@ -237,7 +240,7 @@ async def test_what_an_sa_leaves_behind_is_clean_and_free_again() -> None:
 
 
 async def test_a_restarted_controller_keeps_the_sa_and_its_format_under_traffic() -> None:
-    for name in ("subspaces", "sub-child", "header-in-trailer", "crypt-offset"):
+    for name in ("subspaces", "spi-block", "header-in-trailer", "crypt-offset"):
         async with running_format_lab(keys_of(name), esp=proposals_of(name)) as lab:
             await lab.tunnel_up()
             before = [lab.live(site).record for site in lab.sites]
@@ -249,6 +252,9 @@ async def test_a_restarted_controller_keeps_the_sa_and_its_format_under_traffic(
                 for site in lab.sites:
                     await lab.happened(site, Kind.RECONCILED, "1 SAs stay")
             assert [lab.live(site).record for site in lab.sites] == before
+            for site, record in zip(lab.sites, before, strict=True):
+                used = lab.gateway(site)._placements.spis._used
+                assert used.issuperset(spis_in(record.child))
 
 
 @pytest.mark.parametrize(
@@ -365,7 +371,7 @@ async def test_sa_list_and_sa_show_name_the_format() -> None:
         assert result.exit_code == 0, result.output
         return result.output
 
-    for name in ("sub-child", "subspaces", "crypt-offset-shown", "trailer-in-clear"):
+    for name in ("sub-child", "spi-block", "crypt-offset-shown", "trailer-in-clear"):
         async with running_format_lab(keys_of(name), esp=proposals_of(name)) as lab:
             await lab.tunnel_up()
             rows = json.loads(await told("list", "--json"))
@@ -375,3 +381,51 @@ async def test_sa_list_and_sa_show_name_the_format() -> None:
                 shown = await told("show", f"{spi:08x}")
                 assert f"format: {name}" in shown
                 assert f"{table}[" in shown
+
+
+def says_too_big(lab: FormatLab, quoted: bytes) -> bytes:
+    """A router outside says that a packet of the left gateway was longer than 1300 octets."""
+    packet = IP(src="203.0.113.1", dst=str(lab.left.plan.outer)) / ICMP(
+        type=3, code=4, nexthopmtu=1300
+    )
+    ends = lab.left.plan.mac(OUTSIDE), lab.right.plan.mac(OUTSIDE)
+    return Ethernet(*ends, ETHERTYPE_IPV4, bytes(packet / Raw(quoted))).build()
+
+
+@pytest.mark.parametrize("name", ["subspaces", "sub-child"])
+async def test_a_path_mtu_is_believed_when_sub_and_number_are_quoted_and_were_sent(
+    name: str,
+) -> None:
+    """8 octets of ESP do not show the low half of the number; others were never sent."""
+    async with running_format_lab(keys_of(name)) as lab:
+        await lab.tunnel_up()
+        for _ in range(5):
+            lab.left.host.send(flow_frame(lab.left, lab.right, 1000, bytes(1350)))
+        await asyncio.sleep(0)
+        lab.wire.deliver()
+        sent = lab.heard[-1].build()
+        other_sub, later = bytearray(sent), bytearray(sent)
+        other_sub[25] ^= 1
+        later[31] += 9
+        gateway = lab.gateway(lab.left)
+        for quoted in (sent[:28], bytes(other_sub[:32]), bytes(later[:32])):
+            lab.left.device.inject(OUTSIDE, says_too_big(lab, quoted))
+            while sum(gateway.icmp_ignored.values()) == 0:
+                await asyncio.sleep(0.005)
+            assert gateway.icmp_ignored == {"not sent": 1}
+            gateway.icmp_ignored.clear()
+        lab.left.device.inject(OUTSIDE, says_too_big(lab, sent[:32]))
+        await lab.happened(lab.left, Kind.PATH_MTU, "1300, says a router")
+
+
+async def test_a_path_mtu_is_believed_of_any_spi_of_a_block() -> None:
+    async with running_format_lab(keys_of("spi-block")) as lab:
+        await lab.tunnel_up()
+        for number in range(8):
+            lab.left.host.send(flow_frame(lab.left, lab.right, 1000 + number, bytes(1350)))
+        await asyncio.sleep(0)
+        lab.wire.deliver()
+        first = lab.live(lab.left).record.child.spi_out
+        sent = next(p for p in lab.heard if int.from_bytes(p.payload[:4], "big") > first)
+        lab.left.device.inject(OUTSIDE, says_too_big(lab, sent.build()[:28]))
+        await lab.happened(lab.left, Kind.PATH_MTU, "1300, says a router")

@@ -13,7 +13,7 @@ from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.entries import Entry
 from p4esp.controller.numbers import Spread
 from p4esp.controller.placement import Placements
-from p4esp.controller.pools import PoolExhaustedError
+from p4esp.controller.pools import PoolExhaustedError, span
 from p4esp.controller.reconcile import examine
 from p4esp.controller.sa_entries import (
     LAST_EXTENDED_SEQUENCE,
@@ -30,6 +30,7 @@ from p4esp.engine import Engine, EngineHealth, KeyStoreError, LocalKeys
 from p4esp.engine.keystore import Direction, KeySpec
 from p4esp.ipsec.algorithms import SUITES, suite_named
 from p4esp.ipsec.formats import FORMATS, Parameters, format_named
+from p4esp.ipsec.layouts import has_roots, sent_subs
 from p4esp.ipsec.sa import (
     ChildSaParams,
     DirectionKeys,
@@ -39,6 +40,7 @@ from p4esp.ipsec.sa import (
     UdpEncapsulation,
     Wrap,
 )
+from p4esp.service.spi_pool import SpiPool
 from p4esp.store import SaRecord, SaState, Sealer, Store
 from p4esp.store.records import child_from, facts_of, secret_of
 
@@ -49,6 +51,7 @@ LAYOUTS = {
     "esp": Layout(),
     "subspaces": Layout("subspaces", 16, 8),
     "sub-child": Layout("sub-child", 4, 12),
+    "spi-block": Layout("spi-block", 3, 12),
     "trailer-in-header": Layout("trailer-in-header"),
     "trailer-in-clear": Layout("trailer-in-clear"),
     "no-trailer": Layout("no-trailer"),
@@ -56,19 +59,19 @@ LAYOUTS = {
     "crypt-offset": Layout("crypt-offset", 1, 1, 28, 28),
     "crypt-offset-shown": Layout("crypt-offset-shown", 1, 1, 28, 28),
 }
-SPACES = {"subspaces": (16, 8), "sub-child": (4, 8)}
+SPACES = {"subspaces": (16, 8), "sub-child": (4, 8), "spi-block": (3, 8)}
 
 
 def child(name: str, **changed: Any) -> ChildSaParams:
     layout = LAYOUTS[name]
-    keymat = ROOTS if name == "sub-child" else CHILD.keymat
+    keymat = ROOTS if has_roots(layout) else CHILD.keymat
     common = {"layout": layout, "suite": IIV, "esn": False, "keymat": keymat}
     return replace(CHILD, **(common | changed))
 
 
 def record(name: str, **changed: Any) -> SaRecord:
     inbound, outbound = SPACES.get(name, (1, 1))
-    cells = 64 * inbound
+    cells = 64 * span(inbound)
     place = replace(PLACE, spaces_in=inbound, spaces_out=outbound, cells=cells, cell_base=cells)
     return replace(sample(), child=child(name, **changed), placement=place)
 
@@ -92,7 +95,7 @@ def test_both_directions_name_the_format_and_a_table_beside_has_its_details(name
     assert set(details(pair)) == (set() if name == "esp" else {"format_out", "format_in"})
     for entry in details(pair).values():
         assert name_of_format(number, entry) == name
-    assert pair.sad.field("protocol") == format_named(name).protocol
+    assert {sad.field("protocol") for sad in pair.sad} == {format_named(name).protocol}
 
 
 def test_a_sender_has_a_power_of_two_of_subs_and_a_receiver_all_it_stated() -> None:
@@ -146,6 +149,21 @@ def test_what_a_format_does_not_go_with_is_refused_by_name(
         entries(name, **sides, **changed)
 
 
+def test_each_spi_of_a_block_names_a_sub_sa_and_the_next_one_none() -> None:
+    """a.12 9."""
+    found = {sad.field("spi"): sad.arg("sub") for sad in entries("spi-block").sad}
+    assert found == {CHILD.spi_in + sub: sub for sub in range(3)}
+
+
+def test_spis_of_a_block_are_aligned_free_and_given_back_together() -> None:
+    drawn = iter([0x1007, 0x1001, 0x1003, 255, 0x1013, 0x1005])
+    pool = SpiPool(lambda _: next(drawn))
+    assert pool.allocate(8) == 0x1000
+    assert pool.allocate(4) == 0x1010
+    pool.release(0x1000)
+    assert pool.allocate() == 0x1005
+
+
 # Lengths
 
 
@@ -186,8 +204,14 @@ def test_subspaces_of_one_key_share_its_limit_so_that_their_sum_never_exceeds_it
     assert (seal.arg("seq_soft"), seal.arg("seq_hard")) == (800, 1000)
 
 
-def test_a_limit_below_the_number_of_subspaces_still_lets_one_packet_through() -> None:
-    assert SaSettings(hard_packets=2).limits(esn=False, layout=LAYOUTS["subspaces"]) == (1, 1)
+def test_a_limit_below_twice_the_number_of_subspaces_is_no_limit_of_an_sa() -> None:
+    """A space needs a soft limit before the hard one, and the key must not seal more."""
+    layout = LAYOUTS["subspaces"]
+    subs = sent_subs(layout)
+    with pytest.raises(UnsupportedSaError, match=f"accepted: {2 * subs} or more"):
+        SaSettings(hard_packets=2 * subs - 1).limits(esn=False, layout=layout)
+    soft, hard = SaSettings(hard_packets=2 * subs).limits(esn=False, layout=layout)
+    assert soft < hard == 2
 
 
 # Spaces and cells
@@ -312,7 +336,7 @@ async def test_an_engine_gets_the_root_and_as_many_sub_keys_as_there_are_spaces(
     handles = await pairs.install(record("sub-child"))
     opener, sealer = keys.specs
     assert (opener.direction, opener.subs, bytes(opener.key)) == (Direction.OPEN, 4, b"\xa0" * 32)
-    assert (sealer.direction, sealer.subs, bytes(sealer.key)) == (Direction.SEAL, 8, b"\xb0" * 32)
+    assert (sealer.direction, sealer.subs, bytes(sealer.key)) == (Direction.SEAL, 4, b"\xb0" * 32)
     assert opener.kdf == sealer.kdf == "HKDF-SHA2-256"
     assert pairs.holds(handles)
     await pairs.sweep()

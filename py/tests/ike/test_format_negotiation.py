@@ -42,6 +42,7 @@ IMPLICIT = (Template.esp("aes256gcm16iiv-noesn"),)
 WISHES = {
     "subspaces": FormatWish("subspaces", subs=16),
     "sub-child": FormatWish("sub-child", subs=4),
+    "spi-block": FormatWish("spi-block", subs=5),
     "trailer-in-header": FormatWish("trailer-in-header"),
     "trailer-in-clear": FormatWish("trailer-in-clear"),
     "no-trailer": FormatWish("no-trailer"),
@@ -133,12 +134,16 @@ def test_a_format_survives_a_rekey_of_the_ike_sa():
 def test_each_end_states_what_it_receives_and_the_other_sends_within_that():
     west, east = layouts(lab_of(SUBSPACES, replace(SUBSPACES, subs=12)))
     assert (west.subs_in, west.subs_out) == (east.subs_out, east.subs_in) == (16, 12)
-    assert (sent_subs(west), sent_subs(east)) == (8, 16)
+    assert (sent_subs(west), sent_subs(east)) == (8, 8)
 
 
 def test_a_peer_that_receives_65536_makes_nobody_send_on_more_than_a_flow_can_choose():
+    assert sent_subs(Layout("subspaces", 1 << 16, 1 << 16)) == 256
+
+
+def test_a_peer_that_receives_more_makes_us_send_in_no_more_spaces_than_we_are_configured_for():
     """Spaces are one pool for all peers."""
-    assert sent_subs(Layout("subspaces", 1, 1 << 16)) == 256
+    assert sent_subs(Layout("subspaces", 16, 1 << 16)) == 16
 
 
 @pytest.mark.parametrize("name", ["crypt-offset", "crypt-offset-shown"])
@@ -406,6 +411,8 @@ OTHERS = {
     "nothing shown": ("crypt-offset", Notify(NotifyType.ESP_CRYPT_OFFSET, b"\0\x80")),
     "another KDF": ("sub-child", Notify(NotifyType.SUB_CHILD_SA, b"\1\0\0\3\0\2")),
     "an SPI block": ("sub-child", Notify(NotifyType.SUB_CHILD_SA, b"\2\2\0\3\0\1")),
+    "no block": ("spi-block", Notify(NotifyType.SUB_CHILD_SA, b"\1\0\0\3\0\1")),
+    "more subs than SPIs": ("spi-block", Notify(NotifyType.SUB_CHILD_SA, b"\2\1\0\3\0\1")),
     "another format": ("sub-child", Notify(REPLAY, b"\1\0\0\x10")),
 }
 
@@ -446,6 +453,21 @@ def test_reserved_bits_do_not_count():
     lab = lab_of(WISHES["crypt-offset"])
     answer = offer(lab, Notify(NotifyType.ESP_CRYPT_OFFSET, b"\7\xbf"))
     assert made_by_offer(lab) == Layout("crypt-offset", 1, 1, 28, 28)
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_a_block_of_spis_that_is_not_aligned_or_overlaps_is_refused(aligned):
+    """`offer` is under SPI c9000001; a second one meets the block of the first."""
+    lab = lab_of(WISHES["spi-block"])
+    one = Notify(NotifyType.SUB_CHILD_SA, b"\2\0\0\0\0\1")
+    eight = Notify(NotifyType.SUB_CHILD_SA, b"\2\3\0\7\0\1")
+    if not aligned:
+        assert offer(lab, eight).error().type == NotifyType.NO_PROPOSAL_CHOSEN
+        assert len(live(lab.east)) == 1
+        return
+    assert offer(lab, one).error() is None
+    assert offer(lab, one).error().type == NotifyType.NO_PROPOSAL_CHOSEN
+    assert made_by_offer(lab) == Layout("spi-block", 5, 1)
 
 
 def test_0_subspaces_mean_65536():

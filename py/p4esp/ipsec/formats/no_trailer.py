@@ -32,5 +32,5 @@ FORMAT = Format(
     "long otherwise: nothing is shorter.",
     buys="As trailer-in-header, without its word.",
     limits="Tunnel mode only, and no dummy packets: there is no next header 59. More padding than "
-    "needed is accepted only where the SA allows TFC padding.",
+    "needed is refused (BAD_INNER).",
 )
