@@ -97,8 +97,9 @@ control outer_header_stage(inout headers_t hdr, inout metadata_t meta) {
             look_nowhere();
         }
         // Of a packet without DF it comes from the sequence number: unique for 65,536 packets of
-        // one SA (RFC 6864). BEET has it from the inner header, if that one is IPv4.
-        identification = meta.seq[15:0];
+        // one SA (RFC 6864), and of fewer where subs count apart. BEET has it from the inner header,
+        // if that one is IPv4.
+        identification = meta.seq[15:0] + (meta.sub << 8);
         if (meta.mode == mode_t.TUNNEL) {
             hops = meta.tunnel_ttl;
             if (meta.dscp_copy == 0) {

@@ -16,6 +16,7 @@ _FRAGMENT: Final = 44
 ESP: Final = 50
 WESP: Final = 141
 EESP: Final = 253
+HEADER_IN_TRAILER: Final = 254
 WESP_MARKER: Final = b"\0\0\0\x02"
 UDP: Final = 17
 UDP_ENCAPSULATION: Final = 4500
@@ -106,8 +107,10 @@ def _ports(frame: bytes, protocol: int, at: int, end: int) -> tuple[int | None, 
 
 
 def esp_at(frame: bytes, flow: Flow) -> int | None:
-    """Return where ESP or EESP starts (RFC 4303, 3948, 5840), None when the packet is neither."""
-    if flow.protocol in (ESP, EESP):
+    """Return where ESP starts (RFC 4303, 3948, 5840), or EESP, or what has its header behind it;
+    None when the packet is none of them.
+    """
+    if flow.protocol in (ESP, EESP, HEADER_IN_TRAILER):
         return flow.l4_at
     if flow.protocol == WESP:
         return _behind_wesp(frame, flow.l4_at)

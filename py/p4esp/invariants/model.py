@@ -138,6 +138,16 @@ class Text:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class SealedText:
+    """What is known of a text that the engine sealed: the handle of its key, and how many octets of
+    the payload stand in clear in front of it because the SA shows them.
+    """
+
+    key: int
+    shown: int
+
+
 @dataclass(slots=True)
 class Log:
     """Everything one Recorder saw, in order."""
@@ -146,8 +156,8 @@ class Log:
     """The rules in force, each with the number of packets recorded before."""
     packets: list[Packet] = field(default_factory=list)
     sealed: list[Sealed] = field(default_factory=list)
-    sealed_texts: dict[bytes, int] = field(default_factory=dict)
-    """What the engine sealed, each with the handle of its key."""
+    sealed_texts: dict[bytes, SealedText] = field(default_factory=dict)
+    """What the engine sealed."""
     readable_keys: set[int] = field(default_factory=set)
     """Handles whose texts are clear by configuration: NULL and GMAC."""
     windows: list[WindowState] = field(default_factory=list)

@@ -6,7 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from p4esp.engine.datapath import SealEvent
-from p4esp.engine.descriptor import AUTHENTIC_BIT, BASE, CryptoFrame, Op, Status
+from p4esp.engine.descriptor import (
+    AUTHENTIC_BIT,
+    BASE,
+    CryptoFrame,
+    Descriptor,
+    Flag,
+    Op,
+    Status,
+)
 from p4esp.invariants.model import (
     CounterState,
     EngineCounters,
@@ -16,6 +24,7 @@ from p4esp.invariants.model import (
     Policy,
     Role,
     Sealed,
+    SealedText,
     Text,
     Violation,
     WindowState,
@@ -90,7 +99,8 @@ class Recorder:
         if asked.op == Op.OPEN and (status == Status.DONE or status & AUTHENTIC_BIT):
             self._authenticated.setdefault(asked.space, set()).add(asked.seq)
         if asked.op == Op.SEAL and status == Status.DONE:
-            self._log.sealed_texts[reply[BASE + asked.ct_off :]] = asked.key
+            text = SealedText(asked.key, _shown(asked))
+            self._log.sealed_texts[reply[BASE + asked.ct_off :]] = text
 
     def readable(self, handle: int) -> None:
         """Say that a key's transform authenticates alone: its packets show what they carry."""
@@ -166,3 +176,10 @@ def marked_numbers(cells: Iterable[tuple[int, int]]) -> frozenset[int]:
     A cell holds block ``tag`` of 32 numbers (design, section 4); untouched cells are (0, 0).
     """
     return frozenset(tag << 5 | bit for tag, bits in cells for bit in range(32) if bits >> bit & 1)
+
+
+def _shown(asked: Descriptor) -> int:
+    """Octets between IV and text."""
+    if not asked.flags & Flag.SHOWN:
+        return 0
+    return asked.ct_off - asked.aad_off - asked.aad_len - asked.iv_len

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from p4esp.invariants.headers import Flow, esp_at, fingerprint, read_flow
+from p4esp.invariants.headers import HEADER_IN_TRAILER, Flow, esp_at, fingerprint, read_flow
 from p4esp.invariants.model import (
     ANY_PORT,
     CounterState,
@@ -29,7 +29,9 @@ SHORT_SECRET: Final = 8
 HEADER_PART: Final = 96
 #: Where the text may begin, counted from the SPI: behind IV, the header of a format, and what
 #: of the payload an SA shows.
-_TEXT_AT: Final = range(8, 256, 4)
+_TEXT_AT: Final = range(0, 256, 4)
+_TAIL: Final = 16
+_ICV: Final = 16
 _DROPPED: Final = "DROPPED"
 _NO_REASON: Final = "NONE"
 
@@ -135,17 +137,27 @@ def _text_at(log: Log, frame: bytes, flow: Flow) -> int | None:
     if (start := esp_at(frame, flow)) is None:
         return None
     ends = (start + end for end in _TEXT_AT)
-    return next((at for at in ends if frame[at : flow.end] in log.sealed_texts), None)
+    return next((at for at in ends if _text(frame, flow, at) in log.sealed_texts), None)
+
+
+def _text(frame: bytes, flow: Flow, at: int) -> bytes:
+    """Text and ICV; with the header in the trailer that stands between them."""
+    if flow.protocol == HEADER_IN_TRAILER:
+        return frame[at : flow.end - _TAIL - _ICV] + frame[flow.end - _ICV : flow.end]
+    return frame[at : flow.end]
 
 
 def _hidden_part(log: Log, frame: bytes) -> bytes:
-    """What of a frame must not show anything: all but a text that is readable by configuration."""
+    """What of a frame must not show anything: all but what its SA shows, and a text that its
+    configuration lets be read.
+    """
     flow = read_flow(frame)
     at = _text_at(log, frame, flow) if flow else None
     if flow is None or at is None:
         return frame
-    readable = log.sealed_texts[frame[at : flow.end]] in log.readable_keys
-    return frame[:at] if readable else frame
+    text = log.sealed_texts[_text(frame, flow, at)]
+    hidden = b"" if text.key in log.readable_keys else frame[at:]
+    return frame[: at - text.shown] + bytes(text.shown) + hidden
 
 
 def _any_at(frame: bytes, at: int, known: set[bytes]) -> bool:

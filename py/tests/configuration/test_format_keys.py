@@ -39,8 +39,18 @@ def refusal(data: dict[str, Any]) -> str:
     return str(caught.value)
 
 
-def test_the_names_are_those_of_the_registry() -> None:
-    assert set(get_args(FormatName)) == {form.name for form in FORMATS}
+NOT_NEGOTIATED = {"wesp", "wesp-v2", "eesp-optimized", "eesp-full"}
+"""What the pipeline has and IKE does not ask for yet."""
+
+
+def test_the_names_are_those_of_the_registry_that_ike_negotiates() -> None:
+    assert set(get_args(FormatName)) == {form.name for form in FORMATS} - NOT_NEGOTIATED
+
+
+@pytest.mark.parametrize("name", sorted(NOT_NEGOTIATED))
+def test_a_format_that_ike_does_not_negotiate_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"format: '{name}': Input should be 'esp', "):
+        parse_config(config(format=name), "x.toml")
 
 
 def test_without_a_key_a_child_is_plain_esp() -> None:

@@ -107,15 +107,15 @@ async def test_formats_travel_in_udp_through_a_nat(name: str) -> None:
         assert lab.heard == []
 
 
-async def test_each_end_sends_on_as_many_subspaces_as_the_other_receives() -> None:
+async def test_each_end_sends_on_as_many_subspaces_as_both_receive() -> None:
+    """A power of two of them: 5 make 4."""
     async with running_format_lab(keys_of("subspaces"), keys_of("subspaces", subs=5)) as lab:
         await lab.tunnel_up()
         used = []
         for source, target in (lab.sites, lab.sites[::-1]):
             await exchange(lab, source, target)
             used.append({sub for sub, _ in lab.opened(source, "subspaces")})
-        assert used[0] == set(range(4))
-        assert len(used[1]) > 4
+        assert used == [set(range(4))] * 2
 
 
 @pytest.mark.parametrize("spread", ["port", "dscp"])

@@ -414,7 +414,7 @@ def test_commands_name_what_is_wrong(lab):
         endpoint.check_liveness(ike_of(lab.west), lab.now)
 
 
-def exhausted():
+def exhausted(_count):
     raise LookupError("the table is full")
 
 
