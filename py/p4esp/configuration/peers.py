@@ -70,7 +70,7 @@ class ChildSection(Section):
     subs: int | None = Field(default=None, ge=1, le=SENT_MOST)
     """Subspaces or sub-SAs in which we receive, 1..256, of a format that has them; unset: 16."""
     shown: int | None = Field(default=None, ge=4, le=SHOWN_MOST, multiple_of=4)
-    """Octets of each payload in clear at most, 4..128; unset: 28 in tunnel mode, else 4, the ports."""
+    """Octets of payload in clear at most, 4..128; unset: 28 in tunnel mode, else 4 (ports)."""
     format_required: bool = False
     """Without the peer's consent to the format make no child SA, instead of plain ESP."""
     lifetime: ChildLifetime = ChildLifetime()
