@@ -116,9 +116,10 @@ def packets6(draw: st.DrawFn, sa: Sa) -> Packet6:
         chosen = chosen[: chosen.index(FRAGMENT) + 1]
     fill = st.binary(min_size=6, max_size=22)
     chain = tuple(extension(kind, draw(st.integers(0, 2)), draw(fill)) for kind in chosen)
+    most_hops = 254 if protocol == ICMPV6 else 255  # neighbour discovery never leaves its link
     return Packet6(
         *(host6(WEST, sa.number, host), host6(EAST, sa.number, host), protocol, payload),
-        *(draw(octet), draw(st.integers(0, 0xFFFFF)), draw(st.integers(3, 255)), chain),
+        *(draw(octet), draw(st.integers(0, 0xFFFFF)), draw(st.integers(3, most_hops)), chain),
     )
 
 
