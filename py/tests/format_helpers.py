@@ -8,7 +8,7 @@ from p4esp.engine.check.layouts import LAYOUTS, Layout
 GCM, IIV = "AES-GCM-16-128", "AES-GCM-16-IIV-128"
 KEY, SALT = bytes(range(16)), bytes.fromhex("a0a1a2a3")
 ROOT = bytes(range(0x40, 0x60))
-# What follows the outer IP header on the wire: /work/shared/specs/esp-evolution.md.
+# What follows the outer IP header on the wire: known answers of the formats.
 DIGEST = {
     "V0": "0000100100000001000000000000000103711cd66c853750c77d60d4d10594671bf0198184c180976de1"
     "8b105de41c56aebd89e3243392d33459caef836be8379d0966c86cec780f",

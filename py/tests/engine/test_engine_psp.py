@@ -22,7 +22,7 @@ from p4esp.engine.transforms import names, offered
 INNER = bytes.fromhex("4500002400014000401126c30a0100010a02000212340035001000004142434445464748")
 SPI = 0x1A345678
 COOKIE = bytes(8)
-# What follows the UDP header: /work/shared/specs/esp-evolution.md.
+# What follows the UDP header: known answers of the formats.
 DIGEST = {
     "VH1": "040106011a34567800000000000000014500002400014000401126c30a0100010a02000212340035"
     "5791aa05bb6691c249bda4a1edf3166febe685291b00a43b7ab875a9",

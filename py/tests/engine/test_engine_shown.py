@@ -25,7 +25,7 @@ SHOWN, TRAILER, TRIM, TIH = (int(f) for f in (Flag.SHOWN, Flag.TRAILER, Flag.TRI
 
 @dataclass(frozen=True)
 class Known:
-    """A packet of /work/shared/specs/esp-evolution.md.
+    """A known answer of the formats.
 
     It has ``head`` bytes up to the IV and ``clear`` bytes behind it, then the ``text``, sealed.
     """

@@ -14,7 +14,7 @@ from p4esp.engine.subkeys import HKDF_SHA2_256, derived
 from p4esp.engine.transforms import lookup, names
 
 ROOT = bytes(range(0x40, 0x60))
-# The digest's vectors for a key of 16 bytes and a salt of 4: /work/shared/specs/esp-evolution.md.
+# The digest's vectors for a key of 16 bytes and a salt of 4: known answers of the formats.
 KEYMAT = {
     0x0000: "e48038de8e8b98782c27ab1eb5f5d0aaa3f7d6e7",
     0x0001: "263fc6916fcc7ab78a2ee846f17817696c378700",
