@@ -5,6 +5,7 @@ The pipeline keeps no state of fragments, so where a bypass rule below would let
 is dropped. Below a rule that protects it is sealed like any other (RFC 4301 7.1).
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -16,14 +17,30 @@ Pair = tuple[TrafficSelector, TrafficSelector]
 """Local and remote."""
 
 
-def unseen(rule: PolicyRule, below: Sequence[PolicyRule]) -> list[Pair]:
-    """Later fragments of a rule's packets that a rule below would let pass in clear.
-
-    `below` are the rules of lower rank, in order.
+def unseen_by(ranked: Sequence[PolicyRule]) -> list[list[Pair]]:
+    """For each rule, in order, the later fragments of its packets that one below would let pass in
+    clear.
     """
+    below: deque[PolicyRule] = deque()
+    found: list[list[Pair]] = []
+    for rule in reversed(ranked):
+        found.append(_unseen(rule, below))
+        if _sees_fragments(rule):
+            below.appendleft(rule)
+    return found[::-1]
+
+
+def _unseen(rule: PolicyRule, below: Iterable[PolicyRule]) -> list[Pair]:
     if rule.action is Action.BYPASS:
         return []
     return [pair for pair in _fragments(rule) if _would_pass(pair, below)]
+
+
+def _sees_fragments(rule: PolicyRule) -> bool:
+    """Whether a rule can match a packet without ports; of thousands, most cannot."""
+    portless = (ANY_PORTS, OPAQUE_PORTS)
+    sides = (rule.local, rule.remote)
+    return all(any(selector.ports in portless for selector in side) for side in sides)
 
 
 def _fragments(rule: PolicyRule) -> Iterator[Pair]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from p4esp.controller import tables
 from p4esp.controller.entries import Entry, Op, Update, deletes, inserts
 from p4esp.controller.errors import ControllerError
-from p4esp.controller.fragment_rules import unseen
+from p4esp.controller.fragment_rules import Pair, unseen_by
 from p4esp.controller.numbers import SIZE_SPD, Role
 from p4esp.controller.selectors import packet_matches
 from p4esp.controller.tables import PacketMatch
@@ -72,23 +72,24 @@ def spd_entries(
 ) -> list[Entry]:
     """The rules as entries of one version. Among rules of one priority the first one wins."""
     ranked = sorted(rules, key=lambda rule: -rule.priority)
+    kept = unseen_by(ranked)
     return [
         entry
         for rank, rule in enumerate(ranked)
-        for entry in _entries(rule, ranked[rank + 1 :], policy_ids, version)
+        for entry in _entries(rule, kept[rank], policy_ids, (version, len(ranked) - rank))
     ]
 
 
 def _entries(
-    rule: PolicyRule, below: Sequence[PolicyRule], policy_ids: Mapping[str, int], version: int
+    rule: PolicyRule, kept: Iterable[Pair], policy_ids: Mapping[str, int], place: tuple[int, int]
 ) -> Iterator[Entry]:
-    """One rule, and the fragments that it keeps from the rules below."""
-    rank = len(below) + 1
+    """One rule in a version and at a priority, and the fragments kept from the rules below."""
+    version, priority = place
     for role, match in _matches(rule.local, rule.remote):
-        yield _entry(rule, policy_ids, (version, role, match, rank))
-    for local, remote in unseen(rule, below):
+        yield _entry(rule, policy_ids, (version, role, match, priority))
+    for local, remote in kept:
         for role, match in _matches([local], [remote]):
-            yield tables.spd_discard_unseen(version, role, match, rank)
+            yield tables.spd_discard_unseen(version, role, match, priority)
 
 
 def _matches(
