@@ -7,6 +7,8 @@ compares the two. Table, action and parameter names come from the p4info.
 from enum import IntEnum
 from typing import Final
 
+from p4esp.ipsec.formats.model import Number
+
 CPU_PORT: Final = 510
 CRYPTO_PORT: Final = 509
 
@@ -176,20 +178,8 @@ class Wrap(IntEnum):
     SECOND = 3
 
 
-class Format(IntEnum):
-    """How an SA's packets are laid out (`format_t`)."""
-
-    PLAIN = 0
-    SUBSPACES = 1
-    TRAILER_INSIDE = 2
-    TRAILER_SHOWN = 3
-    NO_TRAILER = 4
-    HEADER_IN_TRAILER = 5
-    CRYPT_OFFSET = 6
-    SPI_BLOCK = 7
-    WESP_V2 = 8
-    EESP_OPTIMIZED = 9
-    EESP_FULL = 10
+Format = Number
+"""How an SA's packets are laid out (`format_t`)."""
 
 
 class Spread(IntEnum):

@@ -28,7 +28,7 @@ _ENGINE: Final[Mapping[numbers.Format, frozenset[str]]] = {
 
 def pipeline_format(layout: Layout) -> numbers.Format:
     """The pipeline's number of a format."""
-    return numbers.Format(int(form_of(layout).number))
+    return form_of(layout).number
 
 
 def needed_features(layout: Layout) -> frozenset[str]:
