@@ -20,7 +20,7 @@ from p4esp.demo.plan import INSIDE, Change, gateway_section
 from p4esp.demo.site import Site
 from p4esp.ipsec.layouts import has_roots
 
-PROTOCOLS = (50, 254)
+PROTOCOLS = (50, 141, 253, 254)
 IMPLICIT = ("aes128gcm16iiv-noesn",)
 EXPLICIT = ("aes128gcm16-noesn",)
 KEYS: dict[str, dict[str, Any]] = {
@@ -33,8 +33,13 @@ KEYS: dict[str, dict[str, Any]] = {
     "header-in-trailer": {},
     "crypt-offset": {"shown": 28},
     "crypt-offset-shown": {"shown": 28},
+    "wesp-v2": {"shown": 28},
+    "eesp-optimized": {"subs": 16},
+    "eesp-full": {"subs": 16, "shown": 28},
 }
 """Formats that IKE agrees on, and what a child of each says besides."""
+AT_HOME_WITH_IMPLICIT = ("subspaces", "sub-child", "header-in-trailer", "eesp-optimized")
+WITHOUT_UDP = ("header-in-trailer", "eesp-optimized", "eesp-full")
 
 
 def keys_of(name: str, **more: Any) -> dict[str, Any]:
@@ -44,7 +49,7 @@ def keys_of(name: str, **more: Any) -> dict[str, Any]:
 
 def proposals_of(name: str) -> tuple[str, ...]:
     """AES-GCM-16-128 with an implicit IV where the format is at home with it."""
-    return IMPLICIT if name in ("subspaces", "sub-child", "header-in-trailer") else EXPLICIT
+    return IMPLICIT if name in AT_HOME_WITH_IMPLICIT else EXPLICIT
 
 
 class FormatLab(Lab):
@@ -106,9 +111,13 @@ class FormatLab(Lab):
     @staticmethod
     def _open(live: LiveSa, name: str, data: bytes) -> tuple[int, bytes]:
         child = live.record.child
-        sub = int.from_bytes(data[4:6], "big") if name in ("subspaces", "sub-child") else 0
-        if name == "spi-block":
+        sub = 0
+        if name in ("subspaces", "sub-child"):
+            sub = int.from_bytes(data[4:6], "big")
+        elif name == "spi-block":
             sub = int.from_bytes(data[:4], "big") - child.spi_out
+        elif name in ("eesp-optimized", "eesp-full"):
+            sub = int.from_bytes(data[2:4], "big")
         keys = child.keymat.outbound
         key = (
             format_reference.sub_key(keys.key, sub)
@@ -116,7 +125,9 @@ class FormatLab(Lab):
             else format_reference.Key(keys.key, keys.salt)
         )
         implicit, shown = child.suite.iv_size == 0, child.layout.shown_out
-        inner, next_header = format_reference.open_(name, key, data, implicit, shown)
+        inner, next_header = format_reference.open_(
+            name, key, data, implicit, shown, numbered=child.layout.numbered
+        )
         assert next_header == 4
         return sub, inner
 

@@ -61,4 +61,5 @@ def _has_format(child: ChildSaParams, wish: FormatWish) -> bool:
     layout = child.layout
     if layout.format != wish.name:
         return layout == Layout() and not wish.required
-    return layout.subs_in == wish.subs and layout.shown_out <= wish.shown
+    same = layout.subs_in == (1 if layout.one_key else wish.subs)
+    return same and layout.shown_out <= wish.shown and layout.numbered == wish.numbered

@@ -7,15 +7,13 @@ from p4esp.controller.esp_ping import MAX_DATA
 from p4esp.controller.gateway import Gateway
 from p4esp.controller.target import MAX_DUMMIES, MAX_DUMMY
 from p4esp.ike.errors import CommandError
-from p4esp.ipsec.formats import no_trailer
+from p4esp.ipsec.formats import Trailer
+from p4esp.ipsec.layouts import form_out
 from p4esp.ipsec.sa import ChildSaParams, Mode
 from p4esp.service.control import Command
 from p4esp.service.event_hub import EventHub
 from p4esp.service.event_json import child_as_json, event_as_json, ike_as_json
 from p4esp.service.outcomes import Commander
-
-NO_TRAILER: Final = no_trailer.FORMAT.name
-"""It says what follows by the inner packet alone, so there is no next header 59."""
 
 MAX_WAIT: Final = 60_000
 """Milliseconds that a ping may wait for its reply."""
@@ -80,8 +78,9 @@ class ControllerCommands:
         gateway, child = self._find(spi)
         if child.mode is not Mode.TUNNEL:
             raise CommandError(f"SA {spi} is in {child.mode} mode; accepted: one in tunnel mode")
-        if child.layout.format == NO_TRAILER:
-            raise CommandError(f"SA {spi} is in format {NO_TRAILER}; accepted: any other format")
+        form = form_out(child.layout)
+        if form.trailer is Trailer.INNER:  # no next header: nothing could say 59
+            raise CommandError(f"SA {spi} is in format {form.name}; accepted: another format")
         number = within("count", count, 1, MAX_DUMMIES)
         size = within("octets", octets, 1, MAX_DUMMY)
         if gateway.link is None:

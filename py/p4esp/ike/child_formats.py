@@ -10,43 +10,79 @@ from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.codec.proposal import Proposal
 from p4esp.ike.config import ChildConfig
-from p4esp.ike.constants import NotifyType
+from p4esp.ike.constants import NotifyType, ProtocolId
 from p4esp.ike.drops import Drop
+from p4esp.ike.eesp import (
+    NARROW,
+    SIZES,
+    Limits,
+    announcements,
+    eesp_answered,
+    eesp_layout,
+    eesp_templates,
+    limits_of,
+)
 from p4esp.ike.errors import ProposalError, Refusal
-from p4esp.ike.format_notifies import MalformedNotifyError, Stated, notify_of, stated, unasked
-from p4esp.ike.proposals import esp_suite
+from p4esp.ike.format_notifies import (
+    MalformedNotifyError,
+    Stated,
+    data_of,
+    notify_of,
+    stated,
+    unasked,
+)
+from p4esp.ike.proposals import Template, esp_suite
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.trace import TraceKind, TraceRecord
-from p4esp.ipsec.formats import Format, format_named
-from p4esp.ipsec.layouts import fault_of_suite, takes_udp
+from p4esp.ipsec.formats import Format
+from p4esp.ipsec.layouts import fault_of_suite, form_of, is_eesp, takes_udp
 from p4esp.ipsec.sa import Layout
 
 PLAIN = Layout()
 _ELSEWHERE = "the peer does not agree to it"
 
 Formats = tuple[Notify, ...]
-"""What a message of ours says of formats: one notify, or none."""
+"""What a message of ours says of formats: notifies of one of them, or none."""
+
+
+def templates_for(sa: IkeSaState, config: ChildConfig) -> tuple[Template, ...]:
+    """What a child proposes and accepts: EESP first, which is a protocol beside ESP; alone where it
+    is required. `Refusal` when that cannot be had here.
+    """
+    wish = config.format
+    if not is_eesp(wish.form):
+        return config.proposals
+    eesp = eesp_templates(config)
+    obstacle = _obstacle(sa, wish.form) if eesp else "its proposals have no cipher for it"
+    if obstacle is None:
+        return eesp if wish.required else (*eesp, *config.proposals)
+    _check_optional(config, obstacle)
+    return config.proposals
 
 
 def formats_asked(sa: IkeSaState, config: ChildConfig) -> Formats:
     """What an offer says; `Refusal` when a format that is required cannot be had here."""
-    if config.format.plain:
+    wish = config.format
+    if wish.plain:
         return ()
-    form = format_named(config.format.name)
-    obstacle = _obstacle(sa, form)
-    if obstacle is None:
-        return (notify_of(form, config.format),)
-    _check_optional(config, obstacle)
-    return ()
+    obstacle = _obstacle(sa, wish.form)
+    if obstacle is not None:
+        _check_optional(config, obstacle)
+        return ()
+    if is_eesp(wish.form):
+        return announcements(wish, derived=wish.subs > 1)
+    return (notify_of(wish.form, wish),)
 
 
 def layout_agreed(
     sa: IkeSaState, config: ChildConfig, offer: PayloadSet, chosen: Proposal
 ) -> Layout:
     """What we agree to of an offer; `Refusal` when the format that is required is not in it."""
-    if config.format.plain:
+    form = config.format.form
+    if chosen.protocol == ProtocolId.EESP:
+        return eesp_layout(config, chosen, _limits_offered(sa, offer))
+    if config.format.plain or is_eesp(form):
         return PLAIN
-    form = format_named(config.format.name)
     suite, esn = esp_suite(chosen)
     why = _obstacle(sa, form) or fault_of_suite(form, suite, esn=esn)
     said = None if why else _offered(sa, form, offer)
@@ -58,7 +94,11 @@ def layout_agreed(
 
 def formats_answered(config: ChildConfig, layout: Layout) -> Formats:
     """What an answer says of the layout that we agreed to."""
-    return () if layout == PLAIN else (notify_of(format_named(layout.format), config.format),)
+    if layout == PLAIN:
+        return ()
+    if is_eesp(form_of(layout)):
+        return eesp_answered(config.format, layout)
+    return (notify_of(form_of(layout), config.format),)
 
 
 def layout_accepted(
@@ -67,10 +107,12 @@ def layout_accepted(
     """What a responder's answer means; `ProposalError` when it is not within our offer, or the
     format that is required is not in it.
     """
-    if not asked:
+    form = config.format.form
+    if chosen.protocol == ProtocolId.EESP:
+        return eesp_layout(config, chosen, _limits_answered(answer))
+    if not asked or is_eesp(form):
         _check_unasked(sa, answer)
         return PLAIN
-    form = format_named(config.format.name)
     said = _answered(form, answer)
     if said is None:
         _check_silent(config, answer)
@@ -118,6 +160,26 @@ def _answered(form: Format, answer: PayloadSet) -> Stated | None:
     """What an answer says. The peer has agreed to something: we must know to what."""
     try:
         return stated(form, answer, answer=True)
+    except MalformedNotifyError as error:
+        raise ProposalError(f"the peer answered with {error}") from None
+
+
+def _limits_offered(sa: IkeSaState, offer: PayloadSet) -> Limits:
+    """What an initiator of EESP receives. A maximum that cannot be read is the least one."""
+    data: list[bytes | None] = []
+    for kind, size in SIZES.items():
+        try:
+            data.append(data_of(kind, offer, size))
+        except MalformedNotifyError as error:
+            _audit(sa, str(error))
+            data.append(NARROW[kind])
+    return limits_of(*data)
+
+
+def _limits_answered(answer: PayloadSet) -> Limits:
+    """What a responder of EESP receives."""
+    try:
+        return limits_of(*(data_of(kind, answer, size) for kind, size in SIZES.items()))
     except MalformedNotifyError as error:
         raise ProposalError(f"the peer answered with {error}") from None
 

@@ -3,10 +3,19 @@
 from typing import Final
 
 from p4esp.ipsec.algorithms import Suite
-from p4esp.ipsec.formats import Format, Number, Spaces, When, format_named
+from p4esp.ipsec.formats import (
+    Format,
+    Number,
+    Option,
+    Parameters,
+    Spaces,
+    When,
+    format_named,
+)
 from p4esp.ipsec.sa import ChildSaParams, Layout
 
 PROTO_ESP: Final = 50
+PROTO_WESP: Final = 141
 ROOT_SIZE: Final = 32
 """Octets of the root that the keys of sub-SAs are derived from."""
 SENT_MOST: Final = 256
@@ -14,13 +23,32 @@ SENT_MOST: Final = 256
 
 
 def form_of(layout: Layout) -> Format:
-    """The format of a layout."""
+    """The format of what we receive."""
     return format_named(layout.format)
+
+
+def form_out(layout: Layout) -> Format:
+    """The format of what we send."""
+    return format_named(layout.format_out or layout.format)
+
+
+def is_eesp(form: Format) -> bool:
+    """Whether it is a security protocol of its own, which IKE proposes beside ESP."""
+    return form.proposal is not None
+
+
+def parameters_out(child: ChildSaParams) -> Parameters:
+    """What an SA fixes of the packets that we send: over IPv6 EESP has an option that aligns."""
+    form, layout, suite = form_out(child.layout), child.layout, child.suite
+    offset = (Option.OFFSET,) if is_eesp(form) and layout.shown_out else ()
+    sizes = suite.iv_size, suite.icv_size, suite.align
+    sent = Parameters(*sizes, layout.shown_out, offset, layout.numbered)
+    return form.over(child.local.version, sent)
 
 
 def has_roots(layout: Layout) -> bool:
     """Whether KEYMAT gives a root for each direction in place of key and salt."""
-    return form_of(layout).spaces is Spaces.KEY_EACH
+    return form_of(layout).spaces is Spaces.KEY_EACH and not layout.one_key
 
 
 def sent_subs(layout: Layout) -> int:
@@ -68,17 +96,33 @@ def needs_implicit_iv(form: Format) -> bool:
     return all(field.when is not When.EXPLICIT_IV for field in form.clear)
 
 
-def fault_of_suite(form: Format, suite: Suite, *, esn: bool) -> str | None:
-    """Why a format cannot go with a cipher; None: it can."""
+def fault_of_suite(form: Format, suite: Suite, *, esn: bool, numbered: bool = True) -> str | None:
+    """Why a format cannot go with a cipher; None: it can. WESPv2 covers more than SPI and number,
+    so that the half of an ESN that is not sent would stand in the middle of what is covered.
+    """
     if not suite.encryption.aead or not suite.encrypts:
         return f"format {form.name} with {suite}; accepted: AES-GCM and ChaCha20-Poly1305"
     if esn and sends_whole_numbers(form):
         return f"format {form.name} with ESN, whose numbers are sent whole; accepted: noesn"
+    if esn and form.number is Number.WESP_V2:
+        return f"format {form.name} with ESN, which it has no place for; accepted: noesn"
     if suite.iv_size and needs_implicit_iv(form):
         return f"format {form.name} with {suite}; accepted: an implicit IV, as in aes256gcm16iiv"
+    if not suite.iv_size and not numbered:
+        return (
+            f"format {form.name} without sequence numbers with {suite}, whose IV is the number; "
+            "accepted: an explicit IV, as in aes256gcm16"
+        )
     return None
 
 
 def takes_udp(form: Format) -> bool:
-    """Whether its packets may travel in UDP: what a NAT knows as ESP begins with an SPI."""
-    return form.protocol == PROTO_ESP
+    """Whether its packets may travel in UDP: what a NAT knows as ESP begins with an SPI, or with
+    the marker of WESP.
+    """
+    return form.protocol in (PROTO_ESP, PROTO_WESP)
+
+
+def named_by(form: Format) -> int:
+    """The IP protocol that an SPI belongs to: WESP has none of its own, but wraps ESP."""
+    return PROTO_ESP if form.protocol == PROTO_WESP else form.protocol
