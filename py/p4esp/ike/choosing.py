@@ -98,9 +98,17 @@ def verify_choice(answer: Sequence[Proposal], offered: Sequence[Proposal]) -> Pr
     offer = next((offer for offer in offered if offer.number == chosen.number), None)
     if offer is None or offer.protocol != chosen.protocol:
         raise ProposalError(f"the answer chose proposal {chosen.number}, which was not offered")
+    _verify_single(chosen)
     chosen = _without_none(chosen)
     _verify_transforms(chosen, offer)
     return chosen
+
+
+def _verify_single(chosen: Proposal) -> None:
+    """NONE beside an algorithm says two things at once."""
+    types = [transform.type for transform in chosen.transforms]
+    if len(types) != len(set(types)):
+        raise ProposalError(f"the answer has transform types {types}, must be one of each offered")
 
 
 def _without_none(chosen: Proposal) -> Proposal:
@@ -111,7 +119,7 @@ def _without_none(chosen: Proposal) -> Proposal:
 def _verify_transforms(chosen: Proposal, offer: Proposal) -> None:
     types = [transform.type for transform in chosen.transforms]
     missing = set(_types(offer.transforms)) - set(types)
-    if len(types) != len(set(types)) or not _may_lack(offer, missing):
+    if not _may_lack(offer, missing):
         raise ProposalError(f"the answer has transform types {types}, must be one of each offered")
     altered = set(chosen.transforms) - set(offer.transforms)
     if altered:
