@@ -23,6 +23,7 @@ from p4esp.ipsec.layouts import has_roots
 PROTOCOLS = (50, 141, 253, 254)
 IMPLICIT = ("aes128gcm16iiv-noesn",)
 EXPLICIT = ("aes128gcm16-noesn",)
+INTEGRITY = ("aes128gmac-noesn",)
 KEYS: dict[str, dict[str, Any]] = {
     "subspaces": {"subs": 16},
     "sub-child": {"subs": 16},
@@ -33,6 +34,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "header-in-trailer": {},
     "crypt-offset": {"shown": 28},
     "crypt-offset-shown": {"shown": 28},
+    "wesp": {},
     "wesp-v2": {"shown": 28},
     "eesp-optimized": {"subs": 16},
     "eesp-full": {"subs": 16, "shown": 28},
@@ -48,7 +50,9 @@ def keys_of(name: str, **more: Any) -> dict[str, Any]:
 
 
 def proposals_of(name: str) -> tuple[str, ...]:
-    """AES-GCM-16-128 with an implicit IV where the format is at home with it."""
+    """AES-GCM-16-128 with an implicit IV where the format is at home with it; GMAC to be read."""
+    if name == "wesp":
+        return INTEGRITY
     return IMPLICIT if name in AT_HOME_WITH_IMPLICIT else EXPLICIT
 
 

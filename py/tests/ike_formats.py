@@ -28,7 +28,16 @@ OFFERED = b"\xc9\0\0\1"
 """The SPI that `offer` names."""
 
 
-def lab_of(west, east=None, *, proposals=IMPLICIT, connect=True, mode=Mode.TUNNEL, **options):
+def lab_of(
+    west,
+    east=None,
+    *,
+    proposals=IMPLICIT,
+    connect=True,
+    mode=Mode.TUNNEL,
+    settings=SETTINGS,
+    **options,
+):
     """West asks; without `east` both ends wish for the same."""
     east = west if east is None else east
     same = {"proposals": proposals, "mode": mode}
@@ -36,7 +45,7 @@ def lab_of(west, east=None, *, proposals=IMPLICIT, connect=True, mode=Mode.TUNNE
     ours = replace(child(*nets), format=west, **same)
     theirs = replace(child(*nets[::-1]), format=east, **same)
     ends = west_config(children=(ours,), **options), east_config(children=(theirs,))
-    lab = Lab(*ends, settings=SETTINGS)
+    lab = Lab(*ends, settings=settings)
     if connect:
         lab.connect()
     return lab

@@ -9,6 +9,7 @@ from p4esp.ipsec.formats import Format, Number, Spaces, format_named
 from p4esp.ipsec.layouts import (
     fault_of_suite,
     is_eesp,
+    is_standard,
     needs_implicit_iv,
     sends_whole_numbers,
     takes_udp,
@@ -38,6 +39,7 @@ FormatName = Literal[
     "header-in-trailer",
     "crypt-offset",
     "crypt-offset-shown",
+    "wesp",
     "wesp-v2",
     "eesp-optimized",
     "eesp-full",
@@ -184,9 +186,9 @@ def check_window(child: str, keys: FormatKeys, window: int) -> None:
 
 
 def check_experimental(children: Iterable[tuple[str, FormatKeys]], *, allowed: bool) -> None:
-    """ValueError for a format without the switch; children go by `peer/child`."""
+    """ValueError for a format that no RFC has without the switch; children go by `peer/child`."""
     for name, child in children:
-        if child.format != "esp" and not allowed:
+        if not is_standard(format_named(child.format)) and not allowed:
             raise ValueError(
                 f"child {name}: format {child.format} is experimental; "
                 'accepted: experimental = true beside the peers, or format = "esp"'

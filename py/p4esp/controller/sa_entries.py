@@ -12,8 +12,8 @@ from p4esp.controller.sa_formats import (
     check_format,
     format_in,
     format_out,
+    pipeline_wrap,
     share_of_limit,
-    wrap_of,
 )
 from p4esp.controller.sa_modes import (
     UnsupportedSaError,
@@ -240,7 +240,8 @@ def _fills(form: Format) -> bool:
 
 def _format(child: ChildSaParams, form: Format) -> dict[str, int]:
     """Mode, wrapping, format and sizes of a direction."""
-    modes = {"mode": pipeline_mode(child), "wrap": wrap_of(child, form), "format": form.number}
+    wrap = pipeline_wrap(child, form)
+    modes = {"mode": pipeline_mode(child), "wrap": wrap, "format": form.number}
     return modes | _sizes(child.suite)
 
 

@@ -12,6 +12,7 @@ from p4esp.engine import features
 from p4esp.ipsec.formats import FORMATS, Format, FormatError, Spaces
 from p4esp.ipsec.formats.model import OPTION_OCTETS
 from p4esp.ipsec.layouts import (
+    WESP,
     fault_of_suite,
     form_of,
     form_out,
@@ -63,14 +64,14 @@ def _fault(child: ChildSaParams, form: Format) -> str | None:
         form.check_mode(child.mode)
     except FormatError as error:
         return str(error)
-    if child.wrap is not Wrap.NONE:
+    if child.wrap is not Wrap.NONE and form.name != WESP:
         return f"format {form.name} in WESP; accepted: no WESP"
     if child.encapsulation is not None and not takes_udp(form):
         return f"format {form.name} in UDP; accepted: directly over IP"
     return fault_of_suite(form, child.suite, esn=child.esn, numbered=child.layout.numbered)
 
 
-def wrap_of(child: ChildSaParams, form: Format) -> numbers.Wrap:
+def pipeline_wrap(child: ChildSaParams, form: Format) -> numbers.Wrap:
     """What packets are wrapped in; WESPv2 is a format and a wrapping at once."""
     second = form.number is numbers.Format.WESP_V2
     return numbers.Wrap.SECOND if second else numbers.Wrap[child.wrap.name]
@@ -79,7 +80,7 @@ def wrap_of(child: ChildSaParams, form: Format) -> numbers.Wrap:
 def format_out(record: SaRecord, spread: Spread) -> list[Entry]:
     """How the outbound SA sends; plain ESP needs no entry."""
     layout, place = record.child.layout, record.placement
-    if layout.format == PLAIN:
+    if form_out(layout).number is numbers.Format.PLAIN:
         return []
     how = SendAs(
         place.spaces_out - 1,
@@ -102,7 +103,7 @@ def _options_len(child: ChildSaParams) -> int:
 def format_in(record: SaRecord) -> list[Entry]:
     """How the inbound SA reads."""
     layout, place = record.child.layout, record.placement
-    if layout.format == PLAIN:
+    if form_of(layout).number is numbers.Format.PLAIN:
         return []
     shift = max(place.cells_each.bit_length() - 1, 0)
     no_seq = int(not layout.numbered)
@@ -142,8 +143,10 @@ def count_of(layout: Layout, number: int) -> int:
     return number & LAST_COUNT if subspaces else number
 
 
-def name_of_format(number: int, how: Entry | None) -> str:
+def name_of_format(number: int, how: Entry | None, wrap: int = numbers.Wrap.NONE) -> str:
     """What an SA's entries say of its format; `how` is that of `format_out` or `format_in`."""
+    if wrap in (numbers.Wrap.ENCRYPTED, numbers.Wrap.VISIBLE):
+        return WESP
     key_each = how is not None and bool(how.arg("key_step"))
     shows = how is not None and bool(how.arg("shown"))
     forms = [form for form in FORMATS if form.number == number]

@@ -35,7 +35,7 @@ from p4esp.ike.proposals import Template, esp_suite
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.trace import TraceKind, TraceRecord
 from p4esp.ipsec.formats import Format
-from p4esp.ipsec.layouts import fault_of_suite, form_of, is_eesp, takes_udp
+from p4esp.ipsec.layouts import fault_of_suite, form_of, is_eesp, is_standard, takes_udp
 from p4esp.ipsec.sa import Layout
 
 PLAIN = Layout()
@@ -115,7 +115,7 @@ def layout_accepted(
         return PLAIN
     said = _answered(form, answer)
     if said is None:
-        _check_silent(config, answer)
+        _check_silent(sa, config, answer)
         return PLAIN
     suite, esn = esp_suite(chosen)
     fault = fault_of_suite(form, suite, esn=esn)
@@ -132,7 +132,7 @@ def _layout(config: ChildConfig, said: Stated) -> Layout:
 
 def _obstacle(sa: IkeSaState, form: Format) -> str | None:
     """Why a format cannot even be asked for between these two."""
-    if not sa.announced.experimental:
+    if not is_standard(form) and not sa.announced.experimental:
         return "the two ends do not share the vendor ID that it takes"
     if sa.encapsulation is not None and not takes_udp(form):
         return "there is a NAT, and it cannot travel in UDP"
@@ -184,9 +184,9 @@ def _limits_answered(answer: PayloadSet) -> Limits:
         raise ProposalError(f"the peer answered with {error}") from None
 
 
-def _check_silent(config: ChildConfig, answer: PayloadSet) -> None:
+def _check_silent(sa: IkeSaState, config: ChildConfig, answer: PayloadSet) -> None:
     """Plain ESP is what a peer that says nothing means, and nothing else is."""
-    other = unasked(answer)
+    other = unasked(answer, private=sa.announced.experimental)
     if other is not None:
         raise ProposalError(f"the peer answered {other} in a way that was not offered")
     if config.format.required:
@@ -195,12 +195,12 @@ def _check_silent(config: ChildConfig, answer: PayloadSet) -> None:
 
 def _check_unasked(sa: IkeSaState, answer: PayloadSet) -> None:
     """To a peer without our vendor ID the number means something else, or nothing."""
-    other = unasked(answer)
-    if other is None:
-        return
-    if sa.announced.experimental:
-        raise ProposalError(f"the peer answered {other}, which was not offered")
-    _audit(sa, f"{other} from a peer that shares no vendor ID with us")
+    known = unasked(answer, private=sa.announced.experimental)
+    if known is not None:
+        raise ProposalError(f"the peer answered {known}, which was not offered")
+    unknown = unasked(answer, private=True)
+    if unknown is not None:
+        _audit(sa, f"{unknown} from a peer that shares no vendor ID with us")
 
 
 def _audit(sa: IkeSaState, reason: str) -> None:

@@ -1,6 +1,7 @@
 """What notifies say of formats of ESP: octets, and nothing of who agreed to what.
 
-Numbers and layouts are those of the registry (`p4esp.ipsec.formats`). All of them are ours alone.
+Numbers and layouts are those of the registry (`p4esp.ipsec.formats`). All but that of WESP are ours
+alone.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ _TYPES: Final = frozenset(
         NotifyType.ESP_TRAILER_IN_HEADER,
         NotifyType.ESP_HEADER_IN_TRAILER,
         NotifyType.ESP_CRYPT_OFFSET,
+        NotifyType.USE_WESP_MODE,
         NotifyType.USE_WESPV2_MODE,
         NotifyType.SUB_CHILD_SA,
         NotifyType.REPLAY_SUBSPACES,
@@ -129,6 +131,9 @@ def _stated_subs(data: bytes, example: bytes) -> Stated | None:
     return Stated(subs=subs)
 
 
-def unasked(message: PayloadSet) -> Notify | None:
-    """A notify about formats in an answer to a request that had none."""
-    return next((notify for notify in message.every(Notify) if notify.type in _TYPES), None)
+def unasked(message: PayloadSet, *, private: bool) -> Notify | None:
+    """A notify about formats in an answer to a request that had none; `private`: whether numbers
+    mean that which no RFC has.
+    """
+    types = _TYPES if private else {NotifyType.USE_WESP_MODE}
+    return next((notify for notify in message.every(Notify) if notify.type in types), None)

@@ -29,7 +29,7 @@ from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.term import Term
-from p4esp.ipsec.layouts import block, has_roots, is_block, spis_out
+from p4esp.ipsec.layouts import block, has_roots, is_block, spis_out, wrap_of
 from p4esp.ipsec.sa import ChildSaParams, Keymat, Layout
 
 P = TypeVar("P", Proposal, Template)
@@ -202,6 +202,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         initiator=agreement.initiator,
         local_id=sa.config.local_id,
         remote_id=sa.proven_id,
+        wrap=wrap_of(agreement.layout, suite),
         tfc=agreement.scope.tfc,
         follows=follows(sa),
         layout=agreement.layout,

@@ -11,11 +11,13 @@ from p4esp.ipsec.formats import (
     Spaces,
     When,
     format_named,
+    wesp,
 )
-from p4esp.ipsec.sa import ChildSaParams, Layout
+from p4esp.ipsec.sa import ChildSaParams, Layout, Wrap
 
 PROTO_ESP: Final = 50
 PROTO_WESP: Final = 141
+WESP: Final = wesp.FORMAT.name
 ROOT_SIZE: Final = 32
 """Octets of the root that the keys of sub-SAs are derived from."""
 SENT_MOST: Final = 256
@@ -30,6 +32,20 @@ def form_of(layout: Layout) -> Format:
 def form_out(layout: Layout) -> Format:
     """The format of what we send."""
     return format_named(layout.format_out or layout.format)
+
+
+def is_standard(form: Format) -> bool:
+    """Whether an RFC has it: then no vendor ID is needed to ask for it."""
+    return form.source.standing == "standard"
+
+
+def wrap_of(layout: Layout, suite: Suite) -> Wrap:
+    """The WESP header of version 1 that a layout has: it shows where a payload is that nobody hides
+    (RFC 5840 2).
+    """
+    if layout.format != WESP:
+        return Wrap.NONE
+    return Wrap.ENCRYPTED if suite.encrypts else Wrap.VISIBLE
 
 
 def is_eesp(form: Format) -> bool:
@@ -97,15 +113,26 @@ def needs_implicit_iv(form: Format) -> bool:
 
 
 def fault_of_suite(form: Format, suite: Suite, *, esn: bool, numbered: bool = True) -> str | None:
-    """Why a format cannot go with a cipher; None: it can. WESPv2 covers more than SPI and number,
-    so that the half of an ESN that is not sent would stand in the middle of what is covered.
-    """
+    """Why a format cannot go with a cipher; None: it can."""
+    if form.number is Number.PLAIN:
+        return None
     if not suite.encryption.aead or not suite.encrypts:
         return f"format {form.name} with {suite}; accepted: AES-GCM and ChaCha20-Poly1305"
+    return _fault_of_numbers(form, esn=esn) or _fault_of_iv(form, suite, numbered=numbered)
+
+
+def _fault_of_numbers(form: Format, *, esn: bool) -> str | None:
+    """WESPv2 covers more than SPI and number: the half of an ESN that is not sent would have to
+    stand in the middle of that.
+    """
     if esn and sends_whole_numbers(form):
         return f"format {form.name} with ESN, whose numbers are sent whole; accepted: noesn"
     if esn and form.number is Number.WESP_V2:
         return f"format {form.name} with ESN, which it has no place for; accepted: noesn"
+    return None
+
+
+def _fault_of_iv(form: Format, suite: Suite, *, numbered: bool) -> str | None:
     if suite.iv_size and needs_implicit_iv(form):
         return f"format {form.name} with {suite}; accepted: an implicit IV, as in aes256gcm16iiv"
     if not suite.iv_size and not numbered:

@@ -1,4 +1,4 @@
-"""EESP agreed on by IKE: layouts, keys, limits, rekeys and deletes (esp-evolution g.4, g.8, g.9)."""
+"""EESP agreed on by IKE: layouts, keys, maxima, rekeys and deletes (esp-evolution g.4, g.8)."""
 
 from dataclasses import replace
 

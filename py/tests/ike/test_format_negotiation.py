@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 from ike_formats import (
+    SETTINGS,
     formats_in,
     lab_of,
     layouts,
@@ -39,7 +40,7 @@ from p4esp.ike.keylog import esp_lines
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.formats import format_named
 from p4esp.ipsec.layouts import sent_subs
-from p4esp.ipsec.sa import Layout
+from p4esp.ipsec.sa import Layout, Wrap
 
 WISHES = {
     "subspaces": FormatWish("subspaces", subs=16),
@@ -51,6 +52,7 @@ WISHES = {
     "header-in-trailer": FormatWish("header-in-trailer"),
     "crypt-offset": FormatWish("crypt-offset", shown=28),
     "crypt-offset-shown": FormatWish("crypt-offset-shown", shown=28),
+    "wesp": FormatWish("wesp"),
     "wesp-v2": FormatWish("wesp-v2", shown=28),
 }
 SUBSPACES = WISHES["subspaces"]
@@ -166,7 +168,10 @@ def test_where_one_end_requires_what_the_other_does_not_know_there_is_no_child()
     assert lab.west.spis.used == lab.east.spis.used == set()
 
 
-PAIRS = [*pairwise(WISHES), ("no-trailer", "trailer-in-header")]
+PAIRS = [
+    *pairwise(name for name in WISHES if name != "wesp"),
+    ("no-trailer", "trailer-in-header"),
+]
 
 
 @pytest.mark.parametrize("names", PAIRS, ids="/".join)
@@ -235,6 +240,32 @@ def test_a_format_whose_numbers_are_sent_whole_is_not_agreed_on_together_with_es
     assert "accepted: noesn" in lab.east.one(ChildFailed).reason
 
 
+# WESP, which RFC 5840 has
+
+
+@pytest.mark.parametrize("experimental", [False, True])
+def test_wesp_takes_no_vendor_id_and_no_switch(experimental):
+    settings = replace(SETTINGS, experimental=experimental)
+    lab = lab_of(required(WISHES["wesp"]), settings=settings)
+    assert layouts(lab) == (Layout("wesp"), Layout("wesp"))
+    assert vendor_ids(lab) == [[], []]
+    assert {sa.wrap for sa in live(lab.west).values()} == {Wrap.ENCRYPTED}
+
+
+def test_wesp_shows_where_the_payload_is_when_nobody_hides_it():
+    """RFC 5840 2: of integrity-only SAs."""
+    lab = lab_of(WISHES["wesp"], proposals=(Template.esp("aes256gmac-esn"),))
+    assert layouts(lab) == (Layout("wesp"), Layout("wesp"))
+    assert {sa.wrap for sa in live(lab.east).values()} == {Wrap.VISIBLE}
+
+
+def test_an_answer_with_wesp_that_nobody_asked_for_ends_the_child(monkeypatch):
+    """A number of the RFC means what it says, with vendor IDs and without."""
+    notify = Notify(NotifyType.USE_WESP_MODE)
+    monkeypatch.setattr(negotiation, "formats_answered", lambda *_: (notify,))
+    assert "which was not offered" in lab_of(PLAIN).west.one(ChildFailed).reason
+
+
 # Downgrade
 
 
@@ -300,6 +331,7 @@ def test_a_notify_cannot_be_seen_or_taken_out_of_ike_auth():
         ("header-in-trailer", FormatWish(), "01"),
         ("crypt-offset", FormatWish(shown=28), "0780"),
         ("crypt-offset-shown", FormatWish(shown=28), "07c0"),
+        ("wesp", FormatWish(), ""),
         ("wesp-v2", FormatWish(shown=28), "07"),
         ("wesp-v2", FormatWish(shown=0), "00"),
         ("sub-child", FormatWish(subs=4), "010000030001"),
@@ -319,7 +351,7 @@ def test_notifies_hold_the_octets_of_the_digest_and_are_read_back(name, wish, oc
 def test_every_format_that_a_child_may_have_but_plain_esp_has_a_notify_of_ours():
     forms = [format_named(name) for name in get_args(FormatName)]
     numbers = {form.notify.number for form in forms if form.notify}
-    assert numbers == {51201, 51202, 51204, 51205, 51206, 51207, 51211, 52020}
+    assert numbers == {16415, 51201, 51202, 51204, 51205, 51206, 51207, 51211, 52020}
 
 
 MALFORMED = {
