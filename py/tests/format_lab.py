@@ -57,7 +57,9 @@ def proposals_of(name: str) -> tuple[str, ...]:
 
 
 class FormatLab(Lab):
-    """A lab in which each gateway's child has keys of its own."""
+    """A lab in which each gateway's child has keys of its own; `peer` holds those of the peer's
+    section, `experimental` is the gateway's.
+    """
 
     def __init__(self, left: dict[str, Any], right: dict[str, Any], change: Change) -> None:
         super().__init__(PROGRAM, change)
@@ -75,6 +77,7 @@ class FormatLab(Lab):
         section = gateway_section(site.plan, site.address, self.change)
         keys = dict(self.children[site.plan.name])
         section["experimental"] = keys.pop("experimental", True)
+        section["peers"][0] |= keys.pop("peer", {})
         section["peers"][0]["children"][0] |= keys
         return site.plan.name, section
 
