@@ -30,19 +30,21 @@ class OurDaemon:
         directory: Path,
         config: Mapping[str, Any],
         options: Sequence[str] = (),
+        program: Sequence[str] = (str(P4ESP),),
     ) -> None:
-        """`options` follow the file's name on the command line."""
+        """`options` follow the file's name on the command line, `program` is in front of all."""
         self.namespace = namespace
         self._directory = directory
         self._config = {"control": "ike.sock"} | dict(config)
         self._options = options
+        self._program = program
         self._events: Queue[dict[str, Any]] = Queue()
 
     def __enter__(self) -> "OurDaemon":
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / "ike.toml"
         path.write_text(toml_text(self._config))
-        words = [str(P4ESP), "ike", str(path), *self._options]
+        words = [*self._program, "ike", str(path), *self._options]
         log = self._directory / "log"
         self._process = LoggedProcess(self.namespace, words, log, ENVIRONMENT)
         self._process.wait_for(READY)
