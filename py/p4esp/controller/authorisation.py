@@ -62,4 +62,5 @@ def _has_format(child: ChildSaParams, wish: FormatWish) -> bool:
     if layout.format != wish.name:
         return layout == Layout() and not wish.required
     same = layout.subs_in == (1 if layout.one_key else wish.subs)
-    return same and layout.shown_out <= wish.shown and layout.numbered == wish.numbered
+    shown = max(layout.shown_in, layout.shown_out)
+    return same and shown <= wish.shown and layout.numbered == wish.numbered

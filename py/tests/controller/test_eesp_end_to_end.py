@@ -209,6 +209,30 @@ async def test_a_dummy_is_sent_where_a_next_header_can_say_so() -> None:
         assert drops(lab.left)["DUMMY"] == 3
 
 
+@pytest.mark.parametrize("changed", [{"numbered": False}, {"shown": 8}, {"subs": 8}], ids=str)
+async def test_an_sa_that_the_configuration_no_longer_agrees_to_ends_at_take_over(
+    changed: dict[str, Any],
+) -> None:
+    async with running_format_lab(FULL, esp=EXPLICIT) as lab:
+        await lab.tunnel_up()
+        await lab.stop_controller()
+        lab.children["left"] = FULL | changed
+        lab.change.starts = ()
+        lab.start_controller()
+        await lab.happened(lab.left, Kind.RECONCILED, "0 SAs stay")
+        await lab.happened(lab.right, Kind.RECONCILED, "1 SAs stay")
+
+
+async def test_one_key_for_want_of_the_peers_derivation_stays_at_take_over() -> None:
+    async with running_format_lab(OPTIMIZED, ONE_KEY) as lab:
+        await lab.tunnel_up()
+        await lab.stop_controller()
+        lab.change.starts = ()
+        lab.start_controller()
+        for site in lab.sites:
+            await lab.happened(site, Kind.RECONCILED, "1 SAs stay")
+
+
 def says_too_big(lab: FormatLab, quoted: bytes) -> bytes:
     """A router outside says that a packet of the left gateway was longer than 1300 octets."""
     packet = IP(src="203.0.113.1", dst=str(lab.left.plan.outer)) / ICMP(
