@@ -15,6 +15,8 @@ from p4esp.service.control_client import ask, watching
 from toml_text import toml_text
 
 P4ESP: Final = Path(sys.executable).with_name("p4esp")
+EAGER: Final = (sys.executable, str(Path(__file__).with_name("eager_daemon.py")))
+"""Sends our private numbers to a peer without our vendor ID."""
 ENVIRONMENT: Final = {**os.environ, "PYTHONUNBUFFERED": "1"}
 READY: Final = "^ike: ready"
 PATIENCE: Final = 60.0

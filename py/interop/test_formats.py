@@ -1,16 +1,13 @@
 """Formats of ESP with a peer that knows none: plain ESP, or nothing where one is required."""
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from our_daemon import EAGER
 from p4esp.service.control_client import ControlError
 from pairing import Pair, Role, Terms
 
-EAGER = (sys.executable, str(Path(__file__).with_name("eager_daemon.py")))
-"""Sends our numbers to a peer without our vendor ID."""
 FORMATS = ("subspaces", "crypt-offset", "wesp", "wesp-v2", "eesp-optimized", "eesp-full")
 EESP = ("eesp-optimized", "eesp-full")
 
