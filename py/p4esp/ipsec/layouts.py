@@ -9,6 +9,7 @@ from p4esp.ipsec.formats import (
     Option,
     Parameters,
     Spaces,
+    Trailer,
     When,
     format_named,
     wesp,
@@ -60,6 +61,11 @@ def parameters_out(child: ChildSaParams) -> Parameters:
     sizes = suite.iv_size, suite.icv_size, suite.align
     sent = Parameters(*sizes, layout.shown_out, offset, layout.numbered)
     return form.over(child.local.version, sent)
+
+
+def has_next_header(layout: Layout) -> bool:
+    """Whether what we send says what it carries: without it, it carries IP packets alone."""
+    return form_out(layout).trailer is not Trailer.INNER
 
 
 def has_roots(layout: Layout) -> bool:

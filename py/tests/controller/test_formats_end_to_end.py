@@ -362,7 +362,7 @@ async def test_a_dummy_is_refused_by_name_where_nothing_says_that_it_is_one() ->
             commands = ControllerCommands(lab.controller.gateways, EventHub())
             spi = f"{lab.live(lab.left).record.child.spi_out:08x}"
             if refused:
-                with pytest.raises(CommandError, match="no-trailer; accepted: another format"):
+                with pytest.raises(CommandError, match="no-trailer, which has no next header"):
                     await commands.dummy(spi)
             else:
                 await commands.dummy(spi, count="3")
