@@ -85,14 +85,18 @@ def content(lab: FamilyLab, site: Site) -> bytes:
     return bytes(opened.payload)
 
 
-NEXT_HEADER = ["subspaces", "sub-child", "spi-block", "trailer-in-clear", "wesp-v2", "eesp-full"]
+NEXT_HEADER = [
+    *("subspaces", "sub-child", "spi-block", "trailer-in-clear"),
+    *("crypt-offset", "wesp", "wesp-v2", "eesp-full"),
+]
 
 
 @pytest.mark.parametrize("name", NEXT_HEADER)
 async def test_a_reply_comes_back_in_formats_with_a_next_header(name: str) -> None:
+    """Long enough for what is shown."""
     async with running_format_lab(keys_of(name), esp=EXPLICIT) as lab:
         await lab.tunnel_up()
-        assert (await ping(lab))["ms"] > 0
+        assert (await ping(lab, size="56"))["ms"] > 0
 
 
 @pytest.mark.parametrize("name", ["no-trailer", "eesp-optimized"])
