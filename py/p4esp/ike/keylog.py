@@ -45,7 +45,9 @@ def _ike_integrity(integrity: Integrity | None) -> str:
 def esp_lines(child: ChildSaParams) -> tuple[str, str]:
     """Two rows of `esp_sa`: inbound, outbound; KeyExportError for what Wireshark cannot read."""
     if child.layout.format != "esp":
-        raise KeyExportError(f"Wireshark does not read ESP in format {child.layout.format}")
+        raise KeyExportError(
+            f"Wireshark by itself does not read ESP in format {child.layout.format}; docs/wireshark does"
+        )
     suite = _known(child.suite)
     inbound = _esp_line(suite, child.remote, child.local, child.spi_in, child.keymat.inbound)
     outbound = _esp_line(suite, child.local, child.remote, child.spi_out, child.keymat.outbound)
