@@ -40,6 +40,12 @@ class Gateway:
         for port in leaves:
             self.device.attach_burst(port, self._take)
 
+    def restart(self) -> None:
+        """Begin anew with empty tables and no keys."""
+        self.device.restart()
+        self._engine = Engine()
+        attach_engine(self.device, CRYPTO_PORT, self._engine.process)
+
     def write(self, entries: Iterable[Entry]) -> None:
         """Fill its tables."""
         write(self.device, entries)
@@ -99,6 +105,15 @@ class Pair:
     def __init__(self, program: Path, pairs: Sequence[LabSa]) -> None:
         self.sealing = Gateway(program, Direction.SEAL, (sas.WIRE_PORT,))
         self.opening = Gateway(program, Direction.OPEN, sas.SITE_PORTS)
+        self._fill(pairs)
+
+    def restart(self, pairs: Sequence[LabSa]) -> None:
+        """Begin anew with other SAs."""
+        self.sealing.restart()
+        self.opening.restart()
+        self._fill(pairs)
+
+    def _fill(self, pairs: Sequence[LabSa]) -> None:
         self.sealing.write(sas.sealing_base())
         self.opening.write(sas.opening_base())
         for sa in pairs:
@@ -128,9 +143,9 @@ def site_frame(packet: bytes) -> bytes:
     return link + with_ttl(packet, packet[8] + 1)
 
 
-def udp_packet(sa: LabSa, flow: int, octets: int) -> bytes:
+def udp_packet(sa: LabSa, flow: int, octets: int, port: int = 53) -> bytes:
     """A UDP packet of `octets` octets to the host behind an SA."""
-    udp = struct.pack("!HHHH", 1024 + flow, 53, octets - 20, 0)
+    udp = struct.pack("!HHHH", 1024 + flow, port, octets - 20, 0)
     head = _IPV4.pack(0x45, 0, octets, 1, 0x4000, 64, 17, 0, int(sas.HOST), int(sa.remote))
     data = bytes(place & 0xFF for place in range(octets - 28))
     return with_ttl(head + udp + data, 64)

@@ -85,13 +85,17 @@ def packet_of(program: Path, sa: LabSa, inner: bytes, sub: int = 0) -> bytes:
     return esp_of(sealed[0])
 
 
-def produce(program: Path, vector: Vector) -> bytes:
-    """What follows the outer IP header."""
+def vector_sa(vector: Vector) -> LabSa:
+    """The SA that a vector is a packet of."""
     usual = digest_sa(vector.format)
-    sa = replace(
+    return replace(
         usual,
         parameters=vector.parameters or usual.parameters,
         mode=vector.mode,
         iv_base=vector.first_iv - 1,
     )
-    return packet_of(program, sa, INNER, vector.sub)
+
+
+def produce(program: Path, vector: Vector) -> bytes:
+    """What follows the outer IP header."""
+    return packet_of(program, vector_sa(vector), INNER, vector.sub)

@@ -49,14 +49,15 @@ def esp_lines(child: ChildSaParams) -> tuple[str, str]:
             f"Wireshark by itself does not read ESP in format {child.layout.format}; docs/wireshark does"
         )
     suite = _known(child.suite)
-    inbound = _esp_line(suite, child.remote, child.local, child.spi_in, child.keymat.inbound)
-    outbound = _esp_line(suite, child.local, child.remote, child.spi_out, child.keymat.outbound)
+    inbound = esp_line(suite, child.remote, child.local, child.spi_in, child.keymat.inbound)
+    outbound = esp_line(suite, child.local, child.remote, child.spi_out, child.keymat.outbound)
     return inbound, outbound
 
 
-def _esp_line(
+def esp_line(
     suite: Suite, source: Address, destination: Address, spi: int, keys: DirectionKeys
 ) -> str:
+    """One row of `esp_sa`, of a suite that Wireshark knows."""
     fields = (
         f"IPv{source.version}",
         str(source),
