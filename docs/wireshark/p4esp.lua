@@ -28,7 +28,9 @@ end
 p4esp.prefs.keys = Pref.string("Key file", "", "The file p4esp_sa that p4esp writes")
 
 local hop_limits = { IPv4 = Field.new("ip.ttl"), IPv6 = Field.new("ipv6.hlim") }
-local protocols = DissectorTable.get("ip.proto")
+local protocols, ports = DissectorTable.get("ip.proto"), DissectorTable.get("udp.port")
+-- Those that ours take the place of.
+local stock_esp, stock_udp = protocols:get_dissector(50), ports:get_dissector(4500)
 local keys = { sas = {}, faults = {} }
 
 function p4esp.init()
@@ -47,6 +49,12 @@ local function context_of(pinfo)
   return { sas = keys.sas, addresses = addresses, frame = pinfo.number, hops = hops_of(pinfo) }
 end
 
+--- What one of Wireshark's dissectors reads: one that throws has shown what is malformed.
+local function stock(dissector, tvb, pinfo, root)
+  local done, count = pcall(dissector.call, dissector, tvb, pinfo, root)
+  return done and count or tvb:captured_len()
+end
+
 --- An echo in an AGGFRAG payload.
 local function show_echo(root, tvb)
   local packet = packets.new(tvb:raw())
@@ -62,39 +70,36 @@ local function hand_over(tvb, next_header, pinfo, root)
     show_echo(root, tvb)
     return
   end
-  -- A dissector that throws has shown what is malformed.
-  local done, octets_read = pcall(protocols.try, protocols, next_header, tvb, pinfo, root)
-  if done and octets_read == 0 then
-    Dissector.get("data"):call(tvb, pinfo, root)
-  end
+  stock(protocols:get_dissector(next_header) or Dissector.get("data"), tvb, pinfo, root)
 end
 
 local function tvb_of(text, name)
   return ByteArray.new(text, true):tvb(name)
 end
 
+--- The inner packet, in its bytes and by who knows it.
+local function show_inner(branch, tvb, offset, length, next_header, pinfo, root)
+  if length > 0 then
+    branch:add(fields.fields.inner, tvb(offset, length))
+    hand_over(tvb(offset, length):tvb(), next_header, pinfo, root)
+  end
+end
+
 --- What stands in an opened packet.
 local function show_text(branch, sealed, text, pinfo, root)
   local whole = sealed.shown .. text
-  if #whole == 0 then
-    tree.fault(branch, "truncated", "there is no text")
-    return
-  end
   local packet = packets.new(whole)
   local found = packets.attempt(function()
     return { payload[sealed.trailer](packet, sealed) }
   end)
-  local tvb = tvb_of(whole, "Decrypted")
+  local tvb = #whole > 0 and tvb_of(whole, "Decrypted")
   tree.show(branch, tvb, packet)
   if not found then
     return
   end
   local offset, length, next_header, restored = found[1], found[2], found[3], found[4]
-  if restored then
-    hand_over(tvb_of(restored, "Restored"), next_header, pinfo, root)
-  elseif length > 0 then
-    hand_over(tvb(offset, length):tvb(), next_header, pinfo, root)
-  end
+  local inner = restored and tvb_of(restored, "Restored") or tvb
+  show_inner(branch, inner, offset, length, next_header, pinfo, root)
 end
 
 local function show_opened(branch, sealed, pinfo, root)
@@ -116,65 +121,65 @@ local function show_opened(branch, sealed, pinfo, root)
 end
 
 --- What every packet is shown by, once it is read.
-local function show(result, packet, tvb, pinfo, root)
-  local name = result and result.name or "ESP"
+local function show(name, result, packet, tvb, pinfo, root)
   local branch = root:add(p4esp, tvb(), name)
   pinfo.cols.protocol = name
-  if result and result.sa then
+  for _, fault in ipairs(keys.faults) do
+    tree.fault(branch, "key_file", fault)
+  end
+  if result.sa then
     branch:append_text(", format " .. result.sa.format)
     tree.fact(branch, "format", result.sa.format)
   end
   tree.show(branch, tvb, packet)
-  for _, fault in ipairs(keys.faults) do
-    tree.fault(branch, "key_file", fault)
-  end
-  if result and result.sealed then
+  if result.sealed then
     show_opened(branch, result.sealed, pinfo, root)
-  elseif result and result.visible then
+  elseif result.visible then
     local visible = result.visible
-    hand_over(tvb(visible[1], visible[2]):tvb(), visible[3], pinfo, root)
+    show_inner(branch, tvb, visible[1], visible[2], visible[3], pinfo, root)
   end
 end
 
 --- A dissector of one of the headers that `dissect` reads.
-local function dissector_of(reader)
+local function dissector_of(name, reader)
   return function(tvb, pinfo, root)
     local cut = tvb:captured_len() < tvb:reported_len()
     local packet = packets.new(tvb:raw(), cut)
-    local result = packets.attempt(reader, packet, context_of(pinfo))
-    if not (result and result.stock and #keys.sas == 0) then
-      show(result, packet, tvb, pinfo, root)
+    local result = packets.attempt(reader, packet, context_of(pinfo)) or {}
+    if not (result.stock and #keys.sas + #keys.faults == 0) then
+      show(result.name or name, result, packet, tvb, pinfo, root)
     end
-    if result and result.stock then
-      Dissector.get("esp"):call(tvb, pinfo, root)
+    if result.stock then
+      stock(stock_esp, tvb, pinfo, root)
     end
     return tvb:captured_len()
   end
 end
 
 --- A part of ours that stands in a table of dissectors.
-local function register(name, title, reader, pattern, number)
+local function register(name, title, dissector, dissectors, number)
   local part = Proto(name, title)
-  part.dissector = dissector_of(reader)
-  DissectorTable.get(pattern):add(number, part)
-  return part
+  part.dissector = dissector
+  dissectors:add(number, part)
 end
 
-local esp = register("p4esp_esp", "ESP in a format of p4esp", dissect.esp, "ip.proto", 50)
-local wesp = register("p4esp_wesp", "Wrapped ESP", dissect.wesp, "ip.proto", 141)
-register("p4esp_eesp", "Enhanced ESP", dissect.eesp, "ip.proto", 253)
-register("p4esp_end", "ESP with its header in the trailer", dissect.at_the_end, "ip.proto", 254)
-register("p4esp_psp", "PSP Security Protocol", dissect.psp, "udp.port", 1000)
+local esp, wesp = dissector_of("ESP", dissect.esp), dissector_of("WESP", dissect.wesp)
 
 --- UDP port 4500 (RFC 3948, RFC 5840 2.1): what is not ESP of ours goes where it always went.
-local natt = Proto("p4esp_natt", "ESP in UDP, in a format of p4esp")
-function natt.dissector(tvb, pinfo, root)
+local function esp_in_udp(tvb, pinfo, root)
   local first = tvb:captured_len() >= 4 and octets.number(tvb:raw(0, 4), 0, 4) or 0
-  if first == 0 or #keys.sas == 0 then
-    return Dissector.get("udpencap"):call(tvb, pinfo, root)
+  if first == 0 or #keys.sas + #keys.faults == 0 then
+    return stock(stock_udp, tvb, pinfo, root)
   elseif first == WESP_MARKER and tvb:captured_len() > 4 then
-    return 4 + wesp.dissector(tvb(4):tvb(), pinfo, root)
+    return 4 + wesp(tvb(4):tvb(), pinfo, root)
   end
-  return esp.dissector(tvb, pinfo, root)
+  return esp(tvb, pinfo, root)
 end
-DissectorTable.get("udp.port"):add(4500, natt)
+
+register("p4esp_esp", "ESP in a format of p4esp", esp, protocols, 50)
+register("p4esp_wesp", "Wrapped ESP", wesp, protocols, 141)
+register("p4esp_eesp", "Enhanced ESP", dissector_of("EESP", dissect.eesp), protocols, 253)
+register("p4esp_end", "ESP with its header in the trailer",
+  dissector_of("ESP", dissect.at_the_end), protocols, 254)
+register("p4esp_psp", "PSP", dissector_of("PSP", dissect.psp), ports, 1000)
+register("p4esp_udp", "ESP in UDP, in a format of p4esp", esp_in_udp, ports, 4500)

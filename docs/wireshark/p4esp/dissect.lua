@@ -10,6 +10,7 @@ local echo = require "p4esp.echo"
 local formats = require "p4esp.formats"
 local headers = require "p4esp.headers"
 local octets = require "p4esp.octets"
+local packets = require "p4esp.packet"
 local psp = require "p4esp.psp"
 local sas = require "p4esp.sas"
 
@@ -48,7 +49,7 @@ function dissect.esp(packet, context)
   end
   local spi = #text >= 4 and octets.number(text, 0, 4)
   if spi and echo.is_ping(spi) then
-    echo.read_ping(packet)
+    packets.attempt(echo.read_ping, packet)
     return { name = "ESP ping" }
   end
   local sa, sub
@@ -83,8 +84,12 @@ end
 
 --- What WESP shows without a key: payload, padding, pad length, next header, ICV.
 local function visible_wesp(packet, wesp)
+  if wesp.encrypted or packet.cut then
+    return nil
+  end
   local start, stop = wesp.hdr_len, #packet.text - wesp.trailer_len
-  if wesp.encrypted or packet.cut or start < packet.at or start + 2 > stop then
+  if start < packet.at or start + 2 > stop then
+    packet:fault("bad_length", "there is no payload between header and trailer", 1, 2)
     return nil
   end
   local pad, next_header = packet.text:byte(stop - 1, stop)

@@ -22,6 +22,7 @@ local FIELDS = {
   { "shown", "bytes", "Payload in clear" },
   { "ciphertext", "bytes", "Ciphertext" },
   { "payload", "bytes", "Payload" },
+  { "inner", "bytes", "Inner packet" },
   { "padding", "bytes", "Padding" },
   { "pad_len", "uint8", "Pad Length", base.DEC },
   { "next_header", "uint8", "Next Header", base.DEC, NEXT_HEADERS },

@@ -94,7 +94,8 @@ end
 function headers.options(packet, length, eesp)
   local stop, told = packet.at + length, nil
   if length > packet:left() then
-    packet:refuse("bad_option", ("options of %d octets, %d are left"):format(length, packet:left()))
+    local kind = packet.cut and "cut" or "bad_option"
+    packet:refuse(kind, ("options of %d octets, %d are left"):format(length, packet:left()))
   end
   while packet.at < stop do
     told = headers.option(packet, stop, eesp) or told

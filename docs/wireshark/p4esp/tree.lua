@@ -4,12 +4,17 @@ local fields = require "p4esp.fields"
 
 local tree = {}
 
+local function in_order(one, other)
+  return one.offset < other.offset
+end
+
 local function add(parent, name, range)
   return parent:add(fields.fields[name], range)
 end
 
 --- The fields and the faults of a packet, whose octets `tvb` has.
 function tree.show(parent, tvb, packet)
+  table.sort(packet.found, in_order)
   for _, item in ipairs(packet.found) do
     local branch = add(parent, item.name, tvb(item.offset, item.length))
     for _, part in ipairs(item.parts or {}) do
