@@ -127,9 +127,9 @@ local function show(name, result, packet, tvb, pinfo, root)
   for _, fault in ipairs(keys.faults) do
     tree.fault(branch, "key_file", fault)
   end
-  if result.sa then
-    branch:append_text(", format " .. result.sa.format)
-    tree.fact(branch, "format", result.sa.format)
+  if result.format then
+    branch:append_text(", format " .. result.format)
+    tree.fact(branch, "format", result.format)
   end
   tree.show(branch, tvb, packet)
   if result.sealed then

@@ -17,6 +17,8 @@ from scapy.utils import RawPcapWriter
 
 REPOSITORY = Path(__file__).parents[2]
 DISSECTOR = REPOSITORY / "docs" / "wireshark" / "p4esp.lua"
+NOWHERE = Path("/nonexistent")
+"""Without preferences of whoever runs the tests."""
 TSHARK = shutil.which("tshark")
 needs_tshark = pytest.mark.skipif(TSHARK is None, reason="tshark missing")
 PROTOCOLS = {"header-in-trailer": 254, "wesp": 141, "wesp-v2": 141}
@@ -64,7 +66,7 @@ class Row:
     faults: frozenset[str]
 
 
-def run(*arguments: str, cwd: Path = REPOSITORY) -> str:
+def run(*arguments: str, profile: Path = NOWHERE) -> str:
     """Output of tshark, which complains of nothing."""
     assert TSHARK is not None
     done = subprocess.run(
@@ -72,8 +74,8 @@ def run(*arguments: str, cwd: Path = REPOSITORY) -> str:
         capture_output=True,
         text=True,
         check=True,
-        cwd=cwd,
-        env={**os.environ, "WIRESHARK_CONFIG_DIR": "/nonexistent"},
+        cwd=REPOSITORY,
+        env={**os.environ, "WIRESHARK_CONFIG_DIR": str(profile)},
     )
     said = [line for line in done.stderr.splitlines() if "This could be dangerous" not in line]
     assert said == [], said[:5]

@@ -1,8 +1,8 @@
 -- From octets to what was found in them, by IP protocol or UDP port. Nothing here knows Wireshark.
 --
 -- A context has: sas, of the key file; addresses, source and destination outside, as text; frame,
--- its number; hops, the hop limit outside. Results have: name, of the protocol; sealed, what is to
--- be opened, or nil; stock, whether Wireshark's own dissector is to read it; visible, a payload
+-- its number; hops, the hop limit outside. Results have: name, of the protocol; format, where it is
+-- known; sealed, what is to be opened, or nil; stock, whether Wireshark's own dissector is to read it; visible, a payload
 -- that nothing hides, as offset, length and next header.
 
 local diet = require "p4esp.diet"
@@ -44,7 +44,7 @@ function dissect.esp(packet, context)
   local text = packet.text
   local small = sas.of_diet(context.sas, context.addresses, text)
   if small then
-    return { name = "Diet-ESP", sa = small,
+    return { name = "Diet-ESP", format = small.format,
       sealed = diet.read(packet, small, context.frame, context.hops) }
   end
   local spi = #text >= 4 and octets.number(text, 0, 4)
@@ -60,7 +60,7 @@ function dissect.esp(packet, context)
     packet:fault("no_sa", "the key file has no SA for this packet")
     return { name = "ESP", stock = true }
   end
-  return { name = "ESP", sa = sa, sealed = read_by(sa, packet, sub, context.frame) }
+  return { name = "ESP", format = sa.format, sealed = read_by(sa, packet, sub, context.frame) }
 end
 
 --- IP protocol 254: SPI and number stand in front of the ICV.
@@ -79,7 +79,7 @@ function dissect.at_the_end(packet, context)
     packet:rest("payload")
     return { name = "ESP" }
   end
-  return { name = "ESP", sa = sa, sealed = read_by(sa, packet, 0, context.frame) }
+  return { name = "ESP", format = sa.format, sealed = read_by(sa, packet, 0, context.frame) }
 end
 
 --- What WESP shows without a key: payload, padding, pad length, next header, ICV.
@@ -109,7 +109,7 @@ function dissect.wesp(packet, context)
     sa, sub = sas.of_spi(context.sas, context.addresses, spi, UNDER_WESP[wesp.version])
   end
   if sa then
-    return { name = "WESP", sa = sa, sealed = read_by(sa, packet, sub, context.frame, wesp) }
+    return { name = "WESP", format = sa.format, sealed = read_by(sa, packet, sub, context.frame, wesp) }
   end
   packet:take("spi", 4)
   packet:take("sn", 4)
@@ -124,7 +124,7 @@ function dissect.eesp(packet, context)
   local eesp = headers.eesp(packet)
   local sa, sub = sas.of_spi(context.sas, context.addresses, eesp.spi, UNDER_EESP)
   if sa then
-    return { name = "EESP", sa = sa, sealed = read_by(sa, packet, sub, context.frame, eesp) }
+    return { name = "EESP", format = sa.format, sealed = read_by(sa, packet, sub, context.frame, eesp) }
   end
   no_sa(packet, eesp.spi)
   packet:rest("payload")
@@ -133,7 +133,7 @@ end
 
 --- UDP port 1000.
 function dissect.psp(packet, context)
-  return { name = "PSP", sealed = psp.read(packet, context.sas, context.addresses) }
+  return { name = "PSP", format = "psp", sealed = psp.read(packet, context.sas, context.addresses) }
 end
 
 

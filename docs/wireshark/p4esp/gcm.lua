@@ -7,13 +7,13 @@ local octets = require "p4esp.octets"
 local band, bor, bxor = bits.band, bits.bor, bits.bxor
 local lshift, rshift = bits.lshift, bits.rshift
 
--- What a product by x^4 adds for the four bits that leave at the end, in the highest word.
+--- What a product by x^8 adds for the eight bits that leave at the end, in the highest word.
 local REDUCED = {}
-for value = 0, 15 do
+for value = 0, 255 do
   local word = 0
-  for place = 0, 3 do
+  for place = 0, 7 do
     if band(rshift(value, place), 1) == 1 then
-      word = bxor(word, rshift(0xe1000000, 3 - place))
+      word = bxor(word, rshift(0xe1000000, 7 - place))
     end
   end
   REDUCED[value] = word
@@ -29,39 +29,34 @@ local function next_power(block)
   }
 end
 
---- Products of the hash key with each polynomial of four bits: the highest bit is 1.
+--- Products of the hash key with each polynomial of eight bits: the highest bit is 1.
 local function products(hash_key)
-  local table_of = { [0] = { 0, 0, 0, 0 }, [8] = hash_key }
-  for _, place in ipairs { 4, 2, 1 } do
-    table_of[place] = next_power(table_of[2 * place])
+  local made = { [0] = { 0, 0, 0, 0 }, [128] = hash_key }
+  for _, place in ipairs { 64, 32, 16, 8, 4, 2, 1 } do
+    made[place] = next_power(made[2 * place])
   end
-  for value = 1, 15 do
-    local sum = { 0, 0, 0, 0 }
-    for _, place in ipairs { 8, 4, 2, 1 } do
-      if band(value, place) ~= 0 then
-        for word = 1, 4 do
-          sum[word] = bxor(sum[word], table_of[place][word])
-        end
+  for place = 2, 128 do
+    if made[place] and band(place, place - 1) == 0 then
+      for rest = 1, place - 1 do
+        local one, other = made[place], made[rest]
+        made[place + rest] = { bxor(one[1], other[1]), bxor(one[2], other[2]),
+          bxor(one[3], other[3]), bxor(one[4], other[4]) }
       end
     end
-    table_of[value] = sum
   end
-  return table_of
+  return made
 end
 
---- A block, times the hash key: from the last four bits to the first.
+--- A block, times the hash key: from the last octet to the first.
 local function multiplied(by, block)
   local a, b, c, d = 0, 0, 0, 0
   for word = 4, 1, -1 do
-    for shift = 0, 28, 4 do
-      local carry = REDUCED[band(d, 15)]
-      d = bor(lshift(c, 28), rshift(d, 4))
-      c = bor(lshift(b, 28), rshift(c, 4))
-      b = bor(lshift(a, 28), rshift(b, 4))
-      a = bxor(rshift(a, 4), carry)
-      local product = by[band(rshift(block[word], shift), 15)]
-      a, b = bxor(a, product[1]), bxor(b, product[2])
-      c, d = bxor(c, product[3]), bxor(d, product[4])
+    for shift = 0, 24, 8 do
+      local product, carry = by[band(rshift(block[word], shift), 255)], REDUCED[band(d, 255)]
+      d = bxor(bor(lshift(c, 24), rshift(d, 8)), product[4])
+      c = bxor(bor(lshift(b, 24), rshift(c, 8)), product[3])
+      b = bxor(bor(lshift(a, 24), rshift(b, 8)), product[2])
+      a = bxor(rshift(a, 8), carry, product[1])
     end
   end
   return { a, b, c, d }
@@ -99,13 +94,14 @@ end
 
 --- Encrypts, or decrypts.
 function gcm.crypted(prepared, nonce, text)
-  local start, made = octets.words(nonce), {}
-  for at = 0, #text - 1, 16 do
-    local counter = 2 + at / 16
-    local key = { aes.encrypt(prepared.keys, start[1], start[2], start[3], counter) }
-    made[#made + 1] = octets.xor(octets.part(text, at, 16), octets.of_words(key))
+  local start, words = octets.words(nonce), octets.words(text)
+  for at = 0, #words - 1, 4 do
+    local key = { aes.encrypt(prepared.keys, start[1], start[2], start[3], 2 + at / 4) }
+    for word = 1, math.min(4, #words - at) do
+      words[at + word] = bxor(words[at + word], key[word])
+    end
   end
-  return table.concat(made)
+  return octets.of_words(words):sub(1, #text)
 end
 
 return gcm

@@ -2,6 +2,8 @@
 
 local bits = require "p4esp.bits"
 
+local band, rshift = bits.band, bits.rshift
+
 local octets = {}
 
 --- The number that `length` octets hold from offset `at` on; exact up to 6 octets.
@@ -78,8 +80,10 @@ end
 --- The text of 32-bit words.
 function octets.of_words(words)
   local made = {}
-  for place, word in ipairs(words) do
-    made[place] = octets.of_number(word, 4)
+  for place = 1, #words do
+    local word = words[place]
+    made[place] = string.char(rshift(word, 24), band(rshift(word, 16), 255),
+      band(rshift(word, 8), 255), band(word, 255))
   end
   return table.concat(made)
 end

@@ -18,7 +18,15 @@ from typing import Final
 from p4esp.engine import Direction
 from p4esp.formats_lab import sas
 from p4esp.formats_lab.errors import LabError
-from p4esp.formats_lab.gateways import Gateway, Pair, esp_of, site_frame, udp_packet, with_ttl
+from p4esp.formats_lab.gateways import (
+    ETHERNET,
+    Gateway,
+    Pair,
+    esp_of,
+    site_frame,
+    udp_packet,
+    with_ttl,
+)
 from p4esp.formats_lab.sas import LabSa
 from p4esp.formats_lab.vectors import INNER, VECTORS, Vector, digest_sa, vector_sa
 from p4esp.formats_lab.writing import Entry
@@ -33,6 +41,8 @@ SIZES: Final = (28, 61, 62, 63, 64, 300)
 """Octets of the inner packets behind the first: every padding, none and much to hide."""
 PORT: Final = 4660
 """To which they go; Wireshark takes it for nothing else than UDP."""
+ONE_FLOW: Final = ("diet-esp",)
+"""Formats whose SA is for the flow of the digest's packet."""
 START, STEP = 1_767_225_600_000_000_000, 1_000_000
 """Time stamps in nanoseconds: the first is that of 2026-01-01."""
 SUITES: Final = {
@@ -57,7 +67,7 @@ class Capture:
     source: str
     frames: tuple[bytes, ...]
     inner: tuple[bytes, ...]
-    """What the frames hide: what Wireshark is to show of them, behind the outer header."""
+    """The packets inside, as the far gateway got them."""
     keys: tuple[str, ...]
     """Lines for our dissector."""
     esp_sa: tuple[str, ...] = ()
@@ -95,26 +105,39 @@ def captures(program: Path) -> Iterator[Capture]:
 def _capture(pair: Pair, name: str, form: str, vector: Vector | None, source: str) -> Capture:
     sa = vector_sa(vector) if vector else digest_sa(form)
     first = vector.sub if vector else 0
-    inner = (INNER, *(udp_packet(sa, flow, size, PORT) for flow, size in enumerate(SIZES)))
+    passed = list(_passed(pair, sa, [INNER, *_more(sa)], first))
     return Capture(
         name,
         form,
         vector.id if vector else "",
         source,
-        frames=tuple(_sealed(pair, sa, inner, first)),
-        inner=inner,
+        frames=tuple(frame for frame, _ in passed),
+        inner=tuple(packet for _, packet in passed),
         keys=(str(key_line(sa)),),
         esp_sa=(_stock_line(sa),) if form == "esp" and sa.parameters.iv_len else (),
     )
 
 
-def _sealed(pair: Pair, sa: LabSa, inner: Sequence[bytes], first: int) -> Iterator[bytes]:
-    """What leaves the near gateway, and comes out of the far one: each packet in another sub SA."""
+def _more(sa: LabSa) -> Iterator[bytes]:
+    """Packets behind the first: of its flow where an SA has no other, else each of another."""
+    for number, size in enumerate(SIZES):
+        flow, port = (4660 - 1024, 53) if sa.form.name in ONE_FLOW else (number, PORT)
+        yield udp_packet(sa, flow, size, port)
+
+
+def _passed(
+    pair: Pair, sa: LabSa, packets: Sequence[bytes], first: int
+) -> Iterator[tuple[bytes, bytes]]:
+    """What is on the wire, and what the far gateway makes of it, before it takes one from the TTL:
+    each packet in another sub SA.
+    """
     pair.restart([sa])
-    for number, packet in enumerate(inner):
-        (frame,) = pair.seal([site_frame(packet)], port=(first + number) % len(sas.SITE_PORTS))
-        pair.open([frame])
-        yield frame
+    for number, packet in enumerate(packets):
+        port = (first + number) % len(sas.SITE_PORTS)
+        (frame,) = pair.seal([site_frame(packet)], port=port)
+        (opened,) = pair.open([frame])
+        inner = opened[ETHERNET:]
+        yield frame, with_ttl(inner, inner[8] + 1)
 
 
 def key_line(sa: LabSa) -> KeyLine:
@@ -199,7 +222,8 @@ _HEAD: Final = """# Captures of every ESP format
 Written by `p4esp formats corpus`; a test compares. The pipeline program and the crypto engine made
 the packets, in a run of two gateways: an SA of each format, and one of each further known-answer
 vector of it. The first packet has the octets of the vector behind its outer IP header. The keys
-next to each capture are those of the vectors: they protect nothing. NAME`.keys` is for
+next to each capture are those of the vectors: they protect nothing. The inner packet of the vectors
+goes to UDP port 53 and is no DNS, which Wireshark calls malformed. NAME`.keys` is for
 [our dissector](../dissector.md), NAME`.esp_sa` for Wireshark by itself.
 
 ```sh
