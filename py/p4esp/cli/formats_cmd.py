@@ -195,9 +195,9 @@ def compare_command(
 
 @app.command("corpus")
 def corpus_command(
-    directory: Annotated[
-        Path, typer.Argument(help="Where the files go.", file_okay=False)
-    ] = Path("docs/corpus"),
+    directory: Annotated[Path, typer.Argument(help="Where the files go.", file_okay=False)] = Path(
+        "docs/corpus"
+    ),
 ) -> None:
     """Write captures of every format with their keys, for Wireshark; the same in every run."""
     from p4esp.formats_lab.corpus import captures, write

@@ -1,8 +1,8 @@
 """Captures of every format with their keys: what `p4esp formats corpus` writes.
 
 Each capture is a run of two gateways that begin anew, pipeline and engine, with the SA of the
-digest; its first packet is the vector, where there is one. All of it is the same in every run: keys, packets,
-time stamps. The keys are published, and good for nothing else.
+digest; its first packet is the vector, where there is one. All of it is the same in every run:
+keys, packets, time stamps. The keys are published, and good for nothing else.
 """
 
 from __future__ import annotations
@@ -142,13 +142,13 @@ def _passed(
 
 def key_line(sa: LabSa) -> KeyLine:
     """The line of an SA of the lab."""
-    secrets = {"root": sa.key} if sa.key_each else {"key": sa.key, "salt": sa.salt}
     return KeyLine(
         sa.form.name,
         sa.spi,
         *sa.ends,
         SUITES[sa.transform],
-        **secrets,
+        DirectionKeys(sa.key, b"" if sa.key_each else sa.salt),
+        has_root=sa.key_each,
         subs=sa.subs,
         shown=sa.parameters.shown,
         numbered=sa.parameters.numbered,

@@ -46,7 +46,8 @@ def esp_lines(child: ChildSaParams) -> tuple[str, str]:
     """Two rows of `esp_sa`: inbound, outbound; KeyExportError for what Wireshark cannot read."""
     if child.layout.format != "esp":
         raise KeyExportError(
-            f"Wireshark by itself does not read ESP in format {child.layout.format}; docs/wireshark does"
+            f"Wireshark by itself does not read ESP in format {child.layout.format}; "
+            "docs/wireshark/p4esp.lua does"
         )
     suite = _known(child.suite)
     inbound = esp_line(suite, child.remote, child.local, child.spi_in, child.keymat.inbound)

@@ -7,13 +7,13 @@ keys are asked for by name.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from p4esp.ipsec.layouts import form_of, has_roots, sends_whole_numbers
 from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Wrap
 from p4esp.ipsec.selectors import Address
 
-HEAD = "# Keys of p4esp for docs/wireshark/p4esp.lua: whoever has them reads and forges the traffic."
+HEAD = "# Keys for docs/wireshark/p4esp.lua: whoever has them reads and forges the traffic."
 """The comment that a file begins with."""
 
 
@@ -27,10 +27,9 @@ class KeyLine:
     destination: Address
     encryption: str
     """The keyword of the suite, as in a configuration."""
-    key: bytes = field(default=b"", repr=False)
-    salt: bytes = field(default=b"", repr=False)
-    root: bytes = field(default=b"", repr=False)
-    """In place of key and salt, where each sub SA has its own."""
+    keys: DirectionKeys
+    """With a root in place of key and salt, where each sub SA has its own."""
+    has_root: bool = False
     subs: int = 1
     shown: int = 0
     """Octets, as in `Parameters.shown`."""
@@ -47,9 +46,9 @@ class KeyLine:
         yield "source", self.source
         yield "destination", self.destination
         yield "encryption", self.encryption
-        for name, secret in (("key", self.key), ("salt", self.salt), ("root", self.root)):
-            if secret:
-                yield name, secret.hex()
+        yield "root" if self.has_root else "key", self.keys.key.hex()
+        if self.keys.salt:
+            yield "salt", self.keys.salt.hex()
         if self.subs > 1:
             yield "subs", self.subs
         if self.shown:
@@ -82,12 +81,9 @@ def _line(
         source=source,
         destination=destination,
         encryption=child.suite.name,
-        **_secrets(keys, has_roots(child.layout)),
+        keys=keys,
+        has_root=has_roots(child.layout),
         subs=subs,
         shown=shown,
         esn=child.esn and not sends_whole_numbers(form),
     )
-
-
-def _secrets(keys: DirectionKeys, is_root: bool) -> dict[str, bytes]:
-    return {"root": keys.key} if is_root else {"key": keys.key, "salt": keys.salt}

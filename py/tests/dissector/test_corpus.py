@@ -68,7 +68,8 @@ def test_tshark_verifies_every_packet_and_shows_what_it_hides(item) -> None:
     if item["inner"]:
         assert [row.good for row in shown] == ["1"] * len(shown)
         for row, inner in zip(shown, item["inner"], strict=True):
-            assert row.inner and bytes.fromhex(inner).endswith(row.inner)
+            assert row.inner
+            assert bytes.fromhex(inner).endswith(row.inner)
         assert {row.format for row in shown} == {item["format"]}
 
 

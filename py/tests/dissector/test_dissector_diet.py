@@ -34,7 +34,7 @@ CASES = {
 
 def residue(name: str, whole: bytes) -> bytes:
     """What is sent of a packet's headers, and what follows."""
-    template, v6 = name.split("-")[0], name.endswith("v6")
+    template, v6 = name.partition("-")[0], name.endswith("v6")
     packet = IPv6(whole) if v6 else IP(whole)
     if v6:
         bits = f"{packet.tc:08b}{packet.fl:020b}"

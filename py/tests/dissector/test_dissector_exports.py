@@ -1,7 +1,6 @@
 """Keys that a gateway exports of what IKE agreed on open in tshark what it sends."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address
 
 import pytest
 from controller_samples import CHILD
@@ -10,7 +9,7 @@ from scapy.packet import Raw
 from tshark_dissector import LINK, judged, needs_tshark
 
 from p4esp.ipsec.algorithms import SUITES
-from p4esp.ipsec.key_line import KeyLine, key_lines
+from p4esp.ipsec.key_line import key_lines
 from p4esp.ipsec.sa import Layout, Wrap
 
 
@@ -39,7 +38,7 @@ def test_lines_have_the_addresses_of_their_direction_and_what_is_shown() -> None
     assert (inbound.source, inbound.destination) == (CHILD.remote, CHILD.local)
     assert (outbound.source, outbound.destination) == (CHILD.local, CHILD.remote)
     assert (inbound.shown, outbound.shown, inbound.esn) == (28, 24, True)
-    assert (inbound.key, outbound.key) == (CHILD.keymat.inbound.key, CHILD.keymat.outbound.key)
+    assert (inbound.keys, outbound.keys) == (CHILD.keymat.inbound, CHILD.keymat.outbound)
 
 
 def test_wrapped_sas_are_lines_of_wesp() -> None:
@@ -53,7 +52,7 @@ def test_a_suite_that_wireshark_reads_by_itself_has_no_line() -> None:
 
 
 def test_no_key_is_shown_by_repr() -> None:
-    secrets = {"key": b"\x11" * 16, "salt": b"\x22" * 4, "root": b"\x33" * 32}
-    line = KeyLine("esp", 1, IPv4Address(1), IPv4Address(2), "aes128gcm16", **secrets)
-    assert not [secret for secret in secrets.values() if repr(secret)[2:-1] in repr(line)]
-    assert all(secret.hex() in str(line) for secret in secrets.values())
+    (line, _) = key_lines(CHILD)
+    secrets = (CHILD.keymat.inbound.key, CHILD.keymat.inbound.salt)
+    assert not [secret for secret in secrets if repr(secret)[2:-1] in repr(line)]
+    assert all(secret.hex() in str(line) for secret in secrets)

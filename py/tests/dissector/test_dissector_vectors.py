@@ -1,4 +1,4 @@
-"""tshark with our dissector opens every packet of the digest, and sees whatever is wrong with one."""
+"""tshark with our dissector opens every packet of the digest, and sees what is wrong with one."""
 
 from dataclasses import replace
 from functools import cache
