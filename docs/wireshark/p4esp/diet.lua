@@ -1,6 +1,6 @@
 -- Diet-ESP (draft-ietf-ipsecme-diet-esp): the low octets of SPI and number, and a SCHC residue in
 -- place of the inner headers. What the residue lacks is in the key file: the SA's template, its
--- addresses and ports. Hop limit and lengths are those of the outer packet, checksums are made anew.
+-- addresses and ports. The hop limit is the outer one, lengths and checksums are made anew.
 
 local octets = require "p4esp.octets"
 local sas = require "p4esp.sas"

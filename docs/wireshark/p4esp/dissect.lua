@@ -1,9 +1,9 @@
 -- From octets to what was found in them, by IP protocol or UDP port. Nothing here knows Wireshark.
 --
 -- A context has: sas, of the key file; addresses, source and destination outside, as text; frame,
--- its number; hops, the hop limit outside. Results have: name, of the protocol; format, where it is
--- known; sealed, what is to be opened, or nil; stock, whether Wireshark's own dissector is to read it; visible, a payload
--- that nothing hides, as offset, length and next header.
+-- its number; hops, the hop limit outside. Results have: name, of the protocol; format, where it
+-- is known; sealed, what is to be opened, or nil; stock, whether Wireshark's own dissector is to
+-- read it; visible, a payload that nothing hides, as offset, length and next header.
 
 local diet = require "p4esp.diet"
 local echo = require "p4esp.echo"
@@ -109,7 +109,8 @@ function dissect.wesp(packet, context)
     sa, sub = sas.of_spi(context.sas, context.addresses, spi, UNDER_WESP[wesp.version])
   end
   if sa then
-    return { name = "WESP", format = sa.format, sealed = read_by(sa, packet, sub, context.frame, wesp) }
+    local sealed = read_by(sa, packet, sub, context.frame, wesp)
+    return { name = "WESP", format = sa.format, sealed = sealed }
   end
   packet:take("spi", 4)
   packet:take("sn", 4)
@@ -124,7 +125,8 @@ function dissect.eesp(packet, context)
   local eesp = headers.eesp(packet)
   local sa, sub = sas.of_spi(context.sas, context.addresses, eesp.spi, UNDER_EESP)
   if sa then
-    return { name = "EESP", format = sa.format, sealed = read_by(sa, packet, sub, context.frame, eesp) }
+    local sealed = read_by(sa, packet, sub, context.frame, eesp)
+    return { name = "EESP", format = sa.format, sealed = sealed }
   end
   no_sa(packet, eesp.spi)
   packet:rest("payload")

@@ -146,7 +146,8 @@ local function check_wesp(packet, sa, wesp, length)
   end
   if not wesp.encrypted and wesp.trailer_len ~= sa.encryption.icv_size then
     local wanted = sa.encryption.icv_size
-    packet:fault("bad_length", ("trailer length %d; it is %d"):format(wesp.trailer_len, wanted), 2, 1)
+    local stated = ("trailer length %d; it is %d"):format(wesp.trailer_len, wanted)
+    packet:fault("bad_length", stated, 2, 1)
   end
 end
 

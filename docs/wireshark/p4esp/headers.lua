@@ -118,7 +118,8 @@ function headers.option(packet, stop, eesp)
   packet:take("option", 2 + length, { OPTION[1], OPTION[2],
     length > 0 and { "option.data", 2, length } or nil })
   if kind ~= PADN then
-    packet:fault("bad_option", ("option %d of %d octets is not known"):format(kind, length), at, 2)
+    local stated = ("option %d of %d octets is not known"):format(kind, length)
+    packet:fault("bad_option", stated, at, 2)
   end
   return nil
 end
@@ -142,8 +143,8 @@ function headers.eesp(packet)
   if first < 128 then
     packet:refuse("bad_version", "the first bit of EESP is 1", 0, 1)
   elseif first % 128 >= 8 then
-    packet:refuse("bad_version", ("EESP version %d; known: 0"):format((first % 128 - first % 8) / 8),
-      0, 1)
+    local version = math.floor(first % 128 / 8)
+    packet:refuse("bad_version", ("EESP version %d; known: 0"):format(version), 0, 1)
   elseif first % 8 ~= 0 then
     packet:fault("bad_reserved", "reserved bits are not 0", 0, 1)
   end

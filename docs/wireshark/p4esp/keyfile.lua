@@ -34,8 +34,27 @@ local function cipher_named(name)
   return nil
 end
 
-local function number(value)
-  return tonumber(value)
+--- A reader of whole numbers from `least` to `most`.
+local function between(least, most)
+  return function(value)
+    local number = tonumber(value)
+    if number and number >= least and number <= most and number % 1 == 0 then
+      return number
+    end
+    return nil
+  end
+end
+
+--- A reader of secrets of some lengths.
+local function secret(...)
+  local lengths = {}
+  for _, length in ipairs { ... } do
+    lengths[length] = true
+  end
+  return function(value)
+    local text = octets.of_hex(value)
+    return text and lengths[#text] and text or nil
+  end
 end
 
 local function truth(value)
@@ -57,30 +76,34 @@ local function address(value)
   return text and #text == 16 and text or nil
 end
 
+local HALF_WORD, WORD = 2 ^ 16 - 1, 2 ^ 32 - 1
+
 --- How the value of each key is read; nil: it cannot be.
 local READERS = {
   format = function(value) return FORMATS[value] and value end,
-  spi = number, subs = number, shown = number,
+  spi = between(0, WORD), subs = between(1, HALF_WORD + 1), shown = between(0, HALF_WORD),
   source = word, destination = word,
   encryption = cipher_named,
-  key = octets.of_hex, salt = octets.of_hex, root = octets.of_hex,
-  master0 = octets.of_hex, master1 = octets.of_hex,
+  key = secret(16, 24, 32), salt = secret(4), root = secret(32),
+  master0 = secret(32), master1 = secret(32),
   esn = truth, numbered = truth,
   -- of Diet-ESP:
   template = function(value) return diet.knows(value) and value end,
-  spi_octets = number, sn_octets = number, trailer = truth,
+  spi_octets = between(1, 4), sn_octets = between(1, 4), trailer = truth,
   inner_source = address, inner_destination = address,
-  inner_source_port = number, inner_destination_port = number,
+  inner_source_port = between(0, HALF_WORD), inner_destination_port = between(0, HALF_WORD),
 }
 
 --- Words of a line in a table; nil and why when one cannot be read.
 local function words_of(line)
-  local sa = { subs = 1, shown = 0, esn = false, numbered = true, salt = "", trailer = false }
-  for key, value in line:gmatch("([%w_]+)=(%S*)") do
+  local sa = { subs = 1, shown = 0, esn = false, numbered = true, trailer = false }
+  for text in line:gmatch("%S+") do
+    local key, value = text:match("^([%w_]+)=(.*)$")
     local read = READERS[key]
     local meant = read and read(value)
     if meant == nil or meant == false and read ~= truth then
-      return nil, ("%s=%s is not understood"):format(key, value)
+      -- Not the value: it may be a key.
+      return nil, ("%s is not understood"):format(key or "a word without =")
     end
     sa[key] = meant
   end
@@ -120,8 +143,8 @@ local function fault_of(sa)
     return "neither key nor root"
   elseif sa.key and #sa.key ~= sa.encryption.key_size then
     return ("a key of %d octets"):format(#sa.key)
-  elseif sa.key and #sa.salt ~= 4 then
-    return ("a salt of %d octets"):format(#sa.salt)
+  elseif sa.key and not sa.salt then
+    return "no salt"
   elseif sa.format == "diet-esp" then
     return fault_of_diet(sa)
   end

@@ -33,7 +33,7 @@ from p4esp.formats_lab.writing import Entry
 from p4esp.ike.keylog import esp_line
 from p4esp.ipsec.algorithms import suite_named
 from p4esp.ipsec.formats import FORMATS
-from p4esp.ipsec.key_line import HEAD, KeyLine
+from p4esp.ipsec.key_line import HEAD, KeyLine, Secret
 from p4esp.ipsec.sa import DirectionKeys
 from p4esp.switch.ports.pcap import PcapWriter
 
@@ -148,7 +148,7 @@ def key_line(sa: LabSa) -> KeyLine:
         *sa.ends,
         SUITES[sa.transform],
         DirectionKeys(sa.key, b"" if sa.key_each else sa.salt),
-        has_root=sa.key_each,
+        Secret.ROOT if sa.key_each else Secret.KEY,
         subs=sa.subs,
         shown=sa.parameters.shown,
         numbered=sa.parameters.numbered,

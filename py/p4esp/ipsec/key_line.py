@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from p4esp.ipsec.layouts import form_of, has_roots, sends_whole_numbers
 from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Wrap
@@ -15,6 +16,17 @@ from p4esp.ipsec.selectors import Address
 
 HEAD = "# Keys for docs/wireshark/p4esp.lua: whoever has them reads and forges the traffic."
 """The comment that a file begins with."""
+
+
+class Secret(StrEnum):
+    """What the keys of an SA are."""
+
+    KEY = "key"
+    """Key and salt."""
+    ROOT = "root"
+    """That of the keys of its sub SAs."""
+    MASTERS = "masters"
+    """Two master keys of PSP, one behind the other: any SPI's key comes of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +40,7 @@ class KeyLine:
     encryption: str
     """The keyword of the suite, as in a configuration."""
     keys: DirectionKeys
-    """With a root in place of key and salt, where each sub SA has its own."""
-    has_root: bool = False
+    secret: Secret = Secret.KEY
     subs: int = 1
     shown: int = 0
     """Octets, as in `Parameters.shown`."""
@@ -42,13 +53,11 @@ class KeyLine:
 
     def _words(self) -> Iterator[tuple[str, object]]:
         yield "format", self.format
-        yield "spi", f"0x{self.spi:08x}"
+        if self.secret is not Secret.MASTERS:
+            yield "spi", f"0x{self.spi:08x}"
         yield "source", self.source
         yield "destination", self.destination
-        yield "encryption", self.encryption
-        yield "root" if self.has_root else "key", self.keys.key.hex()
-        if self.keys.salt:
-            yield "salt", self.keys.salt.hex()
+        yield from self._secrets()
         if self.subs > 1:
             yield "subs", self.subs
         if self.shown:
@@ -57,6 +66,17 @@ class KeyLine:
             yield "esn", "yes"
         if not self.numbered:
             yield "numbered", "no"
+
+    def _secrets(self) -> Iterator[tuple[str, str]]:
+        key = self.keys.key.hex()
+        if self.secret is Secret.MASTERS:
+            half = len(key) // 2
+            yield from (("master0", key[:half]), ("master1", key[half:]))
+            return
+        yield "encryption", self.encryption
+        yield self.secret.value, key
+        if self.keys.salt:
+            yield "salt", self.keys.salt.hex()
 
 
 def key_lines(child: ChildSaParams) -> list[KeyLine]:
@@ -82,7 +102,7 @@ def _line(
         destination=destination,
         encryption=child.suite.name,
         keys=keys,
-        has_root=has_roots(child.layout),
+        secret=Secret.ROOT if has_roots(child.layout) else Secret.KEY,
         subs=subs,
         shown=shown,
         esn=child.esn and not sends_whole_numbers(form),

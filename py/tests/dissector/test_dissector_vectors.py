@@ -1,7 +1,9 @@
 """tshark with our dissector opens every packet of the digest, and sees what is wrong with one."""
 
+import random
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 from scapy.layers.inet import IP, UDP
@@ -31,6 +33,10 @@ def lines(version: int = 4) -> list[str]:
     return [item.key_line(place, version) for place, item in enumerate(sealed())]
 
 
+def _words(capture: Path, keys: Path) -> tuple[str, ...]:
+    return ("-X", f"lua_script:{DISSECTOR}", "-o", f"p4esp.keys:{keys}", "-r", str(capture))
+
+
 @pytest.mark.parametrize("version", [4, 6])
 def test_every_vector_is_authentic_and_its_inner_packet_is_shown(tmp_path, version) -> None:
     packets = [item.over(place, version) for place, item in enumerate(sealed())]
@@ -51,8 +57,9 @@ def test_display_filters_find_what_is_inside(tmp_path) -> None:
     capture, keys = tmp_path / "all.pcap", tmp_path / "all.keys"
     write(capture, [item.over(place) for place, item in enumerate(sealed())])
     keys.write_text("\n".join(lines()))
-    words = ("-X", f"lua_script:{DISSECTOR}", "-o", f"p4esp.keys:{keys}", "-r", str(capture))
-    found = run(*words, "-Y", "ip.src == 10.1.0.1 && udp.dstport == 53").splitlines()
+    found = run(
+        *_words(capture, keys), "-Y", "ip.src == 10.1.0.1 && udp.dstport == 53"
+    ).splitlines()
     without = ("VG4", "VG6", "VJ")
     assert len(found) == len([item for item in sealed() if item.name not in without])
 
@@ -155,6 +162,36 @@ def test_a_key_file_that_cannot_be_read_is_told_with_every_packet(tmp_path) -> N
     packet = sealed()[0]
     (row,) = judged(tmp_path, [packet.over(0)], [*bad, packet.key_line(0)])
     assert (row.good, row.faults) == ("1", {"key_file"})
+
+
+def test_no_key_file_whatever_it_says_is_an_error_of_the_dissector(tmp_path) -> None:
+    values = ("", "-1", "0", "1.5", "1e99", "nan", "0x", "99999999999999999999", "yes", "\xff", "=")
+    good = [words for line in lines() for words in line.split()]
+    names = sorted({word.partition("=")[0] for word in good})
+    sealed_lines = lines()
+    bad = [f"{line} {name}={value}" for name in names for value in values for line in sealed_lines]
+    packets = [item.over(place) for place, item in enumerate(sealed())]
+    rows = judged(tmp_path, packets, random.Random(1).sample(bad, 300))
+    assert all("key_file" in row.faults for row in rows)
+
+
+def test_what_a_key_file_says_wrong_is_not_shown_when_it_may_be_a_key(tmp_path) -> None:
+    capture, keys = tmp_path / "one.pcap", tmp_path / "one.keys"
+    write(capture, [sealed()[0].over(0)])
+    keys.write_text("format=esp spi=1 key=5ec4e75ec4e7\nformat=esp 5ec4e75ec4e7\n")
+    text = run(*_words(capture, keys), "-V")
+    assert "line 1: key is not understood" in text
+    assert "5ec4e7" not in text
+
+
+def test_the_scripts_make_no_globals(tmp_path) -> None:
+    capture, keys, strict = (tmp_path / name for name in ("one.pcap", "one.keys", "strict.lua"))
+    write(capture, [item.over(place) for place, item in enumerate(sealed())])
+    keys.write_text("\n".join(lines()))
+    forbid = "setmetatable(_G, { __newindex = function(_, name) error(name) end })"
+    strict.write_text(f"{forbid}\ndofile({str(DISSECTOR)!r})\n")
+    words = ("-X", f"lua_script:{strict}", "-o", f"p4esp.keys:{keys}", "-r", str(capture))
+    assert len(run(*words, "-Y", "p4esp.icv_good == 1").splitlines()) == len(sealed())
 
 
 def test_only_the_destination_of_an_sa_is_opened_with_its_key(tmp_path) -> None:
