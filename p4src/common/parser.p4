@@ -33,6 +33,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             OUT_SEND:   parse_opaque_frame;
             OUT_DUMMY:  parse_opaque_frame;
             OUT_ROUTE:  parse_ethernet;
+            OUT_ECHO:   parse_ethernet;
             OUT_INJECT: parse_ethernet;
             default:    accept;
         }

@@ -46,7 +46,7 @@ const bit<8> EESP_OFFSET      = 2;
     if (meta.format == format_t.EESP_OPTIMIZED) { \
         meta.text_flags = CX_FLAG_SHOWN | CX_FLAG_TRIM \
             | (meta.path == path_t.OPEN ? CX_FLAG_FILL : 0); \
-        if (meta.dummy == 1) { \
+        if (meta.of_ours == 1) { \
             meta.drop_reason = drop_t.NOT_IN_SA; \
         } \
     } \

@@ -77,6 +77,12 @@ VG6 = (
 X = 0x1122334455667788
 """Explicit IV of the EESP packets."""
 EESP = Packet(INNER, sub=1)
+VJ = (
+    "0000100100000001000000000000000144f11cf2d26b7751876c6615da0696f6"
+    "13c6d2f3b273ffb0795d400d6e462623"
+)
+PING = bytes.fromhex("02800000beef000100002002")
+"""A request of encrypted ESP ping: its reply is wanted under SPI 0x2002."""
 UDP_ALONE = Packet(INNER[20:], sub=1, next_header=17, implicit_iv=True)
 ANSWERS = {
     "V0": ("esp", Packet(INNER), V0),
@@ -95,6 +101,7 @@ ANSWERS = {
     "VG4": ("eesp-full", UDP_ALONE, VG4),
     "VG5": ("eesp-optimized", replace(EESP, iv=X, numbered=False), VG5),
     "VG6": ("eesp-full", replace(UDP_ALONE, padded=True), VG6),
+    "VJ": ("esp", Packet(PING, next_header=144), VJ),
 }
 """By id: format, what the packet says, and its octets."""
 

@@ -37,10 +37,6 @@ VH = {
     "f4ec7e53cd320491dc59c284bfa0619858ebdb305190216b5c0539f2",
 }
 VI = "010116751cf22dc63414c22a015f5b48068cda0632754b79e327cddbf341"
-VJ = (
-    "0000100100000001000000000000000144f11cf2d26b7751876c6615da0696f6"
-    "13c6d2f3b273ffb0795d400d6e462623"
-)
 PING = "000000070000000002000004beef000170696e67"
 LINK = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 FAULTS = ("truncated", "cut", "bad_version", "bad_option", "bad_length", "bad_reserved")
@@ -165,8 +161,6 @@ def vectors() -> list[Sealed]:
     inner = ANSWERS["V0"][1].payload
     made += [Sealed(name, 17, bytes.fromhex(h), psp, inner, udp=1000) for name, h in VH.items()]
     made.append(Sealed("VI", 50, bytes.fromhex(VI), DIET, restored(inner)))
-    echo = bytes.fromhex("02800000beef000100002002")
-    made.append(Sealed("VJ", 50, bytes.fromhex(VJ), _line("esp", f"{GCM} {KEY}"), echo))
     return made
 
 

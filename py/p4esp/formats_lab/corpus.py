@@ -11,10 +11,11 @@ import io
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from p4esp.controller.sealed_ping import SealedEcho
 from p4esp.engine import Direction
 from p4esp.formats_lab import sas
 from p4esp.formats_lab.errors import LabError
@@ -43,6 +44,8 @@ PORT: Final = 4660
 """To which they go; Wireshark takes it for nothing else than UDP."""
 ONE_FLOW: Final = ("diet-esp",)
 """Formats whose SA is for the flow of the digest's packet."""
+Passed = tuple[bytes, bytes]
+"""A frame on the wire, and what the far gateway makes of it."""
 START, STEP = 1_767_225_600_000_000_000, 1_000_000
 """Time stamps in nanoseconds: the first is that of 2026-01-01."""
 SUITES: Final = {
@@ -105,7 +108,11 @@ def captures(program: Path) -> Iterator[Capture]:
 def _capture(pair: Pair, name: str, form: str, vector: Vector | None, source: str) -> Capture:
     sa = vector_sa(vector) if vector else digest_sa(form)
     first = vector.sub if vector else 0
-    passed = list(_passed(pair, sa, [INNER, *_more(sa)], first))
+    pair.restart([sa])
+    if vector and vector.ping:
+        passed = list(_pings(pair, sa, vector.ping))
+    else:
+        passed = list(_passed(pair, [INNER, *_more(sa)], first))
     return Capture(
         name,
         form,
@@ -125,19 +132,21 @@ def _more(sa: LabSa) -> Iterator[bytes]:
         yield udp_packet(sa, flow, size, port)
 
 
-def _passed(
-    pair: Pair, sa: LabSa, packets: Sequence[bytes], first: int
-) -> Iterator[tuple[bytes, bytes]]:
-    """What is on the wire, and what the far gateway makes of it, before it takes one from the TTL:
-    each packet in another sub SA.
-    """
-    pair.restart([sa])
+def _passed(pair: Pair, packets: Sequence[bytes], first: int) -> Iterator[Passed]:
+    """Each packet in another sub SA; what is inside as it is before one is taken from the TTL."""
     for number, packet in enumerate(packets):
         port = (first + number) % len(sas.SITE_PORTS)
         (frame,) = pair.seal([site_frame(packet)], port=port)
         (opened,) = pair.open([frame])
         inner = opened[ETHERNET:]
         yield frame, with_ttl(inner, inner[8] + 1)
+
+
+def _pings(pair: Pair, sa: LabSa, ping: SealedEcho) -> Iterator[Passed]:
+    """Two encrypted pings, without data and with some."""
+    for echo in (ping.echo, replace(ping.echo, number=2, data=b"ping")):
+        content = replace(ping, echo=echo).build()
+        yield pair.ping(sa, content), content
 
 
 def key_line(sa: LabSa) -> KeyLine:

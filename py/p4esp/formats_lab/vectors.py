@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from p4esp.controller.outstanding import Echo
+from p4esp.controller.sealed_ping import REQUEST, SealedEcho
 from p4esp.formats_lab.gateways import Pair, esp_of, site_frame
 from p4esp.formats_lab.sas import SUBS, LabSa
 from p4esp.ipsec.formats import FormatError, Number, Option, Parameters, format_named
@@ -21,6 +23,7 @@ SPI = 0x1001
 FIRST_IV = 0x1122334455667788
 """Explicit IV of the digest's EESP packets, whose number is 1."""
 IMPLICIT_IV = Parameters(iv_len=0)
+PING = SealedEcho(REQUEST, Echo(0xBEEF, 1), back=0x2002)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Vector:
     """None: as the format usually has them."""
     mode: Mode = Mode.TUNNEL
     first_iv: int = 1
+    ping: SealedEcho | None = None
+    """Sealed in place of the inner packet."""
 
 
 VECTORS = (
@@ -53,6 +58,7 @@ VECTORS = (
     Vector("VG4", "eesp-full", 1, IMPLICIT_IV, Mode.TRANSPORT),
     Vector("VG5", "eesp-optimized", 1, Parameters(numbered=False), first_iv=FIRST_IV),
     Vector("VG6", "eesp-full", 1, replace(IMPLICIT_IV, options=(Option.PAD,)), Mode.TRANSPORT),
+    Vector("VJ", "esp", ping=PING),
 )
 
 
@@ -98,4 +104,7 @@ def vector_sa(vector: Vector) -> LabSa:
 
 def produce(program: Path, vector: Vector) -> bytes:
     """What follows the outer IP header."""
-    return packet_of(program, vector_sa(vector), INNER, vector.sub)
+    sa = vector_sa(vector)
+    if vector.ping:
+        return esp_of(Pair(program, [sa]).ping(sa, vector.ping.build()))
+    return packet_of(program, sa, INNER, vector.sub)
