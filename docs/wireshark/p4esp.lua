@@ -56,9 +56,10 @@ local function stock(dissector, tvb, pinfo, root)
 end
 
 --- An echo in an AGGFRAG payload.
-local function show_echo(root, tvb)
+local function show_echo(tvb, pinfo, root)
   local packet = packets.new(tvb:raw())
   packets.attempt(echo.read, packet)
+  pinfo.cols.info = "encrypted ESP ping"
   tree.show(root:add(p4esp, tvb(), "Encrypted ESP ping"), tvb, packet)
 end
 
@@ -67,7 +68,7 @@ local function hand_over(tvb, next_header, pinfo, root)
   if next_header == NO_NEXT_HEADER or tvb:len() == 0 then
     return
   elseif next_header == AGGFRAG and echo.is_echo(tvb:raw(0, 1)) then
-    show_echo(root, tvb)
+    show_echo(tvb, pinfo, root)
     return
   end
   stock(protocols:get_dissector(next_header) or Dissector.get("data"), tvb, pinfo, root)
@@ -124,6 +125,7 @@ end
 local function show(name, result, packet, tvb, pinfo, root)
   local branch = root:add(p4esp, tvb(), name)
   pinfo.cols.protocol = name
+  pinfo.cols.info = result.format and "format " .. result.format or ""
   for _, fault in ipairs(keys.faults) do
     tree.fault(branch, "key_file", fault)
   end

@@ -92,6 +92,15 @@ def test_an_echo_and_its_reply_are_shown() -> None:
 
 
 @needs_tshark
+def test_a_list_of_packets_says_what_they_are() -> None:
+    named = {"esp-VJ": "encrypted ESP ping", "esp-ping": "ESP ping", "esp-V1": "UDP"}
+    for name, wanted in named.items():
+        keys = ["-o", f"p4esp.keys:{CORPUS / name}.keys"]
+        words = ["-X", f"lua_script:{DISSECTOR}", *keys, "-r", str(CORPUS / f"{name}.pcap")]
+        assert all(wanted in line for line in run(*words).splitlines()[1:]), name
+
+
+@needs_tshark
 @pytest.mark.parametrize("page", ["docs/dissector.md", "docs/corpus/README.md"])
 def test_the_commands_of_a_page_show_packets(page: str) -> None:
     text = (REPOSITORY / page).read_text()
