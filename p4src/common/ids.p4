@@ -39,6 +39,11 @@ const bit<8> PROTO_TAIL     = 254;
 const bit<16> UDP_IKE       = 500;
 const bit<16> UDP_IKE_NAT_T = 4500;
 // draft-colitti-ipsecme-esp-ping: SPIs of no SA.
+// Types of EESP options.
+const bit<8> EESP_PAD_1  = 0;
+const bit<8> EESP_PAD_N  = 1;
+const bit<8> EESP_OFFSET = 2;
+
 const bit<32> SPI_ECHO_REQUEST = 7;
 const bit<32> SPI_ECHO_REPLY   = 8;
 // RFC 5840 2.1: stands behind UDP where an SPI would, when WESP follows.

@@ -47,6 +47,8 @@ class KeyLine:
     esn: bool = False
     numbered: bool = True
     """Whether packets have a sequence number."""
+    more: tuple[tuple[str, object], ...] = ()
+    """Words that only some formats have."""
 
     def __str__(self) -> str:
         return " ".join(f"{key}={value}" for key, value in self._words())
@@ -66,6 +68,7 @@ class KeyLine:
             yield "esn", "yes"
         if not self.numbered:
             yield "numbered", "no"
+        yield from self.more
 
     def _secrets(self) -> Iterator[tuple[str, str]]:
         key = self.keys.key.hex()
