@@ -20,6 +20,8 @@ control seal_stage(inout headers_t hdr, inout metadata_t meta) {
             } else if (EESP) {
                 BUILD_EESP(hdr.eesp, hdr.eesp_option, hdr.eesp_padding, hdr.eesp_seq,
                            hdr.esp_iv, hdr.tih)
+            } else if (meta.format == format_t.PSP) {
+                BUILD_PSP(hdr.psp, hdr.esp_iv, hdr.psp_cookie)
             } else {
                 BUILD_ESP(hdr.esp, hdr.esp_iv, hdr.esp_long_iv)
                 if (meta.format != format_t.PLAIN) {

@@ -12,6 +12,8 @@ control seal_transport_stage(inout headers_t hdr, inout metadata_t meta) {
         if (EESP) {
             BUILD_EESP(hdr.t_eesp, hdr.t_eesp_option, hdr.t_eesp_padding, hdr.t_eesp_seq,
                        hdr.t_esp_iv, hdr.t_tih)
+        } else if (meta.format == format_t.PSP) {
+            BUILD_PSP(hdr.t_psp, hdr.t_esp_iv, hdr.t_psp_cookie)
         } else {
             BUILD_ESP(hdr.t_esp, hdr.t_esp_iv, hdr.t_esp_long_iv)
             if (meta.format != format_t.PLAIN) {

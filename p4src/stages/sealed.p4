@@ -32,6 +32,9 @@ control sealed_stage(inout headers_t hdr, inout metadata_t meta) {
             asked_for = hdr.eesp.isValid() && hdr.eesp.spi == meta.spi
                 && hdr.eesp.session == meta.sub
                 && (meta.no_seq == 1 || hdr.eesp_seq.isValid() && hdr.eesp_seq.seq == meta.seq);
+        } else if (meta.format == format_t.PSP) {
+            asked_for = hdr.psp.isValid() && hdr.psp.spi == meta.spi
+                && hdr.esp_iv.iv[31:0] == meta.seq[31:0];
         } else {
             asked_for = hdr.esp.isValid() && hdr.esp.spi == meta.spi
                 && hdr.esp.seq == meta.seq[31:0];
