@@ -62,6 +62,15 @@ EESP_DRAFT = Source(
     "private",
     ours=False,
 )
+PSP_SPECIFICATION = Source(
+    "google/psp, gaps ours",
+    "PSP architecture specification, google/psp (code; of the text the first page); where that "
+    "leaves it open, our choice: a packet with the D bit is dropped once it is verified, the S bit "
+    "is ignored, SPIs below 256 are not used, a window over the IV where the SA has one, 256 "
+    "source ports",
+    ours=False,
+)
+PSP_PORT = 1000
 EESP_PROTOCOL = 253
 """RFC 3692: for experiments."""
 
