@@ -1,8 +1,8 @@
 """PSP (google/psp) by hand: the key of an SPI, packets with every header bit under the test's
 control, and an engine's key that is a pair of master keys.
 
-Written from the digest alone, with AES-CMAC and AES-GCM of ``cryptography``; it is judged by the known
-keys and packets (VH1 to VH3).
+Written from the digest alone, with AES-CMAC and AES-GCM of ``cryptography``; it is judged by the
+known keys and packets (VH1 to VH3).
 """
 
 from __future__ import annotations

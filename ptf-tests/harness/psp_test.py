@@ -8,7 +8,7 @@ from typing import Any
 
 from harness import psp
 from harness.format_cases import BadInputTest
-from harness.format_modes import HEADER_LEN, End
+from harness.format_modes import HEADER_LEN, TUNNEL, End
 from harness.formats import Packet
 from harness.ids import Drop, Format, Mode
 from harness.modes import FAMILIES, Shape, packet_of
@@ -59,7 +59,7 @@ class PspTest(BadInputTest):
 
     masters = tuple(bytes([n]) * 32 for n in (0x17, 0x71))
 
-    def receiver(self, shape: Shape = Shape(), known: Layout | None = None, **fields: Any) -> End:
+    def receiver(self, shape: Shape = TUNNEL, known: Layout | None = None, **fields: Any) -> End:
         """An inbound SA, without a window unless told otherwise."""
         known = known or layout()
         spi = fields.pop("spi", None) or next(SPIS)
@@ -69,7 +69,7 @@ class PspTest(BadInputTest):
         self.gw.engine.keys[end.speaking.sa.handle] = Masters.of(self.masters, known.version)
         return end
 
-    def sender(self, shape: Shape = Shape(), known: Layout | None = None, **fields: Any) -> End:
+    def sender(self, shape: Shape = TUNNEL, known: Layout | None = None, **fields: Any) -> End:
         """An outbound SA."""
         known = known or layout()
         spi = next(SPIS)

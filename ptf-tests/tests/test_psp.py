@@ -108,8 +108,8 @@ class OffsetsOfEverySize(PspRoundTrip):
 
 
 class WhatIsOnTheWire(PspTest):
-    """h.2, octet by octet: UDP to port 1000 with checksum 0 over IPv4 and IPv6, lengths, base header,
-    cookie; the cookie is encrypted at offset 0 and can be read at offset 2."""
+    """h.2, octet by octet: UDP to port 1000 with checksum 0 over IPv4 and IPv6, lengths, base
+    header, cookie; the cookie is encrypted at offset 0 and can be read at offset 2."""
 
     def runTest(self) -> None:
         for shape in SHAPES:
@@ -308,8 +308,8 @@ class SampleAndDrop(PspTest):
 
 
 class OneHandleForEverySpi(PspTest):
-    """h.6: the SAs of many SPIs, of both master keys, have one key handle; each has selectors and an
-    SAD entry of its own, and a packet of one SPI is none of another."""
+    """h.6: the SPIs of both master keys have one key handle, and SAD entries of their own; a packet
+    of one SPI is none of another."""
 
     def runTest(self) -> None:
         end = self.receiver()
@@ -339,8 +339,8 @@ class SelectorsHold(PspTest):
 
 
 class RotationOfMasterKeys(PspTest):
-    """h.6, h.11 7: an SPI of the old master key works until the second rotation renews it: from then
-    on the engine opens it no more, and without SAD entry it is not even asked."""
+    """h.6, h.11 7: an SPI of the old master key works until the second rotation renews it: from
+    then on the engine opens it no more, and without SAD entry it is not even asked."""
 
     def runTest(self) -> None:
         end = self.receiver()
