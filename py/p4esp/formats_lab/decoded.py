@@ -27,10 +27,9 @@ def built_and_read(program: Path, form: Format, octets: int) -> tuple[bytes, lis
 
 
 def key_of(sa: LabSa, sub: int = 0) -> tuple[bytes, bytes]:
-    """Key and salt of a sub SA, or of the SA where they have one; of PSP those of the SPI."""
+    """Key and salt of a sub SA, or of the SA where they have one; of PSP the key of the SPI."""
     if sa.has_masters:
-        spi = sa.spi.to_bytes(4)
-        return MasterPair(PSP_KEY_LEN, sa.key).derive(spi), spi
+        return MasterPair(PSP_KEY_LEN, sa.key).derive(sa.spi.to_bytes(4)), b""
     if not sa.key_each:
         return sa.key, sa.salt
     for number, (key, salt) in enumerate(derived(lookup(sa.transform), sa.key, sub + 1)):

@@ -247,6 +247,8 @@ class Format:
     """IP protocol number that it travels under."""
     shown_header: int = 0
     """Octets of what is shown that are no payload, a cookie apart."""
+    salt_field: str = ""
+    """The field that stands where others have a salt in the nonce."""
     udp_port: int = 0
     """UDP destination port, of a format that travels in UDP alone."""
     agreement: str = ""

@@ -24,6 +24,7 @@ FORMAT = Format(
     tail=(ICV,),
     usual=Parameters(iv_len=8, align=1, shown=24, numbered=False),
     nonce=(),
+    salt_field="SPI",
     trailer=Trailer.NONE,
     spaces=Spaces.ONE,
     tail_use=TailUse.NOBODY,
