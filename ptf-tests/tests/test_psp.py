@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import struct
+from collections.abc import Iterable
 
 from harness import frames, psp, tables
 from harness.gateway import PacketOut
@@ -26,7 +27,7 @@ from harness.psp_test import (
     numbered,
     usual_offset,
 )
-from harness.sa import NEVER
+from harness.sa import NEVER, Layout
 from harness.topology import HOST_VLAN, PROTECTED, UNPROTECTED
 
 LENGTHS = range(1501)
@@ -51,7 +52,7 @@ class PspRoundTrip(PspTest):
 
     shows_payload = True
 
-    def round_trip(self, shape: Shape, known, lengths) -> None:
+    def round_trip(self, shape: Shape, known: Layout, lengths: Iterable[int]) -> None:
         """With the SAs of one shape and layout."""
         least, head = least_of(shape, known), HEADER[shape.inner]
         sizes = [head + n for n in lengths if n >= least]
@@ -99,12 +100,16 @@ class OffsetsOfEverySize(PspRoundTrip):
     def runTest(self) -> None:
         for cookie, units in itertools.product((None, COOKIE), (*range(0, 12), 30, 51, 52)):
             self.round_trip(V4, layout(4 * units, cookie), (250, 251, 1400))
-        out, end = self.sender(V4, layout(4 * 53)), self.receiver(V4, layout(4 * 53))
-        packet = packet_of(4, 600, ours=True)
-        self.refuse(Drop.LONG_HEADERS, PROTECTED, frames.ethernet(PROTECTED, packet))
-        self.assertEqual(self.last_of(out.speaking), [0])
-        long = packet_of(4, 600, ours=False)
-        self.refused_here(Drop.LONG_HEADERS, end, self.said(end, packet=long), packet=long)
+        for cookie in (None, COOKIE):
+            self.round_trip(V6, layout(4 * 47, cookie), (250, 251, 1400))
+        for shape, units in ((V4, 53), (V6, 48)):
+            known = layout(4 * units)
+            out, end = self.sender(shape, known), self.receiver(shape, known)
+            packet = packet_of(shape.inner, 600, ours=True)
+            self.refuse(Drop.LONG_HEADERS, PROTECTED, frames.ethernet(PROTECTED, packet))
+            self.assertEqual(self.last_of(out.speaking), [0])
+            long = packet_of(shape.inner, 600, ours=False)
+            self.refused_here(Drop.LONG_HEADERS, end, self.said(end, packet=long), packet=long)
 
 
 class WhatIsOnTheWire(PspTest):

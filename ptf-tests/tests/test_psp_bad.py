@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import struct
+from typing import Any
 
 from harness import frames, psp, tables, wire
 from harness.engine import Descriptor, frame_with
@@ -45,7 +46,7 @@ class HeadersThatDoNotAgree(PspTest):
         for cookie, version in itertools.product((None, COOKIE), (0, 1)):
             has = int(cookie is not None)
             end = self.receiver(V4, layout(0, cookie, version))
-            wrong = [{"one": 0}, *({"reserved": n} for n in (1, 2, 3))]
+            wrong: list[dict[str, Any]] = [{"one": 0}, *({"reserved": n} for n in (1, 2, 3))]
             wrong += [{"version": n} for n in range(16) if n != version]
             wrong += [{"ext_len": n} for n in range(256) if n != 1 + has]
             wrong += [{"present": 1 - has}, {"present": 1 - has, "ext_len": 2 - has}]

@@ -32,7 +32,8 @@ class Key:
 @dataclass(frozen=True)
 class Packet:
     """What a packet says. `next_header` 4 is IPv4, 41 IPv6. What EESP shows has its payload info
-    header as the first 4 octets, and of PSP its cookie. `iv`: where an explicit IV is not the number.
+    header as the first 4 octets, that of PSP its cookie. `iv`: where an explicit IV is not the
+    number.
     """
 
     payload: bytes
@@ -346,7 +347,7 @@ def _open_eesp(
 
 
 def psp_key(masters: tuple[bytes, bytes], spi: int) -> Key:
-    """The key of an SPI, for 128 bits: one block of SP 800-108 with AES-256-CMAC. There is no salt."""
+    """The key of an SPI: one block of SP 800-108 with AES-256-CMAC. There is no salt."""
     mac = CMAC(AES(masters[spi >> 31]))
     mac.update(struct.pack("!I4sII", 1, b"Pv0\0", spi, 128))
     return Key(mac.finalize(), b"")

@@ -56,8 +56,8 @@ class PspMasters:
     """The pair of master keys of one engine.
 
     ``draw`` returns so many unpredictable bytes; ``withdraw`` is asked before a master key goes for
-    the SPIs that go with it. Calls wait for each other: else a key that is on its way could be one of
-    the next master key.
+    the SPIs that go with it. Calls wait for each other: else a key that is on its way could be one
+    of the next master key.
     """
 
     def __init__(

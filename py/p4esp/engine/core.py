@@ -115,7 +115,7 @@ class Engine:
         """Replace the first (0) or the second (1) of PSP master keys under their handle.
 
         From its return on, no packet is opened with what was derived of the one before. HandleError
-        when the handle has none, KeyStoreError for a key that has not 32 bytes, or is there already.
+        when the handle has none, KeyStoreError for a key that has not 32 bytes or is there already.
         """
         with self._key_lock:
             self._keys.renew(handle, half, master)

@@ -65,7 +65,7 @@ class MasterPair(OwnKey):
     def has(self, master: Key) -> bool:
         """Tell whether a master key is one of the two."""
         halves = (bytes(self._key[at : at + MASTER_LEN]) for at in (0, MASTER_LEN))
-        return any([hmac.compare_digest(half, bytes(master)) for half in halves])
+        return any(hmac.compare_digest(half, bytes(master)) for half in halves)
 
     def derive(self, spi: bytes) -> bytes:
         """Derive the key of an SPI, of 4 bytes: SP 800-108 in counter mode with AES-256-CMAC."""

@@ -50,7 +50,7 @@ class Gateway:
         write(self.device, entries)
 
     def install(self, sa: LabSa) -> int:
-        """Give the engine the key of an SA, the root of its sub keys, or master keys; the handle."""
+        """Give the engine the key of an SA, a root of sub keys, or master keys; the handle."""
         subs = sa.subs if sa.key_each else 0
         masters = sa.has_masters and self._direction is Direction.OPEN
         return self._engine.install(

@@ -126,7 +126,7 @@ def test_what_the_reference_seals_the_pipeline_opens(form: Format) -> None:
 
 
 def around(form: Format, sealed: bytes) -> bytes:
-    """The link and the outer IPv4 header of a packet of the lab, and UDP where the format has it."""
+    """The link and the outer IPv4 header of a packet of the lab, and UDP where there is one."""
     if form.udp_port:
         ports = (50000).to_bytes(2) + form.udp_port.to_bytes(2)
         sealed = ports + (8 + len(sealed)).to_bytes(2) + bytes(2) + sealed

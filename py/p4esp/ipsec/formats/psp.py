@@ -48,15 +48,15 @@ FORMAT = Format(
     trailer_rule="None, and no padding: the next header stands in front, in clear.",
     replay_rule="None: a packet that comes again is accepted again, and the layer above must not "
     "mind. An SA may have a window over the IV, which is then a number of 37 bits.",
-    costs="3 to 6 octets more than plain ESP, 8 more with a cookie; an SAD entry for each SPI, which "
-    "says whose it is, and no register where we receive. Next header and offset are public. Replayed "
-    "packets are delivered.",
+    costs="3 to 6 octets more than plain ESP, 8 more with a cookie; an SAD entry for each SPI, "
+    "which says whose it is, and no register where we receive. Next header and offset are public. "
+    "Replayed packets are delivered.",
     buys="A receiver without keys or state of its own for each sender: two master keys of 32 "
     "octets. Nothing to read at the end, nothing to pad. All keys change with a master key.",
     limits="Tunnel and transport mode; no BEET, no dummy packets, no TFC padding (NOT_IN_SA). "
     "Dropped are another version, length or cookie bit than the SA's, and reserved bits (BAD_PSP), "
     "an offset above what the SA shows or behind the end of the packet (BAD_OFFSET), another "
     "cookie (BAD_COOKIE), and what is marked to be dropped (DUMMY). A packet shorter than the "
-    "offset is not sent. A descriptor reaches 255 octets: an offset above 208 octets over IPv4, 188 "
-    "over IPv6, is LONG_HEADERS. AES-GCM; the GMAC versions are not there.",
+    "offset is not sent. A descriptor reaches 255 octets: an offset above 208 octets over IPv4, "
+    "188 over IPv6, is LONG_HEADERS. AES-GCM; the GMAC versions are not there.",
 )

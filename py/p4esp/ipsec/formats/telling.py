@@ -1,4 +1,4 @@
-"""What packets of WESP, EESP and PSP say of their own layout; FormatError for those we do not read."""
+"""What packets of WESP, EESP and PSP say of their layout; FormatError for those we do not read."""
 
 from __future__ import annotations
 
