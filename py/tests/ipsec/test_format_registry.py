@@ -140,7 +140,8 @@ def test_a_layout_that_neither_rfc_nor_draft_fixes_says_that_it_is_ours(form: Fo
 def test_psp_says_what_we_chose_where_its_specification_is_open() -> None:
     source = format_named("psp").source
     assert source.short.endswith("gaps ours")
-    assert "open, our choice: a packet with the D bit is dropped once it is verified" in source.text
+    assert "open, our choice: nothing is sampled" in source.text
+    assert "reserved bits must be 0, which the specification would have ignored" in source.text
 
 
 def test_what_ike_does_not_know_says_how_two_ends_agree() -> None:

@@ -64,10 +64,11 @@ EESP_DRAFT = Source(
 )
 PSP_SPECIFICATION = Source(
     "google/psp, gaps ours",
-    "PSP architecture specification, google/psp (code; of the text the first page); where that "
-    "leaves it open, our choice: a packet with the D bit is dropped once it is verified, the S bit "
-    "is ignored, SPIs below 256 are not used, a window over the IV where the SA has one, 256 "
-    "source ports",
+    "PSP architecture specification, google/psp (text and code); where it leaves things open, our "
+    "choice: nothing is sampled, so that the S bit says nothing and a packet with the D bit is "
+    "dropped once it is verified, no header extension but the cookie, SPIs below 256 are not used, "
+    "a window over the IV where the SA has one, 256 source ports; reserved bits must be 0, which "
+    "the specification would have ignored",
     ours=False,
 )
 PSP_PORT = 1000
