@@ -12,7 +12,7 @@ from fuzz.pipeline_world import BASE, Insider, Stimulus, World, with_checksum
 
 Edit = Callable[[bytearray, random.Random], None]
 
-OCTETS = (0, 1, 2, 4, 5, 6, 17, 41, 43, 44, 50, 59, 60, 94, 141, 0x40, 0x7F, 0x80, 0x82, 0xFF)
+OCTETS = (0, 1, 2, 4, 5, 6, 17, 41, 43, 44, 50, 59, 60, 94, 141, 144, 0x40, 0x7F, 0x80, 0x82, 0xFF)
 NUMBERS = (0, 1, 7, 8, 19, 20, 28, 39, 40, 48, 255, 256, 500, 4500, 1280, 0x7FFF, 0x8000, 0xFFFF)
 BOUNDARIES = (12, 14, 18, 20, 22, 34, 42, 46, 54, 62, 66, 74, 82, 86, 94)
 MAX_LEN = 2000

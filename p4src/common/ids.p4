@@ -27,6 +27,7 @@ const bit<8> PROTO_FRAGMENT = 44;
 const bit<8> PROTO_ESP      = 50;
 const bit<8> PROTO_ICMPV6   = 58;
 const bit<8> PROTO_NONE     = 59;    // RFC 4303 2.6: dummy packet
+const bit<8> PROTO_AGGFRAG  = 144;   // RFC 9347; the payload of an encrypted ESP ping
 const bit<8> PROTO_DSTOPTS  = 60;
 const bit<8> PROTO_BEET_PH  = 94;    // RFC 7402 B.1.7: IPv4 options of a BEET packet
 const bit<8> PROTO_SCTP     = 132;
@@ -41,6 +42,11 @@ const bit<16> UDP_IKE       = 500;
 const bit<16> UDP_IKE_NAT_T = 4500;
 const bit<16> UDP_PSP       = 1000;
 // draft-colitti-ipsecme-esp-ping: SPIs of no SA.
+// Types of EESP options.
+const bit<8> EESP_PAD_1  = 0;
+const bit<8> EESP_PAD_N  = 1;
+const bit<8> EESP_OFFSET = 2;
+
 const bit<32> SPI_ECHO_REQUEST = 7;
 const bit<32> SPI_ECHO_REPLY   = 8;
 // RFC 5840 2.1: stands behind UDP where an SPI would, when WESP follows.
@@ -236,7 +242,8 @@ enum bit<8> punt_t {
     ND           = 9,   // RFC 4861
     TOO_BIG      = 10,
     PATH_MTU     = 11,  // ICMP "too big", addressed to us
-    ECHO         = 12   // the reply to an ESP ping
+    ECHO         = 12,  // the reply to an ESP ping
+    SEALED_ECHO  = 13   // an encrypted ESP ping, opened: a request or a reply
 }
 
 // What became of a packet: the sum over all outcomes is the number of packets received.
@@ -267,6 +274,7 @@ const bit<8> OUT_SEND          = 1;
 const bit<8> OUT_ROUTE         = 2;
 const bit<8> OUT_INJECT        = 3;   // as if it had come in at `port`
 const bit<8> OUT_DUMMY         = 4;   // RFC 4303 2.6: sealed by SA `index`, next header 59
+const bit<8> OUT_ECHO          = 5;   // an encrypted ESP ping: likewise, next header 144
 const bit<8> CTL_READ_BOOT     = 16;
 const bit<8> CTL_READ_SEQ      = 17;
 const bit<8> CTL_SCRUB_SEQ     = 18;

@@ -56,7 +56,8 @@ struct metadata_t {
     bit<8>      policy_version;
     bit<16>     policy;
     bit<1>      known_ike;
-    bit<1>      dummy;
+    bit<1>      of_ours;          // the controller made it for an SA: a dummy or a ping
+    bit<8>      of_ours_protocol;
 
     // The SA.
     bit<8>      protocol;         // of the SAD key

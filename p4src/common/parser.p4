@@ -33,6 +33,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             OUT_SEND:   parse_opaque_frame;
             OUT_DUMMY:  parse_opaque_frame;
             OUT_ROUTE:  parse_ethernet;
+            OUT_ECHO:   parse_ethernet;
             OUT_INJECT: parse_ethernet;
             default:    accept;
         }
@@ -755,11 +756,28 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         transition accept;
     }
 
+    // In any order: a crypt offset and padding.
     state eesp_two_options {
+        eesp_peek_t eesp = packet.lookahead<eesp_peek_t>();
+        meta.eesp_seq = eesp.w2 ++ eesp.w3;
+        transition select(eesp.w0[31:24], eesp.w1[31:24]) {
+            (EESP_PAD_1, EESP_OFFSET): eesp_padding_first;
+            (EESP_PAD_N, EESP_OFFSET): eesp_padding_first;
+            default:                   eesp_padding_last;
+        }
+    }
+
+    state eesp_padding_first {
+        eesp_peek_t eesp = packet.lookahead<eesp_peek_t>();
+        meta.option = eesp.w1;
+        meta.padding = eesp.w0;
+        transition accept;
+    }
+
+    state eesp_padding_last {
         eesp_peek_t eesp = packet.lookahead<eesp_peek_t>();
         meta.option = eesp.w0;
         meta.padding = eesp.w1;
-        meta.eesp_seq = eesp.w2 ++ eesp.w3;
         transition accept;
     }
 

@@ -94,7 +94,7 @@ control psp_stage(inout headers_t hdr, inout metadata_t meta) {
             if (meta.udp_sport == 0) {
                 meta.udp_sport = PSP_PORTS | (bit<16>)meta.bucket;
             }
-            if (meta.dummy == 1 || meta.tfc_len != 0) {
+            if (meta.of_ours == 1 || meta.tfc_len != 0) {
                 meta.drop_reason = drop_t.NOT_IN_SA;
             }
         } else {
@@ -127,6 +127,9 @@ control psp_receipt_stage(inout headers_t hdr, inout metadata_t meta) {
             meta.drop_reason = drop_t.BAD_COOKIE;
         } else if (hdr.psp.drop == 1) {
             meta.drop_reason = drop_t.DUMMY;
+        } else if (hdr.psp.next_header == PROTO_AGGFRAG) {
+            // Pings inside an SA are ESP's.
+            meta.drop_reason = drop_t.BAD_NH;
         }
     }
 }

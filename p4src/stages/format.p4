@@ -89,7 +89,7 @@ control format_stage(inout headers_t hdr, inout metadata_t meta) {
             }
             if (meta.path == path_t.SEALED || meta.path == path_t.OPENED) {
                 sub_of_reply();
-            } else if (meta.path == path_t.SEAL && meta.dummy == 0) {
+            } else if (meta.path == path_t.SEAL && meta.of_ours == 0) {
                 if (meta.sub_spread == spread_t.FLOW) {
                     bucket.apply(hdr, meta);
                     choose_sub((bit<16>)meta.bucket);

@@ -114,6 +114,7 @@ class Punt(IntEnum):
     TOO_BIG = 10
     PATH_MTU = 11
     ECHO = 12
+    SEALED_ECHO = 13
 
 
 class Outcome(IntEnum):
@@ -133,6 +134,7 @@ class Op(IntEnum):
     ROUTE = 2
     INJECT = 3
     DUMMY = 4
+    ECHO = 5
     READ_BOOT = 16
     READ_SEQ = 17
     SCRUB_SEQ = 18

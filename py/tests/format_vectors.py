@@ -99,6 +99,12 @@ PSP_COOKIE = Packet(INNER, spi=PSP_SPI, seq=2, cookie=bytes(8))
 X = 0x1122334455667788
 """Explicit IV of the EESP packets."""
 EESP = Packet(INNER, sub=1)
+VJ = (
+    "0000100100000001000000000000000144f11cf2d26b7751876c6615da0696f6"
+    "13c6d2f3b273ffb0795d400d6e462623"
+)
+PING = bytes.fromhex("02800000beef000100002002")
+"""A request of encrypted ESP ping: its reply is wanted under SPI 0x2002."""
 UDP_ALONE = Packet(INNER[20:], sub=1, next_header=17, implicit_iv=True)
 ANSWERS = {
     "V0": ("esp", Packet(INNER), V0),
@@ -120,6 +126,7 @@ ANSWERS = {
     "VH1": ("psp", Packet(INNER, spi=PSP_SPI, shown=24), VH1),
     "VH2": ("psp", PSP_COOKIE, VH2),
     "VH3": ("psp", replace(PSP_COOKIE, shown=32), VH3),
+    "VJ": ("esp", Packet(PING, next_header=144), VJ),
 }
 """By id: format, what the packet says, and its octets."""
 

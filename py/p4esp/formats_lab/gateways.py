@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from p4esp.controller.numbers import CRYPTO_PORT, Drop
+from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, OUT_ECHO, Drop, Punt
 from p4esp.engine import Direction, Engine, KeySpec
 from p4esp.engine.attach import attach_engine
 from p4esp.engine.subkeys import HKDF_SHA2_256
@@ -31,6 +31,8 @@ PROTOCOL_AT = 9
 UDP = 17
 PSP_MASTERS = "PSP-AES-GCM-128"
 _IPV4 = struct.Struct("!BBHHHBBHII")
+_PACKET_OUT = struct.Struct("!BBHIIQ")
+"""Of p4src/common/headers.p4: operation, status, port, token, index, value; packet-in is alike."""
 
 
 class Gateway:
@@ -109,7 +111,7 @@ class Pair:
 
     def __init__(self, program: Path, pairs: Sequence[LabSa]) -> None:
         self.sealing = Gateway(program, Direction.SEAL, (sas.WIRE_PORT,))
-        self.opening = Gateway(program, Direction.OPEN, sas.SITE_PORTS)
+        self.opening = Gateway(program, Direction.OPEN, (*sas.SITE_PORTS, CPU_PORT))
         self.sealing.write(sas.sealing_base())
         self.opening.write(sas.opening_base())
         for sa in pairs:
@@ -127,6 +129,18 @@ class Pair:
     def open(self, frames: Sequence[bytes]) -> list[bytes]:
         """Frames of the wire; LabError unless each reaches the other site."""
         return self._all(self.opening, sas.WIRE_PORT, frames)
+
+    def ping(self, sa: LabSa, content: bytes) -> bytes:
+        """An encrypted ESP ping as it leaves, behind the outer IP header; LabError unless the other
+        controller is told its content.
+        """
+        frame = bytes(ETHERNET) + content
+        request = _PACKET_OUT.pack(OUT_ECHO, 0, 0, 0, sa.number, 0) + frame
+        (sealed,) = self._all(self.sealing, CPU_PORT, [request])
+        (told,) = self._all(self.opening, sas.WIRE_PORT, [sealed])
+        if told[0] != Punt.SEALED_ECHO or told[_PACKET_OUT.size + ETHERNET :] != content:
+            raise LabError(f"the ping came out as {told.hex()}")
+        return esp_of(sealed)
 
     def _all(self, gateway: Gateway, port: int, frames: Sequence[bytes]) -> list[bytes]:
         left = gateway.carry(port, frames)

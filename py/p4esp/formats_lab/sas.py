@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from ipaddress import IPv4Address
 
-from p4esp.controller.numbers import CRYPTO_PORT, CryptoPath, Role, Spread
+from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, CryptoPath, Role, Spread
 from p4esp.formats_lab.writing import Entry, Value
 from p4esp.ipsec.formats import Format, Number, Option, Parameters, Spaces
 from p4esp.ipsec.formats.model import OPTION_OCTETS
@@ -159,11 +159,11 @@ def _both() -> Iterator[Entry]:
     version = {"version": POLICY_VERSION}
     yield Entry("policy_version", {}, "set_policy_version", version, default=True)
     roles = dict.fromkeys(SITE_PORTS, Role.PROTECTED)
-    roles |= {WIRE_PORT: Role.UNPROTECTED, CRYPTO_PORT: Role.CRYPTO}
+    roles |= {WIRE_PORT: Role.UNPROTECTED, CRYPTO_PORT: Role.CRYPTO, CPU_PORT: Role.CPU}
     for port, role in roles.items():
         own = {"role": role, "mac": GATEWAY_MAC}
         yield Entry("port_role", {"ingress_port": port, "vid": 0}, "set_role", own)
-        if port != CRYPTO_PORT:
+        if role in (Role.PROTECTED, Role.UNPROTECTED):
             yield Entry("egress_if", {"port": port, "vid": 0}, "leave_by", own)
     for path in CryptoPath:
         yield Entry("crypto_port", {"path": path}, "to_engine")

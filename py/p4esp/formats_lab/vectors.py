@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from p4esp.controller.outstanding import Echo
+from p4esp.controller.sealed_ping import REQUEST, SealedEcho
 from p4esp.formats_lab.gateways import Pair, esp_of, site_frame
 from p4esp.formats_lab.sas import SUBS, LabSa
 from p4esp.ipsec.formats import FormatError, Number, Option, Parameters, format_named
@@ -27,6 +29,7 @@ PSP_MASTERS = bytes.fromhex(
 FIRST_IV = 0x1122334455667788
 """Explicit IV of the digest's EESP packets, whose number is 1."""
 IMPLICIT_IV = Parameters(iv_len=0)
+PING = SealedEcho(REQUEST, Echo(0xBEEF, 1), back=0x2002)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Vector:
     mode: Mode = Mode.TUNNEL
     first_iv: int = 1
     number: int = 1
+    ping: SealedEcho | None = None
+    """Sealed in place of the inner packet."""
 
 
 COOKIE = Parameters(align=1, numbered=False, options=(Option.COOKIE,))
@@ -64,6 +69,7 @@ VECTORS = (
     Vector("VH1", "psp"),
     Vector("VH2", "psp", parameters=COOKIE, number=2),
     Vector("VH3", "psp", parameters=replace(COOKIE, shown=32), number=2),
+    Vector("VJ", "esp", ping=PING),
 )
 
 
@@ -109,4 +115,6 @@ def produce(program: Path, vector: Vector) -> bytes:
         mode=vector.mode,
         iv_base=vector.first_iv - 1,
     )
+    if vector.ping:
+        return Pair(program, [sa]).ping(sa, vector.ping.build())
     return packet_of(program, sa, INNER, vector.sub, vector.number)

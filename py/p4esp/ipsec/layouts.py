@@ -3,7 +3,7 @@
 from typing import Final
 
 from p4esp.ipsec.algorithms import Suite
-from p4esp.ipsec.formats import Format, Number, Spaces, When, format_named
+from p4esp.ipsec.formats import Format, Number, Spaces, Trailer, When, format_named
 from p4esp.ipsec.sa import ChildSaParams, Layout
 
 PROTO_ESP: Final = 50
@@ -16,6 +16,11 @@ SENT_MOST: Final = 256
 def form_of(layout: Layout) -> Format:
     """The format of a layout."""
     return format_named(layout.format)
+
+
+def has_next_header(layout: Layout) -> bool:
+    """Whether packets say what they carry: without it, they carry IP packets alone."""
+    return form_of(layout).trailer is not Trailer.INNER
 
 
 def has_roots(layout: Layout) -> bool:
