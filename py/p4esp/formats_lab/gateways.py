@@ -45,7 +45,11 @@ class Gateway:
         self._left: list[bytes] = []
         attach_engine(self.device, CRYPTO_PORT, self._engine.process)
         for port in leaves:
-            self.device.attach_burst(port, self._take)
+            self.listen(port)
+
+    def listen(self, port: int) -> None:
+        """`carry` returns what leaves by a port, too."""
+        self.device.attach_burst(port, self._take)
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Fill its tables."""
@@ -80,11 +84,24 @@ class Gateway:
 
         fast = self.device.process
         self.device.process = self.device.traced(recorder)
+        try:
+            with self._answered_by(answer):
+                yield
+        finally:
+            self.device.process = fast
+
+    @contextmanager
+    def changing(self, change: Callable[[bytes], bytes]) -> Iterator[None]:
+        """Meanwhile the engine is asked something else than the pipeline has asked."""
+        with self._answered_by(lambda frame: self._engine.process(change(frame))):
+            yield
+
+    @contextmanager
+    def _answered_by(self, answer: Callable[[bytes], bytes | None]) -> Iterator[None]:
         attach_engine(self.device, CRYPTO_PORT, answer)
         try:
             yield
         finally:
-            self.device.process = fast
             attach_engine(self.device, CRYPTO_PORT, self._engine.process)
 
     def carry(self, port: int, frames: Sequence[bytes]) -> list[bytes]:
@@ -111,7 +128,7 @@ class Pair:
 
     def __init__(self, program: Path, pairs: Sequence[LabSa]) -> None:
         self.sealing = Gateway(program, Direction.SEAL, (sas.WIRE_PORT,))
-        self.opening = Gateway(program, Direction.OPEN, (*sas.SITE_PORTS, CPU_PORT))
+        self.opening = Gateway(program, Direction.OPEN, sas.SITE_PORTS)
         self.sealing.write(sas.sealing_base())
         self.opening.write(sas.opening_base())
         for sa in pairs:
@@ -137,6 +154,7 @@ class Pair:
         frame = bytes(ETHERNET) + content
         request = _PACKET_OUT.pack(OUT_ECHO, 0, 0, 0, sa.number, 0) + frame
         (sealed,) = self._all(self.sealing, CPU_PORT, [request])
+        self.opening.listen(CPU_PORT)
         (told,) = self._all(self.opening, sas.WIRE_PORT, [sealed])
         if told[0] != Punt.SEALED_ECHO or told[_PACKET_OUT.size + ETHERNET :] != content:
             raise LabError(f"the ping came out as {told.hex()}")
