@@ -239,7 +239,8 @@ class AllOfThePacketShown(PspTest):
 
 
 class NothingThatPspDoesNotHave(PspTest):
-    """NOT_IN_SA: no BEET in either direction, no TFC padding, no dummy; no IV is taken."""
+    """NOT_IN_SA: no BEET in either direction, no TFC padding, no dummy, no ping of ours; no IV is
+    taken."""
 
     def runTest(self) -> None:
         frame = frames.ethernet(PROTECTED, packet_of(4, 60, ours=True))
@@ -253,9 +254,9 @@ class NothingThatPspDoesNotHave(PspTest):
             end = self.receiver(V4, mode=mode)
             self.refused_here(Drop.NOT_IN_SA, end, self.said(end))
         end = self.sender(V4)
-        dummy = PacketOut(Op.DUMMY, frames.ethernet(PROTECTED, bytes(64)), index=end.speaking.sa.sa)
-        verdict = self.gw.exchange([dummy])
-        self.assert_refused(verdict, Drop.NOT_IN_SA)
+        for op in (Op.DUMMY, Op.ECHO):
+            ours = PacketOut(op, bytes(14 + 64), index=end.speaking.sa.sa)
+            self.assert_refused(self.gw.exchange([ours]), Drop.NOT_IN_SA)
         self.assertEqual(self.last_of(end.speaking), [0])
 
 

@@ -36,6 +36,8 @@ LOOKED_AT = 64
 UNPROVEN = (0, 1, 6, 7)
 """Octets of UDP that nothing authenticates: source port and checksum."""
 NO_NEXT_HEADER = 59
+AGGFRAG = 144
+"""Of a ping inside an SA, which PSP does not have."""
 
 
 class HeadersThatDoNotAgree(PspTest):
@@ -214,7 +216,7 @@ class PayloadsThatAreNone(PspTest):
     def runTest(self) -> None:
         for units in (0, 6):
             end = self.receiver(V4, layout(4 * units))
-            for number in (0, 6, 17, 50, 255):
+            for number in (0, 6, 17, 50, AGGFRAG, 255):
                 self.refused_behind(Drop.BAD_NH, end, self.said(end, next_header=number))
             self.refused_behind(Drop.DUMMY, end, self.said(end, next_header=NO_NEXT_HEADER))
             self.refused_behind(Drop.BAD_INNER, end, self.said(end, next_header=41))
@@ -222,7 +224,7 @@ class PayloadsThatAreNone(PspTest):
                 octets = self.made(end, payload, units)
                 self.refused_behind(Drop.BAD_INNER, end, octets)
         end = self.receiver(TRANSPORT)
-        for number in (0, 43, 44, 60, 94):
+        for number in (0, 43, 44, 60, 94, AGGFRAG):
             self.refused_behind(Drop.BAD_NH, end, self.said(end, next_header=number))
         self.refused_behind(Drop.DUMMY, end, self.said(end, next_header=NO_NEXT_HEADER))
 
