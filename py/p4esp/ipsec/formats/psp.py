@@ -53,7 +53,8 @@ FORMAT = Format(
     "Replayed packets are delivered.",
     buys="A receiver without keys or state of its own for each sender: two master keys of 32 "
     "octets. Nothing to read at the end, nothing to pad. All keys change with a master key.",
-    limits="Tunnel and transport mode; no BEET, no dummy packets, no TFC padding (NOT_IN_SA). "
+    limits="Tunnel and transport mode; no BEET, no dummy packets, no pings, no TFC padding "
+    "(NOT_IN_SA). "
     "Dropped are another version, length or cookie bit than the SA's, and reserved bits (BAD_PSP), "
     "an offset above what the SA shows or behind the end of the packet (BAD_OFFSET), another "
     "cookie (BAD_COOKIE), and what is marked to be dropped (DUMMY). A packet shorter than the "
