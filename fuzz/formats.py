@@ -12,8 +12,6 @@ import argparse
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
@@ -23,20 +21,12 @@ from fuzz.pipeline_world import BASE, with_checksum
 from p4esp.controller.numbers import Drop
 from p4esp.formats_lab.gateways import ETHERNET, Pair, site_frame, udp_packet
 from p4esp.formats_lab.sas import HOST, WIRE_PORT, LabSa
-from p4esp.formats_lab.vectors import digest_sa
-from p4esp.ipsec.formats import FORMATS
+from p4esp.formats_lab.tour import CHECKSUM, FLOW, every_sa
 from p4esp.ipsec.sa import Mode
 
 PROGRAM = Path("bmv2-configs") / "esp_gateway.json"
 COUNT = 20_000
 LENGTHS = (64, 65, 66, 67, 100, 200)
-FLOW = 0x1234 - 1024
-"""Of `udp_packet`: the ports that a compressed SA of the lab is for."""
-CHECKSUM = slice(26, 28)
-"""Of UDP, which a format may restore where there was none."""
-MODES = (Mode.TUNNEL, Mode.TRANSPORT)
-FIRST_SPI, SPI_STEP = 0x1000, 0x104
-"""SPIs differ in their last octet too; a block begins at a multiple of four."""
 BY_THE_HEADER = (Drop.TTL, Drop.ECN_DROP, Drop.BAD_SELECTOR, Drop.ENCAP_MISMATCH)
 """Why an authentic packet may be refused for headers that are not authenticated: IP and WESP."""
 OUTER_LEN, CT_OFF, SHOWN = 20, 41, 0x40
@@ -161,15 +151,6 @@ def iv_of(request: bytes) -> slice:
     flags, (aad_off, aad_len, iv_len, ct_off) = request[15], request[38:42]
     at = aad_off + aad_len if flags & SHOWN else ct_off - iv_len
     return slice(BASE + at, BASE + at + iv_len)
-
-
-def every_sa() -> Iterator[LabSa]:
-    """Every format in every mode that the lab has it in."""
-    kinds = [(f, mode) for f in FORMATS for mode in MODES if mode in f.modes]
-    for number, (form, mode) in enumerate(kinds):
-        usual, spi = digest_sa(form.name), FIRST_SPI + SPI_STEP * number
-        key = random.Random(number).randbytes(len(usual.key))
-        yield replace(usual, mode=mode, number=number, spi=spi, key=key)
 
 
 def build(seed: int) -> list[Road]:

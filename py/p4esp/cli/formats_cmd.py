@@ -197,6 +197,22 @@ def compare_command(
             typer.echo(f"page: {html}")
 
 
+@app.command("corpus")
+def corpus_command(
+    directory: Annotated[Path, typer.Argument(help="Where the files go.", file_okay=False)] = Path(
+        "docs/corpus"
+    ),
+) -> None:
+    """Write captures of every format with their keys, for Wireshark; the same in every run."""
+    from p4esp.formats_lab.corpus import captures, write
+
+    with _told():
+        made = list(captures(_program()))
+        paths = write(made, directory)
+    packets = sum(len(capture.frames) for capture in made)
+    typer.echo(f"corpus: {len(made)} captures, {packets} packets, {len(paths)} files: {directory}")
+
+
 def _write_page(path: Path, costs: list[Cost]) -> None:
     from p4esp.formats_lab.page import page
 

@@ -11,7 +11,7 @@ from p4esp.controller.sealed_ping import MAX_DATA as MAX_SEALED_DATA
 from p4esp.controller.sealed_ping import sa_for
 from p4esp.controller.target import MAX_DUMMIES, MAX_DUMMY
 from p4esp.ike.errors import CommandError
-from p4esp.ipsec.layouts import has_next_header
+from p4esp.ipsec.layouts import form_out, has_next_header
 from p4esp.ipsec.sa import ChildSaParams, Mode
 from p4esp.service.control import Command
 from p4esp.service.event_hub import EventHub
@@ -84,7 +84,7 @@ class ControllerCommands:
         if child.mode is not Mode.TUNNEL:
             raise CommandError(f"SA {spi} is in {child.mode} mode; accepted: one in tunnel mode")
         if not has_next_header(child.layout):
-            what = f"SA {spi} is in format {child.layout.format}, which has no next header"
+            what = f"SA {spi} is in format {form_out(child.layout).name}, which has no next header"
             raise CommandError(f"{what}; accepted: one of another format")
         number = within("count", count, 1, MAX_DUMMIES)
         size = within("octets", octets, 1, MAX_DUMMY)

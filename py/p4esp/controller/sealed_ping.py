@@ -17,7 +17,7 @@ from p4esp.controller.outstanding import Echo, Outstanding
 from p4esp.controller.packets import Ethernet, Ipv4, Ipv6, PacketError, ip_packet, routed_frame
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.ike.errors import CommandError
-from p4esp.ipsec.layouts import has_next_header
+from p4esp.ipsec.layouts import form_out, has_next_header
 from p4esp.ipsec.sa import ChildSaParams, Mode
 from p4esp.ipsec.selectors import Address
 
@@ -170,6 +170,6 @@ def _with_next_header(live: LiveSa) -> LiveSa:
     """Where no next header is sent, nothing would tell a ping from a packet."""
     child = live.record.child
     if not has_next_header(child.layout):
-        what = f"SA {child.spi_out:08x} is in format {child.layout.format}"
+        what = f"SA {child.spi_out:08x} is in format {form_out(child.layout).name}"
         raise CommandError(f"{what}, which has no next header; accepted: one of another format")
     return live

@@ -51,6 +51,12 @@ class Gateway:
         """`carry` returns what leaves by a port, too."""
         self.device.attach_burst(port, self._take)
 
+    def restart(self) -> None:
+        """Begin anew with empty tables and no keys."""
+        self.device.restart()
+        self._engine = Engine()
+        attach_engine(self.device, CRYPTO_PORT, self._engine.process)
+
     def write(self, entries: Iterable[Entry]) -> None:
         """Fill its tables."""
         write(self.device, entries)
@@ -129,6 +135,15 @@ class Pair:
     def __init__(self, program: Path, pairs: Sequence[LabSa]) -> None:
         self.sealing = Gateway(program, Direction.SEAL, (sas.WIRE_PORT,))
         self.opening = Gateway(program, Direction.OPEN, sas.SITE_PORTS)
+        self._fill(pairs)
+
+    def restart(self, pairs: Sequence[LabSa]) -> None:
+        """Begin anew with other SAs."""
+        self.sealing.restart()
+        self.opening.restart()
+        self._fill(pairs)
+
+    def _fill(self, pairs: Sequence[LabSa]) -> None:
         self.sealing.write(sas.sealing_base())
         self.opening.write(sas.opening_base())
         for sa in pairs:
@@ -148,17 +163,18 @@ class Pair:
         return self._all(self.opening, sas.WIRE_PORT, frames)
 
     def ping(self, sa: LabSa, content: bytes) -> bytes:
-        """An encrypted ESP ping as it leaves, behind the outer IP header; LabError unless the other
-        controller is told its content.
+        """An encrypted ESP ping as it leaves; LabError unless the other controller is told its
+        content.
         """
         frame = bytes(ETHERNET) + content
         request = _PACKET_OUT.pack(OUT_ECHO, 0, 0, 0, sa.number, 0) + frame
         (sealed,) = self._all(self.sealing, CPU_PORT, [request])
         self.opening.listen(CPU_PORT)
         (told,) = self._all(self.opening, sas.WIRE_PORT, [sealed])
+        self.opening.device.detach(CPU_PORT)
         if told[0] != Punt.SEALED_ECHO or told[_PACKET_OUT.size + ETHERNET :] != content:
             raise LabError(f"the ping came out as {told.hex()}")
-        return esp_of(sealed)
+        return sealed
 
     def _all(self, gateway: Gateway, port: int, frames: Sequence[bytes]) -> list[bytes]:
         left = gateway.carry(port, frames)
@@ -173,9 +189,9 @@ def site_frame(packet: bytes) -> bytes:
     return link + with_ttl(packet, packet[8] + 1)
 
 
-def udp_packet(sa: LabSa, flow: int, octets: int) -> bytes:
+def udp_packet(sa: LabSa, flow: int, octets: int, port: int = 53) -> bytes:
     """A UDP packet of `octets` octets to the host behind an SA."""
-    udp = struct.pack("!HHHH", 1024 + flow, 53, octets - 20, 0)
+    udp = struct.pack("!HHHH", 1024 + flow, port, octets - 20, 0)
     head = _IPV4.pack(0x45, 0, octets, 1, 0x4000, 64, 17, 0, int(sas.HOST), int(sa.remote))
     data = bytes(place & 0xFF for place in range(octets - 28))
     return with_ttl(head + udp + data, 64)

@@ -131,7 +131,7 @@ def sealing_base() -> Iterator[Entry]:
     yield from _both()
     protected = {"role": (Role.PROTECTED, 0xFF), "version": (POLICY_VERSION, 0xFF)}
     yield Entry("spd", protected, "protect", {"policy": POLICY}, priority=10)
-    yield from _towards(FAR_GATEWAY, 32, WIRE_PORT)
+    yield from towards(FAR_GATEWAY, 32, WIRE_PORT)
 
 
 def opening_base() -> Iterator[Entry]:
@@ -144,7 +144,7 @@ def opening_base() -> Iterator[Entry]:
 def way_out(sa: LabSa) -> Iterator[Entry]:
     """The way of sealed packets, where that to the far gateway is not theirs."""
     if sa.mode is Mode.TRANSPORT:
-        yield from _towards(sa.remote, 32, WIRE_PORT)
+        yield from towards(sa.remote, 32, WIRE_PORT)
 
 
 def way_in(sa: LabSa) -> Iterator[Entry]:
@@ -152,7 +152,7 @@ def way_in(sa: LabSa) -> Iterator[Entry]:
     if sa.mode is Mode.TRANSPORT:
         local = {"local_id": LOCAL_ID, "proxied": 1}
         yield Entry("local_v4", {"dst": int(sa.remote)}, "is_local", local)
-    yield from _towards(sa.remote, 32, SITE_PORTS[0])
+    yield from towards(sa.remote, 32, SITE_PORTS[0])
 
 
 def _both() -> Iterator[Entry]:
@@ -169,7 +169,7 @@ def _both() -> Iterator[Entry]:
         yield Entry("crypto_port", {"path": path}, "to_engine")
 
 
-def _towards(address: IPv4Address, length: int, port: int) -> Iterator[Entry]:
+def towards(address: IPv4Address, length: int, port: int) -> Iterator[Entry]:
     """A route, and the neighbour at its end."""
     yield Entry("route_v4", {"dst": (int(address), length)}, "on_link")
     where = {"port": port, "vid": 0, "mac": GATEWAY_MAC if port == WIRE_PORT else FAR_MAC}

@@ -106,15 +106,20 @@ def packet_of(program: Path, sa: LabSa, inner: bytes, sub: int = 0, number: int 
     return esp_of(sealed[-1])
 
 
-def produce(program: Path, vector: Vector) -> bytes:
-    """What follows the outer IP header, and UDP where there is one."""
+def vector_sa(vector: Vector) -> LabSa:
+    """The SA that a vector is a packet of."""
     usual = digest_sa(vector.format)
-    sa = replace(
+    return replace(
         usual,
         parameters=vector.parameters or usual.parameters,
         mode=vector.mode,
         iv_base=vector.first_iv - 1,
     )
+
+
+def produce(program: Path, vector: Vector) -> bytes:
+    """What follows the outer IP header, and UDP where there is one."""
+    sa = vector_sa(vector)
     if vector.ping:
-        return Pair(program, [sa]).ping(sa, vector.ping.build())
+        return esp_of(Pair(program, [sa]).ping(sa, vector.ping.build()))
     return packet_of(program, sa, INNER, vector.sub, vector.number)

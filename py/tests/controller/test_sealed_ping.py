@@ -85,17 +85,25 @@ def content(lab: FamilyLab, site: Site) -> bytes:
     return bytes(opened.payload)
 
 
-@pytest.mark.parametrize("name", ["subspaces", "sub-child", "spi-block", "trailer-in-clear"])
+NEXT_HEADER = [
+    *("subspaces", "sub-child", "spi-block", "trailer-in-clear"),
+    *("crypt-offset", "wesp", "wesp-v2", "eesp-full"),
+]
+
+
+@pytest.mark.parametrize("name", NEXT_HEADER)
 async def test_a_reply_comes_back_in_formats_with_a_next_header(name: str) -> None:
+    """Long enough for what is shown."""
     async with running_format_lab(keys_of(name), esp=EXPLICIT) as lab:
         await lab.tunnel_up()
-        assert (await ping(lab))["ms"] > 0
+        assert (await ping(lab, size="56"))["ms"] > 0
 
 
-async def test_a_format_without_next_header_is_refused_by_name() -> None:
-    async with running_format_lab(keys_of("no-trailer"), esp=EXPLICIT) as lab:
+@pytest.mark.parametrize("name", ["no-trailer", "eesp-optimized"])
+async def test_a_format_without_next_header_is_refused_by_name(name: str) -> None:
+    async with running_format_lab(keys_of(name), esp=EXPLICIT) as lab:
         await lab.tunnel_up()
-        with pytest.raises(CommandError, match="in format no-trailer, which has no next header"):
+        with pytest.raises(CommandError, match=f"in format {name}, which has no next header"):
             await ping(lab)
 
 

@@ -74,6 +74,12 @@ PSP_SPECIFICATION = Source(
 PSP_PORT = 1000
 EESP_PROTOCOL = 253
 """RFC 3692: for experiments."""
+EESP_SECURITY_PROTOCOL = 201
+"""EESPv0 in IKE: a private security protocol identifier."""
+WHOLE_NUMBERS, NO_NUMBERS = 1024, 1025
+"""What EESP may have of transform type 5, sequence numbers: those of the authors' code."""
+SSKDF, SSKDF_NONE, SSKDF_HKDF_SHA2_256 = 241, 0, 1
+"""The transform type that derives keys of sub SAs, also that of the authors' code, and its IDs."""
 
 
 def sub_child_sa(wire: int, means: str) -> Notify:
@@ -168,11 +174,13 @@ MAX_CRYPT_OFFSET = Notify(
     "at most 32 octets",
 )
 EESP_PROPOSAL = Proposal(
-    201,
+    EESP_SECURITY_PROTOCOL,
     (
         "encryption, type 1: AEAD only",
-        "sequence numbers, type 5: 1024 for 64 bits, 1025 for none, which an implicit IV forbids",
-        "SSKDF, type 241: 1 HKDF-SHA2-256; without it there are no sub SAs",
+        f"sequence numbers, type 5: {WHOLE_NUMBERS} for 64 bits, {NO_NUMBERS} for none, which an "
+        "implicit IV forbids",
+        f"SSKDF, type {SSKDF}: {SSKDF_HKDF_SHA2_256} HKDF-SHA2-256; without it there are no sub "
+        "SAs",
         "key exchange, type 4: optional",
     ),
     bytes.fromhex(
