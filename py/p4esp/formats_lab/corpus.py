@@ -112,7 +112,8 @@ def _capture(pair: Pair, name: str, form: str, vector: Vector | None, source: st
     if vector and vector.ping:
         passed = list(_pings(pair, sa, vector.ping))
     else:
-        passed = list(_passed(pair, [INNER, *_more(sa)], first))
+        before = vector.number - 1 if vector else 0
+        passed = list(_passed(pair, [INNER] * (before + 1) + [*_more(sa)], first))[before:]
     return Capture(
         name,
         form,
@@ -151,6 +152,9 @@ def _pings(pair: Pair, sa: LabSa, ping: SealedEcho) -> Iterator[Passed]:
 
 def key_line(sa: LabSa) -> KeyLine:
     """The line of an SA of the lab."""
+    if sa.has_masters:
+        keys = DirectionKeys(sa.key, b"")
+        return KeyLine(sa.form.name, sa.spi, *sa.ends, "", keys, Secret.MASTERS)
     return KeyLine(
         sa.form.name,
         sa.spi,

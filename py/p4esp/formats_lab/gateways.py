@@ -7,6 +7,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, OUT_ECHO, Drop, Punt
@@ -17,6 +18,7 @@ from p4esp.formats_lab import sas
 from p4esp.formats_lab.errors import LabError
 from p4esp.formats_lab.sas import LabSa
 from p4esp.formats_lab.writing import Entry, write
+from p4esp.ipsec.formats.model import UDP_OCTETS
 from p4esp.switch.device import Device
 from p4esp.switch.trace import Recorder
 
@@ -25,6 +27,9 @@ Tap = Callable[[bytes, bytes | None], None]
 
 BURST = 32
 ETHERNET = 14
+PROTOCOL_AT = 9
+UDP = 17
+PSP_MASTERS = "PSP-AES-GCM-128"
 _IPV4 = struct.Struct("!BBHHHBBHII")
 _PACKET_OUT = struct.Struct("!BBHIIQ")
 """Of p4src/common/headers.p4: operation, status, port, token, index, value; packet-in is alike."""
@@ -57,16 +62,22 @@ class Gateway:
         write(self.device, entries)
 
     def install(self, sa: LabSa) -> int:
-        """Give the engine the key of an SA, or the root of its sub keys; the handle."""
+        """Give the engine the key of an SA, a root of sub keys, or master keys; the handle."""
         subs = sa.subs if sa.key_each else 0
+        masters = sa.has_masters and self._direction is Direction.OPEN
         return self._engine.install(
             KeySpec(
-                *(self._direction, sa.transform, sa.key, b"" if subs else sa.salt),
-                *(sas.GENERATION, sa.number),
+                *(self._direction, PSP_MASTERS if masters else sa.transform, sa.key),
+                *(b"" if subs or masters else sa.salt, sas.GENERATION, sa.number),
                 subs=subs,
                 kdf=HKDF_SHA2_256 if subs else "",
             )
         )
+
+    def handed_out(self, sa: LabSa, masters: int) -> LabSa:
+        """The SA as its sender gets it, with the key of the SPI."""
+        key = self._engine.derive(masters, sa.spi)
+        return replace(sa, key=key, salt=sa.spi.to_bytes(4))
 
     @contextmanager
     def watched(self, recorder: Recorder, tap: Tap) -> Iterator[None]:
@@ -136,8 +147,10 @@ class Pair:
         self.sealing.write(sas.sealing_base())
         self.opening.write(sas.opening_base())
         for sa in pairs:
-            self.sealing.write(sas.sealing_entries(sa, self.sealing.install(sa)))
-            self.opening.write(sas.opening_entries(sa, self.opening.install(sa)))
+            opener = self.opening.install(sa)
+            self.opening.write(sas.opening_entries(sa, opener))
+            sender = self.opening.handed_out(sa, opener) if sa.has_masters else sa
+            self.sealing.write(sas.sealing_entries(sa, self.sealing.install(sender)))
             self.sealing.write(sas.way_out(sa))
             self.opening.write(sas.way_in(sa))
 
@@ -185,8 +198,10 @@ def udp_packet(sa: LabSa, flow: int, octets: int, port: int = 53) -> bytes:
 
 
 def esp_of(frame: bytes) -> bytes:
-    """What follows the outer IPv4 header of a frame on the wire."""
+    """What follows the outer IPv4 header of a frame on the wire, and UDP where there is one."""
     header = 4 * (frame[ETHERNET] & 0x0F)
+    if frame[ETHERNET + PROTOCOL_AT] == UDP:
+        header += UDP_OCTETS
     total = int.from_bytes(frame[ETHERNET + 2 : ETHERNET + 4])
     return frame[ETHERNET + header : ETHERNET + total]
 
