@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from p4esp.ipsec.layouts import form_of, has_roots, sends_whole_numbers
+from p4esp.ipsec.layouts import form_of, form_out, has_roots, sends_whole_numbers
 from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Wrap
 from p4esp.ipsec.selectors import Address
 
@@ -96,7 +96,8 @@ def key_lines(child: ChildSaParams) -> list[KeyLine]:
 def _line(
     child: ChildSaParams, outbound: bool, keys: DirectionKeys, subs: int, shown: int
 ) -> KeyLine:
-    form, ends = form_of(child.layout), (child.local, child.remote)
+    form = form_out(child.layout) if outbound else form_of(child.layout)
+    ends = (child.local, child.remote)
     source, destination = ends if outbound else ends[::-1]
     return KeyLine(
         format=form.name if child.wrap is Wrap.NONE or form.name != "esp" else "wesp",
@@ -109,4 +110,5 @@ def _line(
         subs=subs,
         shown=shown,
         esn=child.esn and not sends_whole_numbers(form),
+        numbered=child.layout.numbered,
     )

@@ -14,7 +14,10 @@ from p4esp.ipsec.sa import Layout, Wrap
 
 
 @needs_tshark
-@pytest.mark.parametrize("name", ["sub-child", "spi-block", "header-in-trailer", "crypt-offset"])
+@pytest.mark.parametrize(
+    "name",
+    ["sub-child", "spi-block", "header-in-trailer", "crypt-offset", "wesp", "wesp-v2", "eesp-full"],
+)
 async def test_a_negotiated_format_is_opened_with_the_exported_lines(tmp_path, name) -> None:
     async with running_format_lab(keys_of(name), esp=proposals_of(name)) as lab:
         await lab.tunnel_up()
@@ -39,6 +42,17 @@ def test_lines_have_the_addresses_of_their_direction_and_what_is_shown() -> None
     assert (outbound.source, outbound.destination) == (CHILD.local, CHILD.remote)
     assert (inbound.shown, outbound.shown, inbound.esn) == (28, 24, True)
     assert (inbound.keys, outbound.keys) == (CHILD.keymat.inbound, CHILD.keymat.outbound)
+
+
+def test_lines_of_eesp_have_the_format_and_the_secret_of_their_direction() -> None:
+    layout = Layout("eesp-optimized", shown_out=32, format_out="eesp-full", numbered=False)
+    for one_key, secret in ((False, "root"), (True, "key")):
+        inbound, outbound = key_lines(replace(CHILD, layout=replace(layout, one_key=one_key)))
+        assert (inbound.format, outbound.format) == ("eesp-optimized", "eesp-full")
+        assert (inbound.shown, outbound.shown) == (0, 32)
+        assert inbound.secret == outbound.secret == secret
+        assert not inbound.numbered
+        assert not outbound.esn
 
 
 def test_wrapped_sas_are_lines_of_wesp() -> None:
