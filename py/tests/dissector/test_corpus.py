@@ -12,6 +12,7 @@ from format_vectors import ANSWERS
 from tshark_dissector import DISSECTOR, REPOSITORY, Row, dissect, needs_tshark, run
 
 from p4esp.formats_lab.corpus import captures, files, write
+from p4esp.formats_lab.gateways import esp_of
 from p4esp.formats_lab.vectors import VECTORS
 from p4esp.ipsec.formats import FORMATS
 
@@ -29,11 +30,6 @@ def made():
 def rows(name: str) -> list[Row]:
     """What tshark says of a capture."""
     return dissect(CORPUS / f"{name}.pcap", CORPUS / f"{name}.keys")
-
-
-def outer(frame: bytes) -> bytes:
-    """What follows the outer IP header of a packet of the lab."""
-    return frame[34:]
 
 
 def test_the_command_makes_the_committed_corpus() -> None:
@@ -56,7 +52,7 @@ def test_the_first_packet_is_the_vector() -> None:
     for capture in made():
         if capture.vector in ANSWERS:
             wanted = ANSWERS[capture.vector][2]
-            assert outer(capture.frames[0]).hex() == wanted, capture.name
+            assert esp_of(capture.frames[0]).hex() == wanted, capture.name
 
 
 @needs_tshark

@@ -41,7 +41,7 @@ def pair() -> Pair:
 
 @cache
 def counter() -> list[int]:
-    return [100]
+    return [1000]
 
 
 def said(name: str, sub: int = 0) -> Packet:
