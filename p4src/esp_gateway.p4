@@ -146,6 +146,7 @@ control associate(inout headers_t hdr, inout metadata_t meta) {
 // Is what came out of the SA what it is for?
 control admit(inout headers_t hdr, inout metadata_t meta) {
     peer_stage()          peer;
+    psp_receipt_stage()   psp_receipt;
     inner_stage()         inner;
     rebuild_stage()       rebuild;
     ecn_stage()           ecn;
@@ -153,10 +154,15 @@ control admit(inout headers_t hdr, inout metadata_t meta) {
     layer4_repair_stage() layer4_repair;
 
     apply {
-        if (meta.newest == 1 && hdr.outer_udp.isValid()) {
+        if (meta.newest == 1 && hdr.outer_udp.isValid() && !hdr.psp.isValid()) {
             peer.apply(hdr, meta);
         }
-        inner.apply(hdr, meta);
+        if (hdr.psp.isValid()) {
+            psp_receipt.apply(hdr, meta);
+        }
+        if (GOING_ON) {
+            inner.apply(hdr, meta);
+        }
         if (GOING_ON && meta.mode == mode_t.TUNNEL && meta.punt == punt_t.NONE) {
             ecn.apply(hdr, meta);
         } else if (GOING_ON && (meta.mode == mode_t.TRANSPORT

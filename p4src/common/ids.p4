@@ -32,12 +32,15 @@ const bit<8> PROTO_DSTOPTS  = 60;
 const bit<8> PROTO_BEET_PH  = 94;    // RFC 7402 B.1.7: IPv4 options of a BEET packet
 const bit<8> PROTO_SCTP     = 132;
 const bit<8> PROTO_WESP     = 141;
+// What the SAD calls PSP, which travels in UDP.
+const bit<8> PROTO_PSP      = 252;
 // RFC 3692 experiment: EESP, and ESP whose header stands in the trailer.
 const bit<8> PROTO_EESP     = 253;
 const bit<8> PROTO_TAIL     = 254;
 
 const bit<16> UDP_IKE       = 500;
 const bit<16> UDP_IKE_NAT_T = 4500;
+const bit<16> UDP_PSP       = 1000;
 // draft-colitti-ipsecme-esp-ping: SPIs of no SA.
 // Types of EESP options.
 const bit<8> EESP_PAD_1  = 0;
@@ -87,7 +90,8 @@ enum bit<8> l4_t {
     TAIL      = 9,
     EESP      = 10,
     ECHO      = 11,  // ESP ping: a request
-    ECHOED    = 12   // its reply
+    ECHOED    = 12,  // its reply
+    PSP       = 13
 }
 
 // What an SA protects (RFC 4301 4.1, RFC 7402 B). The same two bits travel in cx.flags.
@@ -118,7 +122,8 @@ enum bit<8> format_t {
     SPI_BLOCK         = 7,   // consecutive SPIs, a sequence space and a key each
     WESP_V2           = 8,
     EESP_OPTIMIZED    = 9,   // without trailer information
-    EESP_FULL         = 10
+    EESP_FULL         = 10,
+    PSP               = 11
 }
 
 // Which member of an SA set (RFC 9611), or which subspace of an SA, takes a packet.
@@ -217,7 +222,9 @@ enum bit<8> drop_t {
     BAD_OPTION       = 57,   // of EESP: none that the SA has, or one that lies about lengths
     BAD_ECHO         = 58,   // ESP ping: unknown, in a wrong name, or its lengths do not agree
     ECHO_LIMITED     = 59,   // more of them than are answered
-    NO_ECHO          = 60    // they are not answered at this address
+    NO_ECHO          = 60,   // they are not answered at this address
+    BAD_PSP          = 61,   // of another version or layout than the SA has, or a reserved bit
+    BAD_COOKIE       = 62    // an authentic PSP packet of another virtual network
 }
 
 // Why a packet goes to the controller; also the index of its meter (of the second set, from

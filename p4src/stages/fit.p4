@@ -2,8 +2,9 @@
 // deterministic (RFC 4303 2.4), so the lengths are final. Asked before the sequence number is taken.
 #include "esp_family.p4"
 
-// The payload information header of EESP is shown, too.
-#define SHOWN_PAYLOAD (EESP ? meta.shown - 4 : meta.shown)
+// The payload information header of EESP is shown, too, and the cookie of PSP.
+#define SHOWN_PAYLOAD (EESP ? meta.shown - 4 \
+    : (meta.shown < meta.cookie_len ? 0 : meta.shown - meta.cookie_len))
 
 control fit_stage(inout headers_t hdr, inout metadata_t meta) {
     bit<16> options_len;

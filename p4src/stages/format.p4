@@ -7,9 +7,11 @@
 #include "../formats/crypt_offset.p4"
 #include "../formats/wesp_v2.p4"
 #include "../formats/eesp.p4"
+#include "../formats/psp.p4"
 
 control format_stage(inout headers_t hdr, inout metadata_t meta) {
     flow_bucket() bucket;
+    psp_stage()   psp;
 
     @name(".send_as") @id(0x01000031)
     action send_as(bit<16> last_sub, bit<8> spread, bit<1> key_step, bit<8> shown,
@@ -113,6 +115,8 @@ control format_stage(inout headers_t hdr, inout metadata_t meta) {
                 DESCRIBE_CRYPT_OFFSET
             } else if (meta.format == format_t.WESP_V2) {
                 DESCRIBE_WESP_V2
+            } else if (meta.format == format_t.PSP) {
+                psp.apply(hdr, meta);
             } else {
                 DESCRIBE_EESP
             }

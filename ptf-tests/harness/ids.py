@@ -95,6 +95,8 @@ class Drop(IntEnum):
     BAD_ECHO = 58
     ECHO_LIMITED = 59
     NO_ECHO = 60
+    BAD_PSP = 61
+    BAD_COOKIE = 62
 
 
 class Punt(IntEnum):
@@ -193,6 +195,7 @@ class Format(IntEnum):
     WESP_V2 = 8
     EESP_OPTIMIZED = 9
     EESP_FULL = 10
+    PSP = 11
 
 
 class Spread(IntEnum):

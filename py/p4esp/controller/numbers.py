@@ -110,6 +110,8 @@ class Drop(IntEnum):
     BAD_ECHO = 58
     ECHO_LIMITED = 59
     NO_ECHO = 60
+    BAD_PSP = 61
+    BAD_COOKIE = 62
 
 
 class Punt(IntEnum):

@@ -14,6 +14,7 @@ from p4esp.ipsec.formats import (
     esp,
     header_in_trailer,
     no_trailer,
+    psp,
     spi_block,
     sub_child,
     subspaces,
@@ -55,6 +56,7 @@ FORMATS: tuple[Format, ...] = (
     wesp_v2.FORMAT,
     eesp_optimized.FORMAT,
     eesp_full.FORMAT,
+    psp.FORMAT,
 )
 _BY_NAME = {form.name: form for form in FORMATS}
 

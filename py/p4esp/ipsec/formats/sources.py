@@ -62,6 +62,16 @@ EESP_DRAFT = Source(
     "private",
     ours=False,
 )
+PSP_SPECIFICATION = Source(
+    "google/psp, gaps ours",
+    "PSP architecture specification, google/psp (text and code); where it leaves things open, our "
+    "choice: nothing is sampled, so that the S bit says nothing and a packet with the D bit is "
+    "dropped once it is verified, no header extension but the cookie, SPIs below 256 are not used, "
+    "a window over the IV where the SA has one, 256 source ports; reserved bits must be 0, which "
+    "the specification would have ignored",
+    ours=False,
+)
+PSP_PORT = 1000
 EESP_PROTOCOL = 253
 """RFC 3692: for experiments."""
 EESP_SECURITY_PROTOCOL = 201
