@@ -241,29 +241,24 @@ async def test_what_an_sa_leaves_behind_is_clean_and_free_again() -> None:
         assert used == place.cells
 
 
-async def test_a_restarted_controller_keeps_the_sa_and_its_format_under_traffic() -> None:
-    for name in (
-        "subspaces",
-        "spi-block",
-        "header-in-trailer",
-        "crypt-offset",
-        "eesp-full",
-        "wesp",
-    ):
-        async with running_format_lab(keys_of(name), esp=proposals_of(name)) as lab:
-            await lab.tunnel_up()
-            before = [lab.live(site).record for site in lab.sites]
-            async with lossless_traffic(lab):
-                await lab.stop_controller()
-                await asyncio.sleep(0.1)
-                lab.change.starts = ()
-                lab.start_controller()
-                for site in lab.sites:
-                    await lab.happened(site, Kind.RECONCILED, "1 SAs stay")
-            assert [lab.live(site).record for site in lab.sites] == before
-            for site, record in zip(lab.sites, before, strict=True):
-                used = lab.gateway(site)._placements.spis._used
-                assert used.issuperset(spis_in(record.child))
+@pytest.mark.parametrize(
+    "name", ["subspaces", "spi-block", "header-in-trailer", "crypt-offset", "wesp", "eesp-full"]
+)
+async def test_a_restarted_controller_keeps_the_sa_and_its_format_under_traffic(name: str) -> None:
+    async with running_format_lab(keys_of(name), esp=proposals_of(name)) as lab:
+        await lab.tunnel_up()
+        before = [lab.live(site).record for site in lab.sites]
+        async with lossless_traffic(lab):
+            await lab.stop_controller()
+            await asyncio.sleep(0.1)
+            lab.change.starts = ()
+            lab.start_controller()
+            for site in lab.sites:
+                await lab.happened(site, Kind.RECONCILED, "1 SAs stay")
+        assert [lab.live(site).record for site in lab.sites] == before
+        for site, record in zip(lab.sites, before, strict=True):
+            used = lab.gateway(site)._placements.spis._used
+            assert used.issuperset(spis_in(record.child))
 
 
 @pytest.mark.parametrize(
@@ -370,7 +365,10 @@ async def test_a_dummy_is_refused_by_name_where_nothing_says_that_it_is_one() ->
                 assert drops(lab.right)["DUMMY"] == 3
 
 
-async def test_sa_list_and_sa_show_name_the_format() -> None:
+@pytest.mark.parametrize(
+    "name", ["sub-child", "spi-block", "crypt-offset-shown", "trailer-in-clear", *OTHERS]
+)
+async def test_sa_list_and_sa_show_name_the_format(name: str) -> None:
     app = Typer()
     app.add_typer(sa_cmd.app, name="sa")
 
@@ -380,16 +378,15 @@ async def test_sa_list_and_sa_show_name_the_format() -> None:
         assert result.exit_code == 0, result.output
         return result.output
 
-    for name in ("sub-child", "spi-block", "crypt-offset-shown", "trailer-in-clear", *OTHERS):
-        async with running_format_lab(keys_of(name), esp=proposals_of(name)) as lab:
-            await lab.tunnel_up()
-            rows = json.loads(await told("list", "--json"))
-            assert {row["format"] for row in rows} == {name}
-            spis = lab.live(lab.left).record.child
-            for spi, table in ((spis.spi_in, "format_in"), (spis.spi_out, "format_out")):
-                shown = await told("show", f"{spi:08x}")
-                assert f"format: {name}" in shown
-                assert (f"{table}[" in shown) == (name != "wesp")
+    async with running_format_lab(keys_of(name), esp=proposals_of(name)) as lab:
+        await lab.tunnel_up()
+        rows = json.loads(await told("list", "--json"))
+        assert {row["format"] for row in rows} == {name}
+        spis = lab.live(lab.left).record.child
+        for spi, table in ((spis.spi_in, "format_in"), (spis.spi_out, "format_out")):
+            shown = await told("show", f"{spi:08x}")
+            assert f"format: {name}" in shown
+            assert (f"{table}[" in shown) == (name != "wesp")
 
 
 def says_too_big(lab: FormatLab, quoted: bytes) -> bytes:
