@@ -67,12 +67,14 @@ class PspRoundTrip(PspTest):
 
 
 class EveryLength(PspRoundTrip):
-    """Payloads of 0 to 1500 octets in tunnel mode, both ways."""
+    """Payloads of 4 to 1500 octets in tunnel mode with the usual offset, both ways."""
 
     shape = V4
+    shown = True
 
     def runTest(self) -> None:
-        self.round_trip(self.shape, layout(usual_offset(self.shape)), LENGTHS)
+        known = layout(usual_offset(self.shape) if self.shown else 0)
+        self.round_trip(self.shape, known, LENGTHS)
 
 
 class EveryLengthOverIpv6(EveryLength):
@@ -81,16 +83,28 @@ class EveryLengthOverIpv6(EveryLength):
     shape = V6
 
 
-class EveryLengthInTransportMode(EveryLength):
-    """The same of layer 4 alone."""
+class EveryLengthIpv6InIpv4(EveryLength):
+    """Payloads of 0 to 1500 octets, with nothing shown."""
 
-    shape = TRANSPORT
+    shape, shown = Shape(outer=4, inner=6), False
+
+
+class EveryLengthIpv4InIpv6(EveryLength):
+    """The same the other way round."""
+
+    shape, shown = Shape(outer=6, inner=4), False
+
+
+class EveryLengthInTransportMode(EveryLength):
+    """The same of layer 4 alone: packets without any, too."""
+
+    shape, shown = TRANSPORT, False
 
 
 class EveryLengthInTransportModeOverIpv6(EveryLength):
     """The same over IPv6."""
 
-    shape = TRANSPORT6
+    shape, shown = TRANSPORT6, False
 
 
 class EveryShapeAndLayout(PspRoundTrip):
