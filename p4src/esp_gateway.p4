@@ -25,6 +25,7 @@
 #include "stages/peer.p4"
 #include "stages/rebuild.p4"
 #include "stages/inner.p4"
+#include "formats/diet_expand.p4"
 #include "stages/ecn.p4"
 #include "stages/selectors.p4"
 #include "stages/layer4_repair.p4"
@@ -147,6 +148,7 @@ control associate(inout headers_t hdr, inout metadata_t meta) {
 control admit(inout headers_t hdr, inout metadata_t meta) {
     peer_stage()          peer;
     inner_stage()         inner;
+    diet_expand_stage()   diet_expand;
     rebuild_stage()       rebuild;
     ecn_stage()           ecn;
     selectors_stage()     selectors;
@@ -156,7 +158,11 @@ control admit(inout headers_t hdr, inout metadata_t meta) {
         if (meta.newest == 1 && hdr.outer_udp.isValid()) {
             peer.apply(hdr, meta);
         }
-        inner.apply(hdr, meta);
+        if (meta.format == format_t.DIET) {
+            diet_expand.apply(hdr, meta);
+        } else {
+            inner.apply(hdr, meta);
+        }
         if (GOING_ON) {
             if (meta.mode == mode_t.TUNNEL) {
                 ecn.apply(hdr, meta);

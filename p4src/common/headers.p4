@@ -205,6 +205,95 @@ header eesp_seq_t {
     bit<64> seq;
 }
 
+// Diet-ESP. A compressed ESP header as it came, and one as it goes, in up to three parts.
+header diet_esp_t {
+    varbit<64> octets;
+}
+
+header diet_word_t {
+    bit<32> bits;
+}
+
+header diet_half_t {
+    bit<16> bits;
+}
+
+header diet_octet_t {
+    bit<8> bits;
+}
+
+// Residues; each ends at an octet, `pad` is 0.
+header diet_flow_v4_t {
+    bit<4>  ihl;
+    bit<6>  dscp;
+    bit<2>  ecn;
+    bit<1>  reserved;
+    bit<1>  df;
+    bit<1>  mf;
+    bit<13> frag_offset;
+    bit<4>  pad;
+}
+
+header diet_host_v4_t {
+    bit<4>  ihl;
+    bit<6>  dscp;
+    bit<2>  ecn;
+    bit<16> identification;
+    bit<1>  reserved;
+    bit<1>  df;
+    bit<1>  mf;
+    bit<13> frag_offset;
+    bit<8>  protocol;
+    bit<4>  pad;
+}
+
+header diet_site_v4_t {
+    bit<4>  ihl;
+    bit<6>  dscp;
+    bit<2>  ecn;
+    bit<16> identification;
+    bit<1>  reserved;
+    bit<1>  df;
+    bit<1>  mf;
+    bit<13> frag_offset;
+    bit<8>  protocol;
+    bit<8>  src;
+    bit<8>  dst;
+    bit<4>  pad;
+}
+
+header diet_flow_v6_t {
+    bit<6>  dscp;
+    bit<2>  ecn;
+    bit<20> flow_label;
+    bit<4>  pad;
+}
+
+header diet_host_v6_t {
+    bit<6>  dscp;
+    bit<2>  ecn;
+    bit<20> flow_label;
+    bit<8>  next_header;
+    bit<4>  pad;
+}
+
+header diet_site_v6_t {
+    bit<6>  dscp;
+    bit<2>  ecn;
+    bit<20> flow_label;
+    bit<8>  next_header;
+    bit<64> src;
+    bit<64> dst;
+    bit<4>  pad;
+}
+
+// What is sent of a TCP header.
+header diet_tcp_t {
+    bit<64> numbers;
+    bit<32> flags_window;
+    bit<16> urgent;
+}
+
 // The same with the ESP header behind it, where that stands in the trailer.
 header esp_tail_t {
     bit<4>  zero;
@@ -243,7 +332,9 @@ header beet_pad_t {
 }
 
 header tcp_t {
-    bit<96> before;
+    bit<16> sport;
+    bit<16> dport;
+    bit<64> numbers;              // sequence and acknowledgement
     bit<32> flags_window;
     bit<16> checksum;
     bit<16> urgent;
@@ -379,6 +470,16 @@ struct headers_t {
     esp_iv_t        esp_iv;
     esp_long_iv_t   esp_long_iv;
     tih_t           tih;
+    diet_word_t     diet_word;
+    diet_half_t     diet_half;
+    diet_octet_t    diet_octet;
+    diet_flow_v4_t  diet_flow_v4;
+    diet_host_v4_t  diet_host_v4;
+    diet_site_v4_t  diet_site_v4;
+    diet_flow_v6_t  diet_flow_v6;
+    diet_host_v6_t  diet_host_v6;
+    diet_site_v6_t  diet_site_v6;
+    diet_tcp_t      diet_tcp;
     esp_tail_t      front;           // on the crypto port, in place of the ESP header
     beet_ph_t       beet_ph;
     beet_pad_t      beet_pad;
@@ -401,6 +502,7 @@ struct headers_t {
     esp_iv_t        t_esp_iv;
     esp_long_iv_t   t_esp_long_iv;
     tih_t           t_tih;
+    diet_esp_t      diet_esp;
     echo_t          echo;
     echo_number_t   echo_number;
     echo_return_t   echo_return;
@@ -409,8 +511,8 @@ struct headers_t {
     esp_tail_t      behind;          // on the wire
     ipv6_fragment_t fragment;
     ipv6_ext_t      late_opts;
-    udp_t           l4_udp;          // only where a NAT's work on the checksum is undone
-    tcp_t           l4_tcp;
+    udp_t           l4_udp;          // only where a NAT's work on the checksum is undone,
+    tcp_t           l4_tcp;          // and of a Diet-ESP flow
 }
 
 #endif
