@@ -20,6 +20,8 @@ struct metadata_t {
     bit<8>      cut;
     @field_list(CUT_FIELDS)
     bit<16>     cut_ip_len;       // octets of the packet
+    @field_list(CUT_FIELDS)
+    bit<9>      cut_port;         // where it came in: the target forgets
     bit<1>      unpadded;         // the frame ends where the packet does
 
     // From the parser.

@@ -20,10 +20,11 @@ error {
 parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta,
                       inout standard_metadata_t standard) {
     state start {
-        transition select(standard.ingress_port) {
-            CPU_PORT:    parse_packet_out;
-            CRYPTO_PORT: parse_crypto;
-            default:     parse_ethernet;
+        transition select(standard.ingress_port, meta.cut_port) {
+            (CPU_PORT, _):    parse_packet_out;
+            (_, CPU_PORT):    parse_packet_out;
+            (CRYPTO_PORT, _): parse_crypto;
+            default:          parse_ethernet;
         }
     }
 

@@ -26,7 +26,7 @@
 
 #define SPACES             65536     // sequence spaces a direction
 #define REPLAY_CELLS       524288
-#define DROP_REASONS       128
+#define DROP_REASONS       80
 #define PUNT_REASONS       16
 // Meters: a set for the unprotected side, and one for all that can be trusted more.
 #define PUNT_METERS        32

@@ -238,6 +238,8 @@ def _open(request: Descriptor, frame: bytes, key: Key) -> bytes:
 
 def _stripped(request: Descriptor, head: bytes, text: bytes) -> tuple[bytes, int, int]:
     """Text without padding and trailer, pad length and next header."""
+    if not request.flags & (FLAG_TRAILER | FLAG_TIH | FLAG_TRIM):
+        return text, 0, request.next_header
     if not request.flags & (FLAG_TRAILER | FLAG_TIH):
         packet, next_header = formats.by_own_length(
             text, request.align, filled=bool(request.flags & FLAG_FILL)

@@ -95,6 +95,8 @@ class Drop(IntEnum):
     BAD_ECHO = 58
     ECHO_LIMITED = 59
     NO_ECHO = 60
+    BAD_RESIDUE = 64
+    BAD_TEMPLATE = 65
 
 
 class Punt(IntEnum):
@@ -191,6 +193,7 @@ class Format(IntEnum):
     WESP_V2 = 8
     EESP_OPTIMIZED = 9
     EESP_FULL = 10
+    DIET = 12
 
 
 class Spread(IntEnum):
