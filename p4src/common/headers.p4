@@ -502,7 +502,6 @@ struct headers_t {
     esp_iv_t        t_esp_iv;
     esp_long_iv_t   t_esp_long_iv;
     tih_t           t_tih;
-    diet_esp_t      diet_esp;
     echo_t          echo;
     echo_number_t   echo_number;
     echo_return_t   echo_return;
@@ -511,6 +510,8 @@ struct headers_t {
     esp_tail_t      behind;          // on the wire
     ipv6_fragment_t fragment;
     ipv6_ext_t      late_opts;
+    diet_esp_t      diet_esp;
+    esp_t           diet_front;      // in place of it on its way to the engine
     udp_t           l4_udp;          // only where a NAT's work on the checksum is undone,
     tcp_t           l4_tcp;          // and of a Diet-ESP flow
 }

@@ -9,9 +9,9 @@
 control diet_request_stage(inout headers_t hdr, inout metadata_t meta) {
     apply {
         hdr.diet_esp.setInvalid();
-        hdr.t_esp.setValid();
-        hdr.t_esp.spi = meta.spi;
-        hdr.t_esp.seq = meta.seq[31:0];
+        hdr.diet_front.setValid();
+        hdr.diet_front.spi = meta.spi;
+        hdr.diet_front.seq = meta.seq[31:0];
         if (hdr.ip.isValid()) {
             hdr.ip.total_len = hdr.ip.total_len + 8 - (bit<16>)DIET_ESP_LEN;
             meta.ip_changed = 1;

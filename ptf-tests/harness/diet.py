@@ -188,5 +188,3 @@ def _with_checksum(template: Template, packet: bytes) -> bytes:
     if template.protocol == 17 and value == 0:
         value = 0xFFFF
     return body[:at] + struct.pack("!H", value) + body[at + 2 :]
-
-

@@ -17,6 +17,7 @@ from harness.diet import TEMPLATES, Context
 from harness.esp import ImplicitIvKey, Key, own_key
 from harness.gateway import Frame, Verdict
 from harness.ids import Drop, Format, Op
+from harness.p4runtime import WriteRefusedError
 from harness.sa import Layout
 from harness.tables import Traffic
 from harness.testcase import GatewayTest
@@ -82,6 +83,8 @@ class Speaking:
     tunnel: InboundTunnel | OutboundTunnel
     context: Context
     key: Key
+    peer: int = 0
+    """The number that its tables have."""
 
     def octets(self, seq: int, packet: bytes) -> bytes:
         """What the peer sends behind the outer header."""
@@ -111,8 +114,6 @@ class Speaking:
 class DietTest(GatewayTest):
     """Two hosts and one flow between them, by a template's name."""
 
-    shows_payload = True  # hops, and the addresses of a host that is a gateway
-
     def context(self, name: str, *, ours: bool, **fields: Any) -> Context:
         """What is known of packets from our host, or to it."""
         template = TEMPLATES[name]
@@ -127,24 +128,29 @@ class DietTest(GatewayTest):
         handle = next(HANDLES)
         key = fields.pop("key", None) or self.key(handle)
         local_id = LOCAL_ID[GATEWAYS[outer]]
+        peer = fields.pop("peer", PEERS[outer])
         known = {"handle": handle, "spi": context.spi, "selectors": selectors(context)}
         known |= {"layout": DietLayout(Format.DIET, context=context), "local_id": local_id}
         align = 4 if context.trailer else 1
         tunnel = self.inbound(key=key, install=False, **{"align": align, **known, **fields})
         self.gw.insert(*tunnel.sa.entries())
-        self.be_known(tunnel, context, PEERS[outer])
-        return Speaking(tunnel, context, key)
+        return Speaking(tunnel, context, key, self.be_known(tunnel, context, peer))
 
-    def be_known(self, tunnel: InboundTunnel, context: Context, src: str) -> None:
-        """The peer compresses, and this is one of its SAs."""
+    def be_known(self, tunnel: InboundTunnel, context: Context, src: str) -> int:
+        """The peer compresses, and this is one of its SAs; its number."""
         sa = tunnel.sa
         address = next(a for a, number in LOCAL_ID.items() if number == sa.local_id)
         peer = next(NUMBERS)
         widths = (context.spi_octets, context.sn_octets)
-        self.gw.insert(tables.diet_peer(sa.local_id, src, peer, *widths))
+        entry = tables.diet_peer(sa.local_id, src, peer, *widths)
+        try:
+            self.gw.insert(entry)
+        except WriteRefusedError:  # of an SA that the test has done with
+            self.gw.modify(entry)
         self.know_sa(tunnel, context, peer)
         self.gw.modify(tables.local(address, sa.local_id, diet=True))
         self.addCleanup(self.gw.modify, tables.local(address, sa.local_id))
+        return peer
 
     def know_sa(self, tunnel: InboundTunnel, context: Context, peer: int) -> None:
         """One more SA of a peer."""

@@ -147,7 +147,6 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.t_esp_iv);
         packet.emit(hdr.t_esp_long_iv);
         packet.emit(hdr.t_tih);
-        packet.emit(hdr.diet_esp);
         packet.emit(hdr.echo);
         packet.emit(hdr.echo_number);
         packet.emit(hdr.echo_return);
@@ -156,6 +155,8 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.behind);
         packet.emit(hdr.fragment);
         packet.emit(hdr.late_opts);
+        packet.emit(hdr.diet_esp);
+        packet.emit(hdr.diet_front);
         packet.emit(hdr.l4_udp);
         packet.emit(hdr.l4_tcp);
     }

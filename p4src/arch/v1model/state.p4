@@ -59,6 +59,9 @@ control replay_state(inout headers_t hdr, inout metadata_t meta) {
     action recover(in bit<64> top) {
         bit<64> bottom = top >= (bit<64>)meta.window ? top - (bit<64>)meta.window + 1 : 1;
         meta.seq = bottom + (((bit<64>)meta.seq_lo - bottom) & meta.sn_mask);
+        if (meta.seq[63:32] != 0) {
+            meta.drop_reason = drop_t.SEQ_RANGE;
+        }
     }
 
     action examine() {
