@@ -222,40 +222,26 @@ header diet_octet_t {
     bit<8> bits;
 }
 
-// Residues; each ends at an octet, `pad` is 0.
+// Residues; each ends at an octet, `pad` is 0. IPv4: `front` is IHL, DSCP and ECN, `flags` have the
+// fragment offset with them. IPv6: `front` is DSCP, ECN and flow label.
 header diet_flow_v4_t {
-    bit<4>  ihl;
-    bit<6>  dscp;
-    bit<2>  ecn;
-    bit<1>  reserved;
-    bit<1>  df;
-    bit<1>  mf;
-    bit<13> frag_offset;
+    bit<12> front;
+    bit<16> flags;
     bit<4>  pad;
 }
 
 header diet_host_v4_t {
-    bit<4>  ihl;
-    bit<6>  dscp;
-    bit<2>  ecn;
+    bit<12> front;
     bit<16> identification;
-    bit<1>  reserved;
-    bit<1>  df;
-    bit<1>  mf;
-    bit<13> frag_offset;
+    bit<16> flags;
     bit<8>  protocol;
     bit<4>  pad;
 }
 
 header diet_site_v4_t {
-    bit<4>  ihl;
-    bit<6>  dscp;
-    bit<2>  ecn;
+    bit<12> front;
     bit<16> identification;
-    bit<1>  reserved;
-    bit<1>  df;
-    bit<1>  mf;
-    bit<13> frag_offset;
+    bit<16> flags;
     bit<8>  protocol;
     bit<8>  src;
     bit<8>  dst;
@@ -263,24 +249,18 @@ header diet_site_v4_t {
 }
 
 header diet_flow_v6_t {
-    bit<6>  dscp;
-    bit<2>  ecn;
-    bit<20> flow_label;
+    bit<28> front;
     bit<4>  pad;
 }
 
 header diet_host_v6_t {
-    bit<6>  dscp;
-    bit<2>  ecn;
-    bit<20> flow_label;
+    bit<28> front;
     bit<8>  next_header;
     bit<4>  pad;
 }
 
 header diet_site_v6_t {
-    bit<6>  dscp;
-    bit<2>  ecn;
-    bit<20> flow_label;
+    bit<28> front;
     bit<8>  next_header;
     bit<64> src;
     bit<64> dst;

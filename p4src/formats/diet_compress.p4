@@ -6,44 +6,43 @@
 #include "diet_esp.p4"
 
 control diet_compress_stage(inout headers_t hdr, inout metadata_t meta) {
-    bit<8> hops;
+    bit<8>  hops;
+    bit<12> front;
+    bit<16> flags;
+    bit<28> front6;
+
+    action look_v4() {
+        hops = hdr.ip.ttl;
+        front = hdr.ip.ihl ++ hdr.ip.dscp ++ hdr.ip.ecn;
+        flags = hdr.ip.reserved ++ hdr.ip.df ++ hdr.ip.mf ++ hdr.ip.frag_offset;
+    }
+
+    action look_v6() {
+        hops = hdr.ip6.hop_limit;
+        front6 = hdr.ip6.dscp ++ hdr.ip6.ecn ++ hdr.ip6.flow_label;
+    }
 
     action flow_v4() {
         hdr.diet_flow_v4.setValid();
-        hdr.diet_flow_v4.ihl = hdr.ip.ihl;
-        hdr.diet_flow_v4.dscp = hdr.ip.dscp;
-        hdr.diet_flow_v4.ecn = hdr.ip.ecn;
-        hdr.diet_flow_v4.reserved = hdr.ip.reserved;
-        hdr.diet_flow_v4.df = hdr.ip.df;
-        hdr.diet_flow_v4.mf = hdr.ip.mf;
-        hdr.diet_flow_v4.frag_offset = hdr.ip.frag_offset;
+        hdr.diet_flow_v4.front = front;
+        hdr.diet_flow_v4.flags = flags;
         hdr.diet_flow_v4.pad = 0;
     }
 
     action host_v4() {
         hdr.diet_host_v4.setValid();
-        hdr.diet_host_v4.ihl = hdr.ip.ihl;
-        hdr.diet_host_v4.dscp = hdr.ip.dscp;
-        hdr.diet_host_v4.ecn = hdr.ip.ecn;
+        hdr.diet_host_v4.front = front;
         hdr.diet_host_v4.identification = hdr.ip.identification;
-        hdr.diet_host_v4.reserved = hdr.ip.reserved;
-        hdr.diet_host_v4.df = hdr.ip.df;
-        hdr.diet_host_v4.mf = hdr.ip.mf;
-        hdr.diet_host_v4.frag_offset = hdr.ip.frag_offset;
+        hdr.diet_host_v4.flags = flags;
         hdr.diet_host_v4.protocol = hdr.ip.protocol;
         hdr.diet_host_v4.pad = 0;
     }
 
     action site_v4() {
         hdr.diet_site_v4.setValid();
-        hdr.diet_site_v4.ihl = hdr.ip.ihl;
-        hdr.diet_site_v4.dscp = hdr.ip.dscp;
-        hdr.diet_site_v4.ecn = hdr.ip.ecn;
+        hdr.diet_site_v4.front = front;
         hdr.diet_site_v4.identification = hdr.ip.identification;
-        hdr.diet_site_v4.reserved = hdr.ip.reserved;
-        hdr.diet_site_v4.df = hdr.ip.df;
-        hdr.diet_site_v4.mf = hdr.ip.mf;
-        hdr.diet_site_v4.frag_offset = hdr.ip.frag_offset;
+        hdr.diet_site_v4.flags = flags;
         hdr.diet_site_v4.protocol = hdr.ip.protocol;
         hdr.diet_site_v4.src = hdr.ip.src[7:0];
         hdr.diet_site_v4.dst = hdr.ip.dst[7:0];
@@ -52,26 +51,20 @@ control diet_compress_stage(inout headers_t hdr, inout metadata_t meta) {
 
     action flow_v6() {
         hdr.diet_flow_v6.setValid();
-        hdr.diet_flow_v6.dscp = hdr.ip6.dscp;
-        hdr.diet_flow_v6.ecn = hdr.ip6.ecn;
-        hdr.diet_flow_v6.flow_label = hdr.ip6.flow_label;
+        hdr.diet_flow_v6.front = front6;
         hdr.diet_flow_v6.pad = 0;
     }
 
     action host_v6() {
         hdr.diet_host_v6.setValid();
-        hdr.diet_host_v6.dscp = hdr.ip6.dscp;
-        hdr.diet_host_v6.ecn = hdr.ip6.ecn;
-        hdr.diet_host_v6.flow_label = hdr.ip6.flow_label;
+        hdr.diet_host_v6.front = front6;
         hdr.diet_host_v6.next_header = hdr.ip6.next_header;
         hdr.diet_host_v6.pad = 0;
     }
 
     action site_v6() {
         hdr.diet_site_v6.setValid();
-        hdr.diet_site_v6.dscp = hdr.ip6.dscp;
-        hdr.diet_site_v6.ecn = hdr.ip6.ecn;
-        hdr.diet_site_v6.flow_label = hdr.ip6.flow_label;
+        hdr.diet_site_v6.front = front6;
         hdr.diet_site_v6.next_header = hdr.ip6.next_header;
         hdr.diet_site_v6.src = hdr.ip6.src[63:0];
         hdr.diet_site_v6.dst = hdr.ip6.dst[63:0];
@@ -100,7 +93,7 @@ control diet_compress_stage(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         if (hdr.ip.isValid()) {
-            hops = hdr.ip.ttl;
+            look_v4();
             if (meta.diet == diet_t.HOST_V4) {
                 host_v4();
             } else if (meta.diet == diet_t.SITE_V4) {
@@ -109,7 +102,7 @@ control diet_compress_stage(inout headers_t hdr, inout metadata_t meta) {
                 flow_v4();
             }
         } else if (hdr.ip6.isValid()) {
-            hops = hdr.ip6.hop_limit;
+            look_v6();
             if (meta.diet == diet_t.HOST_V6) {
                 host_v6();
             } else if (meta.diet == diet_t.SITE_V6) {

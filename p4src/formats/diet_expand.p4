@@ -29,22 +29,19 @@ control diet_expand_stage(inout headers_t hdr, inout metadata_t meta) {
     bit<16> rest;            // behind the headers
     bit<8>  hops;
     bit<8>  next;
+    bit<12> front;
+    bit<16> flags;
+    bit<28> front6;
     bit<4>  pad;
     bool    there;           // what the template needs
 
     action flow_v4() {
-        there = hdr.diet_flow_v4.isValid();
+        front = hdr.diet_flow_v4.front;
+        flags = hdr.diet_flow_v4.flags;
         pad = hdr.diet_flow_v4.pad;
         hdr.ip.setValid();
-        hdr.ip.ihl = hdr.diet_flow_v4.ihl;
-        hdr.ip.dscp = hdr.diet_flow_v4.dscp;
-        hdr.ip.ecn = hdr.diet_flow_v4.ecn;
-        hdr.ip.reserved = hdr.diet_flow_v4.reserved;
-        hdr.ip.df = hdr.diet_flow_v4.df;
-        hdr.ip.mf = hdr.diet_flow_v4.mf;
-        hdr.ip.frag_offset = hdr.diet_flow_v4.frag_offset;
         // Nobody needs it but for a packet that may be fragmented (RFC 6864).
-        hdr.ip.identification = hdr.ip.df == 1 ? 16w0 : meta.seq[15:0];
+        hdr.ip.identification = flags[14:14] == 1 ? 16w0 : meta.seq[15:0];
         hdr.ip.protocol = DIET_TCP ? PROTO_TCP : PROTO_UDP;
         hdr.ip.src = meta.diet_src;
         hdr.ip.dst = meta.diet_dst;
@@ -52,17 +49,11 @@ control diet_expand_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     action host_v4() {
-        there = hdr.diet_host_v4.isValid();
+        front = hdr.diet_host_v4.front;
+        flags = hdr.diet_host_v4.flags;
         pad = hdr.diet_host_v4.pad;
         hdr.ip.setValid();
-        hdr.ip.ihl = hdr.diet_host_v4.ihl;
-        hdr.ip.dscp = hdr.diet_host_v4.dscp;
-        hdr.ip.ecn = hdr.diet_host_v4.ecn;
         hdr.ip.identification = hdr.diet_host_v4.identification;
-        hdr.ip.reserved = hdr.diet_host_v4.reserved;
-        hdr.ip.df = hdr.diet_host_v4.df;
-        hdr.ip.mf = hdr.diet_host_v4.mf;
-        hdr.ip.frag_offset = hdr.diet_host_v4.frag_offset;
         hdr.ip.protocol = hdr.diet_host_v4.protocol;
         hdr.ip.src = meta.diet_src;
         hdr.ip.dst = meta.diet_dst;
@@ -70,17 +61,11 @@ control diet_expand_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     action site_v4() {
-        there = hdr.diet_site_v4.isValid();
+        front = hdr.diet_site_v4.front;
+        flags = hdr.diet_site_v4.flags;
         pad = hdr.diet_site_v4.pad;
         hdr.ip.setValid();
-        hdr.ip.ihl = hdr.diet_site_v4.ihl;
-        hdr.ip.dscp = hdr.diet_site_v4.dscp;
-        hdr.ip.ecn = hdr.diet_site_v4.ecn;
         hdr.ip.identification = hdr.diet_site_v4.identification;
-        hdr.ip.reserved = hdr.diet_site_v4.reserved;
-        hdr.ip.df = hdr.diet_site_v4.df;
-        hdr.ip.mf = hdr.diet_site_v4.mf;
-        hdr.ip.frag_offset = hdr.diet_site_v4.frag_offset;
         hdr.ip.protocol = hdr.diet_site_v4.protocol;
         hdr.ip.src = meta.diet_src[31:8] ++ hdr.diet_site_v4.src;
         hdr.ip.dst = meta.diet_dst[31:8] ++ hdr.diet_site_v4.dst;
@@ -88,12 +73,9 @@ control diet_expand_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     action flow_v6() {
-        there = hdr.diet_flow_v6.isValid();
+        front6 = hdr.diet_flow_v6.front;
         pad = hdr.diet_flow_v6.pad;
         hdr.ip6.setValid();
-        hdr.ip6.dscp = hdr.diet_flow_v6.dscp;
-        hdr.ip6.ecn = hdr.diet_flow_v6.ecn;
-        hdr.ip6.flow_label = hdr.diet_flow_v6.flow_label;
         hdr.ip6.next_header = DIET_TCP ? PROTO_TCP : PROTO_UDP;
         hdr.ip6.src = meta.diet_src6;
         hdr.ip6.dst = meta.diet_dst6;
@@ -101,12 +83,9 @@ control diet_expand_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     action host_v6() {
-        there = hdr.diet_host_v6.isValid();
+        front6 = hdr.diet_host_v6.front;
         pad = hdr.diet_host_v6.pad;
         hdr.ip6.setValid();
-        hdr.ip6.dscp = hdr.diet_host_v6.dscp;
-        hdr.ip6.ecn = hdr.diet_host_v6.ecn;
-        hdr.ip6.flow_label = hdr.diet_host_v6.flow_label;
         hdr.ip6.next_header = hdr.diet_host_v6.next_header;
         hdr.ip6.src = meta.diet_src6;
         hdr.ip6.dst = meta.diet_dst6;
@@ -114,12 +93,9 @@ control diet_expand_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     action site_v6() {
-        there = hdr.diet_site_v6.isValid();
+        front6 = hdr.diet_site_v6.front;
         pad = hdr.diet_site_v6.pad;
         hdr.ip6.setValid();
-        hdr.ip6.dscp = hdr.diet_site_v6.dscp;
-        hdr.ip6.ecn = hdr.diet_site_v6.ecn;
-        hdr.ip6.flow_label = hdr.diet_site_v6.flow_label;
         hdr.ip6.next_header = hdr.diet_site_v6.next_header;
         hdr.ip6.src = meta.diet_src6[127:64] ++ hdr.diet_site_v6.src;
         hdr.ip6.dst = meta.diet_dst6[127:64] ++ hdr.diet_site_v6.dst;
@@ -128,6 +104,13 @@ control diet_expand_stage(inout headers_t hdr, inout metadata_t meta) {
 
     action finish_v4() {
         hdr.ip.version = 4;
+        hdr.ip.ihl = front[11:8];
+        hdr.ip.dscp = front[7:2];
+        hdr.ip.ecn = front[1:0];
+        hdr.ip.reserved = flags[15:15];
+        hdr.ip.df = flags[14:14];
+        hdr.ip.mf = flags[13:13];
+        hdr.ip.frag_offset = flags[12:0];
         hdr.ip.total_len = size[15:0];
         hdr.ip.ttl = hops;
         meta.l4_offset = 20;
@@ -137,6 +120,9 @@ control diet_expand_stage(inout headers_t hdr, inout metadata_t meta) {
 
     action finish_v6() {
         hdr.ip6.version = 6;
+        hdr.ip6.dscp = front6[27:22];
+        hdr.ip6.ecn = front6[21:20];
+        hdr.ip6.flow_label = front6[19:0];
         hdr.ip6.payload_len = size[15:0] - 40;
         hdr.ip6.hop_limit = hops;
         meta.l4_offset = 40;
@@ -159,7 +145,6 @@ control diet_expand_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     action build_tcp() {
-        there = there && hdr.diet_tcp.isValid();
         hdr.l4_tcp.setValid();
         hdr.l4_tcp.sport = meta.diet_sport;
         hdr.l4_tcp.dport = meta.diet_dport;
@@ -179,30 +164,39 @@ control diet_expand_stage(inout headers_t hdr, inout metadata_t meta) {
     apply {
         next = hdr.cx.next_header;
         expand_layer3();
-        if (meta.diet == diet_t.HOST_V4) {
-            host_v4();
-        } else if (meta.diet == diet_t.SITE_V4) {
-            site_v4();
-        } else if (meta.diet == diet_t.HOST_V6) {
-            host_v6();
-        } else if (meta.diet == diet_t.SITE_V6) {
-            site_v6();
-        } else if (DIET_V6) {
-            flow_v6();
-        } else {
+        there = true;
+        pad = 0;
+        front = 0;
+        flags = 0;
+        front6 = 0;
+        if (hdr.diet_flow_v4.isValid()) {
             flow_v4();
+        } else if (hdr.diet_flow_v6.isValid()) {
+            flow_v6();
+        } else if (hdr.diet_host_v4.isValid()) {
+            host_v4();
+        } else if (hdr.diet_site_v4.isValid()) {
+            site_v4();
+        } else if (hdr.diet_host_v6.isValid()) {
+            host_v6();
+        } else if (hdr.diet_site_v6.isValid()) {
+            site_v6();
+        } else {
+            there = false;
         }
         if (hdr.ip.isValid()) {
             finish_v4();
-        } else {
+        } else if (hdr.ip6.isValid()) {
             finish_v6();
         }
         if (DIET_FLOW) {
             know_ports();
-            if (DIET_TCP) {
+            if (!DIET_TCP) {
+                build_udp();
+            } else if (hdr.diet_tcp.isValid()) {
                 build_tcp();
             } else {
-                build_udp();
+                there = false;
             }
         }
         if (meta.diet_trailer == 1 && next == PROTO_NONE) {

@@ -13,6 +13,7 @@ from types import CodeType
 
 from p4esp.switch.codegen.assignment import Guards, initialise, needed_names, stored_names
 from p4esp.switch.codegen.context import Context
+from p4esp.switch.codegen.groups import note_groups
 from p4esp.switch.codegen.liveness import remove_dead_stores
 from p4esp.switch.codegen.locals import share_locals, unpack_in_place
 
@@ -52,6 +53,8 @@ def finish(ctx: Context, process_text: str, egress_text: str | None) -> Function
         egress = _function(egress_text)
         functions.insert(0, egress)
         _connect(ctx, process, egress, stored_names(process) | named)
+    for function in functions:
+        note_groups(function, ctx.groups)
     variables = named.union(*(stored_names(f) for f in functions))
     for function in functions:
         remove_dead_stores(function)
