@@ -14,6 +14,7 @@ from types import CodeType
 from p4esp.switch.codegen.assignment import Guards, initialise, needed_names, stored_names
 from p4esp.switch.codegen.context import Context
 from p4esp.switch.codegen.groups import note_groups
+from p4esp.switch.codegen.homes import start_in_branches
 from p4esp.switch.codegen.liveness import remove_dead_stores
 from p4esp.switch.codegen.locals import share_locals, unpack_in_place
 
@@ -60,6 +61,7 @@ def finish(ctx: Context, process_text: str, egress_text: str | None) -> Function
         remove_dead_stores(function)
         unpack_in_place(function)
         needed = needed_names(function, variables, _guards(ctx))
+        needed = start_in_branches(function, needed, _initial_values(ctx))
         initialise(function, needed, _initial_values(ctx))
         if not ctx.traced:
             share_locals(function)
