@@ -153,7 +153,7 @@ def _field_dict(found: Found) -> dict[str, Any]:
 @app.command("vector")
 def vector_command(
     name: Annotated[
-        str, typer.Argument(metavar="ID", help="V0, V1, VA to VE, VF1, VF2, VG1 to VG6.")
+        str, typer.Argument(metavar="ID", help="V0, V1, VA to VE, VF1, VF2, VG1 to VG6, VI.")
     ],
     as_json: JsonOption = False,
 ) -> None:

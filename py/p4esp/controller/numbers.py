@@ -108,6 +108,8 @@ class Drop(IntEnum):
     BAD_ECHO = 58
     ECHO_LIMITED = 59
     NO_ECHO = 60
+    BAD_RESIDUE = 64
+    BAD_TEMPLATE = 65
 
 
 class Punt(IntEnum):

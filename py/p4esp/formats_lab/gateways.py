@@ -130,7 +130,8 @@ def site_frame(packet: bytes) -> bytes:
 
 def udp_packet(sa: LabSa, flow: int, octets: int) -> bytes:
     """A UDP packet of `octets` octets to the host behind an SA."""
-    udp = struct.pack("!HHHH", 1024 + flow, 53, octets - 20, 0)
+    sport = sa.rule.sport if sa.compresses else 1024 + flow
+    udp = struct.pack("!HHHH", sport, 53, octets - 20, 0)
     head = _IPV4.pack(0x45, 0, octets, 1, 0x4000, 64, 17, 0, int(sas.HOST), int(sa.remote))
     data = bytes(place & 0xFF for place in range(octets - 28))
     return with_ttl(head + udp + data, 64)

@@ -53,6 +53,7 @@ VECTORS = (
     Vector("VG4", "eesp-full", 1, IMPLICIT_IV, Mode.TRANSPORT),
     Vector("VG5", "eesp-optimized", 1, Parameters(numbered=False), first_iv=FIRST_IV),
     Vector("VG6", "eesp-full", 1, replace(IMPLICIT_IV, options=(Option.PAD,)), Mode.TRANSPORT),
+    Vector("VI", "diet-esp"),
 )
 
 
@@ -73,6 +74,8 @@ def digest_sa(name: str, implicit_iv: bool | None = None) -> LabSa:
         parameters = replace(parameters, iv_len=0 if implicit_iv else 8)
     # A block of SPIs begins at a multiple of its size.
     spi = SPI & -SUBS if form.number is Number.SPI_BLOCK else SPI
+    if form.number is Number.DIET:
+        parameters = replace(parameters, spi=spi)
     sa = LabSa(form, key=KEY, salt=SALT, spi=spi, parameters=parameters)
     return replace(sa, key=ROOT) if sa.key_each else sa
 

@@ -72,6 +72,8 @@ def fault_of_suite(form: Format, suite: Suite, *, esn: bool) -> str | None:
     """Why a format cannot go with a cipher; None: it can."""
     if not suite.encryption.aead or not suite.encrypts:
         return f"format {form.name} with {suite}; accepted: AES-GCM and ChaCha20-Poly1305"
+    if esn and form.number is Number.DIET:
+        return f"format {form.name} with ESN; accepted: noesn"
     if esn and sends_whole_numbers(form):
         return f"format {form.name} with ESN, whose numbers are sent whole; accepted: noesn"
     if suite.iv_size and needs_implicit_iv(form):
@@ -80,5 +82,7 @@ def fault_of_suite(form: Format, suite: Suite, *, esn: bool) -> str | None:
 
 
 def takes_udp(form: Format) -> bool:
-    """Whether its packets may travel in UDP: what a NAT knows as ESP begins with an SPI."""
-    return form.protocol == PROTO_ESP
+    """Whether its packets may travel in UDP: what a NAT knows as ESP begins with an SPI, and what may
+    begin with zeros would look like IKE.
+    """
+    return form.protocol == PROTO_ESP and form.number is not Number.DIET

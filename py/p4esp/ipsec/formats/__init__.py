@@ -9,6 +9,7 @@ from __future__ import annotations
 from p4esp.ipsec.formats import (
     crypt_offset,
     crypt_offset_shown,
+    diet_esp,
     eesp_full,
     eesp_optimized,
     esp,
@@ -55,6 +56,7 @@ FORMATS: tuple[Format, ...] = (
     wesp_v2.FORMAT,
     eesp_optimized.FORMAT,
     eesp_full.FORMAT,
+    diet_esp.FORMAT,
 )
 _BY_NAME = {form.name: form for form in FORMATS}
 

@@ -125,6 +125,8 @@ def _sized_text(
 def _pad_length(form: Format, around: Iterable[Found], text: bytes) -> int:
     if form.trailer is Trailer.RFC4303:
         return text[-2]
+    if form.trailer is Trailer.NONE:
+        return 0
     if form.trailer is Trailer.INNER:
         return len(text) - inner_length(text)
     in_clear = (found.value for found in around if found.field.name == "Pad Length")

@@ -60,6 +60,8 @@ class Trailer(StrEnum):
     """In a trailer information header of 4 octets."""
     INNER = "inner"
     """Nowhere: the inner packet's own length says where the padding begins."""
+    NONE = "none"
+    """There is neither padding nor trailer."""
 
 
 class TailUse(StrEnum):
@@ -102,6 +104,7 @@ class Number(IntEnum):
     WESP_V2 = 8
     EESP_OPTIMIZED = 9
     EESP_FULL = 10
+    DIET = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,8 @@ class Parameters:
     options: tuple[Option, ...] = ()
     numbered: bool = True
     """Whether packets have a sequence number."""
+    spi: int = 0
+    """The SPI, where packets have its low octets alone."""
 
 
 def as_agreed(packet: bytes, agreed: Parameters) -> Parameters:
@@ -235,6 +240,8 @@ class Format:
     """IP protocol number that it travels under."""
     shown_header: int = 0
     """Octets of what is shown that are no payload."""
+    elided: int = 0
+    """Octets of the inner headers that are not sent as such."""
     proposal: Proposal | None = None
     told: Callable[[bytes, Parameters], Parameters] = as_agreed
     """What a packet itself says of its layout, besides what is agreed."""
@@ -287,9 +294,12 @@ class Format:
         return -(hidden + fixed_octets(self.inside(chosen))) % chosen.align
 
     def added(self, payload: int, parameters: Parameters | None = None) -> int:
-        """Octets that the format adds to a payload, without any outer IP header."""
+        """Octets that the format adds to a payload, without any outer IP header; less than 0 where
+        it sends less than the payload.
+        """
         chosen = parameters or self.usual
-        return fixed_octets(self.layout(chosen)) + self.padding(payload, chosen)
+        fixed = fixed_octets(self.layout(chosen)) - self.elided
+        return fixed + self.padding(payload - self.elided, chosen)
 
     def overhead(self, payload: int, outer: int = 4, parameters: Parameters | None = None) -> int:
         """Octets that a tunnel over IPv4 or IPv6 adds to an inner packet of `payload` octets."""
@@ -300,9 +310,11 @@ class Format:
         """Raise FormatError, by name, where the format cannot run."""
         if target not in self.targets:
             accepted = ", ".join(self.targets)
+            needs = "it makes checksums over the payload"
+            if self.tail_use is TailUse.LOOKUP:
+                needs = "it needs the tail of a packet for the SA lookup"
             raise FormatError(
-                f"format {self.name} cannot run on target {target}: it needs the tail of a packet "
-                f"for the SA lookup; accepted: {accepted}"
+                f"format {self.name} cannot run on target {target}: {needs}; accepted: {accepted}"
             )
 
     def check_mode(self, mode: Mode) -> None:
