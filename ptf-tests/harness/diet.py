@@ -1,5 +1,5 @@
-"""Diet-ESP (draft-ietf-ipsecme-diet-esp-07) by hand, bit by bit: the residue of a packet, the packet of
-a residue, and the octets of both behind the outer IP header.
+"""Diet-ESP (draft-ietf-ipsecme-diet-esp-07) by hand, bit by bit: the residue of a packet, the
+packet of a residue, and the octets of both behind the outer IP header.
 
 Written from the draft's field rules alone; the pipeline is judged by it.
 """

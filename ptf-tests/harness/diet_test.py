@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -210,13 +210,13 @@ class DietTest(GatewayTest):
         self.assertEqual(out.port, UNPROTECTED)
         at, hops = 14, packet[7 if packet[0] >> 4 == 6 else 8] - 1
         if speaking.tunnel.sa.outer_v6:
-            whole = IPv6(out.data[at:])
-            self.assertEqual((whole.nh, whole.hlim), (50, hops))
-            self.assertEqual(whole.plen, len(out.data) - at - 40)
+            outer6 = IPv6(out.data[at:])
+            self.assertEqual((outer6.nh, outer6.hlim), (50, hops))
+            self.assertEqual(outer6.plen, len(out.data) - at - 40)
             return out.data[at + 40 :]
-        whole = IP(out.data[at:])
-        self.assertEqual((whole.proto, whole.ttl), (50, hops))
-        self.assertEqual(whole.len, len(out.data) - at)
+        outer = IP(out.data[at:])
+        self.assertEqual((outer.proto, outer.ttl), (50, hops))
+        self.assertEqual(outer.len, len(out.data) - at)
         self.assertEqual(frames.internet_checksum(out.data[at : at + 20]), 0)
         return out.data[at + 20 :]
 
@@ -255,25 +255,20 @@ def packet_of(context: Context, size: int, **fields: Any) -> bytes:
     """A packet that fits, with ``size`` octets behind all its headers and right checksums."""
     fill = Raw(bytes(7 * i + size & 0xFF for i in range(size)))
     protocol = context.template.protocol
+    header = _header(context, protocol, fields)
     if protocol == 17:
-        body = UDP(sport=context.sport, dport=context.dport) / fill
-    elif protocol == 6:
-        tcp = {"seq": 0x01020304, "ack": 0x55667788, "flags": "PA", "window": 0xABC, "urgptr": 7}
-        body = TCP(sport=context.sport, dport=context.dport, **tcp) / fill
-    else:
-        body = fill
-    return bytes(_header(context, protocol, fields) / body)
+        return bytes(header / UDP(sport=context.sport, dport=context.dport) / fill)
+    if protocol == 6:
+        tcp = TCP(sport=context.sport, dport=context.dport, seq=0x01020304, ack=0x55667788)
+        tcp.flags, tcp.window, tcp.urgptr = "PA", 0xABC, 7
+        return bytes(header / tcp / fill)
+    return bytes(header / fill)
 
 
 def _header(context: Context, protocol: int | None, fields: dict[str, Any]) -> IP | IPv6:
     number = 253 if protocol is None else protocol
     if context.template.version == 6:
-        known = {"hlim": HOPS, "tc": 0xB9, "fl": 0x54321, "nh": number}
+        known: dict[str, Any] = {"hlim": HOPS, "tc": 0xB9, "fl": 0x54321, "nh": number}
         return IPv6(src=context.src, dst=context.dst, **{**known, **fields})
     known = {"ttl": HOPS, "tos": 0xB9, "id": 0x4321, "flags": "DF", "proto": number}
     return IP(src=context.src, dst=context.dst, **{**known, **fields})
-
-
-def with_widths(context: Context, spi_octets: int, sn_octets: int) -> Context:
-    """The same with other widths."""
-    return replace(context, spi_octets=spi_octets, sn_octets=sn_octets)

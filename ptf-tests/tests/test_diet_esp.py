@@ -1,10 +1,11 @@
-"""Diet-ESP (draft-ietf-ipsecme-diet-esp-07): what is sent is what the bits of the draft say, and the
-packet that comes out is the one that went in (digest i.11)."""
+"""Diet-ESP (draft-ietf-ipsecme-diet-esp-07): what is sent is what the bits of the draft say, and
+the packet that comes out is the one that went in (digest i.11)."""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 from harness import diet, frames, tables
 from harness import vectors_formats as vec
@@ -27,7 +28,7 @@ from harness.topology import (
 from harness.tunnels import OutboundTunnel
 
 VI = bytes.fromhex("010116751cf22dc63414c22a015f5b48068cda0632754b79e327cddbf341")
-ENDS = {"src": vec.SOURCE, "dst": vec.DESTINATION, "spi": vec.SPI}
+ENDS: dict[str, Any] = {"src": vec.SOURCE, "dst": vec.DESTINATION, "spi": vec.SPI}
 KEY = ImplicitIvKey(vec.SECRET, vec.SALT)
 
 
@@ -127,8 +128,8 @@ class LossThatTheWidthBears(DietTest):
 
 
 class LossThatTheWidthDoesNotBear(DietTest):
-    """i.11 3: after 250 lost packets the number is guessed wrong: BAD_ICV, counted for the SA; nothing
-    moves."""
+    """i.11 3: after 250 lost packets the number is guessed wrong: BAD_ICV, counted for the SA;
+    nothing moves."""
 
     def runTest(self) -> None:
         speaking = self.receiving("udp-v4", window=64)
@@ -158,8 +159,8 @@ class ChecksumOfAllOnes(DietTest):
 
 
 class Remarked(DietTest):
-    """i.11 8: DSCP and ECN travel in the residue, so that the outer header does not change them; but for
-    congestion (RFC 6040 4.2). Hops are those of the outer header."""
+    """i.11 8: DSCP and ECN travel in the residue, so that the outer header does not change them;
+    but for congestion (RFC 6040 4.2). Hops are those of the outer header."""
 
     def runTest(self) -> None:
         for name in TEMPLATES:
@@ -208,8 +209,8 @@ class TrailerOfOctets(DietTest):
 
 
 class Fragments(DietTest):
-    """i.11 11: without layer 4, fragments keep identification, flags and offset; in IPv6 their header
-    is payload. A flow has none: BAD_TEMPLATE."""
+    """i.11 11: without layer 4, fragments keep identification, flags and offset; in IPv6 their
+    header is payload. A flow has none: BAD_TEMPLATE."""
 
     def runTest(self) -> None:
         entries = self.gw.installed()
@@ -250,8 +251,8 @@ class AnyHostOfTheSite(DietTest):
 
 
 class ComesInByTheController(DietTest):
-    """A packet that the controller gives back to us (OUT_INJECT) is cut as well, and one that comes in
-    by a VLAN."""
+    """A packet that the controller gives back to us (OUT_INJECT) is cut as well, and one that
+    comes in by a VLAN."""
 
     def runTest(self) -> None:
         speaking = self.receiving("tcp-v4")

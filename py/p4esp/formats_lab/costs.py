@@ -164,8 +164,8 @@ def _passes(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
 
 
 def _moved_in(events: Sequence[Event]) -> int:
-    """Octets parsed, and octets written in front of what was not: of a packet that comes again as it
-    is, none.
+    """Octets parsed, and octets written in front of what was not: of a packet that comes again as
+    it is, none.
     """
     size = next(event.size for event in events if isinstance(event, Start))
     left = next((event.size or 0 for event in events if isinstance(event, End)), None)

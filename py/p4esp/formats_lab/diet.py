@@ -1,7 +1,7 @@
 """A Diet-ESP SA of the lab: what its gateways know beside ``sas``.
 
-Its packets go to an address of the opening gateway that no other SA has: whatever else a peer sent to
-it would be read as compressed.
+Its packets go to an address of the opening gateway that no other SA has: whatever else a peer sent
+to it would be read as compressed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What both ends of a Diet-ESP SA know, and what is refused (draft-ietf-ipsecme-diet-esp-07).
 
-A rule fixes which fields travel and in how many bits. Ours are templates: the layout of a residue is
-one of a few. What fits none is refused by name; then there is no compression, not no SA.
+A rule fixes which fields travel and in how many bits. Ours are templates: the layout of a residue
+is one of a few. What fits none is refused by name; then there is no compression, not no SA.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ def _template(
 def _check_ports(source: TrafficSelector, target: TrafficSelector) -> None:
     for ports in (source.ports, target.ports):
         if ports[0] != ports[1]:
-            raise FormatError(f"Diet-ESP: ports {ports[0]} to {ports[1]}; accepted: one port a side")
+            raise FormatError(
+                f"Diet-ESP: ports {ports[0]} to {ports[1]}; accepted: one port a side"
+            )
 
 
 def _lengths() -> str:
@@ -181,16 +183,16 @@ def check_sa(
 
 
 def check_spis(spis: Iterable[int], rule: DietRule) -> None:
-    """FormatError where two of one peer's SPIs cannot be told apart by what is sent of them, or where
-    one begins as an ESP ping does, whose SPIs are small.
+    """FormatError where two of one peer's SPIs cannot be told apart by what is sent of them, or
+    where one begins as an ESP ping does, whose SPIs are small.
     """
     known: dict[int, int] = {}
     for spi in spis:
         low = rule.low_spi(spi)
         if low == 0 or spi <= 255:
             raise FormatError(
-                f"Diet-ESP: SPI {spi:#010x} sent as {low:#x}; accepted: above 255, and not 0 in its "
-                f"low {8 * rule.spi_octets} bits"
+                f"Diet-ESP: SPI {spi:#010x} sent as {low:#x}; accepted: above 255, and not 0 in "
+                f"its low {8 * rule.spi_octets} bits"
             )
         if known.setdefault(low, spi) != spi:
             raise FormatError(

@@ -82,7 +82,7 @@ def fault_of_suite(form: Format, suite: Suite, *, esn: bool) -> str | None:
 
 
 def takes_udp(form: Format) -> bool:
-    """Whether its packets may travel in UDP: what a NAT knows as ESP begins with an SPI, and what may
-    begin with zeros would look like IKE.
+    """Whether its packets may travel in UDP: what a NAT knows as ESP begins with an SPI, and what
+    may begin with zeros would look like IKE.
     """
     return form.protocol == PROTO_ESP and form.number is not Number.DIET

@@ -39,7 +39,7 @@ def refusal(data: dict[str, Any]) -> str:
     return str(caught.value)
 
 
-NOT_NEGOTIATED = {"wesp", "wesp-v2", "eesp-optimized", "eesp-full"}
+NOT_NEGOTIATED = {"wesp", "wesp-v2", "eesp-optimized", "eesp-full", "diet-esp"}
 """What the pipeline has and IKE does not ask for yet."""
 
 

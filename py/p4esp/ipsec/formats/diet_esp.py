@@ -31,7 +31,7 @@ _FRONT_V4 = (
     _sent("ECN", 2, "of the inner header"),
 )
 _IDENTIFICATION = _sent("Identification", 16, "of the inner header")
-_FLAGS = _sent("Flags and Fragment Offset", 16, "of the inner header")
+_FLAGS = _sent("Flags and Fragment Offset", 16, "of the inner header", "Flags")
 _PROTOCOL = _sent("Protocol", 8, "of the inner header")
 _FRONT_V6 = (
     _sent("DSCP", 6, "of the inner header"),
@@ -114,24 +114,28 @@ FORMAT = Format(
     targets=(Target.EMBEDDED, Target.BMV2),
     notifies=(EHC_SUPPORTED,),
     elided=elided_by("UDP_V4"),
-    problem="On narrow links the headers weigh more than what they carry, and most of them both ends "
-    "know already: addresses, ports and protocol from the selectors, lengths from the size.",
-    layout_rule="The low octets of SPI and sequence number, 1 to 4 of each; then, encrypted, a SCHC "
-    "residue (RFC 8724) without rule ID, up to an octet, and the payload. The drawing is a UDP flow "
-    "over IPv4. Of the SA's selectors follow the templates: one UDP or TCP flow between two hosts, any "
-    "traffic between two hosts, any traffic between two prefixes of 24 (IPv4) or 64 bits (IPv6).",
+    problem="On narrow links the headers weigh more than what they carry, and most of them both "
+    "ends know already: addresses, ports and protocol from the selectors, lengths from the size.",
+    layout_rule="The low octets of SPI and sequence number, 1 to 4 of each; then, encrypted, a "
+    "SCHC residue (RFC 8724) without rule ID, up to an octet, and the payload. The drawing is a "
+    "UDP flow over IPv4. Of the SA's selectors follow the templates: one UDP or TCP flow between "
+    "two hosts, any traffic between two hosts, any traffic between two prefixes of 24 (IPv4) or "
+    "64 bits (IPv6).",
     aad_rule="SPI and sequence number in full, 8 octets, though only their low octets are sent.",
-    nonce_rule="Salt, 4 zero octets, sequence number in full (RFC 8750): an explicit IV is refused.",
+    nonce_rule="Salt, 4 zero octets, sequence number in full (RFC 8750): an explicit IV is "
+    "refused.",
     trailer_rule="None; or, with an alignment of 32 bits, as RFC 4303.",
-    replay_rule="One window. The number is the smallest above the window's lower end that ends in what "
-    "was sent; the window is at most half as wide as that can tell. A wrong guess is BAD_ICV.",
-    costs="The hops of the inner packet are shown and are not authentic. A packet goes through the parser "
-    "twice where something is cut out of it. After too many losses (more than 192 with 8 bits and a "
-    "window of 64) nothing is taken any more: a new SA is needed. Checksums over the payload: not for "
-    "a switch chip.",
-    buys="14 octets more than the inner packet, outer header included, for a UDP flow with 8 bits of "
-    "each: 42 less than plain ESP.",
-    limits="Tunnel mode, directly over IP, without ESN, TFC padding and dummies. Packets that do not fit "
-    "the template are dropped (BAD_TEMPLATE), and so are flows with a wrong checksum. A peer sends "
-    "nothing else as ESP to that address. Addresses of the gateway itself are not reached through it.",
+    replay_rule="One window. The number is the smallest above the window's lower end that ends in "
+    "what was sent; the window is at most half as wide as that can tell. A wrong guess is "
+    "BAD_ICV.",
+    costs="The hops of the inner packet are shown and are not authentic. A packet goes through "
+    "the parser twice where something is cut out of it. After too many losses (more than 192 with "
+    "8 bits and a window of 64) nothing is taken any more: a new SA is needed. Checksums over the "
+    "payload: not for a switch chip.",
+    buys="14 octets more than the inner packet, outer header included, for a UDP flow with 8 bits "
+    "of each: 42 less than plain ESP.",
+    limits="Tunnel mode, directly over IP, without ESN, TFC padding and dummies. Packets that do "
+    "not fit the template are dropped (BAD_TEMPLATE), and so are flows with a wrong checksum. A "
+    "peer sends nothing else as ESP to that address. Addresses of the gateway itself are not "
+    "reached through it.",
 )

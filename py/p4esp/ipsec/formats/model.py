@@ -290,7 +290,7 @@ class Format:
     def padding(self, payload: int, parameters: Parameters | None = None) -> int:
         """Octets of padding, the least that aligns."""
         chosen = parameters or self.usual
-        hidden = payload - min(self.clear_payload(chosen), payload)
+        hidden = payload - self.elided - min(self.clear_payload(chosen), payload)
         return -(hidden + fixed_octets(self.inside(chosen))) % chosen.align
 
     def added(self, payload: int, parameters: Parameters | None = None) -> int:
@@ -299,7 +299,7 @@ class Format:
         """
         chosen = parameters or self.usual
         fixed = fixed_octets(self.layout(chosen)) - self.elided
-        return fixed + self.padding(payload - self.elided, chosen)
+        return fixed + self.padding(payload, chosen)
 
     def overhead(self, payload: int, outer: int = 4, parameters: Parameters | None = None) -> int:
         """Octets that a tunnel over IPv4 or IPv6 adds to an inner packet of `payload` octets."""

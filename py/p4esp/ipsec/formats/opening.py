@@ -23,7 +23,8 @@ def aad_of(fields: list[Found]) -> bytes:
 
 
 def restored_header(fields: list[Found], parameters: Parameters) -> bytes:
-    """SPI and number in full, of which Diet-ESP sends low octets: those of the SA's first packets."""
+    """SPI and number in full, of which Diet-ESP sends low octets: those of the SA's first
+    packets."""
     number = next(found.value for found in fields if found.field.name == "Sequence Number")
     return parameters.spi.to_bytes(4) + number.to_bytes(4)
 

@@ -1,7 +1,7 @@
 """Where in a function a variable is of interest: the innermost branch that holds all its mentions.
 
-A start value is best given there. A packet that does not come to the branch has no work with it, and
-outside of the branch the variable's place is free for another.
+A start value is best given there. A packet that does not come to the branch has no work with it,
+and outside of the branch the variable's place is free for another.
 """
 
 from __future__ import annotations
