@@ -250,6 +250,20 @@ class AnyHostOfTheSite(DietTest):
             self.deliver(receiving, packet_of(known, 30))
 
 
+class FlowsOnPortsOfOurs(DietTest):
+    """A flow of hosts behind us on the ports of IKE and of ESP in UDP is a flow like any other."""
+
+    def runTest(self) -> None:
+        for name in ("udp-v4", "udp-v6"):
+            for port in (500, 4500):
+                with self.subTest(template=name, port=port):
+                    ports = {"sport": port, "dport": port}
+                    receiving, sending = self.receiving(name, **ports), self.sending(name, **ports)
+                    self.deliver(receiving, *(packet_of(receiving.context, n) for n in (1, 4, 60)))
+                    self.emit(sending, *(packet_of(sending.context, n) for n in (1, 4, 60)))
+                    self.gw.reset(self.session.base)
+
+
 class ComesInByTheController(DietTest):
     """A packet that the controller gives back to us (OUT_INJECT) is cut as well, and one that
     comes in by a VLAN."""
