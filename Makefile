@@ -14,7 +14,7 @@ TARGET  ?= embedded
 BASE    ?=
 REPORTS := build/reports
 
-.PHONY: help demo lab compose-check test interop interop-peer lint ptf p4 p4-check protos fuzz fuzz-pipeline bench shell lock clean
+.PHONY: help demo lab compose-check test interop interop-peer lint ptf p4 p4-check protos fuzz fuzz-pipeline fuzz-formats bench shell lock clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ fuzz: $(FUZZVENV)/.ready  ## Fuzz the IKE codec and SA machine with atheris, SEC
 
 fuzz-pipeline: $(VENV)/.ready  ## COUNT=50000 damaged packets through pipeline and engine; SEED=n or REPLAY=file repeats
 	PYTHONPATH=py:py/tests $(BIN)/python -m fuzz.pipeline $(if $(REPLAY),--replay $(REPLAY),--count $(COUNT) $(if $(SEED),--seed $(SEED)))
+
+fuzz-formats: $(VENV)/.ready  ## COUNT=50000 packets of every format, damaged or made by a peer that lies; SEED=n repeats
+	PYTHONPATH=py:py/tests $(BIN)/python -m fuzz.formats --count $(COUNT) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/.ready  ## Benchmarks against peers in the same run; BASE=<rev> compares commits
 	$(BIN)/p4esp bench $(if $(BASE),--base $(BASE))

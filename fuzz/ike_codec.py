@@ -9,8 +9,11 @@ from p4esp.ike.codec.chain import MAX_PAYLOADS, PAYLOADS, encode_chain, parse_ch
 from p4esp.ike.codec.header import parse_header
 from p4esp.ike.codec.message import parse_message
 from p4esp.ike.codec.payload import AnyPayload
+from p4esp.ike.codec.payloads import Delete, Notify
+from p4esp.ike.constants import NotifyType, PayloadType, ProtocolId
 from p4esp.ike.cookies import Opening
 from p4esp.ike.errors import ParseError
+from p4esp.ipsec.formats import FORMATS
 
 
 def check(data: bytes) -> None:
@@ -56,4 +59,15 @@ def seeds() -> list[bytes]:
             first, chain = encode_chain(message.clear.payloads)
             found.append(bytes([first]) + chain)
             found += [bytes([p.payload_type]) + p.encode() for p in message.clear.payloads]
-    return found
+    return [*found, *_of_formats()]
+
+
+def _of_formats() -> list[bytes]:
+    """What IKE says of formats of ESP, and of EESP as a protocol: the registry's examples."""
+    proposals = {form.proposal.example[4:] for form in FORMATS if form.proposal}
+    notifies = {(told.number, told.example) for form in FORMATS for told in form.notifies}
+    deletes = [Delete(ProtocolId.EESP, (bytes(range(4)), bytes(range(4, 8))))]
+    rekeys = [Notify(NotifyType.REKEY_SA, b"", ProtocolId.EESP, bytes(range(4)))]
+    said = [Notify(number, data) for number, data in sorted(notifies)]
+    bodies = [bytes([PayloadType.SA]) + body for body in sorted(proposals)]
+    return bodies + [bytes([p.payload_type]) + p.encode() for p in (*said, *deletes, *rekeys)]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ike_lab import (
     EAST,
     EAST_NET,
+    STEADY,
     WEST,
     WEST_NET,
     Lab,
@@ -21,6 +22,7 @@ from fuzz.choices import Choices
 from fuzz.mutation import mutate
 from fuzz.oracle import PORTS, Oracle, inner_of, message_in, protection_for
 from p4esp.ike.codec.encrypted import seal
+from p4esp.ike.config import FormatWish, Settings
 from p4esp.ike.errors import CommandError
 from p4esp.ike.path import Datagram
 
@@ -30,6 +32,8 @@ MAX_HISTORY = 64
 SILENCE = 4000.0
 """Seconds after which every IKE SA has found its peer dead."""
 OTHER = "10.7.0.0/16", "10.8.0.0/16"
+SECOND = FormatWish("eesp-full", subs=4, shown=32)
+"""The second child is EESP, or what damage leaves of that; the first is ESP."""
 
 
 def check(data: bytes) -> None:
@@ -40,11 +44,14 @@ def check(data: bytes) -> None:
 class _Life:
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
-        there, back = child(*OTHER, "second"), child(*OTHER[::-1], "second")
+        there, back = (
+            replace(child(*ends, "second"), format=SECOND) for ends in (OTHER, OTHER[::-1])
+        )
         self._lab = Lab(
             west_config(children=(child(WEST_NET, EAST_NET), there), dpd_delay=60.0),
             east_config(children=(child(EAST_NET, WEST_NET), back), dpd_delay=60.0, remote=WEST),
             fate=self._hold,
+            settings=Settings(retransmission=STEADY, experimental=True),
         )
         self._oracle = Oracle(self._lab)
         self._flying: list[Datagram] = []

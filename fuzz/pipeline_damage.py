@@ -12,7 +12,7 @@ from fuzz.pipeline_world import BASE, Insider, Stimulus, World, with_checksum
 
 Edit = Callable[[bytearray, random.Random], None]
 
-OCTETS = (0, 1, 2, 4, 5, 6, 17, 41, 43, 44, 50, 59, 60, 94, 141, 0x40, 0x7F, 0x80, 0x82, 0xFF)
+OCTETS = (0, 1, 2, 4, 5, 6, 17, 41, 43, 44, 50, 59, 60, 94, 141, 144, 0x40, 0x7F, 0x80, 0x82, 0xFF)
 NUMBERS = (0, 1, 7, 8, 19, 20, 28, 39, 40, 48, 255, 256, 500, 4500, 1280, 0x7FFF, 0x8000, 0xFFFF)
 BOUNDARIES = (12, 14, 18, 20, 22, 34, 42, 46, 54, 62, 66, 74, 82, 86, 94)
 MAX_LEN = 2000
@@ -41,7 +41,7 @@ def stimulus(world: World, rng: random.Random) -> Stimulus:
     if rng.random() < 0.1:
         _splice(data, rng.choice(world.pool[rng.choice(_ALIKE.get(kind, (kind,)))]).data, rng)
     else:
-        _damage(data, rng)
+        damage(data, rng)
     if rng.random() < 0.7:
         data = bytearray(with_checksum(bytes(data), _ip_at(good)))
     return Stimulus(kind, good.port, bytes(_tamed(good.port, data)[:MAX_LEN]))
@@ -91,7 +91,7 @@ def _by_insider(world: World, rng: random.Random) -> Stimulus:
     text, next_header = bytearray(insider.request[BASE + ct_off :]), insider.request[17]
     kind = rng.randrange(8)
     if kind < 5:
-        _damage(text, rng)
+        damage(text, rng)
     if kind == 5:
         other = rng.choice(world.insiders).request
         text = bytearray(other[BASE + other[41] :])
@@ -112,7 +112,8 @@ def _by_insider(world: World, rng: random.Random) -> Stimulus:
 # --- edits -----------------------------------------------------------------------------------
 
 
-def _damage(data: bytearray, rng: random.Random) -> None:
+def damage(data: bytearray, rng: random.Random) -> None:
+    """Some edits, most often in the headers."""
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 5))):
         rng.choice(_EDITS)(data, rng)
 

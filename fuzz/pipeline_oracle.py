@@ -201,9 +201,7 @@ class Judge:
 
     def _judge_routed(self, port: int, out: bytes) -> None:
         well_formed(port, out, exact=False, own=True)
-        flow = read_flow(out)
-        is_ike = flow is not None and flow.protocol == 17 and flow.source_port in (500, 4500)
-        allowed = port == PROTECTED_PORT or is_ike or bypassed(out[14:])
+        allowed = port == PROTECTED_PORT or beyond_policy(out) or bypassed(out[14:])
         need(allowed, "the controller's clear packet leaves by the unprotected port")
 
     def _at_the_peer(self, stimulus: Stimulus, out: bytes, request: bytes) -> None:
@@ -372,7 +370,7 @@ def useless(sa: Sa, request: bytes) -> Iterator[str]:
     next_header, text = request[17], request[BASE + request[41] :][:plain_len]
     if next_header == 59:
         yield "DUMMY"  # RFC 4303 2.6
-    if sa.mode != TUNNEL and not text:
+    if (sa.mode != TUNNEL or next_header == AGGFRAG) and not text:
         yield "BAD_PADLEN"
     if sa.mode != TUNNEL and next_header in OUT_OF_ORDER:
         yield "BAD_NH"
@@ -393,6 +391,7 @@ def goes_on(packet: bytes) -> bool:
 
 
 BEET_PH = 94
+AGGFRAG = 144
 OUT_OF_ORDER = (0, 43, 44, 60, BEET_PH)
 """Headers that cannot stand behind ESP, or not there."""
 TCP_LEAST = 20
@@ -405,6 +404,15 @@ def selectors_fit(sa: Sa, packet: bytes) -> bool:
     shift = 0 if sa.one_host else (8 if sa.inner == 4 else 64)
     pairs = zip(_ends(packet), sa.hosts(WEST), strict=True)
     return all(address >> shift == host >> shift for address, host in pairs)
+
+
+def beyond_policy(out: bytes) -> bool:
+    """IKE, and a request that asks whether ESP gets through; it carries nothing of anybody."""
+    flow = read_flow(out)
+    if flow is None:
+        return False
+    is_ike = flow.protocol == 17 and flow.source_port in (500, 4500)
+    return is_ike or (flow.protocol == 50 and b"\0\0\0\7" in out[34:])
 
 
 def bypassed(packet: bytes) -> bool:

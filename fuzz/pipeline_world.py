@@ -37,6 +37,7 @@ from p4esp.engine.datapath import OnSealed
 PROTOCOLS = (1, 6, 17, 47, 58, 132, 253)
 CHAINS = ((), (0,), (60,), (0, 60), (60, 43), (43,), (44,), (43, 60), (0, 60, 43, 44))
 BASE = 46
+ESP_PING = bytes.fromhex("000000070000000002000004beef000170696e67")
 SEQ_AT = BASE - 24
 
 
@@ -182,6 +183,8 @@ class World:
             Packet4(gateway4(EAST), host4(EAST, 3), 1, b"\x0b\0\0\0" + bytes(32)),
             Packet6(gateway6(EAST), host6(EAST, 3), 58, b"\x03\0\0\0" + bytes(48)),
             Packet4(host4(EAST, CLEAR), host4(WEST, CLEAR), 17, udp(53, 54, b"clear")),
+            Packet4(gateway4(EAST), gateway4(WEST), 50, ESP_PING),
+            Packet6(gateway6(EAST), gateway6(WEST), 50, ESP_PING),
         ):
             octets = frame(0, packet.octets())
             yield Stimulus("out", CPU_PORT, packet_out(2, octets))
@@ -192,6 +195,8 @@ class World:
         for sa in self.east.sas:
             dummy = frame(0, self._rng.randbytes(40))
             yield Stimulus("out", CPU_PORT, packet_out(4, dummy, index=sa.number))
+            echo = frame(0, bytes.fromhex("02000004beef000170696e67"))
+            yield Stimulus("out", CPU_PORT, packet_out(5, echo, index=sa.number))
         for op in (16, 17, *range(19, 24)):
             index, value = self._rng.randint(0, 70), self._rng.randint(0, 20)
             yield Stimulus("out", CPU_PORT, packet_out(op, token=7, index=index, value=value))

@@ -95,7 +95,7 @@ control associate(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         if (meta.path == path_t.SEAL) {
-            if (meta.dummy == 0) {
+            if (meta.of_ours == 0) {
                 sa_select.apply(hdr, meta);
             }
             if (meta.sa_set != 0) {
@@ -147,6 +147,7 @@ control associate(inout headers_t hdr, inout metadata_t meta) {
 // Is what came out of the SA what it is for?
 control admit(inout headers_t hdr, inout metadata_t meta) {
     peer_stage()          peer;
+    psp_receipt_stage()   psp_receipt;
     inner_stage()         inner;
     diet_expand_stage()   diet_expand;
     rebuild_stage()       rebuild;
@@ -155,28 +156,32 @@ control admit(inout headers_t hdr, inout metadata_t meta) {
     layer4_repair_stage() layer4_repair;
 
     apply {
-        if (meta.newest == 1 && hdr.outer_udp.isValid()) {
+        if (meta.newest == 1 && hdr.outer_udp.isValid() && !hdr.psp.isValid()) {
             peer.apply(hdr, meta);
         }
-        if (meta.format == format_t.DIET) {
-            diet_expand.apply(hdr, meta);
-        } else {
-            inner.apply(hdr, meta);
+        if (hdr.psp.isValid()) {
+            psp_receipt.apply(hdr, meta);
         }
         if (GOING_ON) {
-            if (meta.mode == mode_t.TUNNEL) {
-                ecn.apply(hdr, meta);
+            if (meta.format == format_t.DIET) {
+                diet_expand.apply(hdr, meta);
             } else {
-                rebuild.apply(hdr, meta);
+                inner.apply(hdr, meta);
             }
         }
-        if (GOING_ON) {
+        if (GOING_ON && meta.mode == mode_t.TUNNEL && meta.punt == punt_t.NONE) {
+            ecn.apply(hdr, meta);
+        } else if (GOING_ON && (meta.mode == mode_t.TRANSPORT
+                                || meta.mode != mode_t.TUNNEL && meta.punt == punt_t.NONE)) {
+            rebuild.apply(hdr, meta);
+        }
+        if (GOING_ON && meta.punt == punt_t.NONE) {
             selectors.apply(hdr, meta);
         }
-        if (GOING_ON && meta.mode == mode_t.TRANSPORT) {
+        if (GOING_ON && meta.mode == mode_t.TRANSPORT && meta.punt == punt_t.NONE) {
             layer4_repair.apply(hdr, meta);
         }
-        if (GOING_ON && meta.local == 1 && meta.proxied == 0) {
+        if (GOING_ON && meta.local == 1 && meta.proxied == 0 && meta.punt == punt_t.NONE) {
             meta.punt = punt_t.LOCAL;
         }
     }
@@ -233,7 +238,7 @@ control gateway(inout headers_t hdr, inout metadata_t meta) {
             admission.apply(hdr, meta);
         }
         if (GOING_ON && meta.punt == punt_t.NONE
-            && (meta.path == path_t.SEAL && meta.dummy == 0 || meta.path == path_t.OPENED
+            && (meta.path == path_t.SEAL && meta.of_ours == 0 || meta.path == path_t.OPENED
                 || meta.path == path_t.FORWARD)) {
             time_to_live.apply(hdr, meta);
         }

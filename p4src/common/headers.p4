@@ -274,6 +274,24 @@ header diet_tcp_t {
     bit<16> urgent;
 }
 
+// PSP, without its IV.
+header psp_t {
+    bit<8>  next_header;
+    bit<8>  ext_len;              // in units of 8 octets, without the first 8: 1, or 2 with a cookie
+    bit<2>  reserved;
+    bit<6>  offset;               // octets in clear behind the IV, divided by 4
+    bit<1>  sample;
+    bit<1>  drop;                 // not to be delivered
+    bit<4>  version;
+    bit<1>  cookie;               // a virtualization cookie stands behind the IV
+    bit<1>  fixed;                // 1
+    bit<32> spi;
+}
+
+header psp_cookie_t {
+    bit<64> cookie;
+}
+
 // The same with the ESP header behind it, where that stands in the trailer.
 header esp_tail_t {
     bit<4>  zero;
@@ -381,6 +399,13 @@ header udp_esp_t {
     bit<32> after;
 }
 
+header udp_psp_t {
+    bit<64> udp;
+    bit<32> first;
+    bit<32> spi;
+    bit<64> iv;
+}
+
 header udp_wesp_esp_t {
     bit<64> udp;
     bit<32> marker;
@@ -447,8 +472,10 @@ struct headers_t {
     eesp_option_t   eesp_option;
     eesp_option_t   eesp_padding;
     eesp_seq_t      eesp_seq;
+    psp_t           psp;
     esp_iv_t        esp_iv;
     esp_long_iv_t   esp_long_iv;
+    psp_cookie_t    psp_cookie;
     tih_t           tih;
     diet_word_t     diet_word;
     diet_half_t     diet_half;
@@ -479,8 +506,10 @@ struct headers_t {
     eesp_option_t   t_eesp_option;
     eesp_option_t   t_eesp_padding;
     eesp_seq_t      t_eesp_seq;
+    psp_t           t_psp;
     esp_iv_t        t_esp_iv;
     esp_long_iv_t   t_esp_long_iv;
+    psp_cookie_t    t_psp_cookie;
     tih_t           t_tih;
     echo_t          echo;
     echo_number_t   echo_number;

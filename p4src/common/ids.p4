@@ -27,17 +27,26 @@ const bit<8> PROTO_FRAGMENT = 44;
 const bit<8> PROTO_ESP      = 50;
 const bit<8> PROTO_ICMPV6   = 58;
 const bit<8> PROTO_NONE     = 59;    // RFC 4303 2.6: dummy packet
+const bit<8> PROTO_AGGFRAG  = 144;   // RFC 9347; the payload of an encrypted ESP ping
 const bit<8> PROTO_DSTOPTS  = 60;
 const bit<8> PROTO_BEET_PH  = 94;    // RFC 7402 B.1.7: IPv4 options of a BEET packet
 const bit<8> PROTO_SCTP     = 132;
 const bit<8> PROTO_WESP     = 141;
+// What the SAD calls PSP, which travels in UDP.
+const bit<8> PROTO_PSP      = 252;
 // RFC 3692 experiment: EESP, and ESP whose header stands in the trailer.
 const bit<8> PROTO_EESP     = 253;
 const bit<8> PROTO_TAIL     = 254;
 
 const bit<16> UDP_IKE       = 500;
 const bit<16> UDP_IKE_NAT_T = 4500;
+const bit<16> UDP_PSP       = 1000;
 // draft-colitti-ipsecme-esp-ping: SPIs of no SA.
+// Types of EESP options.
+const bit<8> EESP_PAD_1  = 0;
+const bit<8> EESP_PAD_N  = 1;
+const bit<8> EESP_OFFSET = 2;
+
 const bit<32> SPI_ECHO_REQUEST = 7;
 const bit<32> SPI_ECHO_REPLY   = 8;
 // RFC 5840 2.1: stands behind UDP where an SPI would, when WESP follows.
@@ -82,7 +91,8 @@ enum bit<8> l4_t {
     TAIL      = 9,
     EESP      = 10,
     ECHO      = 11,  // ESP ping: a request
-    ECHOED    = 12   // its reply
+    ECHOED    = 12,  // its reply
+    PSP       = 13
 }
 
 // What an SA protects (RFC 4301 4.1, RFC 7402 B). The same two bits travel in cx.flags.
@@ -114,6 +124,7 @@ enum bit<8> format_t {
     WESP_V2           = 8,
     EESP_OPTIMIZED    = 9,   // without trailer information
     EESP_FULL         = 10,
+    PSP               = 11,
     DIET              = 12
 }
 
@@ -232,6 +243,8 @@ enum bit<8> drop_t {
     BAD_ECHO         = 58,   // ESP ping: unknown, in a wrong name, or its lengths do not agree
     ECHO_LIMITED     = 59,   // more of them than are answered
     NO_ECHO          = 60,   // they are not answered at this address
+    BAD_PSP          = 61,   // of another version or layout than the SA has, or a reserved bit
+    BAD_COOKIE       = 62,   // an authentic PSP packet of another virtual network
     BAD_RESIDUE      = 64,   // Diet-ESP: authentic, and no packet
     BAD_TEMPLATE     = 65    // Diet-ESP: not what the SA compresses
 }
@@ -251,7 +264,8 @@ enum bit<8> punt_t {
     ND           = 9,   // RFC 4861
     TOO_BIG      = 10,
     PATH_MTU     = 11,  // ICMP "too big", addressed to us
-    ECHO         = 12   // the reply to an ESP ping
+    ECHO         = 12,  // the reply to an ESP ping
+    SEALED_ECHO  = 13   // an encrypted ESP ping, opened: a request or a reply
 }
 
 // What became of a packet: the sum over all outcomes is the number of packets received.
@@ -282,6 +296,7 @@ const bit<8> OUT_SEND          = 1;
 const bit<8> OUT_ROUTE         = 2;
 const bit<8> OUT_INJECT        = 3;   // as if it had come in at `port`
 const bit<8> OUT_DUMMY         = 4;   // RFC 4303 2.6: sealed by SA `index`, next header 59
+const bit<8> OUT_ECHO          = 5;   // an encrypted ESP ping: likewise, next header 144
 const bit<8> CTL_READ_BOOT     = 16;
 const bit<8> CTL_READ_SEQ      = 17;
 const bit<8> CTL_SCRUB_SEQ     = 18;

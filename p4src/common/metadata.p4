@@ -49,7 +49,8 @@ struct metadata_t {
     bit<16>     session;
     bit<32>     option;           // the first one; 0: none
     bit<32>     padding;          // the second one
-    bit<64>     eesp_seq;
+    bit<64>     eesp_seq;         // of PSP: the IV
+    bit<32>     psp;              // the first 4 octets as they stand
     bit<64>     ike_local_spi;
     bit<1>      ike_new;          // responder SPI zero
 
@@ -67,7 +68,8 @@ struct metadata_t {
     bit<8>      policy_version;
     bit<16>     policy;
     bit<1>      known_ike;
-    bit<1>      dummy;
+    bit<1>      of_ours;          // the controller made it for an SA: a dummy or a ping
+    bit<8>      of_ours_protocol;
 
     // The SA.
     bit<8>      protocol;         // of the SAD key
@@ -99,6 +101,9 @@ struct metadata_t {
     bit<8>      aad_before;       // octets of AAD in front of the ESP header
     bit<64>     iv_base;          // the IV is this more than the number
     bit<1>      no_seq;           // EESP without sequence numbers
+    bit<8>      psp_version;
+    bit<16>     cookie_len;       // octets of PSP's virtualization cookie; 0: none
+    bit<64>     cookie;
     bit<16>     text_more;        // what the text has more than the payload, modulo 2^16
     bit<16>     trailer_len;      // of RFC 4303, without padding
     bit<8>      text_flags;       // of the descriptor

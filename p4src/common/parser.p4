@@ -34,6 +34,7 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             OUT_SEND:   parse_opaque_frame;
             OUT_DUMMY:  parse_opaque_frame;
             OUT_ROUTE:  parse_ethernet;
+            OUT_ECHO:   parse_ethernet;
             OUT_INJECT: parse_ethernet;
             default:    accept;
         }
@@ -132,20 +133,23 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         packet.extract(hdr.outer_rest, (bit<32>)(((bit<16>)hdr.cx.aad_off - 48) << 3));
         packet.extract(hdr.outer_tail);
         // What is longer than ESP's header and runs up to the text is WESPv2 or, without ESP's
-        // trailer, EESP.
-        transition select(hdr.cx.flags[6:6], hdr.cx.flags[1:1], hdr.cx.aad_len) {
-            (1, _, 8): parse_esp;
-            (1, 1, _): parse_wesp;
-            (1, 0, _): parse_eesp;
-            default:   parse_esp;
+        // trailer, EESP. PSP alone has text that ends in nothing.
+        transition select(hdr.cx.flags[7:6], hdr.cx.flags[2:1], hdr.cx.aad_len) {
+            (1, 0, 8):             parse_psp;
+            (1 &&& 1, _, 8):       parse_esp;
+            (1 &&& 1, 1 &&& 1, _): parse_wesp;
+            (1 &&& 1, _, _):       parse_eesp;
+            default:               parse_esp;
         }
     }
 
     state parse_outer_udp {
         packet.extract(hdr.outer_udp);
-        transition select(packet.lookahead<bit<32>>()) {
-            WESP_MARKER: parse_wesp_marker;
-            default:     parse_esp;
+        // Port 1000 may be a NAT's choice for a peer that speaks ESP: the descriptor tells.
+        transition select(hdr.cx.flags[7:6], hdr.cx.flags[2:1], packet.lookahead<bit<32>>()) {
+            (1, 0, _):           parse_psp;
+            (_, _, WESP_MARKER): parse_wesp_marker;
+            default:             parse_esp;
         }
     }
 
@@ -207,6 +211,22 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
             (_, 0):         parse_text;
             default:        parse_esp_iv;
         }
+    }
+
+    // The cookie may have been encrypted, all of it or in part.
+    state parse_psp {
+        packet.extract(hdr.psp);
+        packet.extract(hdr.esp_iv);
+        transition select(hdr.cx.op, hdr.psp.cookie) {
+            (CX_SEALED, _): accept;
+            (_, 1):         parse_psp_cookie;
+            default:        parse_inner;
+        }
+    }
+
+    state parse_psp_cookie {
+        packet.extract(hdr.psp_cookie);
+        transition parse_inner;
     }
 
     state parse_esp {
@@ -818,11 +838,28 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         transition accept;
     }
 
+    // In any order: a crypt offset and padding.
     state eesp_two_options {
+        eesp_peek_t eesp = packet.lookahead<eesp_peek_t>();
+        meta.eesp_seq = eesp.w2 ++ eesp.w3;
+        transition select(eesp.w0[31:24], eesp.w1[31:24]) {
+            (EESP_PAD_1, EESP_OFFSET): eesp_padding_first;
+            (EESP_PAD_N, EESP_OFFSET): eesp_padding_first;
+            default:                   eesp_padding_last;
+        }
+    }
+
+    state eesp_padding_first {
+        eesp_peek_t eesp = packet.lookahead<eesp_peek_t>();
+        meta.option = eesp.w1;
+        meta.padding = eesp.w0;
+        transition accept;
+    }
+
+    state eesp_padding_last {
         eesp_peek_t eesp = packet.lookahead<eesp_peek_t>();
         meta.option = eesp.w0;
         meta.padding = eesp.w1;
-        meta.eesp_seq = eesp.w2 ++ eesp.w3;
         transition accept;
     }
 
@@ -859,13 +896,15 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         meta.sport = udp.sport;
         meta.dport = udp.dport;
         meta.udp_len = udp.length;
-        // An IKE header needs 8 + 28 octets, ESP 8 + 12, a keepalive is 8 + 1.
+        // An IKE header needs 8 + 28 octets, ESP 8 + 12, PSP 8 + 32, a keepalive is 8 + 1.
         transition select(udp.dport, udp.length, meta.cut) {
             (_, _, CUT_UDP):                 cut_udp;
             (UDP_IKE,       36 .. 65535, _): peek_ike;
             (UDP_IKE_NAT_T, 20 .. 65535, _): peek_nat_t;
             (UDP_IKE_NAT_T, 9, _):           peek_keepalive;
             (UDP_IKE_NAT_T, _, _):           nat_t_runt;
+            (UDP_PSP,       40 .. 65535, _): peek_psp;
+            (UDP_PSP, _, _):                 nat_t_runt;
             default:                         accept;
         }
     }
@@ -873,6 +912,16 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     state cut_udp {
         packet.extract(hdr.l4_udp);
         transition cut_flow;
+    }
+
+    state peek_psp {
+        udp_psp_t psp = packet.lookahead<udp_psp_t>();
+        meta.l4 = l4_t.PSP;
+        meta.encap_len = 8;
+        meta.psp = psp.first;
+        meta.spi = psp.spi;
+        meta.eesp_seq = psp.iv;
+        transition accept;
     }
 
     state peek_keepalive {

@@ -106,7 +106,7 @@ control diet_template_stage(inout headers_t hdr, inout metadata_t meta) {
                 compare_layer4();
                 wanted = DIET_TCP ? CUT_TCP : CUT_UDP;
             }
-            if (meta.dummy == 1) {
+            if (meta.of_ours == 1) {
                 meta.drop_reason = drop_t.NOT_IN_SA;
             } else if (!fits) {
                 meta.drop_reason = drop_t.BAD_TEMPLATE;

@@ -16,8 +16,6 @@
 #define P4ESP_FORMAT_EESP
 
 const bit<8> EESP_FIRST_OCTET = 0x80;
-const bit<8> EESP_PAD_N       = 1;
-const bit<8> EESP_OFFSET      = 2;
 
 #define EESP_NUMBER_LEN (meta.no_seq == 1 ? 16w0 : 8)
 
@@ -28,8 +26,12 @@ const bit<8> EESP_OFFSET      = 2;
 #define DESCRIBE_EESP \
     if (meta.path == path_t.OPENED) { \
         meta.options_len = hdr.eesp.options_len; \
-        meta.option = hdr.eesp_option.isValid() \
-            ? hdr.eesp_option.type ++ hdr.eesp_option.len ++ hdr.eesp_option.data : 0; \
+        meta.option = 0; \
+        if (hdr.eesp_padding.isValid() && hdr.eesp_padding.type == EESP_OFFSET) { \
+            meta.option = OPTION_WORD(hdr.eesp_padding); \
+        } else if (hdr.eesp_option.isValid()) { \
+            meta.option = OPTION_WORD(hdr.eesp_option); \
+        } \
     } \
     if (meta.path == path_t.OPEN || meta.path == path_t.OPENED) { \
         READ_EESP_OFFSET \
@@ -46,7 +48,7 @@ const bit<8> EESP_OFFSET      = 2;
     if (meta.format == format_t.EESP_OPTIMIZED) { \
         meta.text_flags = CX_FLAG_SHOWN | CX_FLAG_TRIM \
             | (meta.path == path_t.OPEN ? CX_FLAG_FILL : 0); \
-        if (meta.dummy == 1) { \
+        if (meta.of_ours == 1) { \
             meta.drop_reason = drop_t.NOT_IN_SA; \
         } \
     } \
@@ -63,15 +65,22 @@ const bit<8> EESP_OFFSET      = 2;
     meta.most_shown = meta.shown; \
     meta.shown = meta.option[31:24] == EESP_OFFSET ? (bit<16>)meta.option[9:4] << 2 : 0;
 
+#define OPTION_WORD(option) ((option).type ++ (option).len ++ (option).data)
+
+// Pad1 and PadN that fill 4 octets; the data of a PadN may be anything.
+#define IS_PADDING(word) \
+    ((word)[31:16] == 0x0102 || (word)[31:16] == 0x0101 && (word)[7:0] == 0 \
+     || (word)[31:8] == 0x000101 || (word) == 0 || (word) == 0x00000100 || (word) == 0x00010000 \
+     || (word) == 0x01000000 || (word) == 0x01000100)
+
 #define CHECK_EESP \
     if (meta.drop_reason != drop_t.NONE) { \
     } else if (meta.eesp_first != EESP_FIRST_OCTET) { \
         meta.drop_reason = drop_t.BAD_VERSION; \
     } else if (meta.options_len != 0 && meta.options_len != 4 && meta.options_len != 8 \
-               || meta.options_len != 0 && meta.option[31:24] != EESP_PAD_N \
-                  && meta.option[31:24] != EESP_OFFSET \
-               || meta.options_len != 0 && meta.option[23:16] != 2 \
-               || meta.options_len == 8 && meta.padding[31:16] != 0x0102) { \
+               || !(meta.option[31:16] == 0x0202 || IS_PADDING(meta.option)) \
+                  && !(meta.options_len == 8 && meta.option[31:16] == 0x0106) \
+               || !IS_PADDING(meta.padding) && meta.option[31:16] != 0x0106) { \
         meta.drop_reason = drop_t.BAD_OPTION; \
     } else if (meta.option[31:24] == EESP_OFFSET \
                && ((bit<16>)meta.option[15:10] << 2 != EESP_HEAD_LEN + (bit<16>)meta.iv_len \

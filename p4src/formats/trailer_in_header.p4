@@ -23,7 +23,7 @@
 #define DESCRIBE_NO_TRAILER \
     meta.trailer_len = 0; \
     meta.text_flags = CX_FLAG_TRIM; \
-    if (meta.dummy == 1) { \
+    if (meta.of_ours == 1) { \
         meta.drop_reason = drop_t.NOT_IN_SA; \
     }
 

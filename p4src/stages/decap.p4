@@ -16,6 +16,8 @@ control decap_stage(inout headers_t hdr, inout metadata_t meta) {
         hdr.eesp_option.setInvalid();
         hdr.eesp_padding.setInvalid();
         hdr.eesp_seq.setInvalid();
+        hdr.psp.setInvalid();
+        hdr.psp_cookie.setInvalid();
         hdr.esp_iv.setInvalid();
         hdr.esp_long_iv.setInvalid();
         hdr.tih.setInvalid();

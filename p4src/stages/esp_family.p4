@@ -6,6 +6,7 @@
 #include "../formats/trailer_in_header.p4"
 #include "../formats/wesp_v2.p4"
 #include "../formats/eesp.p4"
+#include "../formats/psp.p4"
 
 // RFC 3948 2.1: checksum zero over IPv4; over IPv6 the engine writes it.
 #define BUILD_UDP(udp) \

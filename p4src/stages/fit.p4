@@ -2,8 +2,9 @@
 // deterministic (RFC 4303 2.4), so the lengths are final. Asked before the sequence number is taken.
 #include "esp_family.p4"
 
-// The payload information header of EESP is shown, too.
-#define SHOWN_PAYLOAD (EESP ? meta.shown - 4 : meta.shown)
+// The payload information header of EESP is shown, too, and the cookie of PSP.
+#define SHOWN_PAYLOAD (EESP ? meta.shown - 4 \
+    : (meta.shown < meta.cookie_len ? 0 : meta.shown - meta.cookie_len))
 
 control fit_stage(inout headers_t hdr, inout metadata_t meta) {
     bit<16> options_len;
@@ -14,6 +15,7 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
         meta.front_len = meta.outer_v6 == 1 ? 16w40 : 20;
     }
 
+    // What is not an IP packet has no header that BEET could leave behind.
     action of_tunnel(bit<8> protocol) {
         meta.plain_len = meta.ip_len < meta.tfc_len ? meta.tfc_len : meta.ip_len;
         meta.inner_protocol = protocol;
@@ -76,12 +78,10 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         behind_outer();
-        if (meta.mode == mode_t.TUNNEL) {
-            if (meta.dummy == 1) {
-                of_tunnel(PROTO_NONE);
-            } else {
-                of_tunnel(hdr.ip.isValid() ? PROTO_IPV4 : PROTO_IPV6);
-            }
+        if (meta.of_ours == 1 && meta.mode != mode_t.TRANSPORT) {
+            of_tunnel(meta.of_ours_protocol);
+        } else if (meta.mode == mode_t.TUNNEL) {
+            of_tunnel(hdr.ip.isValid() ? PROTO_IPV4 : PROTO_IPV6);
         } else {
             fragment = meta.fragment == 1 || hdr.ip6.isValid() && meta.l4_protocol == PROTO_FRAGMENT
                 || hdr.ip.isValid() && (hdr.ip.mf == 1 || hdr.ip.frag_offset != 0);
@@ -104,6 +104,10 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
                 of_transport();
             } else {
                 meta.drop_reason = drop_t.NOT_IN_SA;
+            }
+            if (meta.inner_protocol == PROTO_AGGFRAG && meta.of_ours == 0) {
+                // The peer would take a host's packet for a ping of ours.
+                meta.drop_reason = drop_t.BAD_NH;
             }
         }
         measure();

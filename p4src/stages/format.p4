@@ -7,10 +7,12 @@
 #include "../formats/crypt_offset.p4"
 #include "../formats/wesp_v2.p4"
 #include "../formats/eesp.p4"
+#include "../formats/psp.p4"
 #include "../formats/diet_template.p4"
 
 control format_stage(inout headers_t hdr, inout metadata_t meta) {
     flow_bucket()         bucket;
+    psp_stage()           psp;
     diet_template_stage() diet_template;
 
     @name(".send_as") @id(0x01000031)
@@ -91,7 +93,7 @@ control format_stage(inout headers_t hdr, inout metadata_t meta) {
             }
             if (meta.path == path_t.SEALED || meta.path == path_t.OPENED) {
                 sub_of_reply();
-            } else if (meta.path == path_t.SEAL && meta.dummy == 0) {
+            } else if (meta.path == path_t.SEAL && meta.of_ours == 0) {
                 if (meta.sub_spread == spread_t.FLOW) {
                     bucket.apply(hdr, meta);
                     choose_sub((bit<16>)meta.bucket);
@@ -117,6 +119,8 @@ control format_stage(inout headers_t hdr, inout metadata_t meta) {
                 DESCRIBE_CRYPT_OFFSET
             } else if (meta.format == format_t.WESP_V2) {
                 DESCRIBE_WESP_V2
+            } else if (meta.format == format_t.PSP) {
+                psp.apply(hdr, meta);
             } else {
                 DESCRIBE_EESP
             }

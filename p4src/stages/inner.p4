@@ -36,6 +36,9 @@ control inner_stage(inout headers_t hdr, inout metadata_t meta) {
                       && (meta.shown != 0 && announced != next
                           || hdr.wesp_pad.isValid() && hdr.wesp_pad.zero[31:16] != PAD_N2)) {
             refuse(drop_t.ENCAP_MISMATCH);
+        } else if (next == PROTO_AGGFRAG) {
+            // An encrypted ping is for nobody behind us, so no selector speaks of it.
+            meta.punt = punt_t.SEALED_ECHO;
         } else if (meta.mode == mode_t.TUNNEL) {
             if (next != PROTO_IPV4 && next != PROTO_IPV6) {
                 refuse(drop_t.BAD_NH);

@@ -67,7 +67,7 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
     action accept_esp() {
         meta.path = path_t.OPEN;
         meta.esp_len = (meta.l4 == l4_t.ESP_UDP || meta.l4 == l4_t.WESP_UDP
-                        ? meta.udp_len : payload_len) - meta.encap_len;
+                        || meta.l4 == l4_t.PSP ? meta.udp_len : payload_len) - meta.encap_len;
     }
 
     apply {
@@ -109,7 +109,8 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
                 meta.drop_reason = drop_t.RUNT;
             } else if (meta.l4 == l4_t.ESP || meta.l4 == l4_t.ESP_UDP
                        || meta.l4 == l4_t.WESP || meta.l4 == l4_t.WESP_UDP
-                       || meta.l4 == l4_t.TAIL || meta.l4 == l4_t.EESP) {
+                       || meta.l4 == l4_t.TAIL || meta.l4 == l4_t.EESP
+                       || meta.l4 == l4_t.PSP) {
                 accept_esp();
             } else if (meta.l4 == l4_t.ECHO && meta.proxied == 0) {
                 echo.apply(hdr, meta);

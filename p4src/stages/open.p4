@@ -10,11 +10,13 @@ control open_stage(inout headers_t hdr, inout metadata_t meta) {
     action build_request() {
         hdr.cx.setValid();
         hdr.cx.op = CX_OPEN;
-        hdr.cx.flags = meta.text_flags | (meta.mode == mode_t.TUNNEL ? CX_FLAG_TRIM : 0)
+        hdr.cx.flags = meta.text_flags
+                       | (meta.mode == mode_t.TUNNEL && meta.format != format_t.PSP
+                          ? CX_FLAG_TRIM : 0)
                        | (meta.esn == 1 ? CX_FLAG_ESN : 0)
                        | ((bit<8>)meta.mode << CX_MODE_SHIFT);
         hdr.cx.status = CX_REQUEST;
-        hdr.cx.next_header = 0;
+        hdr.cx.next_header = meta.psp[31:24];
         hdr.cx.key = meta.key;
         hdr.cx.seq = WHOLE_NUMBER;
         hdr.cx.sa = (bit<24>)meta.sa;

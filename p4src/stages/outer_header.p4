@@ -26,7 +26,7 @@ control outer_header_stage(inout headers_t hdr, inout metadata_t meta) {
     action look_nowhere() {
         dscp = 0;
         ecn = 0;
-        hops = 0;
+        hops = 64;
         inner_df = 1;
     }
 
@@ -105,12 +105,12 @@ control outer_header_stage(inout headers_t hdr, inout metadata_t meta) {
             if (meta.dscp_copy == 0) {
                 dscp = meta.dscp;
             }
-        } else if (meta.mode == mode_t.BEET_V4) {
+        } else if (meta.of_ours == 0 && meta.mode == mode_t.BEET_V4) {
             if (hdr.ip_opt.isValid()) {
                 beet_options();
             }
             beet_v4();
-        } else {
+        } else if (meta.of_ours == 0) {
             beet_v6();
         }
         if (meta.outer_v6 == 1) {

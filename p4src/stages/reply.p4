@@ -44,7 +44,7 @@ control reply_stage(inout headers_t hdr, inout metadata_t meta) {
         } else if (hdr.cx.op == CX_OPENED) {
             meta.path = path_t.OPENED;
             if (hdr.cx.status == CX_DONE && !hdr.esp.isValid() && !hdr.front.isValid()
-                && !hdr.eesp.isValid()) {
+                && !hdr.eesp.isValid() && !hdr.psp.isValid()) {
                 forged();
             } else if (hdr.cx.status == CX_DONE
                        && (body_len != inner_end || sealed_least > outer_len)) {

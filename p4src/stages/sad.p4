@@ -40,8 +40,10 @@ control sad_stage(inout headers_t hdr, inout metadata_t meta) {
         } else if (meta.spi & 0xFFFFFF00 == 0) {
             meta.drop_reason = drop_t.BAD_SPI;
         } else {
-            meta.protocol = meta.l4 == l4_t.TAIL ? PROTO_TAIL
-                : (meta.l4 == l4_t.EESP ? PROTO_EESP : PROTO_ESP);
+            meta.protocol = meta.l4 == l4_t.ESP ? PROTO_ESP
+                : (meta.l4 == l4_t.TAIL ? PROTO_TAIL
+                   : (meta.l4 == l4_t.EESP ? PROTO_EESP
+                      : (meta.l4 == l4_t.PSP ? PROTO_PSP : PROTO_ESP)));
             sad.apply();
         }
     }

@@ -17,16 +17,18 @@ control seal_stage(inout headers_t hdr, inout metadata_t meta) {
         if (meta.mode == mode_t.TRANSPORT) {
             seal_transport.apply(hdr, meta);
         } else {
-            if (meta.format == format_t.HEADER_IN_TRAILER) {
+            if (meta.format == format_t.PLAIN) {
+                BUILD_ESP(hdr.esp, hdr.esp_iv, hdr.esp_long_iv)
+            } else if (meta.format == format_t.HEADER_IN_TRAILER) {
                 BUILD_FRONT(hdr.front)
             } else if (EESP) {
                 BUILD_EESP(hdr.eesp, hdr.eesp_option, hdr.eesp_padding, hdr.eesp_seq,
                            hdr.esp_iv, hdr.tih)
+            } else if (meta.format == format_t.PSP) {
+                BUILD_PSP(hdr.psp, hdr.esp_iv, hdr.psp_cookie)
             } else {
                 BUILD_ESP(hdr.esp, hdr.esp_iv, hdr.esp_long_iv)
-                if (meta.format != format_t.PLAIN) {
-                    BUILD_FORMAT(hdr.esp, hdr.esp_low, hdr.tih)
-                }
+                BUILD_FORMAT(hdr.esp, hdr.esp_low, hdr.tih)
             }
             if (meta.wrap != wesp_t.NONE) {
                 BUILD_WESP(hdr.wesp_marker, hdr.wesp, hdr.wesp_pad)

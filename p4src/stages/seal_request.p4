@@ -15,8 +15,10 @@ control seal_request_stage(inout headers_t hdr, inout metadata_t meta) {
         hdr.cx.sa = (bit<24>)meta.sa;
         hdr.cx.generation = meta.generation;
         hdr.cx.space = (bit<24>)meta.space;
-        // Where the engine finds the UDP header whose checksum it writes: over IPv6 alone.
-        hdr.cx.pad_len = meta.udp_encap & meta.outer_v6 == 1 ? (bit<8>)meta.front_len : 0;
+        // Where the engine finds the UDP header whose checksum it writes: over IPv6 alone, and PSP
+        // has none.
+        hdr.cx.pad_len = meta.udp_encap & meta.outer_v6 == 1 && meta.format != format_t.PSP
+            ? (bit<8>)meta.front_len : 0;
         hdr.cx.aad_off = ct_off - meta.iv_len - (bit<8>)meta.extra_len - 8 - meta.aad_before;
         hdr.cx.aad_len = meta.aad_len;
         hdr.cx.iv_len = meta.iv_len;

@@ -9,14 +9,16 @@ control seal_transport_stage(inout headers_t hdr, inout metadata_t meta) {
     apply {
         protocol = ESP_FAMILY_PROTOCOL;
         total_len = meta.front_len + meta.esp_headers_len + meta.sealed_len;
-        if (EESP) {
+        if (meta.format == format_t.PLAIN) {
+            BUILD_ESP(hdr.t_esp, hdr.t_esp_iv, hdr.t_esp_long_iv)
+        } else if (EESP) {
             BUILD_EESP(hdr.t_eesp, hdr.t_eesp_option, hdr.t_eesp_padding, hdr.t_eesp_seq,
                        hdr.t_esp_iv, hdr.t_tih)
+        } else if (meta.format == format_t.PSP) {
+            BUILD_PSP(hdr.t_psp, hdr.t_esp_iv, hdr.t_psp_cookie)
         } else {
             BUILD_ESP(hdr.t_esp, hdr.t_esp_iv, hdr.t_esp_long_iv)
-            if (meta.format != format_t.PLAIN) {
-                BUILD_FORMAT(hdr.t_esp, hdr.t_esp_low, hdr.t_tih)
-            }
+            BUILD_FORMAT(hdr.t_esp, hdr.t_esp_low, hdr.t_tih)
         }
         if (meta.wrap != wesp_t.NONE) {
             BUILD_WESP(hdr.t_wesp_marker, hdr.t_wesp, hdr.t_wesp_pad)

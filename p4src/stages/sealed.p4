@@ -20,7 +20,10 @@ control sealed_stage(inout headers_t hdr, inout metadata_t meta) {
         chained = meta.mode == mode_t.TRANSPORT && hdr.outer_rest.isValid()
             && (next == PROTO_HOPOPT || next == PROTO_DSTOPTS || next == PROTO_ROUTING);
         protocol = ESP_FAMILY_PROTOCOL;
-        if (meta.format == format_t.SUBSPACES) {
+        if (meta.format == format_t.PLAIN) {
+            asked_for = hdr.esp.isValid() && hdr.esp.spi == meta.spi
+                && hdr.esp.seq == meta.seq[31:0];
+        } else if (meta.format == format_t.SUBSPACES) {
             asked_for = hdr.esp_low.isValid() && hdr.esp.spi == meta.spi
                 && hdr.esp.seq ++ hdr.esp_low.seq_low == meta.sub ++ meta.seq[47:0];
         } else if (meta.format == format_t.HEADER_IN_TRAILER) {
@@ -34,6 +37,9 @@ control sealed_stage(inout headers_t hdr, inout metadata_t meta) {
             asked_for = hdr.eesp.isValid() && hdr.eesp.spi == meta.spi
                 && hdr.eesp.session == meta.sub
                 && (meta.no_seq == 1 || hdr.eesp_seq.isValid() && hdr.eesp_seq.seq == meta.seq);
+        } else if (meta.format == format_t.PSP) {
+            asked_for = hdr.psp.isValid() && hdr.psp.spi == meta.spi
+                && hdr.esp_iv.iv[31:0] == meta.seq[31:0];
         } else {
             asked_for = hdr.esp.isValid() && hdr.esp.spi == meta.spi
                 && hdr.esp.seq == meta.seq[31:0];

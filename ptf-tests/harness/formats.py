@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from harness import psp
 from harness.engine import strip_trailer
 from harness.engine_formats import by_own_length, without_padding
 from harness.esp import ALIGN, ICV_LEN, Key, with_trailer
@@ -310,6 +311,26 @@ def _open_eesp(peer: Peer, octets: bytes, sub: int) -> Packet:
     return Packet(seq, payload[4:], next_header, sub)
 
 
+# PSP in UDP; the number is the IV.
+
+
+def _seal_psp(peer: Peer, packet: Packet) -> bytes:
+    layout = peer.layout
+    said = psp.PspPacket(
+        *(peer.spi, packet.seq, packet.payload, packet.next_header, layout.shown // 4),
+        *(layout.cookie, layout.version),
+    )
+    return psp.in_udp(said.sealed(peer.keys(0)))
+
+
+def _open_psp(peer: Peer, octets: bytes, sub: int) -> Packet:
+    found = psp.opened(psp.out_of_udp(octets)[1], peer.keys(0))
+    layout = peer.layout
+    said = (found.spi, 4 * found.units, found.cookie, found.version)
+    assert said == (peer.spi, layout.shown, layout.cookie, layout.version)
+    return Packet(found.iv, found.payload, found.next_header)
+
+
 _SEAL: dict[Format, Callable[[Peer, Packet], bytes]] = {
     Format.SUBSPACES: _seal_subspace,
     Format.SPI_BLOCK: _seal_spi_block,
@@ -322,6 +343,7 @@ _SEAL: dict[Format, Callable[[Peer, Packet], bytes]] = {
     Format.WESP_V2: _seal_wesp,
     Format.EESP_OPTIMIZED: _seal_eesp,
     Format.EESP_FULL: _seal_eesp,
+    Format.PSP: _seal_psp,
 }
 _OPEN: dict[Format, Callable[[Peer, bytes, int], Packet]] = {
     Format.SUBSPACES: _open_subspace,
@@ -335,6 +357,7 @@ _OPEN: dict[Format, Callable[[Peer, bytes, int], Packet]] = {
     Format.WESP_V2: _open_wesp,
     Format.EESP_OPTIMIZED: _open_eesp,
     Format.EESP_FULL: _open_eesp,
+    Format.PSP: _open_psp,
 }
 
 SUBS = 4

@@ -95,6 +95,8 @@ class Drop(IntEnum):
     BAD_ECHO = 58
     ECHO_LIMITED = 59
     NO_ECHO = 60
+    BAD_PSP = 61
+    BAD_COOKIE = 62
     BAD_RESIDUE = 64
     BAD_TEMPLATE = 65
 
@@ -114,6 +116,7 @@ class Punt(IntEnum):
     TOO_BIG = 10
     PATH_MTU = 11
     ECHO = 12
+    SEALED_ECHO = 13
 
 
 class Outcome(IntEnum):
@@ -133,6 +136,7 @@ class Op(IntEnum):
     ROUTE = 2
     INJECT = 3
     DUMMY = 4
+    ECHO = 5
     READ_BOOT = 16
     READ_SEQ = 17
     SCRUB_SEQ = 18
@@ -193,6 +197,7 @@ class Format(IntEnum):
     WESP_V2 = 8
     EESP_OPTIMIZED = 9
     EESP_FULL = 10
+    PSP = 11
     DIET = 12
 
 

@@ -38,6 +38,7 @@ class Layout:
 
     ``shown``: octets of payload in clear, with EESP the payload information header among them.
     ``no_seq``, ``options_len`` and ``iv_base`` are EESP's; WESPv2 has options over IPv6 alone.
+    ``version`` and ``cookie`` are PSP's, whose ``shown`` counts the cookie.
     """
 
     format: Format = Format.PLAIN
@@ -48,17 +49,22 @@ class Layout:
     no_seq: bool = False
     options_len: int = 0
     iv_base: int = 0
+    version: int = 0
+    cookie: int | None = None
 
     @property
     def protocol(self) -> int:
         """IP protocol."""
-        return 141 if self.format == Format.WESP_V2 else self.sad_protocol
+        outside = {Format.WESP_V2: 141, Format.PSP: 17}
+        return outside.get(self.format, self.sad_protocol)
 
     @property
     def sad_protocol(self) -> int:
         """The SAD's."""
         if self.format in (Format.EESP_OPTIMIZED, Format.EESP_FULL):
             return 253
+        if self.format == Format.PSP:
+            return 252
         return 254 if self.format == Format.HEADER_IN_TRAILER else 50
 
     @property
@@ -72,13 +78,21 @@ class Layout:
             return []
         options_len = 0 if self.format == Format.WESP_V2 else self.options_len  # it knows
         sender = {"spread": int(self.spread), "options_len": options_len}
-        return [tables.format_out(sa, **self._both(), **sender, iv_base=self.iv_base)]
+        entry = tables.format_out(sa, **self._both(), **sender, iv_base=self.iv_base)
+        return [entry, *(tables.psp_out(sa, **each) for each in self._psp())]
 
     def inbound(self, sa: int, cells: int) -> list[P4TableEntry]:
         """Entries beside ``sa_in``; ``cells`` are those of one sub."""
         if self.format == Format.PLAIN:
             return []
-        return [tables.format_in(sa, **self._both(), cell_shift=cells.bit_length() - 1)]
+        entry = tables.format_in(sa, **self._both(), cell_shift=cells.bit_length() - 1)
+        return [entry, *(tables.psp_in(sa, **each) for each in self._psp())]
+
+    def _psp(self) -> list[dict[str, int]]:
+        if self.format != Format.PSP:
+            return []
+        with_cookie = int(self.cookie is not None)
+        return [{"version": self.version, "with_cookie": with_cookie, "cookie": self.cookie or 0}]
 
     def _both(self) -> dict[str, int]:
         steps = {"key_step": int(self.key_step), "no_seq": int(self.no_seq)}

@@ -186,6 +186,16 @@ def format_in(sa: int, **params: int) -> P4TableEntry:
     return _entry("format_in", {"sa": sa}, "read_as", **params)
 
 
+def psp_out(sa: int, **params: int) -> P4TableEntry:
+    """Version and cookie of an outbound PSP SA."""
+    return _entry("psp_out", {"sa": sa}, "send_psp", **params)
+
+
+def psp_in(sa: int, **params: int) -> P4TableEntry:
+    """Version and cookie of an inbound PSP SA."""
+    return _entry("psp_in", {"sa": sa}, "read_psp", **params)
+
+
 def echo(local_id: int) -> P4TableEntry:
     """ESP pings to an address of ours are answered."""
     return _entry("echo", {"local_id": local_id}, "answer_echo")

@@ -11,8 +11,8 @@ from finsy.proto import p4r
 
 from harness import frames, tables
 from harness.frames import fragment6, options6
-from harness.gateway import Frame, Verdict
-from harness.ids import Drop, Outcome, Punt
+from harness.gateway import Frame, PacketOut, Verdict
+from harness.ids import Drop, Op, Outcome, Punt
 from harness.modes import packet_of
 from harness.tables import Traffic
 from harness.testcase import GatewayTest
@@ -340,6 +340,23 @@ class ThroughTheGateway(EchoTest):
             out = self.forward(UNPROTECTED, frames.ethernet(UNPROTECTED, inner))
             expected = frames.delivered(PROTECTED, frames.rewritten(inner))
             self.assertEqual(out, Frame(PROTECTED, expected))
+
+
+class OurOwnRequestsPassPolicy(EchoTest):
+    """A request of the controller leaves whatever policy says, as IKE does; other ESP of its own
+    does not."""
+
+    def runTest(self) -> None:
+        self.gw.insert(tables.spd(Traffic(), "discard", priority=1000))
+        for octets in (PING, SHORT):
+            self.assertEqual(len(self.route(octets).outputs), 1)
+        for octets in (PONG, SHORT_REPLY, echo(spi=9), echo(spi=0x1001)):
+            self.assert_refused(self.route(octets), Drop.CLEAR_OUT)
+
+    def route(self, octets: bytes) -> Verdict:
+        """ROUTE of ESP from us to the peer."""
+        frame = frames.ethernet(UNPROTECTED, packet(octets, src=GATEWAY, dst=PEER))
+        return self.gw.exchange([PacketOut(Op.ROUTE, frame)])
 
 
 class ProxiedHostsAreNotAnsweredFor(EchoTest):

@@ -21,6 +21,12 @@ from harness.tunnels import NAT_T
 
 OPTIMIZED, FULL = "eesp-optimized", "eesp-full"
 BOTH = (OPTIMIZED, FULL)
+FILLINGS = [
+    *(bytes(4), PAD_N4, b"\1\1\0\0", b"\0\1\1\0"),
+    *(b"\0\0\1\0", b"\0\1\0\0", b"\1\0\0\0", b"\1\0\1\0"),
+]
+"""Each way in which Pad1 and PadN fill 4 octets."""
+PAD_N8 = bytes([1, 6]) + bytes(6)
 V4, V6 = Shape(), Shape(outer=6, inner=6)
 TRANSPORT, TRANSPORT6 = Shape(Mode.TRANSPORT), Shape(Mode.TRANSPORT, outer=6, inner=6)
 BEET, BEET6 = Shape(Mode.BEET_V4), Shape(Mode.BEET_V6, outer=6, inner=6)
@@ -169,18 +175,35 @@ class LengthOfTheCryptOffsetOption(EespTest):
         self.still_good(end)
 
 
+class OptionsInAnyOrder(EespTest):
+    """g.2: padding of Pad1 and PadN in each way to fill 4 octets or 8, in front of the crypt offset
+    and behind it."""
+
+    def runTest(self) -> None:
+        end = self.from_peer(FULL)
+        padded = [*FILLINGS, *map(bytes.__add__, FILLINGS, reversed(FILLINGS)), PAD_N8]
+        good = [(options, 0) for options in padded]
+        good += [(filling + offset(32, 16), 16) for filling in FILLINGS]
+        good += [(offset(32, 16) + filling, 16) for filling in FILLINGS]
+        for seq, (options, shown) in enumerate(good, 1):
+            self.arrives(end, self.with_options(end, seq, options, shown))
+        octets = self.with_options(end, 90, *good[-1])
+        self.forged(end, *(flipped(octets, place) for place in range(20, 28)))
+
+
 class OptionsOfOtherTypes(EespTest):
-    """g.2: Pad1, unassigned and private types: BAD_OPTION, in each place; so is a crypt offset
-    behind a PadN, or two of them."""
+    """g.2: unassigned and private types: BAD_OPTION, in each place; so are two crypt offsets, and
+    padding that ends before it says."""
 
     def runTest(self) -> None:
         for name in BOTH:
             with self.subTest(format=name):
                 end = self.from_peer(name)
-                types = [0, 3, 4, 128, 223, 224, 255]
+                types = [3, 4, 128, 223, 224, 255]
                 wrong = [bytes([n, 2, 0, 0]) for n in types]
                 wrong += [PAD_N4 + option for option in wrong]
-                wrong += [PAD_N4 + offset(32, 0), PAD_N4 + b"\1\0\0\0", offset(32, 0) * 2]
+                wrong += [offset(32, 0) * 2, PAD_N4 + b"\1\5\0\0", b"\0\1\2\0", b"\1\1\0\1"]
+                wrong += [b"\0\2\2\0", b"\1\5" + bytes(6), b"\1\0\2\2", b"\0\0\0\3"]
                 octets = [self.with_options(end, 1, options) for options in wrong]
                 self.ignored(Drop.BAD_OPTION, end, *octets)
                 self.still_good(end)

@@ -10,9 +10,11 @@ from harness.tables import Traffic
 from harness.testcase import GatewayTest
 from harness.topology import (
     GATEWAY,
+    GATEWAY6,
     HOST,
     HOST6,
     PEER,
+    PEER6,
     PROTECTED,
     REMOTE_HOST,
     REMOTE_HOST6,
@@ -136,3 +138,20 @@ class InjectionIsIntoWiresOnly(GatewayTest):
                 self.assertEqual(verdict.packet_ins, [])
                 self.assertLessEqual(set(verdict.drops), {Drop.BAD_PACKET_OUT, Drop.NO_ROLE})
                 self.assertEqual(verdict.drops.total(), 1)
+
+
+class IkeOfTheControllerHasPorts(GatewayTest):
+    """A packet-out that ends before its UDP header does is no IKE, whatever fills its frame: it
+    does not pass beyond policy."""
+
+    def runTest(self) -> None:
+        fill = bytes.fromhex("01f401f400301234") + bytes(40)
+        for size in (0, 7):
+            for packet in (
+                frames.ipv4(fill[:size], src=GATEWAY, dst=PEER, proto=17),
+                frames.ipv6(fill[:size], 17, src=GATEWAY6, dst=PEER6),
+            ):
+                frame = frames.ethernet(UNPROTECTED, packet, pad=fill[size:])
+                with self.subTest(size=size, version=packet[0] >> 4):
+                    verdict = self.gw.exchange([PacketOut(Op.ROUTE, frame)])
+                    self.assert_refused(verdict, Drop.BAD_PACKET_OUT)

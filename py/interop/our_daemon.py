@@ -15,6 +15,8 @@ from p4esp.service.control_client import ask, watching
 from toml_text import toml_text
 
 P4ESP: Final = Path(sys.executable).with_name("p4esp")
+EAGER: Final = (sys.executable, str(Path(__file__).with_name("eager_daemon.py")))
+"""Sends our private numbers to a peer without our vendor ID."""
 ENVIRONMENT: Final = {**os.environ, "PYTHONUNBUFFERED": "1"}
 READY: Final = "^ike: ready"
 PATIENCE: Final = 60.0
@@ -30,19 +32,21 @@ class OurDaemon:
         directory: Path,
         config: Mapping[str, Any],
         options: Sequence[str] = (),
+        program: Sequence[str] = (str(P4ESP),),
     ) -> None:
-        """`options` follow the file's name on the command line."""
+        """`options` follow the file's name on the command line, `program` is in front of all."""
         self.namespace = namespace
         self._directory = directory
         self._config = {"control": "ike.sock"} | dict(config)
         self._options = options
+        self._program = program
         self._events: Queue[dict[str, Any]] = Queue()
 
     def __enter__(self) -> "OurDaemon":
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / "ike.toml"
         path.write_text(toml_text(self._config))
-        words = [str(P4ESP), "ike", str(path), *self._options]
+        words = [*self._program, "ike", str(path), *self._options]
         log = self._directory / "log"
         self._process = LoggedProcess(self.namespace, words, log, ENVIRONMENT)
         self._process.wait_for(READY)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from charon_daemon import Charon, Flavour
 from lab.netlab import Lab, Namespace
-from our_daemon import OurDaemon
+from our_daemon import P4ESP, OurDaemon
 from p4esp.configuration.peers import PeerSection
 from p4esp.ike.config import Settings
 from p4esp.ike.endpoint import IkeEndpoint, directory
@@ -50,6 +50,8 @@ class Terms:
     their_connection: Mapping[str, Any] = field(default_factory=dict)
     their_child: Mapping[str, Any] = field(default_factory=dict)
     their_secrets: tuple[Mapping[str, Any], ...] | None = None
+    our_program: tuple[str, ...] = (str(P4ESP),)
+    """What our daemon is run by."""
 
     def _pick(self, pair: tuple[str, str], version: int | None = None) -> str:
         return pair[(version or self.version) == 6]
@@ -160,7 +162,8 @@ class Pair:
             stack.callback(self.charon.clear)
             self.charon.load(terms.their_configuration(), terms.secrets())
             place = self._directory / f"ours{next(self._serial)}"
-            ours = stack.enter_context(OurDaemon(self.us, place, terms.our_configuration()))
+            made = OurDaemon(self.us, place, terms.our_configuration(), program=terms.our_program)
+            ours = stack.enter_context(made)
             yield Session(ours, self.charon)
 
 

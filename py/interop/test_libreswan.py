@@ -1,13 +1,16 @@
 """IKE with libreswan, in both roles; its kernel side is pretended."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from lab.netlab import Lab
 from libreswan_daemon import Libreswan
-from our_daemon import OurDaemon
+from our_daemon import EAGER, OurDaemon
+from p4esp.service.control_client import ControlError
 from pairing import OUR_ID, OUR_NETS, OURS, PSK, THEIR_ID, THEIR_NETS, THEIRS, Role, Terms
 
 ROLES = pytest.mark.parametrize("role", ["initiator", "responder"])
@@ -48,13 +51,21 @@ class Connected:
 @pytest.fixture
 def connected(shim, tmp_path) -> Iterator[Connected]:
     """A pair of daemons for one test: pluto starts fast."""
+    with connection(shim, tmp_path, TERMS) as made:
+        yield made
+
+
+@contextmanager
+def connection(shim: Path, tmp_path: Path, terms: Terms) -> Iterator[Connected]:
     with Lab("lsw") as lab:
         us, them = lab.host("us"), lab.host("them")
         lab.cable((us, "wire", [f"{OURS[0]}/24"]), (them, "wire", [f"{THEIRS[0]}/24"]))
         secret = f'@{THEIR_ID} @{OUR_ID} : PSK "{PSK}"'
         with (
             Libreswan(them, tmp_path / "pluto", CONNECTION, secret, shim) as theirs,
-            OurDaemon(us, tmp_path / "ours", TERMS.our_configuration()) as ours,
+            OurDaemon(
+                *(us, tmp_path / "ours", terms.our_configuration()), program=terms.our_program
+            ) as ours,
         ):
             yield Connected(ours, theirs)
 
@@ -95,3 +106,32 @@ def test_we_delete(connected: Connected, role: Role) -> None:
     connected.ours.tell("down", peer="charon")
     connected.theirs.wait_for_log("deleting", after=said)
     assert connected.ours.status()["ike_sas"] == []
+
+
+def with_format(name: str, program: tuple[str, ...] = TERMS.our_program) -> Terms:
+    child, file = {"format": name}, {"experimental": True}
+    return replace(TERMS, our_child=child, our_file=file, our_program=program)
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [("eesp-optimized", TERMS.our_program), ("wesp-v2", EAGER), ("wesp", EAGER)],
+)
+def test_a_child_with_a_format_is_plain_esp(shim, tmp_path, name, program) -> None:
+    """Notifies that it does not know are no error, and EESP is not offered to it."""
+    with connection(shim, tmp_path, with_format(name, program)) as connected:
+        connected.up("initiator")
+        assert [sa["format"] for sa in connected.ours.status()["child_sas"]] == ["esp"]
+        connected.ours.tell("rekey-child", child="charon/net")
+        connected.ours.wait("child-down")
+        assert [sa["format"] for sa in connected.ours.status()["child_sas"]] == ["esp"]
+
+
+def test_without_a_vendor_id_eesp_is_not_offered_because_libreswan_takes_it_for_damage(
+    shim, tmp_path
+) -> None:
+    """RFC 7296 3.3.1 would have it pass over such a proposal."""
+    with connection(shim, tmp_path, with_format("eesp-optimized", EAGER)) as connected:
+        with pytest.raises(ControlError, match="INVALID_SYNTAX"):
+            connected.up("initiator")
+        connected.theirs.wait_for_log("has an unknown value: 201")

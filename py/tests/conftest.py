@@ -1,13 +1,16 @@
 """A skip is a failure unless its reason is on the list in this directory; a slow example is not."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-settings.register_profile("any machine", deadline=None)
+settings.register_profile("any machine", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("any machine")
-"""A busy machine is slow, which is no failure: hanging tests end by faulthandler_timeout."""
+"""A busy machine is slow, which is no failure: hanging tests end by faulthandler_timeout. What CI
+draws is the same in each run, so that a change is judged by itself and not by the draw.
+"""
 
 ALLOWED = {
     line

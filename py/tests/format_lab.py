@@ -20,9 +20,10 @@ from p4esp.demo.plan import INSIDE, Change, gateway_section
 from p4esp.demo.site import Site
 from p4esp.ipsec.layouts import has_roots
 
-PROTOCOLS = (50, 254)
+PROTOCOLS = (50, 141, 253, 254)
 IMPLICIT = ("aes128gcm16iiv-noesn",)
 EXPLICIT = ("aes128gcm16-noesn",)
+INTEGRITY = ("aes128gmac-noesn",)
 KEYS: dict[str, dict[str, Any]] = {
     "subspaces": {"subs": 16},
     "sub-child": {"subs": 16},
@@ -33,8 +34,14 @@ KEYS: dict[str, dict[str, Any]] = {
     "header-in-trailer": {},
     "crypt-offset": {"shown": 28},
     "crypt-offset-shown": {"shown": 28},
+    "wesp": {},
+    "wesp-v2": {"shown": 28},
+    "eesp-optimized": {"subs": 16},
+    "eesp-full": {"subs": 16, "shown": 28},
 }
 """Formats that IKE agrees on, and what a child of each says besides."""
+AT_HOME_WITH_IMPLICIT = ("subspaces", "sub-child", "header-in-trailer", "eesp-optimized")
+WITHOUT_UDP = ("header-in-trailer", "eesp-optimized", "eesp-full")
 
 
 def keys_of(name: str, **more: Any) -> dict[str, Any]:
@@ -43,12 +50,16 @@ def keys_of(name: str, **more: Any) -> dict[str, Any]:
 
 
 def proposals_of(name: str) -> tuple[str, ...]:
-    """AES-GCM-16-128 with an implicit IV where the format is at home with it."""
-    return IMPLICIT if name in ("subspaces", "sub-child", "header-in-trailer") else EXPLICIT
+    """AES-GCM-16-128 with an implicit IV where the format is at home with it; GMAC to be read."""
+    if name == "wesp":
+        return INTEGRITY
+    return IMPLICIT if name in AT_HOME_WITH_IMPLICIT else EXPLICIT
 
 
 class FormatLab(Lab):
-    """A lab in which each gateway's child has keys of its own."""
+    """A lab in which each gateway's child has keys of its own; `peer` holds those of the peer's
+    section, `experimental` is the gateway's.
+    """
 
     def __init__(self, left: dict[str, Any], right: dict[str, Any], change: Change) -> None:
         super().__init__(PROGRAM, change)
@@ -66,6 +77,7 @@ class FormatLab(Lab):
         section = gateway_section(site.plan, site.address, self.change)
         keys = dict(self.children[site.plan.name])
         section["experimental"] = keys.pop("experimental", True)
+        section["peers"][0] |= keys.pop("peer", {})
         section["peers"][0]["children"][0] |= keys
         return site.plan.name, section
 
@@ -106,9 +118,13 @@ class FormatLab(Lab):
     @staticmethod
     def _open(live: LiveSa, name: str, data: bytes) -> tuple[int, bytes]:
         child = live.record.child
-        sub = int.from_bytes(data[4:6], "big") if name in ("subspaces", "sub-child") else 0
-        if name == "spi-block":
+        sub = 0
+        if name in ("subspaces", "sub-child"):
+            sub = int.from_bytes(data[4:6], "big")
+        elif name == "spi-block":
             sub = int.from_bytes(data[:4], "big") - child.spi_out
+        elif name in ("eesp-optimized", "eesp-full"):
+            sub = int.from_bytes(data[2:4], "big")
         keys = child.keymat.outbound
         key = (
             format_reference.sub_key(keys.key, sub)
@@ -116,7 +132,9 @@ class FormatLab(Lab):
             else format_reference.Key(keys.key, keys.salt)
         )
         implicit, shown = child.suite.iv_size == 0, child.layout.shown_out
-        inner, next_header = format_reference.open_(name, key, data, implicit, shown)
+        inner, next_header = format_reference.open_(
+            name, key, data, implicit, shown, numbered=child.layout.numbered
+        )
         assert next_header == 4
         return sub, inner
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
@@ -30,7 +32,8 @@ class Key:
 @dataclass(frozen=True)
 class Packet:
     """What a packet says. `next_header` 4 is IPv4, 41 IPv6. What EESP shows has its payload info
-    header as the first 4 octets. `iv`: where an explicit IV is not the number.
+    header as the first 4 octets, that of PSP its cookie. `iv`: where an explicit IV is not the
+    number.
     """
 
     payload: bytes
@@ -43,6 +46,8 @@ class Packet:
     numbered: bool = True
     padded: bool = False
     iv: int | None = None
+    cookie: bytes = b""
+    """PSP's, of 8 octets, or none."""
 
 
 class RefusedError(Exception):
@@ -341,6 +346,38 @@ def _open_eesp(
     return _inner_packet(payload, most_padding=255)
 
 
+def psp_key(masters: tuple[bytes, bytes], spi: int) -> Key:
+    """The key of an SPI: one block of SP 800-108 with AES-256-CMAC. There is no salt."""
+    mac = CMAC(AES(masters[spi >> 31]))
+    mac.update(struct.pack("!I4sII", 1, b"Pv0\0", spi, 128))
+    return Key(mac.finalize(), b"")
+
+
+def _seal_psp(key: Key, packet: Packet) -> bytes:
+    flags = 0b11 if packet.cookie else 0b01
+    first = bytes((packet.next_header, 2 if packet.cookie else 1, packet.shown // 4, flags))
+    nonce = struct.pack("!IQ", packet.spi, packet.seq)
+    whole = packet.cookie + packet.payload
+    head = first + nonce + whole[: packet.shown]
+    return head + AESGCM(key.key).encrypt(nonce, whole[packet.shown :], head)
+
+
+def _open_psp(key: Key, data: bytes, implicit: bool, shown: int) -> tuple[bytes, int]:
+    if len(data) < 16 + ICV:
+        raise RefusedError("too short")
+    next_header, length, offset, flags = data[:4]
+    cookie = 8 if flags & 2 else 0
+    if offset & 0xC0 or flags & 0x3D != 1 or length != (2 if cookie else 1):
+        raise RefusedError("header")
+    if 4 * offset > shown or len(data) < 16 + max(4 * offset, cookie) + ICV:
+        raise RefusedError("offset")
+    at = 16 + 4 * offset
+    text = AESGCM(key.key).decrypt(data[4:16], data[at:], data[:at])
+    if flags & 0x40:
+        raise RefusedError("to be dropped")
+    return (data[16:at] + text)[cookie:], next_header
+
+
 Seal = Callable[[Key, Packet], bytes]
 Open = Callable[[Key, bytes, bool, int], tuple[bytes, int]]
 _FORMATS: dict[str, tuple[Seal, Open]] = {
@@ -358,6 +395,7 @@ _FORMATS: dict[str, tuple[Seal, Open]] = {
     "wesp-v2": (_seal_wesp2, _open_wesp2),
     "eesp-optimized": (partial(_seal_eesp, full=False), partial(_open_eesp, full=False)),
     "eesp-full": (partial(_seal_eesp, full=True), partial(_open_eesp, full=True)),
+    "psp": (_seal_psp, _open_psp),
 }
 NAMES = tuple(_FORMATS)
 

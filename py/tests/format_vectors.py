@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from format_reference import Key, Packet, sub_key
+from format_reference import Key, Packet, psp_key, sub_key
 
 INNER = bytes.fromhex("4500002400014000401126c30a0100010a02000212340035001000004142434445464748")
 SHARED = Key(bytes(range(16)), bytes.fromhex("a0a1a2a3"))
@@ -74,9 +74,37 @@ VG6 = (
     "8004000100001001010200000000000000000001e878d57f90bdf181fbc1edb618c77f24e22e6707768aa53c"
     "2346e90f58d32f4f8f879023"
 )
+PSP_SPI = 0x1A345678
+PSP_MASTERS = (
+    bytes.fromhex("34448a064292601b11a0978f56a2d34cf3fc35ede1a6bc04f8db3e5243a2b0ca"),
+    bytes.fromhex("563952565d3a78ae773ec1b779f2f2d99f4a7f53a6fbb9b07d5b71f39364d739"),
+)
+PSP_KEYS = {
+    0x1A345678: "3fe9b90602a41ce17e20971810e9a6a0",
+    0x9A345678: "3946da2554eae46ad1ef77a64372edc4",
+}
+VH1 = (
+    "040106011a34567800000000000000014500002400014000401126c30a0100010a02000212340035"
+    "5791aa05bb6691c249bda4a1edf3166febe685291b00a43b7ab875a9"
+)
+VH2 = (
+    "040200031a3456780000000000000002f4fc7e538c7047d5dc1f85e8c01752d7a93dd58fe6b3c0ae"
+    "d46e3439c0c43f046852f8b536a5d6a31d24cc80b8ab807796a1c918d1d8bf4c820834bc"
+)
+VH3 = (
+    "040208031a345678000000000000000200000000000000004500002400014000401126c30a010001"
+    "0a02000212340035f4ec7e53cd320491dc59c284bfa0619858ebdb305190216b5c0539f2"
+)
+PSP_COOKIE = Packet(INNER, spi=PSP_SPI, seq=2, cookie=bytes(8))
 X = 0x1122334455667788
 """Explicit IV of the EESP packets."""
 EESP = Packet(INNER, sub=1)
+VJ = (
+    "0000100100000001000000000000000144f11cf2d26b7751876c6615da0696f6"
+    "13c6d2f3b273ffb0795d400d6e462623"
+)
+PING = bytes.fromhex("02800000beef000100002002")
+"""A request of encrypted ESP ping: its reply is wanted under SPI 0x2002."""
 UDP_ALONE = Packet(INNER[20:], sub=1, next_header=17, implicit_iv=True)
 ANSWERS = {
     "V0": ("esp", Packet(INNER), V0),
@@ -95,10 +123,16 @@ ANSWERS = {
     "VG4": ("eesp-full", UDP_ALONE, VG4),
     "VG5": ("eesp-optimized", replace(EESP, iv=X, numbered=False), VG5),
     "VG6": ("eesp-full", replace(UDP_ALONE, padded=True), VG6),
+    "VH1": ("psp", Packet(INNER, spi=PSP_SPI, shown=24), VH1),
+    "VH2": ("psp", PSP_COOKIE, VH2),
+    "VH3": ("psp", replace(PSP_COOKIE, shown=32), VH3),
+    "VJ": ("esp", Packet(PING, next_header=144), VJ),
 }
 """By id: format, what the packet says, and its octets."""
 
 
 def key_of(name: str, sub: int) -> Key:
     """The key that a format's packet of a sub SA has in the digest."""
+    if name == "psp":
+        return psp_key(PSP_MASTERS, PSP_SPI)
     return sub_key(ROOT, sub) if name in KEY_EACH else SHARED

@@ -16,28 +16,18 @@ SHORT = 0.05
 """Seconds for replies that don't."""
 
 
-def bypass(version: int) -> dict[str, Any]:
-    """The rule without which no ESP of the gateway itself leaves it."""
-    nets = {4: ["192.0.2.0/24"], 6: ["2001:db8:ff::/64"]}[version]
-    rule = {"name": f"ping-{version}", "action": "bypass", "protocol": 50, "priority": 10}
-    return rule | {"local": nets, "remote": nets}
-
-
 class PingLab(FamilyLab):
-    """Each site has what `changed` says on top, and rules that let pings out."""
+    """Each site has what `changed` says on top."""
 
     def __init__(self, **changed: Any) -> None:
         super().__init__(Shape(), Change(starts=()))
         self.changed = changed
-        self.bypass = True
 
     def config(self) -> ControllerConfig:
         """The controller's configuration."""
         sections = {}
         for site in self.sites:
             facts = section(site.plan, site.address, self.shape, self.change)
-            if self.bypass:
-                facts["policies"] = [*facts["policies"], bypass(4), bypass(6)]
             sections[site.plan.name] = facts | self.changed
         return parse_config({"gateways": sections}, "lab")
 

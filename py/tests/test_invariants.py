@@ -12,7 +12,8 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
 from p4esp.engine import Direction, Engine, Flag, KeySpec, SealEvent
-from p4esp.engine.check.requests import open_request, seal_request
+from p4esp.engine.check.psp_cases import PspPacket
+from p4esp.engine.check.requests import OUTER, open_request, seal_request
 from p4esp.engine.check.vectors import VECTORS
 from p4esp.engine.descriptor import CryptoFrame
 from p4esp.invariants import InvariantError, Policy, Recorder, Role, Rule, Verdict
@@ -254,6 +255,32 @@ def test_cbc_is_known_as_sealed_behind_its_long_iv() -> None:
     for _ in range(3):
         gateway.seal(inner())
     gateway.recorder.assert_none()
+
+
+def psp_in_transport_mode(gateway: Gateway, shown: int, dport: int) -> bytes:
+    """What leaves of a packet of our site."""
+    gateway.recorder.entered(SITE, clear(inner()))
+    payload = inner()[20:]
+    front = bytes((17, 1, shown // 4, 1))
+    asked = PspPacket(0x1001, 1, payload[:shown], payload[shown:], front).seal(gateway.handle)
+    sealed = CryptoFrame.decode(gateway.process(asked.encode())).packet[len(OUTER) :]
+    datagram = UDP(sport=49152, dport=dport, chksum=0) / Raw(sealed)
+    return clear(bytes(IP(src="10.1.1.1", dst="10.2.2.2") / datagram))
+
+
+@pytest.mark.parametrize("shown", [0, 4, 24])
+def test_psp_is_known_as_sealed_by_its_port_and_may_show_what_its_sa_shows(shown: int) -> None:
+    gateway = Gateway()
+    gateway.recorder.left(WIRE, psp_in_transport_mode(gateway, shown, 1000))
+    gateway.recorder.assert_none()
+
+
+def test_psp_to_another_port_or_with_another_text_is_clear_text() -> None:
+    for dport, spoilt in ((1001, b""), (1000, b"\0")):
+        gateway = Gateway()
+        frame = psp_in_transport_mode(gateway, 4, dport)
+        gateway.recorder.left(WIRE, frame[: len(frame) - len(spoilt)] + spoilt)
+        assert gateway.rules() == {Rule.CLEAR_TEXT_OUT}
 
 
 # --- nonces --------------------------------------------------------------------------------

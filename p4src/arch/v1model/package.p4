@@ -112,8 +112,10 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.eesp_option);
         packet.emit(hdr.eesp_padding);
         packet.emit(hdr.eesp_seq);
+        packet.emit(hdr.psp);
         packet.emit(hdr.esp_iv);
         packet.emit(hdr.esp_long_iv);
+        packet.emit(hdr.psp_cookie);
         packet.emit(hdr.tih);
         packet.emit(hdr.diet_word);
         packet.emit(hdr.diet_half);
@@ -144,8 +146,10 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.t_eesp_option);
         packet.emit(hdr.t_eesp_padding);
         packet.emit(hdr.t_eesp_seq);
+        packet.emit(hdr.t_psp);
         packet.emit(hdr.t_esp_iv);
         packet.emit(hdr.t_esp_long_iv);
+        packet.emit(hdr.t_psp_cookie);
         packet.emit(hdr.t_tih);
         packet.emit(hdr.echo);
         packet.emit(hdr.echo_number);

@@ -82,13 +82,16 @@ def _facts(form: Format) -> Iterator[tuple[str, str]]:
         yield f"over IPv{outer}", f"octets a tunnel adds to a packet of {', '.join(octets)}"
     yield "modes", ", ".join(form.modes)
     yield "targets", ", ".join(form.targets)
-    yield "protocol", str(form.protocol)
+    port = f", UDP port {form.udp_port}" if form.udp_port else ""
+    yield "protocol", f"{form.protocol}{port}"
     yield "negotiated", " ".join(_negotiated(form))
     yield "source", form.source.text
 
 
 def _negotiated(form: Format) -> Iterator[str]:
-    if not form.notifies:
+    if form.agreement:
+        yield form.agreement
+    elif not form.notifies:
         yield "Nothing: it is what two peers speak without a notify."
     if form.proposal:
         yield form.proposal.words
@@ -153,7 +156,10 @@ def _field_dict(found: Found) -> dict[str, Any]:
 @app.command("vector")
 def vector_command(
     name: Annotated[
-        str, typer.Argument(metavar="ID", help="V0, V1, VA to VE, VF1, VF2, VG1 to VG6, VI.")
+        str,
+        typer.Argument(
+            metavar="ID", help="V0, V1, VA to VE, VF1, VF2, VG1 to VG6, VH1 to VH3, VI, VJ."
+        ),
     ],
     as_json: JsonOption = False,
 ) -> None:
@@ -191,6 +197,22 @@ def compare_command(
             Console().print(table)
         if html is not None:
             typer.echo(f"page: {html}")
+
+
+@app.command("corpus")
+def corpus_command(
+    directory: Annotated[Path, typer.Argument(help="Where the files go.", file_okay=False)] = Path(
+        "docs/corpus"
+    ),
+) -> None:
+    """Write captures of every format with their keys, for Wireshark; the same in every run."""
+    from p4esp.formats_lab.corpus import captures, write
+
+    with _told():
+        made = list(captures(_program()))
+        paths = write(made, directory)
+    packets = sum(len(capture.frames) for capture in made)
+    typer.echo(f"corpus: {len(made)} captures, {packets} packets, {len(paths)} files: {directory}")
 
 
 def _write_page(path: Path, costs: list[Cost]) -> None:

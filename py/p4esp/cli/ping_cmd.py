@@ -1,4 +1,4 @@
-"""``p4esp ping``: whether ESP gets to a peer and back, without any SA."""
+"""``p4esp ping``: whether ESP gets to a peer and back, without any SA or inside one."""
 
 from __future__ import annotations
 
@@ -74,19 +74,31 @@ def ping_command(
     wait: Annotated[
         float, typer.Option(help="Seconds to wait for a reply.", min=0.001, max=60)
     ] = 1.0,
+    encrypted: Annotated[
+        bool, typer.Option("--encrypted", help="Ask inside an SA with the peer.")
+    ] = False,
+    sa: Annotated[
+        str, typer.Option("--sa", metavar="SPI", help="With --encrypted: on this SA.")
+    ] = "",
+    return_sa: Annotated[
+        str, typer.Option("--return-sa", metavar="SPI", help="With --encrypted: reply on this SA.")
+    ] = "",
     control: Annotated[
         Path, typer.Option("--control", help="Control socket of the running controller.")
     ] = Path("p4esp.sock"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Whether ESP gets to a peer and back, without any SA. Status 1 without any reply."""
+    """Whether ESP gets to a peer and back, without or inside an SA. Status 1 without any reply."""
     facts = {"gateway": gateway, "address": address, "size": str(size)}
-    milliseconds = str(max(1, round(wait * 1000)))
+    facts["wait"] = str(max(1, round(wait * 1000)))
+    command = "sealed-ping" if encrypted else "ping"
+    if encrypted:
+        facts |= {"spi": sa, "back": return_sa}
+    elif sa or return_sa:
+        raise typer.BadParameter("--sa and --return-sa go with --encrypted")
 
     def one(number: int) -> dict[str, Any]:
-        result: dict[str, Any] = ask(
-            control, "ping", number=str(number), wait=milliseconds, **facts
-        )
+        result: dict[str, Any] = ask(control, command, number=str(number), **facts)
         return result
 
     tell = _nothing if as_json else _teller(address)
@@ -125,6 +137,8 @@ def _teller(address: str) -> Callable[[dict[str, Any]], None]:
             typer.echo(f"no reply from {address}: {what}")
         else:
             octets = f"{result['octets']} octets from {address}"
+            if "spi" in result:
+                what = f"SA={result['spi']} {what}"
             typer.echo(f"{octets}: {what} time={result['ms']:.3f} ms")
 
     return tell

@@ -175,7 +175,7 @@ def _out_row(sa: Entry, tables: _Tables, traffic: _Traffic) -> SaRow:
 def _format(sa: Entry, tables: _Tables) -> str:
     """The format of an entry of `sa_out` or `sa_in`, whose details stand in a table beside it."""
     beside = tables["format_out" if sa.table == "sa_out" else "format_in"]
-    return name_of_format(sa.arg("format"), beside.get(_exact(sa, "sa")))
+    return name_of_format(sa.arg("format"), beside.get(_exact(sa, "sa")), sa.arg("wrap"))
 
 
 def _formats_of(entries: list[Entry]) -> set[str]:

@@ -5,9 +5,11 @@ from typing import Final, Literal, Protocol
 
 from p4esp.ike.config import DEFAULT_ESP, FormatWish
 from p4esp.ike.proposals import Template
-from p4esp.ipsec.formats import Format, Spaces, format_named
+from p4esp.ipsec.formats import Format, Number, Spaces, format_named
 from p4esp.ipsec.layouts import (
     fault_of_suite,
+    is_eesp,
+    is_standard,
     needs_implicit_iv,
     sends_whole_numbers,
     takes_udp,
@@ -20,8 +22,11 @@ SHOWN: Final = 28
 PORTS_SHOWN: Final = 4
 """Where no IP header is inside: transport mode and BEET."""
 SHOWN_MOST: Final = 128
+WINDOW_LEAST: Final = 64
+"""Of EESP."""
 _IMPLICIT: Final = Template.esp("aes256gcm16iiv-aes128gcm16iiv-chacha20poly1305iiv-noesn")
 _EXPLICIT: Final = Template.esp("aes256gcm16-aes128gcm16-chacha20poly1305-noesn")
+_IMPLICIT_ESN: Final = Template.esp("aes256gcm16iiv-aes128gcm16iiv-chacha20poly1305iiv-esn-noesn")
 
 FormatName = Literal[
     "esp",
@@ -34,6 +39,10 @@ FormatName = Literal[
     "header-in-trailer",
     "crypt-offset",
     "crypt-offset-shown",
+    "wesp",
+    "wesp-v2",
+    "eesp-optimized",
+    "eesp-full",
 ]
 
 
@@ -56,26 +65,45 @@ class FormatKeys(Protocol):
     def format_required(self) -> bool:
         """Whether there is no child SA without the format."""
 
+    @property
+    def numbered(self) -> bool:
+        """Whether packets have sequence numbers."""
+
 
 def wish_of(keys: FormatKeys, mode: Mode) -> FormatWish:
     """The form the IKE core takes."""
     form = format_named(keys.format)
     subs = SUBS if keys.subs is None else keys.subs
-    usual = SHOWN if mode is Mode.TUNNEL else PORTS_SHOWN
-    shown = usual if keys.shown is None else keys.shown
+    shown = _shown_unasked(form, mode) if keys.shown is None else keys.shown
     return FormatWish(
         keys.format,
         subs if _has_subs(form) else 1,
-        shown if _shows(form) else 0,
+        shown + form.shown_header if shown and _shows(form) else 0,
         keys.format_required,
+        keys.numbered,
     )
 
 
-def default_proposals(name: FormatName) -> tuple[Template, ...]:
-    """What is proposed where the file says nothing: whatever the format goes with."""
+def _shown_unasked(form: Format, mode: Mode) -> int:
+    """Octets of payload in clear where the file does not say. EESP is full for other reasons, too,
+    than to show something.
+    """
+    if mode is Mode.TUNNEL:
+        return SHOWN
+    return 0 if is_eesp(form) else PORTS_SHOWN
+
+
+def default_proposals(name: FormatName, *, numbered: bool = True) -> tuple[Template, ...]:
+    """What is proposed where the file says nothing: whatever the format goes with. Numbers of ESP
+    are those of the child where there is no EESP.
+    """
     form = format_named(name)
     if needs_implicit_iv(form):
         return (_IMPLICIT,)
+    if is_eesp(form):
+        return (*((_IMPLICIT_ESN,) if numbered else ()), *DEFAULT_ESP)
+    if form.number is Number.WESP_V2:
+        return (_EXPLICIT,)
     return (_IMPLICIT, _EXPLICIT) if sends_whole_numbers(form) else DEFAULT_ESP
 
 
@@ -86,8 +114,9 @@ def check_format(keys: FormatKeys, mode: Mode, templates: Iterable[Template]) ->
         return
     form = format_named(keys.format)
     form.check_mode(mode)
+    _check_shown(form, keys.shown, mode)
     for template in templates:
-        _check_proposal(form, template)
+        _check_proposal(form, template, numbered=keys.numbered)
 
 
 def _check_keys(keys: FormatKeys) -> None:
@@ -96,6 +125,20 @@ def _check_keys(keys: FormatKeys) -> None:
     _require_use("subs", keys.subs is not None, _has_subs(form), form.name)
     _require_use("shown", keys.shown is not None, _shows(form), form.name)
     _require_use("format_required", keys.format_required, form.name != "esp", form.name)
+    _require_use("numbered = false", not keys.numbered, is_eesp(form), form.name)
+
+
+def _check_shown(form: Format, shown: int | None, mode: Mode) -> None:
+    """Nothing shown is a format of its own, but for those whose header says how much it is."""
+    if shown != 0 or form.number is Number.WESP_V2:
+        return
+    if not is_eesp(form):
+        raise ValueError(f"shown = 0 with format {form.name}; accepted: 4 or more")
+    if mode is Mode.TUNNEL:
+        raise ValueError(
+            f"shown = 0 with format {form.name} in tunnel mode; accepted: 4 or more, or format "
+            "eesp-optimized"
+        )
 
 
 def _has_subs(form: Format) -> bool:
@@ -111,9 +154,11 @@ def _require_use(key: str, given: bool, used: bool, name: str) -> None:
         raise ValueError(f"{key} means nothing with format {name}; accepted: without it")
 
 
-def _check_proposal(form: Format, template: Template) -> None:
+def _check_proposal(form: Format, template: Template, *, numbered: bool) -> None:
+    """ESN is ESP's alone, which EESP may fall back to."""
+    esn = template.extended and not is_eesp(form)
     for suite in template.suites():
-        fault = fault_of_suite(form, suite, esn=template.extended)
+        fault = fault_of_suite(form, suite, esn=esn, numbered=numbered)
         if fault is not None:
             raise ValueError(f"proposals: {fault}")
 
@@ -129,10 +174,21 @@ def check_path(child: str, name: FormatName, *, force_encapsulation: bool, mobik
         )
 
 
+def check_window(child: str, keys: FormatKeys, window: int) -> None:
+    """ValueError for EESP without the anti-replay that its numbers are for: only the peer's consent
+    to send none switches it off (draft-ietf-ipsecme-eesp-04 2.9).
+    """
+    if is_eesp(format_named(keys.format)) and keys.numbered and window < WINDOW_LEAST:
+        raise ValueError(
+            f"child {child}: format {keys.format} with sa.window {window}; "
+            f"accepted: {WINDOW_LEAST} packets or more, or numbered = false"
+        )
+
+
 def check_experimental(children: Iterable[tuple[str, FormatKeys]], *, allowed: bool) -> None:
-    """ValueError for a format without the switch; children go by `peer/child`."""
+    """ValueError for a format that no RFC has without the switch; children go by `peer/child`."""
     for name, child in children:
-        if child.format != "esp" and not allowed:
+        if not is_standard(format_named(child.format)) and not allowed:
             raise ValueError(
                 f"child {name}: format {child.format} is experimental; "
                 'accepted: experimental = true beside the peers, or format = "esp"'

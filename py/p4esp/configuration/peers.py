@@ -69,10 +69,12 @@ class ChildSection(Section):
     """How packets are laid out where the peer agrees; other than `esp` with `experimental` only."""
     subs: int | None = Field(default=None, ge=1, le=SENT_MOST)
     """Subspaces or sub-SAs in which we receive, 1..256, of a format that has them; unset: 16."""
-    shown: int | None = Field(default=None, ge=4, le=SHOWN_MOST, multiple_of=4)
-    """Octets of payload in clear at most, 4..128; unset: 28 in tunnel mode, else 4 (ports)."""
+    shown: int | None = Field(default=None, ge=0, le=SHOWN_MOST, multiple_of=4)
+    """Octets of payload in clear at most, 0..128; unset: 28 in tunnels, else 4 (EESP: 0)."""
     format_required: bool = False
     """Without the peer's consent to the format make no child SA, instead of plain ESP."""
+    numbered: bool = True
+    """With false, EESP has no sequence numbers and no protection against replays."""
     lifetime: ChildLifetime = ChildLifetime()
     """When it is rekeyed, and when it ends."""
 
@@ -93,7 +95,7 @@ class ChildSection(Section):
     def templates(self, allow_weak: bool) -> tuple[Template, ...]:
         """What the ESP proposals say; ProposalError for a weak one that is not allowed."""
         own = tuple(Template.esp(text, allow_weak=allow_weak) for text in self.proposals)
-        return own or default_proposals(self.format)
+        return own or default_proposals(self.format, numbered=self.numbered)
 
     @model_validator(mode="after")
     def _format_fits(self) -> Self:

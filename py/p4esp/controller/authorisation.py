@@ -61,4 +61,6 @@ def _has_format(child: ChildSaParams, wish: FormatWish) -> bool:
     layout = child.layout
     if layout.format != wish.name:
         return layout == Layout() and not wish.required
-    return layout.subs_in == wish.subs and layout.shown_out <= wish.shown
+    same = layout.subs_in == (1 if layout.one_key else wish.subs)
+    shown = max(layout.shown_in, layout.shown_out)
+    return same and shown <= wish.shown and layout.numbered == wish.numbered

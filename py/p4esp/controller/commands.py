@@ -1,22 +1,24 @@
 """What a running controller can be told over its control socket."""
 
 from collections.abc import Mapping
+from string import hexdigits
 from typing import Final
 
 from p4esp.controller.esp_ping import MAX_DATA
 from p4esp.controller.gateway import Gateway
+from p4esp.controller.ping_path import peer_address
+from p4esp.controller.sealed_ping import MAX_DATA as MAX_SEALED_DATA
+from p4esp.controller.sealed_ping import sa_for
 from p4esp.controller.target import MAX_DUMMIES, MAX_DUMMY
 from p4esp.ike.errors import CommandError
-from p4esp.ipsec.formats import no_trailer
+from p4esp.ipsec.layouts import form_out, has_next_header
 from p4esp.ipsec.sa import ChildSaParams, Mode
 from p4esp.service.control import Command
 from p4esp.service.event_hub import EventHub
 from p4esp.service.event_json import child_as_json, event_as_json, ike_as_json
 from p4esp.service.outcomes import Commander
 
-NO_TRAILER: Final = no_trailer.FORMAT.name
-"""It says what follows by the inner packet alone, so there is no next header 59."""
-
+SPI_DIGITS: Final = 8
 MAX_WAIT: Final = 60_000
 """Milliseconds that a ping may wait for its reply."""
 
@@ -41,6 +43,7 @@ class ControllerCommands:
             "rekey-ike": self.rekey_ike,
             "dummy": self.dummy,
             "ping": self.ping,
+            "sealed-ping": self.sealed_ping,
         }
 
     async def status(self) -> object:
@@ -80,8 +83,9 @@ class ControllerCommands:
         gateway, child = self._find(spi)
         if child.mode is not Mode.TUNNEL:
             raise CommandError(f"SA {spi} is in {child.mode} mode; accepted: one in tunnel mode")
-        if child.layout.format == NO_TRAILER:
-            raise CommandError(f"SA {spi} is in format {NO_TRAILER}; accepted: any other format")
+        if not has_next_header(child.layout):
+            what = f"SA {spi} is in format {form_out(child.layout).name}, which has no next header"
+            raise CommandError(f"{what}; accepted: one of another format")
         number = within("count", count, 1, MAX_DUMMIES)
         size = within("octets", octets, 1, MAX_DUMMY)
         if gateway.link is None:
@@ -95,13 +99,38 @@ class ControllerCommands:
         self, gateway: str, address: str, number: str, size: str = "56", wait: str = "1000"
     ) -> object:
         """Send an ESP ping and wait some milliseconds for its reply; `ms` is null without one."""
-        if gateway not in self._gateways:
-            raise CommandError(f"no gateway {gateway!r}; accepted: {', '.join(self._gateways)}")
-        octets = within("size", size, 0, MAX_DATA)
-        seconds = within("wait", wait, 1, MAX_WAIT) / 1000
-        index = within("number", number, 0, 0xFFFF)
-        taken = await self._gateways[gateway].ping(address, index, octets, seconds)
-        return {"number": index, "octets": octets, "ms": None if taken is None else taken * 1000}
+        asked, octets = self._gateway(gateway), within("size", size, 0, MAX_DATA)
+        seconds, index = _waiting(wait), within("number", number, 0, 0xFFFF)
+        return _reply(index, octets, await asked.ping(address, index, octets, seconds))
+
+    async def sealed_ping(
+        self,
+        gateway: str,
+        address: str,
+        *,
+        number: str,
+        size: str = "56",
+        wait: str = "1000",
+        spi: str = "",
+        back: str = "",
+    ) -> object:
+        """The same inside an SA with the peer: the newest, or the one that `spi` names. `back`: the
+        SPI under which we want the reply, one of ours with that peer.
+        """
+        asked, octets = self._gateway(gateway), within("size", size, 0, MAX_SEALED_DATA)
+        seconds, index = _waiting(wait), within("number", number, 0, 0xFFFF)
+        sas, remote = asked.sas.live, peer_address(address)
+        live = sa_for(sas, remote, _spi("spi", spi))
+        way = _spi("back", back)
+        if way is not None:
+            way = sa_for(sas, remote, way).record.child.spi_in
+        taken = await asked.sealed_ping(live, index, octets, way, seconds)
+        return _reply(index, octets, taken) | {"spi": f"{live.record.child.spi_out:08x}"}
+
+    def _gateway(self, name: str) -> Gateway:
+        if name not in self._gateways:
+            raise CommandError(f"no gateway {name!r}; accepted: {', '.join(self._gateways)}")
+        return self._gateways[name]
 
     def _commander(self, gateway: Gateway) -> Commander:
         return Commander(gateway.ike, self._hub)
@@ -113,6 +142,23 @@ class ControllerCommands:
                 return gateway, child
         accepted = ", ".join(f"{child.spi_in:08x}" for _, child in known) or "none is up"
         raise CommandError(f"no SA has SPI {text}; accepted: {accepted}")
+
+
+def _waiting(text: str) -> float:
+    return within("wait", text, 1, MAX_WAIT) / 1000
+
+
+def _reply(number: int, octets: int, seconds: float | None) -> dict[str, object]:
+    return {"number": number, "octets": octets, "ms": None if seconds is None else seconds * 1000}
+
+
+def _spi(name: str, text: str) -> int | None:
+    """An SPI in hexadecimal; None for no text."""
+    if not text:
+        return None
+    if len(text) > SPI_DIGITS or not set(text) <= set(hexdigits):
+        raise CommandError(f"{name} {text!r}; accepted: an SPI of up to 8 hexadecimal digits")
+    return int(text, 16)
 
 
 def within(name: str, text: str, low: int, high: int) -> int:

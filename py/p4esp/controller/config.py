@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from p4esp.configuration.fields import Address, FilePath, Name, Network, Server
-from p4esp.configuration.formats import check_experimental
+from p4esp.configuration.formats import check_experimental, check_window
 from p4esp.configuration.peers import ChildSection, PeerSection, children_of, selectors
 from p4esp.configuration.sections import (
     ConfigError,
@@ -297,6 +297,7 @@ class GatewayConfig(Section):
     def _check_windows(self) -> None:
         """Without a window nothing tells the high half of an ESN (RFC 4303 3.3.3)."""
         for name, child in self._children.items():
+            check_window(name, child, self.sa.window)
             if self.sa.window == 0 and child.offers_esn:
                 raise ValueError(
                     f"child {name}: its proposals offer ESN, which takes an anti-replay window, "

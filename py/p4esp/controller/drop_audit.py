@@ -32,6 +32,7 @@ AUDITED: Final = {
     Drop.POLICY_DISCARD: "RFC 4301 4.4.1",
     Drop.UNSEEN_PORTS: "RFC 4301 7.4",
     Drop.BAD_SUB: "ours: docs/formats.md",
+    Drop.BAD_COOKIE: "google/psp",
 }
 """Where each auditable event stands; `docs/drop-reasons.md` explains them."""
 

@@ -10,6 +10,8 @@ the switch's connection. Each connection starts by asking what the switch still 
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -42,9 +44,10 @@ from p4esp.controller.placement import Placements
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.controller.punts import PuntHandler
 from p4esp.controller.sa_events import SaEvents
-from p4esp.controller.sa_installer import Numbers
+from p4esp.controller.sa_installer import LiveSa, Numbers
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.sa_traffic import SaTraffic
+from p4esp.controller.sealed_ping import SealedPings
 from p4esp.controller.surroundings import Surroundings
 from p4esp.controller.target import Session, SwitchAddress, open_session
 from p4esp.engine.keyservice import KeyService
@@ -92,7 +95,8 @@ class Gateway:
         self.icmp_ignored: Counter[str] = Counter()
         """ICMP "too big" messages that did not count, by reason."""
         self._pings = EspPings(around.clock, around.random_bytes)
-        self._ping_paths = PingPaths(config, self._interfaces, self._rules)
+        self._sealed_pings = SealedPings(around.clock, around.random_bytes)
+        self._ping_paths = PingPaths(config, self._interfaces)
         self._link: SwitchLink | None = None
         self._told: dict[Kind, str] = {}
         self._refusals = RateLimit(REFUSALS, around.clock())
@@ -209,7 +213,12 @@ class Gateway:
     def _punts(self, link: SwitchLink, path_mtu: PathMtu) -> PuntHandler:
         parts = (self._interfaces, self.ike, self.sas, self.connections)
         return PuntHandler(
-            link, *parts, path_mtu=path_mtu, pings=self._pings, report=self._packet_refused
+            link,
+            *parts,
+            path_mtu=path_mtu,
+            pings=self._pings,
+            sealed_pings=self._sealed_pings,
+            report=self._packet_refused,
         )
 
     def _path_mtu(self, link: SwitchLink) -> PathMtu:
@@ -290,11 +299,25 @@ class Gateway:
         cannot be sent.
         """
         ends = self._ping_paths.towards(remote, size)
+        with self._session_for_pings() as session:
+            return await self._pings.ping(session.send_routed, ends, number, size, seconds=seconds)
+
+    async def sealed_ping(
+        self, sa: LiveSa, number: int, size: int, back: int | None, seconds: float
+    ) -> float | None:
+        """The same inside an SA; `back` is the SPI under which the reply is wanted."""
+        with self._session_for_pings() as session:
+            return await self._sealed_pings.ping(
+                session.send_echo, sa, number, size, back=back, seconds=seconds
+            )
+
+    @contextmanager
+    def _session_for_pings(self) -> Iterator[Session]:
+        """What fails is the caller's to be told."""
         if self._link is None:
             raise CommandError("the switch is not connected; accepted: when it is up again")
         try:
-            send = self._link.session.send_routed
-            return await self._pings.ping(send, ends, number, size, seconds=seconds)
+            yield self._link.session
         except ControllerError as error:
             raise CommandError(str(error)) from None
 

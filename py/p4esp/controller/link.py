@@ -50,6 +50,7 @@ PUNT_RATES: Final = {
     Punt.TOO_BIG: (200, 100),
     Punt.PATH_MTU: (50, 50),
     Punt.ECHO: (200, 100),
+    Punt.SEALED_ECHO: (200, 100),
 }
 """Packets a second and burst that each class may send us; one class never starves another."""
 

@@ -13,6 +13,7 @@ CPU_PORT: Final = 510
 CRYPTO_PORT: Final = 509
 
 PROTO_ESP: Final = 50
+PROTO_AGGFRAG: Final = 144
 
 SIZE_SPD: Final = 4096
 SIZE_SA: Final = 65536
@@ -26,6 +27,7 @@ OUT_SEND: Final = 1
 OUT_ROUTE: Final = 2
 OUT_INJECT: Final = 3
 OUT_DUMMY: Final = 4
+OUT_ECHO: Final = 5
 
 
 class Role(IntEnum):
@@ -108,6 +110,8 @@ class Drop(IntEnum):
     BAD_ECHO = 58
     ECHO_LIMITED = 59
     NO_ECHO = 60
+    BAD_PSP = 61
+    BAD_COOKIE = 62
     BAD_RESIDUE = 64
     BAD_TEMPLATE = 65
 
@@ -128,6 +132,7 @@ class Punt(IntEnum):
     TOO_BIG = 10
     PATH_MTU = 11
     ECHO = 12
+    SEALED_ECHO = 13
 
 
 class Outcome(IntEnum):

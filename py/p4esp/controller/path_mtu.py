@@ -19,12 +19,12 @@ from p4esp.controller.numbers import Format
 from p4esp.controller.packets import Ethernet, PacketError
 from p4esp.controller.path_mtu_settings import PathMtuSettings
 from p4esp.controller.quoted import TooBig, too_big
-from p4esp.controller.sa_formats import pipeline_format
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.sa_tuning import Tuning
 from p4esp.controller.state_channel import StateChannel
 from p4esp.ike.ratelimit import RateLimit
+from p4esp.ipsec.layouts import form_out, is_eesp
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.journal import Entry, Journal, Kind
 
@@ -171,8 +171,13 @@ class PathMtu:
 
 
 def _number(live: LiveSa, said: TooBig) -> tuple[int, int | None]:
-    """Subspace and low half of the number in it; None: the quote ends in front of that."""
-    if pipeline_format(live.record.child.layout) is Format.SUBSPACES:
+    """Subspace or sub SA, and low half of the number in it; None: the quote ends in front of that,
+    or is not of the SA's protocol.
+    """
+    form = form_out(live.record.child.layout)
+    if is_eesp(form) or said.session is not None:
+        return said.session or 0, said.seq if is_eesp(form) and said.session is not None else None
+    if form.number is Format.SUBSPACES:
         return said.seq >> 16, said.after
     return said.spi - live.record.child.spi_out, said.seq
 

@@ -21,6 +21,7 @@ from p4esp.controller.packets import (
 )
 from p4esp.controller.path_mtu import PathMtu
 from p4esp.controller.sa_manager import SaManager
+from p4esp.controller.sealed_ping import SealedPings
 from p4esp.controller.state_channel import ControlMessage
 from p4esp.controller.target import PacketIn
 from p4esp.controller.too_big import TooBigAnswers
@@ -44,11 +45,13 @@ class PuntHandler:
         *,
         path_mtu: PathMtu,
         pings: EspPings,
+        sealed_pings: SealedPings,
         report: Callable[[ControllerError], None],
     ) -> None:
         """`report` is told why nothing could be done about a packet."""
         self._path_mtu = path_mtu
         self._pings = pings
+        self._sealed_pings = sealed_pings
         self._too_big = TooBigAnswers(link.session, interfaces)
         self._link = link
         self._interfaces = interfaces
@@ -95,6 +98,9 @@ class PuntHandler:
             self._path_mtu.take(frame)
         elif packet.op == Punt.ECHO:
             self._pings.received(ip_packet(frame))
+        elif packet.op == Punt.SEALED_ECHO:
+            send = self._link.session.send_echo
+            await self._sealed_pings.received(send, self._sas.live, packet.index, frame)
         elif packet.op == Punt.NO_NEIGHBOUR:
             hold = packet.port == CPU_PORT  # others were not checked against the egress role
             await self._link.neighbours.unresolved(ip_packet(frame), hold=hold)

@@ -18,6 +18,7 @@ from p4esp.controller.packets import (
     checksum,
     upper_checksum,
 )
+from p4esp.ipsec.formats.sources import EESP_PROTOCOL
 from p4esp.ipsec.selectors import Address
 
 _ESP: Final = 50
@@ -42,10 +43,13 @@ class TooBig:
     """The low 32 bits of its sequence number: what stands behind the SPI."""
     after: int | None = None
     """The 32 bits behind that, where they are quoted too."""
+    session: int | None = None
+    """The session ID of EESP, which has the number elsewhere."""
 
 
 def too_big(frame: Ethernet) -> TooBig:
-    """Read a message; PacketError when it is damaged, or does not show SPI and sequence number.
+    """Read a message; PacketError when it is damaged, or does not show SPI and sequence number. Of
+    EESP without numbers the IV stands there, which is the count.
 
     Who quotes 8 octets behind IP (RFC 792) shows no SPI of ESP in UDP, and is not believed.
     """
@@ -89,12 +93,22 @@ def _quoted(
         wide = False
     else:
         wide = ends[0].version == 6
+    if protocol == EESP_PROTOCOL:
+        return _of_eesp(mtu, ends, length, rest)
     if protocol == _WESP:
         rest = rest[8 if wide else 4 :]
     if protocol not in (_ESP, _WESP) or len(rest) < 8:
         raise PacketError("the quoted packet shows no SPI and sequence number")
     after = _int(rest[8:12]) if len(rest) >= 12 else None
     return TooBig(mtu, *ends, length, ports, _int(rest[:4]), _int(rest[4:8]), after)
+
+
+def _of_eesp(mtu: int, ends: tuple[Address, Address], length: int, rest: bytes) -> TooBig:
+    number_at = 8 + rest[1] if len(rest) >= 8 else 0
+    if not number_at or len(rest) < number_at + 8:
+        raise PacketError("the quoted packet shows no SPI and sequence number")
+    seq = _int(rest[number_at + 4 : number_at + 8])
+    return TooBig(mtu, *ends, length, None, _int(rest[4:8]), seq, session=_int(rest[2:4]))
 
 
 def _int(octets: bytes) -> int:

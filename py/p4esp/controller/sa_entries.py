@@ -7,12 +7,12 @@ from typing import Final
 
 from p4esp.controller import tables
 from p4esp.controller.entries import Entry
-from p4esp.controller.numbers import DfMode, Format, Spread, Wrap
+from p4esp.controller.numbers import DfMode, Spread
 from p4esp.controller.sa_formats import (
     check_format,
     format_in,
     format_out,
-    pipeline_format,
+    pipeline_wrap,
     share_of_limit,
 )
 from p4esp.controller.sa_modes import (
@@ -25,7 +25,15 @@ from p4esp.controller.selection import Destination
 from p4esp.controller.selectors import OnePair, one_pair, packet_matches
 from p4esp.controller.tables import OpenWith, PacketMatch, SealWith
 from p4esp.ipsec.algorithms import Suite
-from p4esp.ipsec.layouts import form_of, sends_whole_numbers, spis_in
+from p4esp.ipsec.formats import Format, Trailer
+from p4esp.ipsec.layouts import (
+    form_of,
+    form_out,
+    is_eesp,
+    named_by,
+    sends_whole_numbers,
+    spis_in,
+)
 from p4esp.ipsec.sa import ChildSaParams, Layout, Mode
 from p4esp.store import SaRecord
 
@@ -125,7 +133,7 @@ def pair_entries(
 def _sad(record: SaRecord, local_id: int) -> tuple[Entry, ...]:
     """By which SPIs, and under which IP protocol, packets name the SA."""
     place, child = record.placement, record.child
-    protocol, sa = form_of(child.layout).protocol, (place.sa_in, place.generation_in)
+    protocol, sa = named_by(form_of(child.layout)), (place.sa_in, place.generation_in)
     return tuple(
         tables.sad(local_id, spi, *sa, protocol=protocol, sub=sub)
         for sub, spi in enumerate(spis_in(child))
@@ -192,7 +200,7 @@ def _open_with(record: SaRecord, handle: int, pair: OnePair | None) -> OpenWith:
         window=place.window,
         cell_base=place.cell_base,
         cell_mask=max(place.cells_each - 1, 0),
-        **_format(child),
+        **_format(child, form_of(child.layout)),
         **selector,
     )
 
@@ -210,7 +218,7 @@ def _seal_with(record: SaRecord, handle: int, settings: SaSettings) -> SealWith:
         spi=child.spi_out,
         tunnel_ttl=settings.tunnel_ttl,
         **_of_tunnels(child, settings),
-        **_format(child),
+        **_format(child, form_out(child.layout)),
         **_outer(child),
         **_udp(child),
     )
@@ -220,16 +228,20 @@ def _of_tunnels(child: ChildSaParams, settings: SaSettings) -> dict[str, int]:
     """What the operator says of tunnels; the other modes keep what the packet has."""
     if child.mode is not Mode.TUNNEL:
         return {}
-    fills = child.tfc and pipeline_format(child.layout) is not Format.NO_TRAILER
-    tfc = settings.tfc if fills else 0
+    tfc = settings.tfc if child.tfc and _fills(form_out(child.layout)) else 0
     dscp = {} if settings.dscp is None else {"dscp_copy": 0, "dscp": settings.dscp}
     return {"tfc_len": tfc, "df_mode": settings.df} | dscp
 
 
-def _format(child: ChildSaParams) -> dict[str, int]:
-    """Mode, wrapping, format and sizes, which both directions have in common."""
-    form = pipeline_format(child.layout)
-    modes = {"mode": pipeline_mode(child), "wrap": Wrap[child.wrap.name], "format": form}
+def _fills(form: Format) -> bool:
+    """Whether it has TFC padding: a trailer tells of it, and EESP leaves it to IP-TFS."""
+    return form.trailer is not Trailer.INNER and not is_eesp(form)
+
+
+def _format(child: ChildSaParams, form: Format) -> dict[str, int]:
+    """Mode, wrapping, format and sizes of a direction."""
+    wrap = pipeline_wrap(child, form)
+    modes = {"mode": pipeline_mode(child), "wrap": wrap, "format": form.number}
     return modes | _sizes(child.suite)
 
 

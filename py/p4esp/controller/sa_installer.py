@@ -23,7 +23,7 @@ from p4esp.controller.sa_entries import (
     destinations,
     pair_entries,
 )
-from p4esp.controller.sa_formats import spaces_of
+from p4esp.controller.sa_formats import spaces_of, window_of
 from p4esp.controller.sa_tuning import Tuning, tuned
 from p4esp.controller.selection import SaSelection
 from p4esp.controller.state_channel import StateChannel
@@ -118,7 +118,8 @@ class SaInstaller:
         return live
 
     def _recorded(self, gateway: str, child: ChildSaParams, policy: int) -> SaRecord:
-        place = self._placements.acquire(self._settings.window, *spaces_of(child.layout))
+        window = window_of(child.layout, self._settings.window)
+        place = self._placements.acquire(window, *spaces_of(child.layout))
         record = SaRecord(gateway, SaState.INSTALLING, policy, child, place)
         try:
             self._store.add_sa(record)

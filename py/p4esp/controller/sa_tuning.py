@@ -19,10 +19,12 @@ MOST: Final = 0xFFFF - 1024
 _BASE: Final = {4: 20, 6: 40}
 _ESP: Final = 8
 _UDP: Final = 8
+_WHOLE_NUMBER: Final = 8
 _MORE_IN_FRONT: Final = {
     Format.SUBSPACES: 4,
     Format.TRAILER_SHOWN: 4,
     Format.HEADER_IN_TRAILER: 8,
+    Format.EESP_FULL: 4,
 }
 """Octets of a format beyond SPI, 32 bits of number and IV, wherever they stand in the packet."""
 _WITH_PAYLOAD: Final = {
@@ -30,6 +32,8 @@ _WITH_PAYLOAD: Final = {
     Format.TRAILER_SHOWN: 0,
     Format.NO_TRAILER: 0,
     Format.HEADER_IN_TRAILER: 0,
+    Format.EESP_OPTIMIZED: 0,
+    Format.EESP_FULL: 0,
 }
 """Octets that are padded together with the payload; of the others pad length and next header."""
 
@@ -49,7 +53,8 @@ class Tuning:
 
 def tuned(entries: PairEntries, tuning: Tuning, *, carries_v6: bool) -> PairEntries:
     """The entries of a pair with its learned values in them."""
-    inner = inner_mtu(entries.outbound, tuning.path_mtu)
+    beside = (entry for entry in entries.tunnel if entry.table == "format_out")
+    inner = inner_mtu(entries.outbound, tuning.path_mtu, next(beside, None))
     if carries_v6:
         inner = max(inner, LEAST_MTU)  # inside the SA is a link as well (RFC 8200 5)
     tfc = min(entries.outbound.arg("tfc_len"), inner)
@@ -59,8 +64,9 @@ def tuned(entries: PairEntries, tuning: Tuning, *, carries_v6: bool) -> PairEntr
     return replace(entries, inbound=(_with_args(first, **trial), *others), outbound=outbound)
 
 
-def inner_mtu(outbound: Entry, path_mtu: int) -> int:
-    """Octets of the largest inner IP packet whose sealed form is no longer than `path_mtu`.
+def inner_mtu(outbound: Entry, path_mtu: int, how: Entry | None = None) -> int:
+    """Octets of the largest inner IP packet whose sealed form is no longer than `path_mtu`; `how`
+    is the entry of `format_out`, if there is one.
 
     Tunnel: floor_A(path MTU - outer - udp - wesp - 8 - iv - icv) - 2, A the alignment (RFC 4303
     2.4); with other formats the 8 and the 2 are other numbers. Octets in clear are a multiple of A
@@ -68,7 +74,7 @@ def inner_mtu(outbound: Entry, path_mtu: int) -> int:
     IPv4 options are not counted, which exceed the path by 12 octets at most under CBC or BEET.
     """
     front = _BASE[6] if outbound.arg("outer_v6") else _BASE[4]
-    room = path_mtu - front - _overhead(outbound)
+    room = path_mtu - front - _overhead(outbound) - _of_eesp(outbound, how)
     sealed = room - room % outbound.arg("align") - _WITH_PAYLOAD.get(_format(outbound), 2)
     return min(max(sealed + _kept_header(outbound), 0), MOST)
 
@@ -79,6 +85,13 @@ def _overhead(outbound: Entry) -> int:
     wesp = 0 if outbound.arg("wrap") == Wrap.NONE else (8 if wide else 4)
     esp = _ESP + _MORE_IN_FRONT.get(_format(outbound), 0)
     return udp + wesp + esp + outbound.arg("iv_len") + outbound.arg("icv_len")
+
+
+def _of_eesp(outbound: Entry, how: Entry | None) -> int:
+    """Octets that EESP has for number and options: its base header is as long as that of ESP."""
+    if how is None or _format(outbound) not in (Format.EESP_OPTIMIZED, Format.EESP_FULL):
+        return 0
+    return how.arg("options_len") + (0 if how.arg("no_seq") else _WHOLE_NUMBER)
 
 
 def _format(outbound: Entry) -> Format:

@@ -19,6 +19,7 @@ from p4esp.controller.entries import Entry, Update
 from p4esp.controller.errors import ControllerError, NotPrimaryError, SwitchUnreachableError
 from p4esp.controller.numbers import (
     OUT_DUMMY,
+    OUT_ECHO,
     OUT_INJECT,
     OUT_ROUTE,
     OUT_SEND,
@@ -144,6 +145,10 @@ class Session:
         """Have an outbound SA seal a packet that the peer discards (RFC 4303 2.6)."""
         ethernet = bytes(14)  # the pipeline replaces it
         await self._packet_out(ethernet + bytes(octets), op=OUT_DUMMY, index=sa)
+
+    async def send_echo(self, sa: int, frame: bytes) -> None:
+        """Have an outbound SA seal an ESP ping: what is in the frame."""
+        await self._packet_out(frame, op=OUT_ECHO, index=sa)
 
     async def send_control(self, message: ControlMessage) -> None:
         """Send a control message; its answer comes as a packet."""

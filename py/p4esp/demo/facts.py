@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from p4esp.formats_lab.tour import Stop
 from p4esp.formats_lab.two_paths import Arrivals
 
 
@@ -65,6 +66,7 @@ class Facts:
     traffic: list[Traffic] = field(default_factory=list)
     attacks: list[Attack] = field(default_factory=list)
     two_paths: list[Arrivals] = field(default_factory=list)
+    formats: list[Stop] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -95,6 +97,7 @@ CLAIMS = (
     *("traffic left to right", "traffic right to left"),
     *("replayed packet", "flipped bit", "unknown SPI", "clear packet from outside"),
     *("forged descriptor", "echoing engine", "outside the policy"),
-    *("still up after the attacks", "invariants"),
-    *("one window for two paths", "a subspace for each path", "files for Wireshark"),
+    *("still up after the attacks", "ESP ping inside the SA", "invariants"),
+    *("one window for two paths", "a subspace for each path"),
+    *("every format carries a packet", "no format takes a changed bit", "files for Wireshark"),
 )

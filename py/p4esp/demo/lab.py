@@ -7,7 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -67,11 +67,14 @@ class Lab:
         return self.left, self.right
 
     async def start(self) -> None:
-        """Start everything."""
-        for site in self.sites:
-            await site.start()
-        self.plug()
-        self.start_controller()
+        """Start everything. What fails leaves no server behind, which would not let go of grpc."""
+        async with AsyncExitStack() as started:
+            for site in self.sites:
+                await site.start()
+                started.push_async_callback(site.stop)
+            self.plug()
+            self.start_controller()
+            started.pop_all()
 
     def plug(self) -> None:
         """Connect the two switches' outside ports."""

@@ -39,6 +39,7 @@ class Report:
             "attacks": self._attacks,
             "aftermath": self._aftermath,
             "two paths": self._two_paths,
+            "formats": self._formats,
             "files": self._files,
         }[name](facts)
         self._print_checks(facts)
@@ -104,8 +105,16 @@ class Report:
                 f"{item.delivered} delivered"
             )
 
+    def _formats(self, facts: Facts) -> None:
+        self._heading("8. Every format")
+        table = Table("format", "octets", "on the wire", "a bit changed", "source", box=None)
+        for stop in facts.formats:
+            sizes = (str(stop.octets), str(stop.on_the_wire))
+            table.add_row(stop.format, *sizes, stop.refused, stop.source)
+        self._console.print(table)
+
     def _files(self, facts: Facts) -> None:
-        self._heading("8. To see for yourself")
+        self._heading("9. To see for yourself")
         self._console.print(command(self._directory), markup=False, highlight=False)
 
     def _print_checks(self, facts: Facts) -> None:

@@ -18,6 +18,7 @@ from p4esp.demo.site import Site
 from p4esp.demo.traffic import exchange, host_frame, host_packet, mixed_packets
 from p4esp.demo.watch import Watch, changed, counters_of
 from p4esp.demo.wireshark import KeyLog
+from p4esp.formats_lab.tour import tour
 from p4esp.formats_lab.two_paths import arrivals
 from p4esp.ike.trace import TraceKind
 from p4esp.switch.ports.pcap import PcapWriter
@@ -25,6 +26,7 @@ from p4esp.switch.trace import Recorder, TableApplied
 
 PACKETS: Final = 1000
 PATIENCE: Final = 8.0
+PING_OCTETS: Final = 56
 """Seconds to wait for the tunnel; the whole demonstration takes ten at most."""
 CHANGE: Final = Change(esp=("aes256gcm16-noesn",))
 """Without ESN, because Wireshark 4.0 does not know the high half that the ICV covers then."""
@@ -48,6 +50,7 @@ async def demonstrate(
             trouble = await _trouble_of(_Demonstration(lab, facts, step, random.Random(seed)))
     if not trouble:
         _two_paths(program, facts, step)
+        _every_format(program, facts, step)
     _leave_files(facts, directory, keys)
     if trouble:
         facts.give_up(trouble)
@@ -76,6 +79,18 @@ def _two_paths(program: Program, facts: Facts, step: Step) -> None:
     detail = f"{split.delivered} of {split.sent} delivered"
     facts.check("a subspace for each path", whole, detail)
     step("two paths", facts)
+
+
+def _every_format(program: Program, facts: Facts, step: Step) -> None:
+    """A packet of each, and a damaged copy."""
+    facts.formats = tour(program.config)
+    whole = [stop for stop in facts.formats if stop.delivered]
+    detail = f"{len(whole)} of {len(facts.formats)} deliver what was sent"
+    facts.check("every format carries a packet", len(whole) == len(facts.formats), detail)
+    refused = [stop for stop in facts.formats if stop.refused]
+    detail = f"{len(refused)} of {len(facts.formats)} refuse it"
+    facts.check("no format takes a changed bit", len(refused) == len(facts.formats), detail)
+    step("formats", facts)
 
 
 def _leave_files(facts: Facts, directory: Path, keys: KeyLog) -> None:
@@ -181,8 +196,16 @@ class _Demonstration:
         held = after.identical == after.sent and not lost
         detail = f"{after.identical} of {after.sent} pass"
         self._facts.check("still up after the attacks", held, detail)
+        await self._ping()
         self._check_invariants()
         self._step("aftermath", self._facts)
+
+    async def _ping(self) -> None:
+        gateway = self._lab.gateway(self._lab.left)
+        (sa,) = gateway.sas.live.values()
+        taken = await gateway.sealed_ping(sa, 1, PING_OCTETS, None, PATIENCE)
+        detail = "no reply" if taken is None else f"a reply after {taken * 1000:.1f} ms"
+        self._facts.check("ESP ping inside the SA", taken is not None, detail)
 
     def _check_invariants(self) -> None:
         for site, watch in zip(self._lab.sites, self._watches, strict=True):

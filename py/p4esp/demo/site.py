@@ -58,6 +58,10 @@ class LabEngine:
         """Remove a key (KeyService)."""
         await self._service().remove(handle)
 
+    async def renew(self, handle: int, half: int, master: bytes | bytearray) -> None:
+        """Replace a PSP master key (KeyService)."""
+        await self._service().renew(handle, half, master)
+
     async def derive(self, handle: int, spi: int) -> bytes:
         """Derive the key of an SPI (KeyService)."""
         return await self._service().derive(handle, spi)

@@ -10,8 +10,9 @@ from pathlib import Path
 from p4esp.ike.crypto.schedule import IkeKeys
 from p4esp.ike.crypto.suite import IkeSuite
 from p4esp.ike.keylog import esp_lines, ike_line
+from p4esp.ipsec.key_line import HEAD, key_lines
 from p4esp.ipsec.sa import ChildSaParams
-from p4esp.service.key_export import ESP_FILE, IKE_FILE, begin_secret_file
+from p4esp.service.key_export import ESP_FILE, IKE_FILE, SA_FILE, begin_secret_file
 
 
 class KeyLog:
@@ -20,6 +21,7 @@ class KeyLog:
     def __init__(self) -> None:
         self.ike: list[str] = []
         self.esp: list[str] = []
+        self.sa: list[str] = []
 
     def ike_keys(self, spi_i: bytes, spi_r: bytes, suite: IkeSuite, keys: IkeKeys) -> None:
         """An IKE SA has its keys (a `KeyExport`)."""
@@ -28,15 +30,16 @@ class KeyLog:
     def child(self, child: ChildSaParams) -> None:
         """A child SA is up."""
         self._add(self.esp, esp_lines(child))
+        self._add(self.sa, map(str, key_lines(child)))
 
     @staticmethod
     def _add(lines: list[str], new: Iterable[str]) -> None:
         lines.extend(line for line in new if line not in lines)
 
     def write(self, directory: Path) -> list[Path]:
-        """Write `ikev2_decryption_table` and `esp_sa`, readable by the owner alone."""
+        """Write `ikev2_decryption_table`, `esp_sa` and `p4esp_sa`, for the owner alone."""
         directory.mkdir(parents=True, exist_ok=True)
-        files = {IKE_FILE: self.ike, ESP_FILE: self.esp}
+        files = {IKE_FILE: self.ike, ESP_FILE: self.esp, SA_FILE: [HEAD, *self.sa]}
         for name, lines in files.items():
             begin_secret_file(directory / name)
             (directory / name).write_text("".join(f"{line}\n" for line in lines))

@@ -88,6 +88,13 @@ class EngineClient:
         response: pb.DeriveResponse = await self._call("Derive", request)
         return response.key
 
+    async def renew(self, handle: int, half: int, master: bytes | bytearray) -> None:
+        """Replace a PSP master key (KeyService); KeyStoreError from an engine without it, too."""
+        if half not in (0, 1):
+            raise KeyStoreError(f"half {half} is outside 0..1")
+        request = pb.RenewRequest(handle=handle, second=bool(half), key=bytes(master))
+        await self._call("Renew", request)
+
     async def stats(self) -> EngineStats:
         """Return all counters (KeyService)."""
         reply: pb.GetStatsResponse = await self._call("GetStats", pb.GetStatsRequest())

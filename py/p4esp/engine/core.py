@@ -111,6 +111,15 @@ class Engine:
         with self._key_lock:
             return self._keys.derive(handle, spi)
 
+    def renew(self, handle: int, half: int, master: bytes | bytearray) -> None:
+        """Replace the first (0) or the second (1) of PSP master keys under their handle.
+
+        From its return on, no packet is opened with what was derived of the one before. HandleError
+        when the handle has none, KeyStoreError for a key that has not 32 bytes or is there already.
+        """
+        with self._key_lock:
+            self._keys.renew(handle, half, master)
+
     def remove(self, handle: int) -> None:
         """Remove and overwrite a key, or all sub keys by their first handle.
 

@@ -15,6 +15,10 @@ class HandlesExhaustedError(KeyStoreError):
     """Every 32-bit handle of this engine's life was used."""
 
 
+class HandleError(KeyStoreError):
+    """No key of the kind that is asked for has that handle."""
+
+
 class EngineUnavailableError(ConnectionError):
     """The engine did not answer: it is gone, or its key service is."""
 

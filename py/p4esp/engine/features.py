@@ -8,5 +8,6 @@ LONG_HEADER: Final = "long-header"
 NO_TRAILER: Final = "no-trailer"
 SUB_KEYS: Final = "sub-keys"
 PSP: Final = "psp"
+PSP_RENEW: Final = "psp-renew"
 #: All of them, which our engine has.
-FEATURES: Final = (SHOWN, TIH, LONG_HEADER, NO_TRAILER, SUB_KEYS, PSP)
+FEATURES: Final = (SHOWN, TIH, LONG_HEADER, NO_TRAILER, SUB_KEYS, PSP, PSP_RENEW)

@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 
 from p4esp.engine.core import KeyStats
-from p4esp.engine.errors import HandlesExhaustedError, KeyStoreError
+from p4esp.engine.errors import HandleError, HandlesExhaustedError, KeyStoreError
 from p4esp.engine.keyservice import KeyService
 from p4esp.engine.keystore import Direction, KeySpec
 from p4esp.engine.rpc import METHODS, SERVICE
@@ -55,6 +55,7 @@ class KeyServer:
             "Remove": self._remove,
             "RemoveAll": self._remove_all,
             "Derive": self._derive,
+            "Renew": self._renew,
             "GetStats": self._get_stats,
             "GetHealth": self._get_health,
         }
@@ -100,6 +101,10 @@ class KeyServer:
     async def _derive(self, request: pb.DeriveRequest) -> pb.DeriveResponse:
         return pb.DeriveResponse(key=await self._keys.derive(request.handle, request.spi))
 
+    async def _renew(self, request: pb.RenewRequest) -> pb.RenewResponse:
+        await self._keys.renew(request.handle, int(request.second), request.key)
+        return pb.RenewResponse()
+
     async def _get_stats(self, _: pb.GetStatsRequest) -> pb.GetStatsResponse:
         stats = await self._keys.stats()
         return pb.GetStatsResponse(
@@ -123,7 +128,7 @@ class KeyServer:
 
 
 def _code(name: str, error: Exception) -> grpc.StatusCode:
-    if name in ("Remove", "Derive"):
+    if name in ("Remove", "Derive") or isinstance(error, HandleError):
         return grpc.StatusCode.NOT_FOUND
     if isinstance(error, HandlesExhaustedError):
         return grpc.StatusCode.RESOURCE_EXHAUSTED

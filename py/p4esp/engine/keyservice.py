@@ -52,6 +52,13 @@ class KeyService(Protocol):
         """
         ...
 
+    async def renew(self, handle: int, half: int, master: bytes | bytearray) -> None:
+        """Replace the first (0) or the second (1) of PSP master keys under their handle.
+
+        KeyStoreError when the handle has none, or the key has not 32 bytes or is there already.
+        """
+        ...
+
     async def remove_all(self) -> int:
         """Remove every key; how many there were."""
         ...
@@ -88,6 +95,10 @@ class LocalKeys:
     async def derive(self, handle: int, spi: int) -> bytes:
         """Derive the key of an SPI (KeyService)."""
         return self._engine.derive(handle, spi)
+
+    async def renew(self, handle: int, half: int, master: bytes | bytearray) -> None:
+        """Replace a PSP master key (KeyService)."""
+        self._engine.renew(handle, half, master)
 
     async def remove_all(self) -> int:
         """Remove every key (KeyService)."""

@@ -9,9 +9,9 @@ from typing import Final
 
 from p4esp.engine.ciphers import Aead, OwnKey
 from p4esp.engine.descriptor import Op
-from p4esp.engine.errors import HandlesExhaustedError, KeyStoreError
+from p4esp.engine.errors import HandleError, HandlesExhaustedError, KeyStoreError
 from p4esp.engine.guard import GuardBook, NonceGuard
-from p4esp.engine.psp import MAX_SPI, MasterPair
+from p4esp.engine.psp import MASTER_LEN, MAX_SPI, MasterPair
 from p4esp.engine.subkeys import check_root, check_subs, derived
 from p4esp.engine.transforms import Transform, check_material, lookup
 
@@ -173,12 +173,30 @@ class KeyStore:
 
         KeyStoreError when the handle has none, or the SPI more than 32 bits.
         """
+        pair = self._masters(handle)
+        _check_range("SPI", spi, MAX_SPI)
+        return pair.derive(spi.to_bytes(4, "big"))
+
+    def renew(self, handle: int, half: int, master: bytes | bytearray) -> None:
+        """Replace the first (0) or the second (1) of PSP master keys under their handle.
+
+        HandleError when the handle has none, KeyStoreError for a key that has not 32 bytes, or is
+        one of the two already.
+        """
+        pair = self._masters(handle)
+        _check_range("half", half, 1)
+        if len(master) != MASTER_LEN:
+            raise KeyStoreError(f"a master key has {MASTER_LEN} bytes, not {len(master)}")
+        if pair.has(master):
+            raise KeyStoreError("a renewed master key must be a new one; this one is there already")
+        pair.renew(half, master)
+
+    def _masters(self, handle: int) -> MasterPair:
         group = self._groups.get(handle)
         pair = group.entries[0].aead if group else None
         if not isinstance(pair, MasterPair):
-            raise KeyStoreError(f"no PSP master keys have handle {handle}")
-        _check_range("SPI", spi, MAX_SPI)
-        return pair.derive(spi.to_bytes(4, "big"))
+            raise HandleError(f"no PSP master keys have handle {handle}")
+        return pair
 
     def _hint(self, handle: int) -> str:
         for group in self.groups():

@@ -6,6 +6,7 @@ the same key out to whoever is to send with that SPI, and keeps those in use at 
 
 from __future__ import annotations
 
+import hmac
 import threading
 from collections import OrderedDict
 from typing import Final, NoReturn
@@ -43,6 +44,8 @@ class MasterPair(OwnKey):
         # To take the first one out of a dict again and again takes longer and longer.
         self._by_spi: OrderedDict[bytes, AESGCM] = OrderedDict()
         self._lock = threading.Lock()
+        # How often each master key was renewed.
+        self._lives = [0, 0]
 
     def close(self) -> None:
         """Overwrite the master keys and let the derived ones go."""
@@ -50,9 +53,23 @@ class MasterPair(OwnKey):
             super().close()
             self._by_spi.clear()
 
+    def renew(self, half: int, master: Key) -> None:
+        """Replace the first (0) or the second (1) master key, and let go what was derived of it."""
+        with self._lock:
+            self._lives[half] += 1
+            at = half * MASTER_LEN
+            self._key[at : at + MASTER_LEN] = master
+            for spi in [spi for spi in self._by_spi if _half(spi) == half]:
+                del self._by_spi[spi]
+
+    def has(self, master: Key) -> bool:
+        """Tell whether a master key is one of the two."""
+        halves = (bytes(self._key[at : at + MASTER_LEN]) for at in (0, MASTER_LEN))
+        return any(hmac.compare_digest(half, bytes(master)) for half in halves)
+
     def derive(self, spi: bytes) -> bytes:
         """Derive the key of an SPI, of 4 bytes: SP 800-108 in counter mode with AES-256-CMAC."""
-        at = MASTER_LEN if spi[0] & _SECOND else 0
+        at = _half(spi) * MASTER_LEN
         master = self._key[at : at + MASTER_LEN]
         behind = _LABELS[self._key_len] + spi + (8 * self._key_len).to_bytes(4, "big")
         counters = range(1, self._key_len // _BLOCK + 1)
@@ -65,6 +82,8 @@ class MasterPair(OwnKey):
     def decrypt(self, nonce: Key, data: bytes, associated_data: bytes, /) -> bytes:
         """Return the plaintext (Aead); ``nonce`` is the IV, the SPI in front of it is the AAD's."""
         spi = associated_data[_SPI]
+        half = _half(spi)
+        life = self._lives[half]
         kept = self._by_spi.get(spi)
         cipher = kept or AESGCM(self.derive(spi))
         try:
@@ -73,20 +92,28 @@ class MasterPair(OwnKey):
             self._unless_closed(b"")
             raise
         if kept is None:
-            self._keep(spi, cipher)
+            self._keep(spi, cipher, life)
+        if self._lives[half] != life:
+            # The master key was renewed meanwhile: nothing that its predecessor opens gets out.
+            raise InvalidTag
         return self._unless_closed(plain)
 
     def encrypt(self, nonce: Key, data: bytes, associated_data: bytes, /) -> NoReturn:
         """Senders have a derived key, under which IVs are guarded (Aead)."""
         raise NotImplementedError("PSP master keys seal nothing")
 
-    def _keep(self, spi: bytes, cipher: AESGCM) -> None:
+    def _keep(self, spi: bytes, cipher: AESGCM, life: int) -> None:
         with self._lock:
-            if self._closed:
+            if self._closed or self._lives[_half(spi)] != life:
                 return
             if len(self._by_spi) >= MAX_CACHED:
                 self._by_spi.popitem(last=False)
             self._by_spi[spi] = cipher
+
+
+def _half(spi: bytes) -> int:
+    """Which master key an SPI has."""
+    return int(bool(spi[0] & _SECOND))
 
 
 def _cmac(key: Key, block: bytes) -> bytes:

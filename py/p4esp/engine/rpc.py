@@ -21,6 +21,7 @@ METHODS: Final = {
     "Remove": Method(pb.RemoveRequest, pb.RemoveResponse),
     "RemoveAll": Method(pb.RemoveAllRequest, pb.RemoveAllResponse),
     "Derive": Method(pb.DeriveRequest, pb.DeriveResponse),
+    "Renew": Method(pb.RenewRequest, pb.RenewResponse),
     "GetStats": Method(pb.GetStatsRequest, pb.GetStatsResponse),
     "GetHealth": Method(pb.GetHealthRequest, pb.GetHealthResponse),
 }

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
+from hashlib import sha256, sha512
 from pathlib import Path
 from time import thread_time
 from typing import Any
 
 from p4esp.controller.numbers import Spread
 from p4esp.engine.descriptor import CryptoFrame
-from p4esp.formats_lab.gateways import Gateway, Pair, esp_of, site_frame, udp_packet
+from p4esp.formats_lab.gateways import ETHERNET, Gateway, Pair, site_frame, udp_packet
 from p4esp.formats_lab.sas import CELLS, LabSa
 from p4esp.ipsec.formats import FORMATS
 from p4esp.ipsec.formats.describing import SAMPLES
@@ -31,9 +31,9 @@ MEASURED = 512
 FLOWS = 256
 ROUNDS = 16
 SPI_STEP = 16
-OUTER = 20
-PER_SPACE = {"sequence": 1, "window_top": 1, "window_cell": CELLS}
-"""Cells of each register that a sequence space has."""
+SENDER = {"sequence": 1}
+RECEIVER = {"window_top": 1, "window_cell": CELLS}
+"""Cells of each register that a sequence space has; without numbers there is no window."""
 Step = Callable[[str], None]
 
 
@@ -83,6 +83,8 @@ def _lab_sa(number: int) -> LabSa:
         parameters=form.usual,
         spread=Spread.FLOW,
     )
+    if sa.has_masters:
+        return replace(sa, key=sha512(form.name.encode()).digest())
     if sa.compresses:
         return replace(sa, parameters=replace(sa.parameters, spi=sa.spi))
     return replace(sa, key=sha256(form.name.encode()).digest()) if sa.key_each else sa
@@ -105,7 +107,8 @@ def _cost(pair: Pair, sa: LabSa, rate: tuple[float, float]) -> Cost:
     wire = pair.seal([frame])
     into = _watched(pair.opening, lambda: pair.open(wire))
     seen = [*out.events, *into.events]
-    cells = {array: sa.subs * count for array, count in PER_SPACE.items()}
+    per_space = SENDER | RECEIVER if sa.parameters.numbered else SENDER
+    cells = {array: sa.subs * count for array, count in per_space.items()}
     registers = {array: pair.sealing.device.register_array(array) for array in cells}
     return Cost(
         format=sa.form.name,
@@ -125,7 +128,7 @@ def _cost(pair: Pair, sa: LabSa, rate: tuple[float, float]) -> Cost:
 
 def _overhead(pair: Pair, sa: LabSa, payload: int) -> int:
     (frame,) = pair.seal([site_frame(udp_packet(sa, 0, payload))])
-    return OUTER + len(esp_of(frame)) - payload
+    return len(frame) - ETHERNET - payload
 
 
 @dataclass(frozen=True, slots=True)

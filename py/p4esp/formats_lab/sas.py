@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from ipaddress import IPv4Address
 
-from p4esp.controller.numbers import CRYPTO_PORT, CryptoPath, Role, Spread
+from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, CryptoPath, Role, Spread
 from p4esp.formats_lab import diet
 from p4esp.formats_lab.writing import Entry, Value
 from p4esp.ipsec.diet import DietRule
-from p4esp.ipsec.formats import Format, Number, Parameters, Spaces
+from p4esp.ipsec.formats import Format, Number, Option, Parameters, Spaces
 from p4esp.ipsec.formats.model import OPTION_OCTETS
 from p4esp.ipsec.sa import Mode
 
@@ -32,12 +32,16 @@ MODES = {Mode.TUNNEL: 0, Mode.TRANSPORT: 1}
 ESP = 50
 WRAPS = {"wesp": 2, "wesp-v2": 3}
 """`wesp_t`, of the formats that are wrapped in WESP; their SAs are found as those of ESP."""
+SAD_PROTOCOLS = dict.fromkeys(WRAPS, ESP) | {"psp": 252}
+"""What an SA is found by, where that is not the IP protocol."""
+PSP_VERSION = 0
+"""AES-GCM with 128 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabSa:
     """An SA of one format, the same in both gateways. With a key for each sub SA, `key` is the
-    root they are derived from, and there is no salt.
+    root they are derived from, and there is no salt; with PSP it is the receiver's master keys.
     """
 
     form: Format
@@ -52,6 +56,8 @@ class LabSa:
     """Transport: between the two hosts, whose gateways stand in for them."""
     iv_base: int = 0
     """What the explicit IV of EESP has more than the sequence number."""
+    cookie: int = 0
+    """PSP's virtualization cookie, where it has one."""
 
     @property
     def key_each(self) -> bool:
@@ -64,8 +70,13 @@ class LabSa:
         return 1 if self.form.spaces is Spaces.ONE else SUBS
 
     @property
+    def has_masters(self) -> bool:
+        """Whether the receiver derives the key from the SPI."""
+        return self.form.number is Number.PSP
+
+    @property
     def transform(self) -> str:
-        """The engine's name of the cipher."""
+        """The engine's name of the cipher; of the sender's, where the receiver has master keys."""
         if not self.form.hides:
             return "AES-GMAC-128"
         return "AES-GCM-16-128" if self.parameters.iv_len else "AES-GCM-16-IIV-128"
@@ -95,7 +106,7 @@ class LabSa:
     @property
     def sad_protocol(self) -> int:
         """What it is found by, besides its SPI."""
-        return ESP if self.form.name in WRAPS else self.form.protocol
+        return SAD_PROTOCOLS.get(self.form.name, self.form.protocol)
 
 
 def sealing_entries(sa: LabSa, key: int) -> Iterator[Entry]:
@@ -113,6 +124,8 @@ def sealing_entries(sa: LabSa, key: int) -> Iterator[Entry]:
             "iv_base": sa.iv_base,
         }
         yield Entry("format_out", {"sa": sa.number}, "send_as", args)
+    if sa.form.number is Number.PSP:
+        yield Entry("psp_out", {"sa": sa.number}, "send_psp", _psp(sa))
 
 
 def opening_entries(sa: LabSa, key: int) -> Iterator[Entry]:
@@ -130,6 +143,8 @@ def opening_entries(sa: LabSa, key: int) -> Iterator[Entry]:
     if sa.form.number is not Number.PLAIN:
         args = _subs(sa) | {"cell_shift": CELLS.bit_length() - 1}
         yield Entry("format_in", {"sa": sa.number}, "read_as", args)
+    if sa.form.number is Number.PSP:
+        yield Entry("psp_in", {"sa": sa.number}, "read_psp", _psp(sa))
 
 
 def sealing_base() -> Iterator[Entry]:
@@ -137,7 +152,7 @@ def sealing_base() -> Iterator[Entry]:
     yield from _both()
     protected = {"role": (Role.PROTECTED, 0xFF), "version": (POLICY_VERSION, 0xFF)}
     yield Entry("spd", protected, "protect", {"policy": POLICY}, priority=10)
-    yield from _towards(FAR_GATEWAY, 32, WIRE_PORT)
+    yield from towards(FAR_GATEWAY, 32, WIRE_PORT)
 
 
 def opening_base() -> Iterator[Entry]:
@@ -150,7 +165,7 @@ def opening_base() -> Iterator[Entry]:
 def way_out(sa: LabSa) -> Iterator[Entry]:
     """The way of sealed packets, where that to the far gateway is not theirs."""
     if sa.ends[1] != FAR_GATEWAY:
-        yield from _towards(sa.ends[1], 32, WIRE_PORT)
+        yield from towards(sa.ends[1], 32, WIRE_PORT)
 
 
 def way_in(sa: LabSa) -> Iterator[Entry]:
@@ -158,24 +173,24 @@ def way_in(sa: LabSa) -> Iterator[Entry]:
     if sa.mode is Mode.TRANSPORT:
         local = {"local_id": LOCAL_ID, "proxied": 1}
         yield Entry("local_v4", {"dst": int(sa.remote)}, "is_local", local)
-    yield from _towards(sa.remote, 32, SITE_PORTS[0])
+    yield from towards(sa.remote, 32, SITE_PORTS[0])
 
 
 def _both() -> Iterator[Entry]:
     version = {"version": POLICY_VERSION}
     yield Entry("policy_version", {}, "set_policy_version", version, default=True)
     roles = dict.fromkeys(SITE_PORTS, Role.PROTECTED)
-    roles |= {WIRE_PORT: Role.UNPROTECTED, CRYPTO_PORT: Role.CRYPTO}
+    roles |= {WIRE_PORT: Role.UNPROTECTED, CRYPTO_PORT: Role.CRYPTO, CPU_PORT: Role.CPU}
     for port, role in roles.items():
         own = {"role": role, "mac": GATEWAY_MAC}
         yield Entry("port_role", {"ingress_port": port, "vid": 0}, "set_role", own)
-        if port != CRYPTO_PORT:
+        if role in (Role.PROTECTED, Role.UNPROTECTED):
             yield Entry("egress_if", {"port": port, "vid": 0}, "leave_by", own)
     for path in CryptoPath:
         yield Entry("crypto_port", {"path": path}, "to_engine")
 
 
-def _towards(address: IPv4Address, length: int, port: int) -> Iterator[Entry]:
+def towards(address: IPv4Address, length: int, port: int) -> Iterator[Entry]:
     """A route, and the neighbour at its end."""
     yield Entry("route_v4", {"dst": (int(address), length)}, "on_link")
     where = {"port": port, "vid": 0, "mac": GATEWAY_MAC if port == WIRE_PORT else FAR_MAC}
@@ -189,6 +204,11 @@ def _subs(sa: LabSa) -> dict[str, int]:
         "shown": sa.parameters.shown,
         "no_seq": int(not sa.parameters.numbered),
     }
+
+
+def _psp(sa: LabSa) -> dict[str, int]:
+    with_cookie = Option.COOKIE in sa.parameters.options
+    return {"version": PSP_VERSION, "with_cookie": int(with_cookie), "cookie": sa.cookie}
 
 
 def _common(sa: LabSa, key: int) -> dict[str, int]:

@@ -10,43 +10,79 @@ from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.codec.proposal import Proposal
 from p4esp.ike.config import ChildConfig
-from p4esp.ike.constants import NotifyType
+from p4esp.ike.constants import NotifyType, ProtocolId
 from p4esp.ike.drops import Drop
+from p4esp.ike.eesp import (
+    NARROW,
+    SIZES,
+    Limits,
+    announcements,
+    eesp_answered,
+    eesp_layout,
+    eesp_templates,
+    limits_of,
+)
 from p4esp.ike.errors import ProposalError, Refusal
-from p4esp.ike.format_notifies import MalformedNotifyError, Stated, notify_of, stated, unasked
-from p4esp.ike.proposals import esp_suite
+from p4esp.ike.format_notifies import (
+    MalformedNotifyError,
+    Stated,
+    data_of,
+    notify_of,
+    stated,
+    unasked,
+)
+from p4esp.ike.proposals import Template, esp_suite
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.trace import TraceKind, TraceRecord
-from p4esp.ipsec.formats import Format, format_named
-from p4esp.ipsec.layouts import fault_of_suite, takes_udp
+from p4esp.ipsec.formats import Format
+from p4esp.ipsec.layouts import fault_of_suite, form_of, is_eesp, is_standard, takes_udp
 from p4esp.ipsec.sa import Layout
 
 PLAIN = Layout()
 _ELSEWHERE = "the peer does not agree to it"
 
 Formats = tuple[Notify, ...]
-"""What a message of ours says of formats: one notify, or none."""
+"""What a message of ours says of formats: notifies of one of them, or none."""
+
+
+def templates_for(sa: IkeSaState, config: ChildConfig) -> tuple[Template, ...]:
+    """What a child proposes and accepts: EESP first, which is a protocol beside ESP; alone where it
+    is required. `Refusal` when that cannot be had here.
+    """
+    wish = config.format
+    if not is_eesp(wish.form):
+        return config.proposals
+    eesp = eesp_templates(config)
+    obstacle = _obstacle(sa, wish.form) if eesp else "its proposals have no cipher for it"
+    if obstacle is None:
+        return eesp if wish.required else (*eesp, *config.proposals)
+    _check_optional(config, obstacle)
+    return config.proposals
 
 
 def formats_asked(sa: IkeSaState, config: ChildConfig) -> Formats:
     """What an offer says; `Refusal` when a format that is required cannot be had here."""
-    if config.format.plain:
+    wish = config.format
+    if wish.plain:
         return ()
-    form = format_named(config.format.name)
-    obstacle = _obstacle(sa, form)
-    if obstacle is None:
-        return (notify_of(form, config.format),)
-    _check_optional(config, obstacle)
-    return ()
+    obstacle = _obstacle(sa, wish.form)
+    if obstacle is not None:
+        _check_optional(config, obstacle)
+        return ()
+    if is_eesp(wish.form):
+        return announcements(wish, derived=wish.subs > 1)
+    return (notify_of(wish.form, wish),)
 
 
 def layout_agreed(
     sa: IkeSaState, config: ChildConfig, offer: PayloadSet, chosen: Proposal
 ) -> Layout:
     """What we agree to of an offer; `Refusal` when the format that is required is not in it."""
-    if config.format.plain:
+    form = config.format.form
+    if chosen.protocol == ProtocolId.EESP:
+        return eesp_layout(config, chosen, _limits_offered(sa, offer))
+    if config.format.plain or is_eesp(form):
         return PLAIN
-    form = format_named(config.format.name)
     suite, esn = esp_suite(chosen)
     why = _obstacle(sa, form) or fault_of_suite(form, suite, esn=esn)
     said = None if why else _offered(sa, form, offer)
@@ -58,7 +94,11 @@ def layout_agreed(
 
 def formats_answered(config: ChildConfig, layout: Layout) -> Formats:
     """What an answer says of the layout that we agreed to."""
-    return () if layout == PLAIN else (notify_of(format_named(layout.format), config.format),)
+    if layout == PLAIN:
+        return ()
+    if is_eesp(form_of(layout)):
+        return eesp_answered(config.format, layout)
+    return (notify_of(form_of(layout), config.format),)
 
 
 def layout_accepted(
@@ -67,13 +107,15 @@ def layout_accepted(
     """What a responder's answer means; `ProposalError` when it is not within our offer, or the
     format that is required is not in it.
     """
-    if not asked:
+    form = config.format.form
+    if chosen.protocol == ProtocolId.EESP:
+        return eesp_layout(config, chosen, _limits_answered(answer))
+    if not asked or is_eesp(form):
         _check_unasked(sa, answer)
         return PLAIN
-    form = format_named(config.format.name)
     said = _answered(form, answer)
     if said is None:
-        _check_silent(config, answer)
+        _check_silent(sa, config, answer)
         return PLAIN
     suite, esn = esp_suite(chosen)
     fault = fault_of_suite(form, suite, esn=esn)
@@ -90,7 +132,7 @@ def _layout(config: ChildConfig, said: Stated) -> Layout:
 
 def _obstacle(sa: IkeSaState, form: Format) -> str | None:
     """Why a format cannot even be asked for between these two."""
-    if not sa.announced.experimental:
+    if not is_standard(form) and not sa.announced.experimental:
         return "the two ends do not share the vendor ID that it takes"
     if sa.encapsulation is not None and not takes_udp(form):
         return "there is a NAT, and it cannot travel in UDP"
@@ -122,9 +164,29 @@ def _answered(form: Format, answer: PayloadSet) -> Stated | None:
         raise ProposalError(f"the peer answered with {error}") from None
 
 
-def _check_silent(config: ChildConfig, answer: PayloadSet) -> None:
+def _limits_offered(sa: IkeSaState, offer: PayloadSet) -> Limits:
+    """What an initiator of EESP receives. A maximum that cannot be read is the least one."""
+    data: list[bytes | None] = []
+    for kind, size in SIZES.items():
+        try:
+            data.append(data_of(kind, offer, size))
+        except MalformedNotifyError as error:
+            _audit(sa, str(error))
+            data.append(NARROW[kind])
+    return limits_of(*data)
+
+
+def _limits_answered(answer: PayloadSet) -> Limits:
+    """What a responder of EESP receives."""
+    try:
+        return limits_of(*(data_of(kind, answer, size) for kind, size in SIZES.items()))
+    except MalformedNotifyError as error:
+        raise ProposalError(f"the peer answered with {error}") from None
+
+
+def _check_silent(sa: IkeSaState, config: ChildConfig, answer: PayloadSet) -> None:
     """Plain ESP is what a peer that says nothing means, and nothing else is."""
-    other = unasked(answer)
+    other = unasked(answer, private=sa.announced.experimental)
     if other is not None:
         raise ProposalError(f"the peer answered {other} in a way that was not offered")
     if config.format.required:
@@ -133,12 +195,12 @@ def _check_silent(config: ChildConfig, answer: PayloadSet) -> None:
 
 def _check_unasked(sa: IkeSaState, answer: PayloadSet) -> None:
     """To a peer without our vendor ID the number means something else, or nothing."""
-    other = unasked(answer)
-    if other is None:
-        return
-    if sa.announced.experimental:
-        raise ProposalError(f"the peer answered {other}, which was not offered")
-    _audit(sa, f"{other} from a peer that shares no vendor ID with us")
+    known = unasked(answer, private=sa.announced.experimental)
+    if known is not None:
+        raise ProposalError(f"the peer answered {known}, which was not offered")
+    unknown = unasked(answer, private=True)
+    if unknown is not None:
+        _audit(sa, f"{unknown} from a peer that shares no vendor ID with us")
 
 
 def _audit(sa: IkeSaState, reason: str) -> None:

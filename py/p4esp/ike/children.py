@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from p4esp.ike.config import ChildConfig
-from p4esp.ike.constants import KE_NONE
+from p4esp.ike.constants import KE_NONE, ProtocolId
 from p4esp.ike.crypto.schedule import Nonces
 from p4esp.ike.term import Term
+from p4esp.ipsec.layouts import form_of, is_eesp
 from p4esp.ipsec.sa import ChildSaParams
 
 
@@ -39,6 +40,12 @@ class ChildSa:
     phase: ChildPhase = ChildPhase.INSTALLED
     successor: "ChildSa | None" = None
     """The SA by which the peer replaced this one."""
+
+    @property
+    def protocol(self) -> ProtocolId:
+        """What it is called by in deletes and rekeys."""
+        eesp = is_eesp(form_of(self.params.layout))
+        return ProtocolId.EESP if eesp else ProtocolId.ESP
 
 
 class ChildTable:

@@ -10,7 +10,9 @@ from p4esp.ike.constants import (
     INTEG_NONE,
     KE_NONE,
     KE_TYPES,
+    SSKDF_NONE,
     NotifyType,
+    ProtocolId,
     TransformType,
 )
 from p4esp.ike.errors import ProposalError, Refusal
@@ -22,6 +24,13 @@ _OPTIONAL: dict[int, int] = {
     **dict.fromkeys(ADDKE_TYPES, KE_NONE),
 }
 """Transform types that a choice may leave out, and the ID that says the same."""
+_OPTIONAL_IN_EESP = _OPTIONAL | {TransformType.SSKDF: SSKDF_NONE}
+
+
+def _none(side: Proposal | Template, type_: int) -> int | None:
+    """The ID that stands for leaving a type out; None: it may not be left out."""
+    optional = _OPTIONAL_IN_EESP if side.protocol == ProtocolId.EESP else _OPTIONAL
+    return optional.get(type_)
 
 
 def select(offered: Sequence[Proposal], templates: Sequence[Template]) -> Proposal:
@@ -65,14 +74,14 @@ def _repeats(transform: Transform, picked: Sequence[Transform]) -> bool:
 
 def _choices(side: Proposal | Template, type_: int) -> tuple[Transform, ...]:
     """What a side accepts of a type; not to name an optional type means NONE (RFC 7296 3.3.3)."""
-    none = _OPTIONAL.get(type_)
+    none = _none(side, type_)
     return side.of_type(type_) or (() if none is None else (Transform(type_, none),))
 
 
 def _may_lack(proposal: Proposal | Template, types: Iterable[int]) -> bool:
     """Whether the proposal offers NONE for each of the types."""
     return all(
-        any(offer.id == _OPTIONAL.get(type_) for offer in proposal.of_type(type_))
+        any(offer.id == _none(proposal, type_) for offer in proposal.of_type(type_))
         for type_ in types
     )
 
@@ -89,20 +98,28 @@ def verify_choice(answer: Sequence[Proposal], offered: Sequence[Proposal]) -> Pr
     offer = next((offer for offer in offered if offer.number == chosen.number), None)
     if offer is None or offer.protocol != chosen.protocol:
         raise ProposalError(f"the answer chose proposal {chosen.number}, which was not offered")
+    _verify_single(chosen)
     chosen = _without_none(chosen)
     _verify_transforms(chosen, offer)
     return chosen
 
 
+def _verify_single(chosen: Proposal) -> None:
+    """NONE beside an algorithm says two things at once."""
+    types = [transform.type for transform in chosen.transforms]
+    if len(types) != len(set(types)):
+        raise ProposalError(f"the answer has transform types {types}, must be one of each offered")
+
+
 def _without_none(chosen: Proposal) -> Proposal:
-    real = (t for t in chosen.transforms if _OPTIONAL.get(t.type) != t.id)
+    real = (t for t in chosen.transforms if _none(chosen, t.type) != t.id)
     return replace(chosen, transforms=tuple(real))
 
 
 def _verify_transforms(chosen: Proposal, offer: Proposal) -> None:
     types = [transform.type for transform in chosen.transforms]
     missing = set(_types(offer.transforms)) - set(types)
-    if len(types) != len(set(types)) or not _may_lack(offer, missing):
+    if not _may_lack(offer, missing):
         raise ProposalError(f"the answer has transform types {types}, must be one of each offered")
     altered = set(chosen.transforms) - set(offer.transforms)
     if altered:
@@ -127,6 +144,10 @@ def _without_additional(template: Template) -> Iterator[Transform]:
 
 
 def _mismatch(offered: Sequence[Proposal], templates: Sequence[Template]) -> str:
-    accepted = "; ".join(keywords.describe(template.transforms) for template in templates)
-    got = "; ".join(keywords.describe(proposal.transforms) for proposal in offered)
+    accepted, got = ("; ".join(map(_described, sides)) for sides in (templates, offered))
     return f"offered {got}; accepted {accepted or 'nothing'}"
+
+
+def _described(side: Proposal | Template) -> str:
+    words = keywords.describe(side.transforms)
+    return f"EESP {words}" if side.protocol == ProtocolId.EESP else words

@@ -12,6 +12,7 @@ from p4esp.ike.pool import AddressPool
 from p4esp.ike.proposals import Template
 from p4esp.ike.redirection import Gateway
 from p4esp.ike.transport import Ports
+from p4esp.ipsec.formats import Format, format_named
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.identity_pattern import PeerIdentity
 from p4esp.ipsec.sa import Mode
@@ -68,14 +69,23 @@ class FormatWish:
     subs: int = 1
     """Subspaces or sub-SAs that we can receive, of formats that have them."""
     shown: int = 0
-    """Octets of each payload in clear at most, of formats that show some."""
+    """Octets of each payload in clear at most, of formats that show some; of EESP the payload info
+    header is the first 4.
+    """
     required: bool = False
     """Without the peer's consent: no child SA, rather than plain ESP."""
+    numbered: bool = True
+    """False: EESP without sequence numbers, and so without protection against replays."""
 
     @property
     def plain(self) -> bool:
         """Whether nothing beyond RFC 4303 is wanted."""
         return self.name == "esp"
+
+    @property
+    def form(self) -> Format:
+        """The format of that name."""
+        return format_named(self.name)
 
 
 @dataclass(frozen=True, slots=True)

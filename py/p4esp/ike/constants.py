@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from p4esp.ipsec.formats import sources
+
 HEADER_SIZE = 28
 VERSION = 0x20
 NO_SPI = bytes(8)
@@ -11,6 +13,11 @@ OWN_NONCE_SIZE = 32
 
 ESN_NONE = 0
 ESN_EXTENDED = 1
+WHOLE_NUMBERS = sources.WHOLE_NUMBERS
+"""Of EESP, whose sequence numbers are none of ESP's and the other way round."""
+NO_NUMBERS = sources.NO_NUMBERS
+SSKDF_NONE = sources.SSKDF_NONE
+SSKDF_HKDF_SHA2_256 = sources.SSKDF_HKDF_SHA2_256
 INTEG_NONE = 0
 KE_NONE = 0
 
@@ -56,6 +63,8 @@ class ProtocolId(IntEnum):
     IKE = 1
     AH = 2
     ESP = 3
+    EESP = sources.EESP_SECURITY_PROTOCOL
+    """Private, and counts from a peer with our vendor ID."""
 
 
 class TransformType(IntEnum):
@@ -73,6 +82,8 @@ class TransformType(IntEnum):
     ADDKE5 = 10
     ADDKE6 = 11
     ADDKE7 = 12
+    SSKDF = sources.SSKDF
+    """Private, of EESP alone: what derives the keys of sub SAs."""
 
 
 ADDKE_TYPES = tuple(TransformType(n) for n in range(TransformType.ADDKE1, 13))
@@ -189,6 +200,7 @@ class NotifyType(IntEnum):
     REDIRECT_SUPPORTED = 16406
     REDIRECT = 16407
     REDIRECTED_FROM = 16408
+    USE_WESP_MODE = sources.USE_WESP.number
     CHILDLESS_IKEV2_SUPPORTED = 16418
     IKEV2_FRAGMENTATION_SUPPORTED = 16430
     SIGNATURE_HASH_ALGORITHMS = 16431
@@ -199,10 +211,13 @@ class NotifyType(IntEnum):
     ADDITIONAL_KEY_EXCHANGE = 16441
     USE_BEET_MODE = 40961
     """Private, strongSwan's: it counts from a peer with that vendor ID."""
-    ESP_TRAILER_IN_HEADER = 51204
+    EESP_MAX_SUB_SA_ID = sources.MAX_SUB_SA_ID.number
     """Private, ours, as those that follow: they count from a peer with our vendor ID."""
+    EESP_MAX_CRYPT_OFFSET = sources.MAX_CRYPT_OFFSET.number
+    ESP_TRAILER_IN_HEADER = 51204
     ESP_HEADER_IN_TRAILER = 51205
     ESP_CRYPT_OFFSET = 51206
+    USE_WESPV2_MODE = sources.USE_WESP_V2.number
     SUB_CHILD_SA = 51211
     REPLAY_SUBSPACES = 52020
 

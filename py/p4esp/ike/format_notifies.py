@@ -1,6 +1,7 @@
 """What notifies say of formats of ESP: octets, and nothing of who agreed to what.
 
-Numbers and layouts are those of the registry (`p4esp.ipsec.formats`). All of them are ours alone.
+Numbers and layouts are those of the registry (`p4esp.ipsec.formats`). All but that of WESP are ours
+alone.
 """
 
 from collections.abc import Sequence
@@ -17,11 +18,14 @@ MOST_SUBS: Final = 1 << 16
 UNIT: Final = 4
 """Octets that one unit of a crypt offset stands for."""
 _OFFSET_FLAGS: Final = 0xC0
+_WESP_OFFSET: Final = 0x3F
 _TYPES: Final = frozenset(
     (
         NotifyType.ESP_TRAILER_IN_HEADER,
         NotifyType.ESP_HEADER_IN_TRAILER,
         NotifyType.ESP_CRYPT_OFFSET,
+        NotifyType.USE_WESP_MODE,
+        NotifyType.USE_WESPV2_MODE,
         NotifyType.SUB_CHILD_SA,
         NotifyType.REPLAY_SUBSPACES,
     )
@@ -53,6 +57,8 @@ def notify_of(form: Format, wish: FormatWish) -> Notify:
             data = bytes((example[0], block)) + (wish.subs - 1).to_bytes(2, "big") + example[4:]
         case NotifyType.ESP_CRYPT_OFFSET:
             data = bytes((wish.shown // UNIT, example[1]))
+        case NotifyType.USE_WESPV2_MODE:
+            data = bytes((wish.shown // UNIT,))
         case _:
             data = example
     return Notify(kind, data)
@@ -71,23 +77,27 @@ def stated(form: Format, message: PayloadSet, *, answer: bool) -> Stated | None:
     An offer may name several variants, an answer only the one. Reserved bits do not count.
     """
     kind, example = _template(form)
-    found = [notify for notify in message.every(Notify) if notify.type == kind]
-    if not found:
+    data = data_of(kind, message, len(example))
+    if data is None:
         return None
-    data = _data(found, len(example))
     match kind:
         case NotifyType.REPLAY_SUBSPACES:
             number = int.from_bytes(data[2:], "big") or MOST_SUBS
             return Stated(subs=number) if data[0] == example[0] else None
         case NotifyType.SUB_CHILD_SA:
             return _stated_subs(data, example)
-        case NotifyType.ESP_CRYPT_OFFSET:
-            same_flags = not (data[1] ^ example[1]) & _OFFSET_FLAGS
-            return Stated(shown=data[0] * UNIT) if data[0] and same_flags else None
+        case NotifyType.ESP_CRYPT_OFFSET | NotifyType.USE_WESPV2_MODE:
+            return _stated_shown(data, example)
         case NotifyType.ESP_TRAILER_IN_HEADER if not answer:
             return Stated() if data[0] & example[0] else None
         case _:
             return Stated() if data == example else None
+
+
+def data_of(kind: NotifyType, message: PayloadSet, size: int) -> bytes | None:
+    """What a message holds of a notify, which must be so long; None: nothing."""
+    found = [notify for notify in message.every(Notify) if notify.type == kind]
+    return _data(found, size) if found else None
 
 
 def _data(found: Sequence[Notify], size: int) -> bytes:
@@ -104,6 +114,14 @@ def _data(found: Sequence[Notify], size: int) -> bytes:
     return notify.data
 
 
+def _stated_shown(data: bytes, example: bytes) -> Stated | None:
+    """WESPv2 may show nothing at all. Whether the peer knows flow IDs is nothing to us."""
+    if len(example) == 1:
+        return Stated(shown=(data[0] & _WESP_OFFSET) * UNIT)
+    same_flags = not (data[1] ^ example[1]) & _OFFSET_FLAGS
+    return Stated(shown=data[0] * UNIT) if data[0] and same_flags else None
+
+
 def _stated_subs(data: bytes, example: bytes) -> Stated | None:
     """Format and key derivation are the responder's to pick, of what it knows: one of each."""
     subs = int.from_bytes(data[2:4], "big") + 1
@@ -113,6 +131,9 @@ def _stated_subs(data: bytes, example: bytes) -> Stated | None:
     return Stated(subs=subs)
 
 
-def unasked(message: PayloadSet) -> Notify | None:
-    """A notify about formats in an answer to a request that had none."""
-    return next((notify for notify in message.every(Notify) if notify.type in _TYPES), None)
+def unasked(message: PayloadSet, *, private: bool) -> Notify | None:
+    """A notify about formats in an answer to a request that had none; `private`: whether numbers
+    mean that which no RFC has.
+    """
+    types = _TYPES if private else {NotifyType.USE_WESP_MODE}
+    return next((notify for notify in message.every(Notify) if notify.type in types), None)

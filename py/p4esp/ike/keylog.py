@@ -45,16 +45,20 @@ def _ike_integrity(integrity: Integrity | None) -> str:
 def esp_lines(child: ChildSaParams) -> tuple[str, str]:
     """Two rows of `esp_sa`: inbound, outbound; KeyExportError for what Wireshark cannot read."""
     if child.layout.format != "esp":
-        raise KeyExportError(f"Wireshark does not read ESP in format {child.layout.format}")
+        raise KeyExportError(
+            f"Wireshark by itself does not read ESP in format {child.layout.format}; "
+            "docs/wireshark/p4esp.lua does"
+        )
     suite = _known(child.suite)
-    inbound = _esp_line(suite, child.remote, child.local, child.spi_in, child.keymat.inbound)
-    outbound = _esp_line(suite, child.local, child.remote, child.spi_out, child.keymat.outbound)
+    inbound = esp_line(suite, child.remote, child.local, child.spi_in, child.keymat.inbound)
+    outbound = esp_line(suite, child.local, child.remote, child.spi_out, child.keymat.outbound)
     return inbound, outbound
 
 
-def _esp_line(
+def esp_line(
     suite: Suite, source: Address, destination: Address, spi: int, keys: DirectionKeys
 ) -> str:
+    """One row of `esp_sa`, of a suite that Wireshark knows."""
     fields = (
         f"IPv{source.version}",
         str(source),

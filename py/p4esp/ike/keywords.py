@@ -8,6 +8,10 @@ from p4esp.ike.constants import (
     ESN_EXTENDED,
     ESN_NONE,
     KE_NONE,
+    NO_NUMBERS,
+    SSKDF_HKDF_SHA2_256,
+    SSKDF_NONE,
+    WHOLE_NUMBERS,
     ProtocolId,
     TransformType,
 )
@@ -110,4 +114,11 @@ def _describe_transform(transform: Transform) -> str:
     return _WORDS.get(transform, f"{transform.type}/{transform.id}")
 
 
-_WORDS = {row: word for words in KEYWORDS.values() for word, row in words.items()}
+_OF_EESP = {
+    "seq64": Transform(TransformType.SN, WHOLE_NUMBERS),
+    "noseq": Transform(TransformType.SN, NO_NUMBERS),
+    "sskdfsha256": Transform(TransformType.SSKDF, SSKDF_HKDF_SHA2_256),
+    "nosskdf": Transform(TransformType.SSKDF, SSKDF_NONE),
+}
+"""No keywords: what EESP has beyond ESP follows from the child's format."""
+_WORDS = {row: word for words in (*KEYWORDS.values(), _OF_EESP) for word, row in words.items()}

@@ -11,6 +11,7 @@ from p4esp.ike.child_formats import (
     formats_asked,
     layout_accepted,
     layout_agreed,
+    templates_for,
 )
 from p4esp.ike.child_scope import Scope, accepted_scope, agreed_scope, wanted_scope
 from p4esp.ike.children import ChildSa
@@ -28,11 +29,12 @@ from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.term import Term
-from p4esp.ipsec.layouts import block, has_roots, is_block, spis_out
+from p4esp.ipsec.layouts import block, has_roots, is_block, spis_out, wrap_of
 from p4esp.ipsec.sa import ChildSaParams, Keymat, Layout
 
 P = TypeVar("P", Proposal, Template)
 
+SPI_SIZE = 4
 FIRST_ESP_SPI = 256
 """Lower ones are reserved (RFC 4303 2.1)."""
 
@@ -53,6 +55,11 @@ class ChildOffer:
     def config(self) -> ChildConfig:
         """The child's configuration."""
         return self.scope.config
+
+    @property
+    def protocols(self) -> tuple[int, ...]:
+        """What the peer may make of it: ESP, EESP, or either."""
+        return tuple(dict.fromkeys(proposal.protocol for proposal in self.proposals))
 
     def payloads(self, *fresh: AnyPayload) -> list[AnyPayload]:
         """[N] SA, nonce and KE if there are any, TSi, TSr: the initiator's side is ours."""
@@ -75,7 +82,7 @@ class Agreement:
 
     def payloads(self, *fresh: AnyPayload) -> list[AnyPayload]:
         """The responder's [N] SA, nonce and KE if there are any, TSi, TSr."""
-        answer = replace(self.chosen, spi=self.spi_in.to_bytes(4, "big"))
+        answer = replace(self.chosen, spi=self.spi_in.to_bytes(SPI_SIZE, "big"))
         selectors = TsInitiator(self.scope.remote_ts), TsResponder(self.scope.local_ts)
         formats = formats_answered(self.scope.config, self.layout)
         association = SecurityAssociation((answer,))
@@ -98,9 +105,9 @@ def make_offer(
         scope = wanted_scope(sa, config, packet)
     else:
         scope = Scope(config, replaces.params.local_ts, replaces.params.remote_ts)
-    formats = formats_asked(sa, config)
+    templates, formats = templates_for(sa, config), formats_asked(sa, config)
     spi = _allocate(sa, _block_asked(config, formats))
-    proposals = offers(_usable(config.proposals, with_ke), spi.to_bytes(4, "big"))
+    proposals = offers(_usable(templates, with_ke), spi.to_bytes(SPI_SIZE, "big"))
     return ChildOffer(scope, spi, proposals, with_ke, replaces, formats)
 
 
@@ -123,7 +130,7 @@ def answer_offer(
         raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"{len(sa.children)} child SAs are the limit")
     proposals = _usable(offer.one(SecurityAssociation).proposals, with_ke)
     scope = agreed_scope(sa, offer, replaces)
-    chosen = select(proposals, _usable(scope.config.proposals, with_ke))
+    chosen = select(proposals, _usable(templates_for(sa, scope.config), with_ke))
     layout = layout_agreed(sa, scope.config, offer, chosen)
     spi_out = _peer_spi(sa, chosen, layout)
     spi_in = _allocate(sa, block(layout.subs_in) if is_block(layout) else 1)
@@ -155,6 +162,8 @@ def _allocate(sa: IkeSaState, count: int) -> int:
 
 
 def _peer_spi(sa: IkeSaState, chosen: Proposal, layout: Layout) -> int:
+    if len(chosen.spi) != SPI_SIZE:
+        raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, f"an SPI of {len(chosen.spi)} octets")
     spi = int.from_bytes(chosen.spi, "big")
     _check_free(sa, spi, layout)
     return spi
@@ -193,6 +202,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         initiator=agreement.initiator,
         local_id=sa.config.local_id,
         remote_id=sa.proven_id,
+        wrap=wrap_of(agreement.layout, suite),
         tfc=agreement.scope.tfc,
         follows=follows(sa),
         layout=agreement.layout,

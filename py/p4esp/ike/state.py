@@ -180,8 +180,8 @@ class IkeSaState:
         """CREATE_CHILD_SA requests of the peer, on this IKE SA and its successors."""
         self.awaiting_child = False
         """Whether the peer may already have a child SA whose answer has not reached us."""
-        self.early_deletes: set[int] = set()
-        """Peer's SPIs that it deleted while we were awaiting such an answer."""
+        self.early_deletes: set[tuple[int, int]] = set()
+        """Protocols and SPIs of the peer's that it deleted while we awaited such an answer."""
         self.term = Term()
         self.asking = Subject.NOTHING
         self.successors: list[IkeSaState] = []

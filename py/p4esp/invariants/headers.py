@@ -20,6 +20,7 @@ HEADER_IN_TRAILER: Final = 254
 WESP_MARKER: Final = b"\0\0\0\x02"
 UDP: Final = 17
 UDP_ENCAPSULATION: Final = 4500
+UDP_PSP: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,8 @@ def _ports(frame: bytes, protocol: int, at: int, end: int) -> tuple[int | None, 
 
 
 def esp_at(frame: bytes, flow: Flow) -> int | None:
-    """Return where ESP starts (RFC 4303, 3948, 5840), or EESP, or what has its header behind it;
-    None when the packet is none of them.
+    """Return where ESP starts (RFC 4303, 3948, 5840), or EESP, or PSP, or what has its header
+    behind it; None when the packet is none of them.
     """
     if flow.protocol in (ESP, EESP, HEADER_IN_TRAILER):
         return flow.l4_at
@@ -116,6 +117,8 @@ def esp_at(frame: bytes, flow: Flow) -> int | None:
         return _behind_wesp(frame, flow.l4_at)
     in_udp = flow.protocol == UDP and UDP_ENCAPSULATION in (flow.source_port, flow.destination_port)
     at = flow.l4_at + 8
+    if flow.protocol == UDP and flow.destination_port == UDP_PSP:
+        return at
     if not in_udp or at + 8 > flow.end or not any(frame[at : at + 4]):
         return None
     return _behind_wesp(frame, at + 4) if frame[at : at + 4] == WESP_MARKER else at

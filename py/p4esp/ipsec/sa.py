@@ -57,18 +57,32 @@ class Layout:
     """How packets are laid out: plain ESP, or what both ends agreed on beyond it."""
 
     format: str = "esp"
-    """A name of `p4esp.ipsec.formats`; the same both ways."""
+    """A name of `p4esp.ipsec.formats`, of what we receive."""
     subs_in: int = 1
     """Sequence spaces in which we receive."""
     subs_out: int = 1
     """Those in which the peer receives; a sender may use any of them."""
     shown_in: int = 0
-    """Octets of each payload that the peer leaves in clear."""
+    """Octets of each payload that the peer leaves in clear; of EESP the most that it may, and the
+    payload info header is the first 4.
+    """
     shown_out: int = 0
     """Those that we leave in clear."""
+    format_out: str = ""
+    """Of what we send, where that is another: EESP is full where the receiver takes some in clear.
+    Empty: `format`.
+    """
+    one_key: bool = False
+    """Of EESP: without key derivation, and so without sub SAs."""
+    numbered: bool = True
+    """Of EESP: whether packets have sequence numbers."""
 
     def __str__(self) -> str:
         facts = [self.format]
+        if self.format_out:
+            facts = [f"{self.format} in", f"{self.format_out} out"]
+        if not self.numbered:
+            facts.append("no sequence numbers")
         if self.subs_in > 1 or self.subs_out > 1:
             facts.append(f"subs {self.subs_in} in, {self.subs_out} out")
         if self.shown_in or self.shown_out:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bp4esp/proto/engine_v1.proto\x12\x0fp4esp.engine.v1\"\xc5\x01\n\x0eInstallRequest\x12-\n\tdirection\x18\x01 \x01(\x0e\x32\x1a.p4esp.engine.v1.Direction\x12\x11\n\ttransform\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\x0c\x12\x0c\n\x04salt\x18\x04 \x01(\x0c\x12\x12\n\ngeneration\x18\x05 \x01(\r\x12\x10\n\x08sa_index\x18\x06 \x01(\r\x12\x15\n\rintegrity_key\x18\x07 \x01(\x0c\x12\x0c\n\x04subs\x18\x08 \x01(\r\x12\x0b\n\x03kdf\x18\t \x01(\t\"!\n\x0fInstallResponse\x12\x0e\n\x06handle\x18\x01 \x01(\r\"\x1f\n\rRemoveRequest\x12\x0e\n\x06handle\x18\x01 \x01(\r\"\x10\n\x0eRemoveResponse\"\x12\n\x10RemoveAllRequest\"$\n\x11RemoveAllResponse\x12\x0f\n\x07removed\x18\x01 \x01(\r\",\n\rDeriveRequest\x12\x0e\n\x06handle\x18\x01 \x01(\r\x12\x0b\n\x03spi\x18\x02 \x01(\r\"\x1d\n\x0e\x44\x65riveResponse\x12\x0b\n\x03key\x18\x01 \x01(\x0c\"\x11\n\x0fGetStatsRequest\"\xec\x01\n\x10GetStatsResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12?\n\x07replies\x18\x02 \x03(\x0b\x32..p4esp.engine.v1.GetStatsResponse.RepliesEntry\x12\x15\n\rnot_a_request\x18\x03 \x01(\x04\x12\x18\n\x10guards_forgotten\x18\x04 \x01(\x04\x12\'\n\x04keys\x18\x05 \x03(\x0b\x32\x19.p4esp.engine.v1.KeyStats\x1a.\n\x0cRepliesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xb1\x01\n\x08KeyStats\x12\x0e\n\x06handle\x18\x01 \x01(\r\x12-\n\tdirection\x18\x02 \x01(\x0e\x32\x1a.p4esp.engine.v1.Direction\x12\x11\n\ttransform\x18\x03 \x01(\t\x12\x12\n\ngeneration\x18\x04 \x01(\r\x12\x10\n\x08sa_index\x18\x05 \x01(\r\x12\x0f\n\x07packets\x18\x06 \x01(\x04\x12\x0e\n\x06octets\x18\x07 \x01(\x04\x12\x0c\n\x04subs\x18\x08 \x01(\r\"\x12\n\x10GetHealthRequest\"u\n\x11GetHealthResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x12\n\ntransforms\x18\x04 \x03(\t\x12\x0c\n\x04keys\x18\x05 \x01(\r\x12\x10\n\x08\x66\x65\x61tures\x18\x06 \x03(\t*N\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44IRECTION_SEAL\x10\x01\x12\x12\n\x0e\x44IRECTION_OPEN\x10\x02\x32\xe9\x03\n\nKeyService\x12L\n\x07Install\x12\x1f.p4esp.engine.v1.InstallRequest\x1a .p4esp.engine.v1.InstallResponse\x12I\n\x06Remove\x12\x1e.p4esp.engine.v1.RemoveRequest\x1a\x1f.p4esp.engine.v1.RemoveResponse\x12R\n\tRemoveAll\x12!.p4esp.engine.v1.RemoveAllRequest\x1a\".p4esp.engine.v1.RemoveAllResponse\x12I\n\x06\x44\x65rive\x12\x1e.p4esp.engine.v1.DeriveRequest\x1a\x1f.p4esp.engine.v1.DeriveResponse\x12O\n\x08GetStats\x12 .p4esp.engine.v1.GetStatsRequest\x1a!.p4esp.engine.v1.GetStatsResponse\x12R\n\tGetHealth\x12!.p4esp.engine.v1.GetHealthRequest\x1a\".p4esp.engine.v1.GetHealthResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bp4esp/proto/engine_v1.proto\x12\x0fp4esp.engine.v1\"\xc5\x01\n\x0eInstallRequest\x12-\n\tdirection\x18\x01 \x01(\x0e\x32\x1a.p4esp.engine.v1.Direction\x12\x11\n\ttransform\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\x0c\x12\x0c\n\x04salt\x18\x04 \x01(\x0c\x12\x12\n\ngeneration\x18\x05 \x01(\r\x12\x10\n\x08sa_index\x18\x06 \x01(\r\x12\x15\n\rintegrity_key\x18\x07 \x01(\x0c\x12\x0c\n\x04subs\x18\x08 \x01(\r\x12\x0b\n\x03kdf\x18\t \x01(\t\"!\n\x0fInstallResponse\x12\x0e\n\x06handle\x18\x01 \x01(\r\"\x1f\n\rRemoveRequest\x12\x0e\n\x06handle\x18\x01 \x01(\r\"\x10\n\x0eRemoveResponse\"\x12\n\x10RemoveAllRequest\"$\n\x11RemoveAllResponse\x12\x0f\n\x07removed\x18\x01 \x01(\r\",\n\rDeriveRequest\x12\x0e\n\x06handle\x18\x01 \x01(\r\x12\x0b\n\x03spi\x18\x02 \x01(\r\"\x1d\n\x0e\x44\x65riveResponse\x12\x0b\n\x03key\x18\x01 \x01(\x0c\";\n\x0cRenewRequest\x12\x0e\n\x06handle\x18\x01 \x01(\r\x12\x0e\n\x06second\x18\x02 \x01(\x08\x12\x0b\n\x03key\x18\x03 \x01(\x0c\"\x0f\n\rRenewResponse\"\x11\n\x0fGetStatsRequest\"\xec\x01\n\x10GetStatsResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12?\n\x07replies\x18\x02 \x03(\x0b\x32..p4esp.engine.v1.GetStatsResponse.RepliesEntry\x12\x15\n\rnot_a_request\x18\x03 \x01(\x04\x12\x18\n\x10guards_forgotten\x18\x04 \x01(\x04\x12\'\n\x04keys\x18\x05 \x03(\x0b\x32\x19.p4esp.engine.v1.KeyStats\x1a.\n\x0cRepliesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xb1\x01\n\x08KeyStats\x12\x0e\n\x06handle\x18\x01 \x01(\r\x12-\n\tdirection\x18\x02 \x01(\x0e\x32\x1a.p4esp.engine.v1.Direction\x12\x11\n\ttransform\x18\x03 \x01(\t\x12\x12\n\ngeneration\x18\x04 \x01(\r\x12\x10\n\x08sa_index\x18\x05 \x01(\r\x12\x0f\n\x07packets\x18\x06 \x01(\x04\x12\x0e\n\x06octets\x18\x07 \x01(\x04\x12\x0c\n\x04subs\x18\x08 \x01(\r\"\x12\n\x10GetHealthRequest\"u\n\x11GetHealthResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x12\n\ntransforms\x18\x04 \x03(\t\x12\x0c\n\x04keys\x18\x05 \x01(\r\x12\x10\n\x08\x66\x65\x61tures\x18\x06 \x03(\t*N\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44IRECTION_SEAL\x10\x01\x12\x12\n\x0e\x44IRECTION_OPEN\x10\x02\x32\xb1\x04\n\nKeyService\x12L\n\x07Install\x12\x1f.p4esp.engine.v1.InstallRequest\x1a .p4esp.engine.v1.InstallResponse\x12I\n\x06Remove\x12\x1e.p4esp.engine.v1.RemoveRequest\x1a\x1f.p4esp.engine.v1.RemoveResponse\x12R\n\tRemoveAll\x12!.p4esp.engine.v1.RemoveAllRequest\x1a\".p4esp.engine.v1.RemoveAllResponse\x12I\n\x06\x44\x65rive\x12\x1e.p4esp.engine.v1.DeriveRequest\x1a\x1f.p4esp.engine.v1.DeriveResponse\x12\x46\n\x05Renew\x12\x1d.p4esp.engine.v1.RenewRequest\x1a\x1e.p4esp.engine.v1.RenewResponse\x12O\n\x08GetStats\x12 .p4esp.engine.v1.GetStatsRequest\x1a!.p4esp.engine.v1.GetStatsResponse\x12R\n\tGetHealth\x12!.p4esp.engine.v1.GetHealthRequest\x1a\".p4esp.engine.v1.GetHealthResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETSTATSRESPONSE_REPLIESENTRY']._loaded_options = None
   _globals['_GETSTATSRESPONSE_REPLIESENTRY']._serialized_options = b'8\001'
-  _globals['_DIRECTION']._serialized_start=1046
-  _globals['_DIRECTION']._serialized_end=1124
+  _globals['_DIRECTION']._serialized_start=1124
+  _globals['_DIRECTION']._serialized_end=1202
   _globals['_INSTALLREQUEST']._serialized_start=49
   _globals['_INSTALLREQUEST']._serialized_end=246
   _globals['_INSTALLRESPONSE']._serialized_start=248
@@ -51,18 +51,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DERIVEREQUEST']._serialized_end=436
   _globals['_DERIVERESPONSE']._serialized_start=438
   _globals['_DERIVERESPONSE']._serialized_end=467
-  _globals['_GETSTATSREQUEST']._serialized_start=469
-  _globals['_GETSTATSREQUEST']._serialized_end=486
-  _globals['_GETSTATSRESPONSE']._serialized_start=489
-  _globals['_GETSTATSRESPONSE']._serialized_end=725
-  _globals['_GETSTATSRESPONSE_REPLIESENTRY']._serialized_start=679
-  _globals['_GETSTATSRESPONSE_REPLIESENTRY']._serialized_end=725
-  _globals['_KEYSTATS']._serialized_start=728
-  _globals['_KEYSTATS']._serialized_end=905
-  _globals['_GETHEALTHREQUEST']._serialized_start=907
-  _globals['_GETHEALTHREQUEST']._serialized_end=925
-  _globals['_GETHEALTHRESPONSE']._serialized_start=927
-  _globals['_GETHEALTHRESPONSE']._serialized_end=1044
-  _globals['_KEYSERVICE']._serialized_start=1127
-  _globals['_KEYSERVICE']._serialized_end=1616
+  _globals['_RENEWREQUEST']._serialized_start=469
+  _globals['_RENEWREQUEST']._serialized_end=528
+  _globals['_RENEWRESPONSE']._serialized_start=530
+  _globals['_RENEWRESPONSE']._serialized_end=545
+  _globals['_GETSTATSREQUEST']._serialized_start=547
+  _globals['_GETSTATSREQUEST']._serialized_end=564
+  _globals['_GETSTATSRESPONSE']._serialized_start=567
+  _globals['_GETSTATSRESPONSE']._serialized_end=803
+  _globals['_GETSTATSRESPONSE_REPLIESENTRY']._serialized_start=757
+  _globals['_GETSTATSRESPONSE_REPLIESENTRY']._serialized_end=803
+  _globals['_KEYSTATS']._serialized_start=806
+  _globals['_KEYSTATS']._serialized_end=983
+  _globals['_GETHEALTHREQUEST']._serialized_start=985
+  _globals['_GETHEALTHREQUEST']._serialized_end=1003
+  _globals['_GETHEALTHRESPONSE']._serialized_start=1005
+  _globals['_GETHEALTHRESPONSE']._serialized_end=1122
+  _globals['_KEYSERVICE']._serialized_start=1205
+  _globals['_KEYSERVICE']._serialized_end=1766
 # @@protoc_insertion_point(module_scope)

@@ -13,12 +13,15 @@ from p4esp.ike.crypto.suite import IkeSuite
 from p4esp.ike.errors import KeyExportError
 from p4esp.ike.keylog import esp_lines, ike_line
 from p4esp.ike.state import KeyExport
+from p4esp.ipsec.key_line import HEAD, key_lines
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.journal import Entry, Journal, Kind
 
 IKE_FILE: Final = "ikev2_decryption_table"
 ESP_FILE: Final = "esp_sa"
 """Wireshark's own names for files of a profile."""
+SA_FILE: Final = "p4esp_sa"
+"""That of our dissector, which knows every format and cipher of ours."""
 
 
 class KeyExporter(Protocol):
@@ -43,9 +46,11 @@ class KeyFiles:
         """Begins the files anew; OSError when they cannot be written."""
         self._journal = journal
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._ike, self._esp = directory / IKE_FILE, directory / ESP_FILE
-        for path in (self._ike, self._esp):
+        files = (IKE_FILE, ESP_FILE, SA_FILE)
+        self._ike, self._esp, self._sa = (directory / name for name in files)
+        for path in (self._ike, self._esp, self._sa):
             begin_secret_file(path)
+        _append(self._sa, [HEAD])
         text = "whoever reads these files can read and forge all traffic"
         self._note(Kind.KEYS_EXPORTED, str(directory), text)
 
@@ -57,8 +62,9 @@ class KeyFiles:
             self._note(Kind.NOT_EXPORTED, f"{spi_i.hex()} {spi_r.hex()}", str(error))
 
     def child(self, child: ChildSaParams) -> None:
-        """Write the keys of a child SA."""
+        """Write the keys of a child SA, for our dissector and for Wireshark's own."""
         try:
+            _append(self._sa, map(str, key_lines(child)))
             _append(self._esp, esp_lines(child))
         except (KeyExportError, OSError) as error:
             self._note(Kind.NOT_EXPORTED, f"{child.peer}/{child.name}", str(error))

@@ -15,6 +15,7 @@ from p4esp.ike.config import ChildConfig, FormatWish
 from p4esp.ike.keywords import describe
 from p4esp.ipsec.formats import FORMATS
 
+STANDARDS = ("esp", "wesp")
 CHILD = "gateways.left.peers.0.children.0"
 
 
@@ -39,8 +40,8 @@ def refusal(data: dict[str, Any]) -> str:
     return str(caught.value)
 
 
-NOT_NEGOTIATED = {"wesp", "wesp-v2", "eesp-optimized", "eesp-full", "diet-esp"}
-"""What the pipeline has and IKE does not ask for yet."""
+NOT_NEGOTIATED = {"psp", "diet-esp"}
+"""What IKE does not ask for."""
 
 
 def test_the_names_are_those_of_the_registry_that_ike_negotiates() -> None:
@@ -68,6 +69,15 @@ def test_without_a_key_a_child_is_plain_esp() -> None:
             {"format": "no-trailer", "format_required": True},
             FormatWish("no-trailer", required=True),
         ),
+        ({"format": "wesp"}, FormatWish("wesp")),
+        ({"format": "wesp-v2"}, FormatWish("wesp-v2", shown=28)),
+        ({"format": "wesp-v2", "shown": 0}, FormatWish("wesp-v2")),
+        ({"format": "eesp-optimized"}, FormatWish("eesp-optimized", subs=16)),
+        ({"format": "eesp-full", "subs": 4}, FormatWish("eesp-full", subs=4, shown=32)),
+        (
+            {"format": "eesp-full", "numbered": False, "shown": 8},
+            FormatWish("eesp-full", subs=16, shown=12, numbered=False),
+        ),
     ],
 )
 def test_keys_of_a_format_say_what_ike_asks_for(keys: dict[str, Any], wish: FormatWish) -> None:
@@ -81,15 +91,39 @@ def test_where_no_ip_header_is_inside_the_ports_are_shown_unless_the_file_says_m
     assert GatewayChild(**part, format="crypt-offset", shown=8).wish.shown == 8
 
 
+def test_eesp_shows_nothing_where_no_ip_header_is_inside_unless_the_file_says_so() -> None:
+    """It is full there for another reason: the payload info header."""
+    part = {"name": "net", "local": ["10.1.0.1/32"], "remote": ["10.2.0.1/32"], "mode": "beet"}
+    for keys, shown in (({}, 0), ({"shown": 0}, 0), ({"shown": 4}, 8)):
+        assert GatewayChild(**part, format="eesp-full", **keys).wish.shown == shown
+
+
+@pytest.mark.parametrize("window", [0, 32])
+def test_eesp_without_a_window_is_refused_unless_it_has_no_numbers(window: int) -> None:
+    """g.7: at least 64, or off by negotiation."""
+    noesn = ["aes256gcm16-noesn"]
+    data = config(format="eesp-optimized", proposals=noesn)
+    data["gateways"]["left"]["sa"] = {"window": window}
+    said = refusal(data)
+    assert f"child right/net: format eesp-optimized with sa.window {window}; accepted: 64" in said
+    data = config(format="eesp-optimized", proposals=noesn, numbered=False)
+    data["gateways"]["left"]["sa"] = {"window": window}
+    parse_config(data, "x.toml")
+
+
 def test_one_sa_does_not_take_the_replay_cells_of_all_others() -> None:
     said = refusal(config(format="subspaces", subs=256))
     assert "256 subs with windows of 1024 packets; accepted: 128 subs or less" in said
 
 
-@pytest.mark.parametrize("name", [name for name in get_args(FormatName) if name != "esp"])
+@pytest.mark.parametrize("name", [name for name in get_args(FormatName) if name not in STANDARDS])
 def test_a_format_is_refused_without_experimental(name: str) -> None:
     said = refusal(config(experimental=False, format=name))
     assert f"child right/net: format {name} is experimental; accepted: experimental = true" in said
+
+
+def test_wesp_which_an_rfc_has_takes_no_experimental() -> None:
+    parse_config(config(experimental=False, format="wesp"), "x.toml")
 
 
 def test_the_daemon_refuses_it_too() -> None:
@@ -109,7 +143,7 @@ IIV = {"proposals": ["aes256gcm16iiv-noesn"]}
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"format": "psp"}, "'subspaces'"),
+        ({"format": "another"}, "'subspaces'"),
         ({"format": "no-trailer", "mode": "transport"}, "has no transport mode; accepted: tunnel"),
         ({"format": "header-in-trailer", "mode": "beet"}, "has no beet mode; accepted: tunnel"),
         ({"format": "subspaces", "proposals": ["aes256gcm16-esn"]}, "accepted: noesn"),
@@ -124,6 +158,20 @@ IIV = {"proposals": ["aes256gcm16iiv-noesn"]}
         ({"format": "subspaces", "subs": 257}, "less than or equal to 256"),
         ({"format": "crypt-offset", "shown": 30}, "multiple of 4"),
         ({"format": "crypt-offset", "shown": 132}, "less than or equal to 128"),
+        ({"format": "crypt-offset", "shown": 0}, "accepted: 4 or more"),
+        ({"format": "eesp-full", "shown": 0}, "accepted: 4 or more, or format eesp-optimized"),
+        ({"format": "eesp-optimized", "shown": 28}, "shown means nothing with format eesp-opt"),
+        ({"format": "eesp-optimized", "mode": "transport"}, "has no transport mode; accepted: tun"),
+        ({"format": "eesp-optimized", "mode": "beet"}, "has no beet mode; accepted: tunnel"),
+        ({"format": "eesp-full", "proposals": ["aes128-sha256"]}, "AES-GCM and ChaCha20-Poly1305"),
+        ({"format": "eesp-full", "proposals": ["aes256gmac"]}, "AES-GCM and ChaCha20-Poly1305"),
+        ({"format": "eesp-full", "numbered": False, **IIV}, "accepted: an explicit IV"),
+        ({"format": "subspaces", "numbered": False}, "numbered = false means nothing with format"),
+        ({"numbered": False}, "numbered = false means nothing with format esp"),
+        ({"format": "wesp-v2", "proposals": ["aes256gcm16-esn"]}, "accepted: noesn"),
+        ({"format": "wesp-v2", "proposals": ["aes256gmac-noesn"]}, "AES-GCM and ChaCha20"),
+        ({"format": "wesp-v2", "subs": 4}, "subs means nothing with format wesp-v2"),
+        ({"format": "wesp", "shown": 4}, "shown means nothing with format wesp"),
     ],
 )
 def test_what_a_format_does_not_go_with_is_refused_by_key(keys: dict[str, Any], said: str) -> None:
@@ -133,23 +181,35 @@ def test_what_a_format_does_not_go_with_is_refused_by_key(keys: dict[str, Any], 
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["header-in-trailer", "eesp-optimized", "eesp-full"])
 @pytest.mark.parametrize("key", ["force_encapsulation", "mobike"])
-def test_header_in_trailer_is_refused_where_udp_may_come(key: str) -> None:
-    said = refusal(config(peer={key: True}, format="header-in-trailer"))
+def test_what_cannot_travel_in_udp_is_refused_where_that_may_come(key: str, name: str) -> None:
+    said = refusal(config(peer={key: True}, format=name))
     assert f"accepted: {key} = false, or another format" in said
-    parse_config(config(peer={key: True}, format="subspaces"), "x.toml")
+
+
+@pytest.mark.parametrize("name", ["subspaces", "wesp", "wesp-v2"])
+@pytest.mark.parametrize("key", ["force_encapsulation", "mobike"])
+def test_what_travels_in_udp_goes_with_that(key: str, name: str) -> None:
+    parse_config(config(peer={key: True}, format=name), "x.toml")
 
 
 def test_what_is_proposed_by_itself_goes_with_the_format() -> None:
     """Implicit IVs first, and no ESN where the number is sent whole."""
     proposed = {
         name: [describe(template.transforms) for template in child(format=name).proposals]
-        for name in ("subspaces", "header-in-trailer", "no-trailer")
+        for name in ("subspaces", "header-in-trailer", "no-trailer", "wesp-v2", "eesp-full")
     }
     implicit = "aes256gcm16iiv-aes128gcm16iiv-chacha20poly1305iiv-noesn"
     assert proposed["header-in-trailer"] == [implicit]
     assert proposed["subspaces"][0] == implicit
-    assert proposed["no-trailer"] == ["aes256gcm16-aes128gcm16-chacha20poly1305-esn-noesn"]
+    explicit = "aes256gcm16-aes128gcm16-chacha20poly1305"
+    assert proposed["no-trailer"] == [f"{explicit}-esn-noesn"]
+    assert proposed["wesp-v2"] == [f"{explicit}-noesn"]
+    with_esn = implicit.replace("noesn", "esn-noesn")
+    assert proposed["eesp-full"] == [with_esn, f"{explicit}-esn-noesn"]
+    unnumbered = child(format="eesp-full", numbered=False).proposals
+    assert [describe(template.transforms) for template in unnumbered] == [f"{explicit}-esn-noesn"]
 
 
 def test_a_proposal_of_ones_own_is_taken_as_it_is() -> None:

@@ -2,12 +2,10 @@
 
 import asyncio
 import time
-import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,14 +13,15 @@ from family_lab import host, ip_of, outer
 from hypothesis import given
 from hypothesis import strategies as st
 from lab_helpers import all_tables, drops
-from ping_lab import SHORT, PingLab, bypass, ping_lab
+from ping_lab import SHORT, PingLab, ping_lab
 
 from p4esp.controller import tables
 from p4esp.controller.commands import ControllerCommands
 from p4esp.controller.entries import Update
-from p4esp.controller.esp_ping import MAX_WAITING, Echo, Ends, EspPings
+from p4esp.controller.esp_ping import Ends, EspPings, build, parse_reply
 from p4esp.controller.link import PUNT_RATES
 from p4esp.controller.numbers import Punt
+from p4esp.controller.outstanding import MAX_WAITING, Echo
 from p4esp.controller.packets import ETHERTYPE_IPV4, Ethernet, Ipv4, PacketError
 from p4esp.controller.target import Session
 from p4esp.demo.plan import OUTSIDE
@@ -31,7 +30,6 @@ from p4esp.ike.errors import CommandError
 from p4esp.service.event_hub import EventHub
 
 HERE, THERE = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")
-GUIDE = Path(__file__).parents[3] / "docs" / "operator-guide.md"
 REPLY = Echo(0xBEEF, 1, b"ping")
 
 
@@ -65,7 +63,7 @@ async def test_answers_are_as_many_as_configured() -> None:
     async with ping_lab(esp_ping=True, esp_ping_rate=1) as lab:
         assert await lab.ping() is not None
         for _ in range(50):
-            from_outside(lab.right, REPLY.build(7))
+            from_outside(lab.right, build(REPLY, 7))
         assert 45 <= drops(lab.right)["ECHO_LIMITED"] <= 50
         await asyncio.sleep(1.1)
         assert await lab.ping() is not None
@@ -79,7 +77,7 @@ async def test_our_own_addresses_answer_and_those_of_hosts_behind_us_do_not() ->
         assert answering == {entry.arg("local_id") for entry in local if not entry.arg("proxied")}
         assert len(answering) == 4
         lab.seen.clear()
-        from_outside(lab.right, REPLY.build(7), IPv4Address(host(lab.right.plan.number, 4)))
+        from_outside(lab.right, build(REPLY, 7), IPv4Address(host(lab.right.plan.number, 4)))
         assert (drops(lab.right), lab.seen) == ({"POLICY_DISCARD": 1}, [])
 
 
@@ -124,7 +122,7 @@ async def test_a_peer_that_does_not_answer_is_waited_for_no_longer_than_asked() 
     async with ping_lab(esp_ping=True) as lab:
         lab.wire.on_wire = lambda _: None
         assert await lab.ping(wait=SHORT) is None
-        assert len(lab.gateway(lab.left)._pings) == 0
+        assert len(lab.gateway(lab.left)._pings.outstanding) == 0
 
 
 Spoil = Callable[[Ipv4], Ipv4]
@@ -190,11 +188,11 @@ async def test_a_flood_of_replies_that_nobody_asked_for_leaves_nothing_behind() 
         lab.seen.clear()
         begun = time.monotonic()
         for number in range(1000):
-            from_outside(lab.left, Echo(0xBEEF, number, b"ping").build(8))
+            from_outside(lab.left, build(Echo(0xBEEF, number, b"ping"), 8))
         rate, burst = PUNT_RATES[Punt.ECHO]
         most = burst + rate * (time.monotonic() - begun + 0.1)
         await lab.ping(wait=SHORT)
-        pings = lab.gateway(lab.left)._pings
+        pings = lab.gateway(lab.left)._pings.outstanding
         assert 0 < pings.ignored <= most
         assert len(pings) == 0
         assert drops(lab.left)["PUNT_LIMITED"] >= 1000 - most
@@ -218,24 +216,13 @@ async def test_what_cannot_be_pinged_is_refused(address: str, size: int, why: st
             await lab.gateway(lab.left).ping(address, 1, size, SHORT)
 
 
-async def test_a_policy_that_lets_no_ping_out_is_named() -> None:
-    async with ping_lab(esp_ping=True) as lab:
-        lab.bypass = False
-        await lab.restart(esp_ping=True)
-        with pytest.raises(CommandError, match="dropped by policy, no policy names it; accepted"):
-            await lab.ping()
-        discard = bypass(4) | {"name": "no-ping", "action": "discard"}
-        await lab.restart(policies=[bypass(4) | {"priority": 9}, discard])
-        with pytest.raises(CommandError, match="dropped by policy, policy no-ping says discard"):
-            await lab.ping()
-
-
-async def test_the_rule_of_the_guide_lets_a_ping_out() -> None:
-    text = GUIDE.read_text().split("\n## ESP ping\n", 1)[1]
-    block = text.split("```toml\n", 1)[1].split("```", 1)[0]
-    rules = tomllib.loads(block)["gateways"]["left"]["policies"]
-    async with ping_lab(esp_ping=True, policies=rules) as lab:
+async def test_a_ping_of_ours_is_beyond_policy_as_ike_is() -> None:
+    everybody = ["0.0.0.0/0", "::/0"]
+    discard = {"name": "nothing", "action": "discard", "priority": 1000}
+    discard |= {"local": everybody, "remote": everybody}
+    async with ping_lab(esp_ping=True, policies=[discard]) as lab:
         assert await lab.ping() is not None
+        assert await lab.ping(version=6) is not None
 
 
 async def test_a_gateway_without_its_switch_pings_nobody() -> None:
@@ -283,7 +270,7 @@ async def test_requests_that_wait_are_bounded_and_all_apart() -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert len({Ipv4.parse(Ethernet.parse(frame).payload).payload for frame in frames}) == 64
-    assert len(pings) == 0
+    assert len(pings.outstanding) == 0
 
 
 async def test_the_time_is_that_of_the_clock_and_a_second_reply_is_ignored() -> None:
@@ -292,10 +279,10 @@ async def test_the_time_is_that_of_the_clock_and_a_second_reply_is_ignored() -> 
 
     async def send(_: bytes) -> None:
         for _ in range(2):
-            pings.received(Ipv4(THERE, HERE, 50, Echo(0, 9, bytes(4)).build(8)))
+            pings.received(Ipv4(THERE, HERE, 50, build(Echo(0, 9, bytes(4)), 8)))
 
     assert await pings.ping(send, Ends(HERE, THERE), 9, 4, seconds=60) == 0.25
-    assert pings.ignored == 1
+    assert pings.outstanding.ignored == 1
 
 
 async def test_a_slow_switch_is_not_cut_short_and_its_time_counts() -> None:
@@ -304,7 +291,7 @@ async def test_a_slow_switch_is_not_cut_short_and_its_time_counts() -> None:
 
     async def send(_: bytes) -> None:
         await asyncio.sleep(3 * SHORT)
-        pings.received(Ipv4(THERE, HERE, 50, Echo(0, 9, b"").build(8)))
+        pings.received(Ipv4(THERE, HERE, 50, build(Echo(0, 9, b""), 8)))
 
     taken = await pings.ping(send, Ends(HERE, THERE), 9, 0, seconds=SHORT)
     assert taken is not None
@@ -314,16 +301,16 @@ async def test_a_slow_switch_is_not_cut_short_and_its_time_counts() -> None:
 @given(st.binary(max_size=64), st.integers(0, 255))
 def test_octets_from_outside_are_a_reply_or_a_packet_error(data: bytes, protocol: int) -> None:
     with suppress(PacketError):
-        echo = Echo.parse_reply(Ipv4(THERE, HERE, protocol, data))
-        assert (protocol, echo.build(8)[8:]) == (50, data[8:])
+        echo = parse_reply(Ipv4(THERE, HERE, protocol, data))
+        assert (protocol, build(echo, 8)[8:]) == (50, data[8:])
 
 
 @given(st.integers(0, 47), st.integers(0, 255))
 def test_a_reply_with_one_octet_changed_is_another_echo_or_none(at: int, octet: int) -> None:
-    good = REPLY.build(8)
+    good = build(REPLY, 8)
     bad = bytes(octet if i == at else b for i, b in enumerate(good))
     with suppress(PacketError):
-        same = Echo.parse_reply(Ipv4(THERE, HERE, 50, bad)) == REPLY
+        same = parse_reply(Ipv4(THERE, HERE, 50, bad)) == REPLY
         assert same == (bad[:4] + bad[8:] == good[:4] + good[8:])
 
 

@@ -50,7 +50,8 @@ def test_enum_is_part_of_its_p4_namesake(ours, theirs) -> None:
 
 def test_control_operations_equal_the_p4_constants() -> None:
     assert {item.name: item.value for item in numbers.Control} == p4_constants("CTL_")
-    out = {name: getattr(numbers, f"OUT_{name}") for name in ("SEND", "ROUTE", "INJECT", "DUMMY")}
+    names = ("SEND", "ROUTE", "INJECT", "DUMMY", "ECHO")
+    out = {name: getattr(numbers, f"OUT_{name}") for name in names}
     assert out == p4_constants("OUT_")
 
 

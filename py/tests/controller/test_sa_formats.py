@@ -29,7 +29,7 @@ from p4esp.controller.sa_tuning import inner_mtu
 from p4esp.engine import Engine, EngineHealth, KeyStoreError, LocalKeys
 from p4esp.engine.keystore import Direction, KeySpec
 from p4esp.ipsec.algorithms import SUITES, suite_named
-from p4esp.ipsec.formats import FORMATS, Parameters, format_named
+from p4esp.ipsec.formats import FORMATS, Option, Parameters, format_named
 from p4esp.ipsec.layouts import has_roots, sent_subs
 from p4esp.ipsec.sa import (
     ChildSaParams,
@@ -58,8 +58,19 @@ LAYOUTS = {
     "header-in-trailer": Layout("header-in-trailer"),
     "crypt-offset": Layout("crypt-offset", 1, 1, 28, 28),
     "crypt-offset-shown": Layout("crypt-offset-shown", 1, 1, 28, 28),
+    "wesp-v2": Layout("wesp-v2", 1, 1, 28, 28),
+    "eesp-optimized": Layout("eesp-optimized", 4, 12),
+    "eesp-full": Layout("eesp-full", 4, 12, 32, 32),
 }
-SPACES = {"subspaces": (16, 8), "sub-child": (4, 8), "spi-block": (3, 8)}
+SPACES = {
+    "subspaces": (16, 8),
+    "sub-child": (4, 8),
+    "spi-block": (3, 8),
+    "eesp-optimized": (4, 8),
+    "eesp-full": (4, 8),
+}
+PROTOCOLS = {"header-in-trailer": 254, "eesp-optimized": 253, "eesp-full": 253}
+"""By which an SA is found besides its SPI; else ESP's, in WESP too."""
 
 
 def child(name: str, **changed: Any) -> ChildSaParams:
@@ -95,7 +106,7 @@ def test_both_directions_name_the_format_and_a_table_beside_has_its_details(name
     assert set(details(pair)) == (set() if name == "esp" else {"format_out", "format_in"})
     for entry in details(pair).values():
         assert name_of_format(number, entry) == name
-    assert {sad.field("protocol") for sad in pair.sad} == {format_named(name).protocol}
+    assert {sad.field("protocol") for sad in pair.sad} == {PROTOCOLS.get(name, 50)}
 
 
 def test_a_sender_has_a_power_of_two_of_subs_and_a_receiver_all_it_stated() -> None:
@@ -136,6 +147,11 @@ WRONG = {
     "Diet-ESP": ("esp", {"layout": Layout("diet-esp")}, "diet-esp is not negotiated; accepted: "),
     "CBC": ("no-trailer", {"suite": suite_named("aes128-sha256")}, "accepted: AES-GCM"),
     "beet": ("no-trailer", {"mode": Mode.BEET}, "has no beet mode"),
+    "EESP in UDP": ("eesp-full", {"encapsulation": UDP}, "accepted: directly over IP"),
+    "EESP with GMAC": ("eesp-full", {"suite": suite_named("aes256gmac")}, "accepted: AES-GCM"),
+    "EESP with BEET": ("eesp-optimized", {"mode": Mode.BEET}, "has no beet mode"),
+    "WESPv2 with ESN": ("wesp-v2", {"esn": True}, "accepted: noesn"),
+    "WESPv2 in WESP": ("wesp-v2", {"wrap": Wrap.ENCRYPTED}, "accepted: no WESP"),
 }
 
 
@@ -176,8 +192,10 @@ def test_the_inner_mtu_is_the_longest_packet_whose_sealed_form_fits(
     """By the registry's arithmetic, which is another."""
     for suite in (IIV, GCM) if name != "header-in-trailer" else (IIV,):
         form, shown = format_named(name), LAYOUTS[name].shown_out
-        parameters = Parameters(iv_len=suite.iv_size, shown=shown)
-        most = inner_mtu(entries(name, suite=suite).outbound, path_mtu)
+        options = (Option.OFFSET,) if name == "eesp-full" else ()
+        parameters = Parameters(iv_len=suite.iv_size, shown=shown, options=options)
+        pair = entries(name, suite=suite)
+        most = inner_mtu(pair.outbound, path_mtu, details(pair).get("format_out"))
         length = {n: n + form.overhead(n, parameters=parameters) for n in (most, most + 1)}
         assert length[most] <= path_mtu < length[most + 1]
 
@@ -191,6 +209,8 @@ def test_numbers_that_are_sent_whole_do_not_end_at_2_to_the_32() -> None:
         ("no-trailer", LAST_SEQUENCE),
         ("sub-child", LAST_EXTENDED_SEQUENCE),
         ("header-in-trailer", LAST_EXTENDED_SEQUENCE),
+        ("wesp-v2", LAST_SEQUENCE),
+        ("eesp-optimized", LAST_EXTENDED_SEQUENCE),
     ):
         assert entries(name).outbound.arg("seq_hard") == last
 

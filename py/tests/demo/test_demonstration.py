@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from lab_helpers import PROGRAM
 from rich.console import Console
+from tshark_dissector import dissect
 
 from p4esp.demo.attacks import SCENARIOS, carry_out, is_repelled
 from p4esp.demo.facts import CLAIMS, Facts
@@ -74,7 +75,7 @@ def _say_done(request: bytes, reply: bytes | None) -> bytes | None:
 
 
 def test_key_files_are_for_the_owner_alone(demo: tuple[Facts, Path]) -> None:
-    for name in ("esp_sa", "ikev2_decryption_table"):
+    for name in ("esp_sa", "ikev2_decryption_table", "p4esp_sa"):
         mode = stat.S_IMODE((demo[1] / "wireshark" / name).stat().st_mode)
         assert mode == 0o600
 
@@ -104,7 +105,21 @@ def test_tshark_decrypts_and_verifies_every_esp_packet_but_the_tampered_one(
     assert verdicts["0"] == 1, "the flipped bit"
     assert verdicts["1"] >= 2 * PACKETS
     good = [line.split("\t") for line in lines if line.startswith("1")]
-    assert {port for _, _, port in good} == {"40001"}, "what is inside is shown"
+    ports = Counter(port for _, _, port in good)
+    assert ports.keys() == {"40001", ""}, "what is inside is shown"
+    assert ports[""] == 2, "a ping and its reply"
+
+
+@pytest.mark.skipif(TSHARK is None, reason="tshark missing")
+def test_our_dissector_opens_the_demonstration_with_the_other_key_file(
+    demo: tuple[Facts, Path],
+) -> None:
+    keys = demo[1] / "wireshark" / "p4esp_sa"
+    rows = dissect(demo[1] / "wire.pcap", keys, "-c", "500")
+    sealed = [row for row in rows if row.format]
+    assert len(sealed) > 400
+    assert {(row.good, row.faults) for row in sealed} == {("1", frozenset())}
+    assert {row.inner[12:20] for row in sealed} == {bytes((10, 1, 0, 10, 10, 2, 0, 10))}
 
 
 @pytest.mark.skipif(TSHARK is None, reason="tshark missing")

@@ -29,7 +29,7 @@ Answer = Callable[[bytes], bytes | None]
 def decrypt_with_the_first_key(self: MasterPair, *parts: bytes) -> bytes:
     """One that does not look at the SPI once it has a key."""
     cipher = next(iter(self._by_spi.values()), None) or AESGCM(self.derive(parts[2][4:8]))
-    self._by_spi[b""] = cipher
+    self._by_spi[parts[2][4:8]] = cipher
     return cipher.decrypt(parts[2][4:8] + parts[0], *parts[1:])
 
 
@@ -144,6 +144,8 @@ async def test_engine_that_serves_a_feature_which_it_does_not_offer_fails() -> N
             {"descriptor.eesp-optimized", "descriptor.crypt-offset", "psp.descriptor"},
         ),
         (keystore_module, "_check_direction", lambda *_: None, {"psp.refused"}),
+        (MasterPair, "renew", lambda *_: None, {"psp.renew"}),
+        (MasterPair, "has", lambda *_: False, {"psp.renew.refused"}),
         (KeyStore, "derive", lambda *_: bytes(16), {"psp.derive", "psp.known.PSP-AES-GCM-128"}),
     ],
 )

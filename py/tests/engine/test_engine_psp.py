@@ -16,6 +16,7 @@ from p4esp.engine import psp as psp_module
 from p4esp.engine.check.judge import psp_key
 from p4esp.engine.check.psp_cases import KNOWN_KEYS, KNOWN_PAIR, PSP128, PSP256, PspPacket
 from p4esp.engine.check.requests import OUTER
+from p4esp.engine.errors import HandleError
 from p4esp.engine.psp import MAX_CACHED, MasterPair
 from p4esp.engine.transforms import names, offered
 
@@ -154,6 +155,108 @@ def test_old_spis_work_until_the_second_rotation() -> None:
     assert opens(engine, first, old, one + two) is Status.NO_KEY
     assert opens(engine, third, old, one + two) is Status.BAD_ICV
     assert opens(engine, third, new, three + two) is Status.DONE
+
+
+def test_renewed_master_key_opens_nothing_of_the_one_before_and_the_other_stays() -> None:
+    one, two, three, four = (bytes((n,)) * 32 for n in range(1, 5))
+    engine, handle = pair_with(pair=one + two)
+    old, new = 0x80000001, 1
+    assert opens(engine, handle, old, one + two) is Status.DONE
+    engine.renew(handle, 0, three)
+    assert opens(engine, handle, old, three + two) is Status.DONE
+    assert opens(engine, handle, new, three + two) is Status.DONE
+    engine.renew(handle, 1, bytearray(four))
+    assert opens(engine, handle, old, one + two) is Status.BAD_ICV
+    assert opens(engine, handle, new, three + two) is Status.DONE
+    assert opens(engine, handle, old, three + four) is Status.DONE
+    assert engine.derive(handle, old) == psp_key(three + four, old, 16)
+
+
+def test_renewal_lets_go_the_derived_keys_of_that_master_key_alone() -> None:
+    engine, handle = pair_with()
+    for spi in (1, 2, 0x80000001):
+        assert opens(engine, handle, spi) is Status.DONE
+    engine.renew(handle, 0, bytes(32))
+    assert [int.from_bytes(spi) for spi in kept(engine)] == [0x80000001]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_packet_under_way_while_its_master_key_is_renewed_is_not_opened(
+    monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Nor is its key kept: the SPI would go on working after the second rotation."""
+    engine, handle = pair_with()
+    request = packet_of(1).open(handle, sealed(packet_of(1)))
+
+    class Renewing:
+        """Renews the master key while a packet is opened."""
+
+        def __init__(self, key: bytes) -> None:
+            self._cipher = AESGCM(key)
+
+        def decrypt(self, *parts: bytes) -> bytes:
+            engine.renew(handle, 0, bytes(32))
+            return self._cipher.decrypt(*parts)
+
+    with monkeypatch.context() as patch:
+        if known:
+            assert opens(engine, handle, 1) is Status.DONE
+            kept(engine)[bytes(3) + b"\1"] = Renewing(psp_key(KNOWN_PAIR, 1, 16))  # type: ignore
+        else:
+            patch.setattr(psp_module, "AESGCM", Renewing)
+        assert status_of(engine, request) is Status.BAD_ICV
+    assert kept(engine) == {}
+    assert status_of(engine, request) is Status.BAD_ICV
+
+
+def test_packet_under_way_while_the_other_master_key_is_renewed_is_opened() -> None:
+    engine, handle = pair_with()
+    assert opens(engine, handle, 1) is Status.DONE
+    request = packet_of(1).open(handle, sealed(packet_of(1)))
+    (cipher,) = kept(engine).values()
+
+    class Renewing:
+        """Renews the other master key while a packet is opened."""
+
+        def decrypt(self, *parts: bytes) -> bytes:
+            engine.renew(handle, 1, bytes(32))
+            return cipher.decrypt(*parts)
+
+    kept(engine)[bytes(3) + b"\1"] = Renewing()  # type: ignore[assignment]
+    assert status_of(engine, request) is Status.DONE
+
+
+@pytest.mark.parametrize(
+    ("half", "master", "text"),
+    [
+        (2, bytes(32), r"half 2 is outside 0\.\.1"),
+        (-1, bytes(32), r"half -1 is outside 0\.\.1"),
+        (0, bytes(31), "a master key has 32 bytes, not 31"),
+        (0, bytes(64), "a master key has 32 bytes, not 64"),
+        (0, KNOWN_PAIR[:32], "must be a new one"),
+        (0, KNOWN_PAIR[32:], "must be a new one"),
+        (1, bytearray(KNOWN_PAIR[:32]), "must be a new one"),
+    ],
+)
+def test_renewal_with_another_key_is_refused_and_changes_nothing(
+    half: int, master: bytes, text: str
+) -> None:
+    engine, handle = pair_with()
+    with pytest.raises(KeyStoreError, match=text) as caught:
+        engine.renew(handle, half, master)
+    assert bytes(master[:8]).hex() not in str(caught.value)
+    for spi in (1, 0x80000001):
+        assert opens(engine, handle, spi) is Status.DONE
+
+
+def test_ordinary_keys_and_unknown_handles_have_no_master_key_to_renew() -> None:
+    engine = Engine()
+    handles = [engine.install(any_key(Direction.OPEN, name)) for name in names()]
+    removed = engine.install(masters())
+    engine.remove(removed)
+    for handle in (0, removed, *handles):
+        with pytest.raises(HandleError, match=f"no PSP master keys have handle {handle}"):
+            engine.renew(handle, 0, bytes(32))
 
 
 # --- keys at hand ----------------------------------------------------------------------------

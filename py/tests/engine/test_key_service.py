@@ -22,6 +22,7 @@ from p4esp.engine import (
     KeyStoreError,
     LocalKeys,
 )
+from p4esp.engine.check.judge import psp_key
 from p4esp.engine.check.psp_cases import KNOWN_KEYS, KNOWN_PAIR, PSP128
 from p4esp.engine.check.requests import seal_request, vector_open
 from p4esp.engine.check.transform_cases import NULL
@@ -178,19 +179,47 @@ async def test_spi_has_32_bits(keys: KeyService, spi: int) -> None:
         await keys.derive(handle, spi)
 
 
-async def test_engine_without_derive_is_said_to_have_none(
-    engine: Engine, path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_master_key_is_renewed_under_its_handle(keys: KeyService) -> None:
+    handle = await keys.install(KeySpec(Direction.OPEN, PSP128, KNOWN_PAIR, b""))
+    spis = (1, 0x80000001)
+    before = [await keys.derive(handle, spi) for spi in spis]
+    await keys.renew(handle, 1, bytes(32))
+    assert [await keys.derive(handle, spi) for spi in spis] == [
+        before[0],
+        psp_key(bytes(64), spis[1], 16),
+    ]
+    await keys.renew(handle, 0, bytearray(b"x" * 32))
+    assert await keys.derive(handle, 1) == psp_key(b"x" * 64, 1, 16)
+
+
+@pytest.mark.parametrize(
+    ("half", "master"), [(2, bytes(32)), (0, b"short"), (0, KNOWN_PAIR[:32]), (1, KNOWN_PAIR[:32])]
+)
+async def test_master_key_is_not_renewed_with_what_is_none(
+    keys: KeyService, half: int, master: bytes
+) -> None:
+    handle = await keys.install(KeySpec(Direction.OPEN, PSP128, KNOWN_PAIR, b""))
+    with pytest.raises(KeyStoreError, match=r"half 2 is outside|has 32 bytes|must be a new one"):
+        await keys.renew(handle, half, master)
+    ordinary = await keys.install(replace(SPEC, direction=Direction.OPEN))
+    with pytest.raises(KeyStoreError, match=f"no PSP master keys have handle {ordinary}"):
+        await keys.renew(ordinary, 0, bytes(32))
+
+
+@pytest.mark.parametrize("call", ["Derive", "Renew"])
+async def test_engine_without_a_call_is_said_to_have_none(
+    engine: Engine, path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     calls = grpc.method_handlers_generic_handler
     monkeypatch.setattr(
         *(grpc, "method_handlers_generic_handler"),
-        lambda name, all_: calls(name, {n: call for n, call in all_.items() if n != "Derive"}),
+        lambda name, all_: calls(name, {n: made for n, made in all_.items() if n != call}),
     )
     server = KeyServer(LocalKeys(engine), path)
     await server.start()
     async with EngineClient(path) as client:
-        with pytest.raises(KeyStoreError, match="has no Derive"):
-            await client.derive(1, 1)
+        with pytest.raises(KeyStoreError, match=f"has no {call}"):
+            await (client.derive(1, 1) if call == "Derive" else client.renew(1, 0, bytes(32)))
     await server.stop()
 
 

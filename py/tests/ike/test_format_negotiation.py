@@ -5,27 +5,30 @@ from itertools import pairwise
 from typing import get_args
 
 import pytest
+from ike_formats import (
+    SETTINGS,
+    formats_in,
+    lab_of,
+    layouts,
+    made_by_offer,
+    offer,
+    required,
+    vendor_ids,
+)
 from ike_lab import (
     EAST,
-    EAST_NET,
     STEADY,
-    WEST_NET,
-    Lab,
-    child,
-    east_config,
     make_node,
     toward,
-    west_config,
 )
-from ike_ledger import ask, assert_mirrored, ike_of, live
+from ike_ledger import ike_of, live
 
 from p4esp.configuration.formats import FormatName
 from p4esp.ike import negotiation
 from p4esp.ike.codec.chain import encode_chain
 from p4esp.ike.codec.message import PayloadSet, encode_clear, parse_message
 from p4esp.ike.codec.payloads import Nonce, Notify, VendorId
-from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
-from p4esp.ike.codec.selectors import TsInitiator, TsResponder
+from p4esp.ike.codec.proposal import SecurityAssociation
 from p4esp.ike.config import FormatWish, Settings
 from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
 from p4esp.ike.crypto.schedule import FreshInput, Nonces, child_keymat
@@ -37,10 +40,8 @@ from p4esp.ike.keylog import esp_lines
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.formats import format_named
 from p4esp.ipsec.layouts import sent_subs
-from p4esp.ipsec.sa import Layout
+from p4esp.ipsec.sa import Layout, Wrap
 
-SETTINGS = Settings(retransmission=STEADY, experimental=True)
-IMPLICIT = (Template.esp("aes256gcm16iiv-noesn"),)
 WISHES = {
     "subspaces": FormatWish("subspaces", subs=16),
     "sub-child": FormatWish("sub-child", subs=4),
@@ -51,58 +52,12 @@ WISHES = {
     "header-in-trailer": FormatWish("header-in-trailer"),
     "crypt-offset": FormatWish("crypt-offset", shown=28),
     "crypt-offset-shown": FormatWish("crypt-offset-shown", shown=28),
+    "wesp": FormatWish("wesp"),
+    "wesp-v2": FormatWish("wesp-v2", shown=28),
 }
 SUBSPACES = WISHES["subspaces"]
 PLAIN = FormatWish()
 REPLAY = NotifyType.REPLAY_SUBSPACES
-
-
-def lab_of(west, east=None, *, proposals=IMPLICIT, connect=True, **options):
-    """West asks; without `east` both ends wish for the same."""
-    east = west if east is None else east
-    ours = replace(child(WEST_NET, EAST_NET), proposals=proposals, format=west)
-    theirs = replace(child(EAST_NET, WEST_NET), proposals=proposals, format=east)
-    ends = west_config(children=(ours,), **options), east_config(children=(theirs,))
-    lab = Lab(*ends, settings=SETTINGS)
-    if connect:
-        lab.connect()
-    return lab
-
-
-def layouts(lab):
-    """What the two ends have, each of one child."""
-    assert_mirrored(lab)
-    (west,), (east,) = live(lab.west).values(), live(lab.east).values()
-    return west.layout, east.layout
-
-
-def required(wish):
-    return replace(wish, required=True)
-
-
-def vendor_ids(lab):
-    return [parse_message(sent.data).clear.every(VendorId) for _, sent in lab.wire[:2]]
-
-
-def offer(lab, *more):
-    """A CREATE_CHILD_SA request of west's with notifies of the test's choosing."""
-    config = lab.west_config.children[0]
-    proposal = Proposal(1, ProtocolId.ESP, b"\xc9\0\0\1", config.proposals[0].transforms)
-    selectors = TsInitiator(config.local_ts), TsResponder(config.remote_ts)
-    association = SecurityAssociation((proposal,))
-    kind = ExchangeType.CREATE_CHILD_SA
-    return ask(lab, kind, *more, association, Nonce(bytes(32)), *selectors)
-
-
-def formats_in(answer):
-    """The notifies of an answer that are not errors."""
-    return [notify for notify in answer.every(Notify) if not notify.is_error]
-
-
-def made_by_offer(lab):
-    """The layout of the child that `offer` made at east."""
-    (made,) = [sa.layout for sa in live(lab.east).values() if sa.spi_out == 0xC9000001]
-    return made
 
 
 # What both want is agreed on, by either end and again at each rekey
@@ -148,7 +103,7 @@ def test_a_peer_that_receives_more_makes_us_send_in_no_more_spaces_than_we_are_c
     assert sent_subs(Layout("subspaces", 16, 1 << 16)) == 16
 
 
-@pytest.mark.parametrize("name", ["crypt-offset", "crypt-offset-shown"])
+@pytest.mark.parametrize("name", ["crypt-offset", "crypt-offset-shown", "wesp-v2"])
 def test_of_two_maxima_in_clear_the_lower_counts_both_ways(name):
     """A peer never makes us show more than our own configuration does."""
     wish = WISHES[name]
@@ -189,7 +144,7 @@ def test_roots_are_shown_by_no_repr_and_in_no_trace():
 
 def test_keys_of_formats_are_not_exported_for_wireshark_which_cannot_read_them():
     (made,) = live(lab_of(SUBSPACES).west).values()
-    with pytest.raises(Exception, match="does not read ESP in format subspaces"):
+    with pytest.raises(Exception, match="by itself does not read ESP in format subspaces"):
         esp_lines(made)
 
 
@@ -213,7 +168,10 @@ def test_where_one_end_requires_what_the_other_does_not_know_there_is_no_child()
     assert lab.west.spis.used == lab.east.spis.used == set()
 
 
-PAIRS = [*pairwise(WISHES), ("no-trailer", "trailer-in-header")]
+PAIRS = [
+    *pairwise(name for name in WISHES if name != "wesp"),
+    ("no-trailer", "trailer-in-header"),
+]
 
 
 @pytest.mark.parametrize("names", PAIRS, ids="/".join)
@@ -277,6 +235,35 @@ def test_a_format_whose_numbers_are_sent_whole_is_not_agreed_on_together_with_es
     """The configuration offers no ESN with it; a proposal that does makes plain ESP."""
     extended = (Template.esp("aes256gcm16-esn"),)
     assert layouts(lab_of(SUBSPACES, proposals=extended)) == (Layout(), Layout())
+    assert layouts(lab_of(WISHES["wesp-v2"], proposals=extended)) == (Layout(), Layout())
+    lab = lab_of(required(WISHES["wesp-v2"]), proposals=extended)
+    assert "accepted: noesn" in lab.east.one(ChildFailed).reason
+
+
+# WESP, which RFC 5840 has
+
+
+@pytest.mark.parametrize("experimental", [False, True])
+def test_wesp_takes_no_vendor_id_and_no_switch(experimental):
+    settings = replace(SETTINGS, experimental=experimental)
+    lab = lab_of(required(WISHES["wesp"]), settings=settings)
+    assert layouts(lab) == (Layout("wesp"), Layout("wesp"))
+    assert vendor_ids(lab) == [[], []]
+    assert {sa.wrap for sa in live(lab.west).values()} == {Wrap.ENCRYPTED}
+
+
+def test_wesp_shows_where_the_payload_is_when_nobody_hides_it():
+    """RFC 5840 2: of integrity-only SAs."""
+    lab = lab_of(WISHES["wesp"], proposals=(Template.esp("aes256gmac-esn"),))
+    assert layouts(lab) == (Layout("wesp"), Layout("wesp"))
+    assert {sa.wrap for sa in live(lab.east).values()} == {Wrap.VISIBLE}
+
+
+def test_an_answer_with_wesp_that_nobody_asked_for_ends_the_child(monkeypatch):
+    """A number of the RFC means what it says, with vendor IDs and without."""
+    notify = Notify(NotifyType.USE_WESP_MODE)
+    monkeypatch.setattr(negotiation, "formats_answered", lambda *_: (notify,))
+    assert "which was not offered" in lab_of(PLAIN).west.one(ChildFailed).reason
 
 
 # Downgrade
@@ -344,6 +331,9 @@ def test_a_notify_cannot_be_seen_or_taken_out_of_ike_auth():
         ("header-in-trailer", FormatWish(), "01"),
         ("crypt-offset", FormatWish(shown=28), "0780"),
         ("crypt-offset-shown", FormatWish(shown=28), "07c0"),
+        ("wesp", FormatWish(), ""),
+        ("wesp-v2", FormatWish(shown=28), "07"),
+        ("wesp-v2", FormatWish(shown=0), "00"),
         ("sub-child", FormatWish(subs=4), "010000030001"),
         ("spi-block", FormatWish(subs=4), "020200030001"),
     ],
@@ -361,7 +351,7 @@ def test_notifies_hold_the_octets_of_the_digest_and_are_read_back(name, wish, oc
 def test_every_format_that_a_child_may_have_but_plain_esp_has_a_notify_of_ours():
     forms = [format_named(name) for name in get_args(FormatName)]
     numbers = {form.notify.number for form in forms if form.notify}
-    assert numbers == {51204, 51205, 51206, 51211, 52020}
+    assert numbers == {16415, 51201, 51202, 51204, 51205, 51206, 51207, 51211, 52020}
 
 
 MALFORMED = {
@@ -456,6 +446,10 @@ def test_reserved_bits_do_not_count():
     lab = lab_of(WISHES["crypt-offset"])
     answer = offer(lab, Notify(NotifyType.ESP_CRYPT_OFFSET, b"\7\xbf"))
     assert made_by_offer(lab) == Layout("crypt-offset", 1, 1, 28, 28)
+    lab = lab_of(WISHES["wesp-v2"])
+    answer = offer(lab, Notify(NotifyType.USE_WESPV2_MODE, b"\xc5"))
+    assert formats_in(answer) == [Notify(NotifyType.USE_WESPV2_MODE, b"\7")]
+    assert made_by_offer(lab) == Layout("wesp-v2", 1, 1, 20, 20)
 
 
 @pytest.mark.parametrize("aligned", [False, True])

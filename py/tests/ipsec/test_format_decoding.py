@@ -18,6 +18,25 @@ EESP = [
     (2, "Session ID", "0001"),
     (4, "SPI", "00001001"),
 ]
+
+
+def psp(length: str, offset: str, present: str, iv: str) -> list[tuple[int, str, str]]:
+    """The base header of a PSP packet of the digest."""
+    return [
+        (0, "Next Header", "04"),
+        (1, "Header Ext Length", f"0{length}"),
+        (2, "Reserved", "0"),
+        (2, "Crypt Offset", offset),
+        (3, "Sample", "0"),
+        (3, "Drop", "0"),
+        (3, "Version", "0"),
+        (3, "Cookie Present", present),
+        (3, "One", "1"),
+        (4, "SPI", "1a345678"),
+        (8, "IV", iv),
+    ]
+
+
 # Offset, name and digits of each field, written by hand from the digest.
 FIELDS = {
     "V0": [
@@ -206,6 +225,27 @@ FIELDS = {
         (40, "Padding", ""),
         (40, "ICV", "768aa53c2346e90f58d32f4f8f879023"),
     ],
+    "VH1": [
+        *psp("1", "06", "0", "0000000000000001"),
+        (16, "Clear Payload", INNER[:24].hex()),
+        (40, "Rest of Payload", INNER[24:].hex()),
+        (52, "ICV", "edf3166febe685291b00a43b7ab875a9"),
+    ],
+    "VH2": [
+        *psp("2", "00", "1", "0000000000000002"),
+        (16, "Security Token", "00000000"),
+        (20, "Virtual Key", "00000000"),
+        (24, "Payload", INNER.hex()),
+        (60, "ICV", "b8ab807796a1c918d1d8bf4c820834bc"),
+    ],
+    "VH3": [
+        *psp("2", "08", "1", "0000000000000002"),
+        (16, "Security Token", "00000000"),
+        (20, "Virtual Key", "00000000"),
+        (24, "Clear Payload", INNER[:24].hex()),
+        (48, "Rest of Payload", INNER[24:].hex()),
+        (60, "ICV", "bfa0619858ebdb305190216b5c0539f2"),
+    ],
 }
 
 
@@ -299,6 +339,12 @@ def test_a_packet_shorter_than_its_fields_is_refused_with_what_is_needed(name: s
         ("VG3", 9, "04", "options 02041c80; accepted"),
         ("VG3", 10, "20", "payload offset 8; accepted: 7"),
         ("VG6", 9, "03", "options 01030000; accepted"),
+        ("VH1", 3, "00", "octets 2 and 3 are 0600; accepted: first two bits 0, last bit 1"),
+        ("VH1", 2, "46", "octets 2 and 3 are 4601; accepted"),
+        ("VH1", 3, "09", "version 2; accepted: 0, 1"),
+        ("VH1", 3, "03", "header ext length 1; accepted: 2"),
+        ("VH2", 1, "01", "header ext length 1; accepted: 2"),
+        ("VH1", 2, "3f", "packet of 68 octets, 284 are needed"),
     ],
 )
 def test_versions_and_options_that_are_not_read_are_told(
@@ -312,7 +358,7 @@ def test_versions_and_options_that_are_not_read_are_told(
 
 
 @pytest.mark.parametrize("octets", [0, 3, 7])
-@pytest.mark.parametrize("name", ["wesp-v2", "eesp-optimized", "eesp-full"])
+@pytest.mark.parametrize("name", ["wesp-v2", "eesp-optimized", "eesp-full", "psp"])
 def test_a_packet_that_ends_in_its_base_header_is_refused(name: str, octets: int) -> None:
     with pytest.raises(FormatError, match=f"packet of {octets} octets|version 0"):
         decode(format_named(name), bytes(octets))
@@ -339,6 +385,19 @@ def test_a_pad_may_follow_a_crypt_offset() -> None:
     form = format_named("eesp-full")
     read = {f.field.name: f.hex for f in open_packet(form, data, form.usual, *SALTED)}
     assert (read["PadN"], read["Payload Offset"]) == ("01020000", "08")
+
+
+@pytest.mark.parametrize("shown", [0, 4, 8, 12, 44])
+def test_a_cookie_may_be_on_both_sides_of_the_crypt_offset(shown: int) -> None:
+    cookie = bytes(range(8))
+    data = seal("psp", SHARED, Packet(INNER, shown=shown, cookie=cookie))
+    found = open_packet(format_named("psp"), data, format_named("psp").usual, *SALTED)
+    halves = {f.field.name: f for f in found if f.field.name in ("Security Token", "Virtual Key")}
+    assert b"".join(half.octets for half in halves.values()) == cookie
+    hidden = [half.field.encrypted for half in halves.values()]
+    assert hidden == [shown < 4, shown < 8]
+    payload = b"".join(f.octets for f in found if "Payload" in f.field.name)
+    assert payload == INNER
 
 
 def test_a_wrong_tag_is_told() -> None:

@@ -9,9 +9,18 @@ import format_reference as reference
 import pytest
 from cryptography.exceptions import InvalidTag
 from format_reference import NAMES, Key, Packet, RefusedError
-from format_vectors import ANSWERS, DERIVED, INNER, ROOT, SHARED, key_of
+from format_vectors import (
+    ANSWERS,
+    DERIVED,
+    INNER,
+    PSP_KEYS,
+    PSP_MASTERS,
+    ROOT,
+    SHARED,
+    key_of,
+)
 
-SHOWN = {"crypt-offset": 28, "crypt-offset-shown": 28, "wesp-v2": 28, "eesp-full": 32}
+SHOWN = {"crypt-offset": 28, "crypt-offset-shown": 28, "wesp-v2": 28, "eesp-full": 32, "psp": 24}
 IGNORED = {"VF1": set(range(28, 32))}
 """Reserved bits that nothing covers (RFC 5840 2)."""
 WESP_V2 = bytes.fromhex(ANSWERS["VF2"][2])[:48]
@@ -38,6 +47,11 @@ def test_the_reference_shares_no_code_with_the_product() -> None:
 def test_kd0_kd1_kd2_keys_of_sub_sas(sub: int) -> None:
     key = reference.sub_key(ROOT, sub)
     assert (key.key + key.salt).hex() == DERIVED[sub]
+
+
+@pytest.mark.parametrize("spi", PSP_KEYS)
+def test_keys_of_psp_are_those_of_google_psp(spi: int) -> None:
+    assert reference.psp_key(PSP_MASTERS, spi).key.hex() == PSP_KEYS[spi]
 
 
 @pytest.mark.parametrize("vector", ANSWERS)
@@ -166,7 +180,7 @@ def test_a_sub_id_in_flight_selects_another_key_and_fails() -> None:
         reference.open_("sub-child", key_of("sub-child", 2), data[:5] + b"\2" + data[6:], True)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "psp"])
 def test_another_salt_opens_nothing(name: str) -> None:
     packet = replace(Packet(INNER), implicit_iv=name not in ("esp",))
     data = reference.seal(name, SHARED, packet)

@@ -39,6 +39,7 @@ CONTRACT = {
     "wesp-v2": 8,
     "eesp-optimized": 9,
     "eesp-full": 10,
+    "psp": 11,
     "diet-esp": 12,
 }
 NOTIFIES = {
@@ -56,6 +57,7 @@ NOTIFIES = {
     "wesp-v2": [(51207, "07")],
     "eesp-optimized": [(51201, "0003")],
     "eesp-full": [(51202, "08"), (51201, "0003")],
+    "psp": [],
     "diet-esp": [(51208, "001080000000800100028002000880030008")],
 }
 PROPOSED = (
@@ -98,8 +100,10 @@ def test_only_formats_of_a_protocol_of_their_own_leave_protocol_50(form: Format)
         "wesp-v2": 141,
         "eesp-optimized": 253,
         "eesp-full": 253,
+        "psp": 17,
     }
     assert form.protocol == own.get(form.name, 50)
+    assert form.udp_port == (1000 if form.name == "psp" else 0)
 
 
 @every_format
@@ -110,6 +114,8 @@ def test_a_source_tells_rfc_draft_and_proposal_apart(form: Format) -> None:
         if form.name in ("esp", "wesp")
         else "draft"
         if form.name in drafts
+        else "specification"
+        if form.name == "psp"
         else "our proposal"
     )
     assert form.source.standing == wanted
@@ -125,11 +131,24 @@ def test_a_draft_is_never_named_without_what_we_chose_where_it_is_open(name: str
 
 @every_format
 def test_a_layout_that_neither_rfc_nor_draft_fixes_says_that_it_is_ours(form: Format) -> None:
-    assert form.source.ours is not form.source.text.startswith(("RFC", "draft-"))
+    published = ("RFC", "draft-", "PSP architecture specification, google/psp")
+    assert form.source.ours is not form.source.text.startswith(published)
     if form.source.ours:
         assert form.source.short.startswith("ours")
         assert form.source.text.startswith("our proposal, after ")
         assert "our layout" in form.source.text
+
+
+def test_psp_says_what_we_chose_where_its_specification_is_open() -> None:
+    source = format_named("psp").source
+    assert source.short.endswith("gaps ours")
+    assert "open, our choice: nothing is sampled" in source.text
+    assert "reserved bits must be 0, which the specification would have ignored" in source.text
+
+
+def test_what_ike_does_not_know_says_how_two_ends_agree() -> None:
+    assert [form.name for form in FORMATS if form.agreement] == ["psp"]
+    assert format_named("psp").agreement.startswith("Not by IKE")
 
 
 @pytest.mark.parametrize("name", ["subspaces", "trailer-in-header", "trailer-in-clear"])
@@ -159,7 +178,12 @@ def test_a_switch_chip_makes_no_checksum_over_a_payload() -> None:
 def test_formats_for_tunnels_alone_are_those_that_do_not_say_what_the_payload_is() -> None:
     tunnels = {form.name for form in FORMATS if form.modes == (Mode.TUNNEL,)}
     assert tunnels == {"no-trailer", "header-in-trailer", "eesp-optimized", "diet-esp"}
-    assert all(set(form.modes) == set(Mode) for form in FORMATS if form.name not in tunnels)
+    no_beet = {form.name for form in FORMATS if set(form.modes) == {Mode.TUNNEL, Mode.TRANSPORT}}
+    assert no_beet == {"psp"}
+    rest = [form for form in FORMATS if form.name not in tunnels | no_beet]
+    assert all(set(form.modes) == set(Mode) for form in rest)
+    with pytest.raises(FormatError, match="psp has no beet mode; accepted: tunnel, transport"):
+        format_named("psp").check_mode(Mode.BEET)
     with pytest.raises(FormatError, match="no-trailer has no transport mode; accepted: tunnel"):
         format_named("no-trailer").check_mode(Mode.TRANSPORT)
 
@@ -195,6 +219,7 @@ def test_every_rule_is_told_in_words(form: Format) -> None:
         ("wesp-v2", 20),
         ("eesp-optimized", 16),
         ("eesp-full", 32),
+        ("psp", 16),
     ],
 )
 def test_the_aad_has_the_octets_of_the_digest_besides_what_is_shown(name: str, octets: int) -> None:
@@ -220,6 +245,7 @@ OVERHEAD = {
     "wesp-v2": (60, 59, 58, 61),
     "eesp-optimized": (52, 55, 54, 53),
     "eesp-full": (68, 71, 70, 69),
+    "psp": (60, 60, 60, 60),
     "diet-esp": (14, 14, 14, 14),
 }
 # 20 for the outer header, and what brings the payload to a multiple of 8 octets.
@@ -248,9 +274,11 @@ def test_an_implicit_iv_saves_its_eight_octets() -> None:
         ("eesp-full", Parameters(shown=32, options=(Option.OFFSET,)), 68),
         ("eesp-full", Parameters(iv_len=0, shown=32, options=(Option.OFFSET,)), 60),
         ("eesp-full", Parameters(), 64),
+        ("psp", Parameters(options=(Option.COOKIE,)), 68),
+        ("psp", Parameters(shown=32, options=(Option.COOKIE,)), 68),
     ],
 )
-def test_variants_of_eesp_cost_what_the_digest_says(
+def test_variants_of_eesp_and_psp_cost_what_the_digest_says(
     name: str, parameters: Parameters, octets: int
 ) -> None:
     assert format_named(name).overhead(1400, parameters=parameters) == octets

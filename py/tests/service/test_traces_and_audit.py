@@ -22,7 +22,7 @@ from p4esp.ike.proposals import Template
 from p4esp.ike.trace import TraceKind, TraceRecord
 from p4esp.service.audit import trace_hook
 from p4esp.service.journal import MAX_TEXT, Entry, Journal, Kind
-from p4esp.service.key_export import ESP_FILE, IKE_FILE, KeyFiles
+from p4esp.service.key_export import ESP_FILE, IKE_FILE, SA_FILE, KeyFiles
 from p4esp.service.trace_lines import TraceLines
 
 WAY = UdpPath(UdpAddress(ip_address("192.0.2.1"), 500), UdpAddress(ip_address("192.0.2.2"), 500))
@@ -116,7 +116,7 @@ def test_keys_do_not_go_to_a_file_that_another_has_put_in_place(tmp_path: Path, 
     journal, elsewhere = Journal(), tmp_path / "elsewhere"
     files = KeyFiles(tmp_path, journal)
     elsewhere.touch()
-    for name in (IKE_FILE, ESP_FILE):
+    for name in (IKE_FILE, ESP_FILE, SA_FILE):
         path = tmp_path / name
         path.unlink()
         if trick == "link":
@@ -142,6 +142,8 @@ def test_what_wireshark_cannot_read_is_told_and_left_out(tmp_path: Path) -> None
     exported(lab, files)
     assert [entry.kind for entry in journal.entries[1:]] == [Kind.NOT_EXPORTED] * 2
     assert (tmp_path / IKE_FILE).read_text() == (tmp_path / ESP_FILE).read_text() == ""
+    lines = (tmp_path / SA_FILE).read_text().splitlines()
+    assert ["encryption=chacha20poly1305" in line for line in lines] == [False, True, True]
 
 
 def test_a_directory_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """Registers, counters, meters, hashes, random numbers, log messages, assertions."""
 
 import logging
+import random
+import time
 import zlib
 
 import pytest
 from switch_lab import PROGRAMS, Lab, lab
 
+from p4esp.switch.device import Device
 from p4esp.switch.entries import CounterValue, MeterConfig, TableError
 
 READ, WRITE, COUNT, METER, CRC32, CRC16, CSUM16, RANDOM, ASSERT, LOG, SIGNED, DROP = range(12)
@@ -106,3 +109,17 @@ def test_loading_clears_all_state():
     ask(running, WRITE, 1, 1)
     running.device.load((PROGRAMS / "state.json").read_bytes())
     assert running.device.register_array("ingress.cells").read(1) == 0
+
+
+def test_a_restart_clears_all_state_and_runs_the_same_program():
+    running = lab("state")
+    ask(running, WRITE, 1, 1)
+    running.device.restart()
+    assert running.device.register_array("ingress.cells").read(1) == 0
+    ask(running, WRITE, 1, 2)
+    assert running.device.register_array("ingress.cells").read(1) == 2
+
+
+def test_without_a_program_there_is_nothing_to_restart():
+    with pytest.raises(TableError):
+        Device(time.monotonic_ns, random.Random(1)).restart()

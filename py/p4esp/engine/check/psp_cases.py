@@ -17,7 +17,7 @@ from p4esp.engine.check.layouts import INNER
 from p4esp.engine.check.requests import ETHERNET, GCM, OUTER
 from p4esp.engine.descriptor import CryptoFrame, Descriptor, Flag, Op, Status
 from p4esp.engine.errors import KeyStoreError
-from p4esp.engine.features import PSP, SHOWN
+from p4esp.engine.features import PSP, PSP_RENEW, SHOWN
 from p4esp.engine.keystore import Direction, KeySpec
 from p4esp.engine.psp import MASTER_LEN, PAIR_LEN
 from p4esp.engine.subkeys import HKDF_SHA2_256
@@ -197,6 +197,42 @@ async def rotation(bench: Bench) -> None:
     await _opens(bench, packet, packet.open(handles[1], sealed))
 
 
+async def renewed(bench: Bench) -> None:
+    """Renew replaces one master key under the same handle, and what it had opened before is not."""
+    handle, pair = await _pair(bench)
+    for half, spi in enumerate((0x7FFFFFFF, 0x80000001)):
+        packet, other = PspPacket(spi, 1, b"", INNER), PspPacket(spi ^ 1 << 31, 1, b"", INNER)
+        old, beside = (p.sealed(psp_key(pair, p.spi, 16)) for p in (packet, other))
+        await _opens(bench, packet, packet.open(handle, old))
+        at, fresh = half * MASTER_LEN, bench.random_bytes(MASTER_LEN)
+        await bench.keys.renew(handle, half, fresh)
+        pair = pair[:at] + fresh + pair[at + MASTER_LEN :]
+        await bench.expect(packet.open(handle, old), Status.BAD_ICV)
+        await _opens(bench, packet, packet.open(handle, packet.sealed(psp_key(pair, spi, 16))))
+        await _opens(bench, other, other.open(handle, beside))
+        _same_key(spi, await bench.keys.derive(handle, spi), psp_key(pair, spi, 16))
+
+
+async def not_renewed(bench: Bench) -> None:
+    """A master key has 32 bytes and is a new one; ordinary keys and unknown handles have none."""
+    masters, pair = await _pair(bench)
+    ordinary, _ = await bench.fresh(Direction.OPEN)
+    halves = pair[:MASTER_LEN], pair[MASTER_LEN:]
+    fresh = bench.random_bytes(MASTER_LEN)
+    wrong = [(masters, half, key) for half in (0, 1) for key in (*halves, fresh[1:], b"", pair)]
+    wrong += [(handle, 0, fresh) for handle in (0, ordinary)]
+    for handle, half, key in wrong:
+        try:
+            await bench.keys.renew(handle, half, key)
+        except KeyStoreError as error:
+            if key[:8] and key[:8].hex() in str(error):
+                raise CheckError("a refusal shows a master key") from None
+        else:
+            raise CheckError(f"a master key of {len(key)} bytes is taken for handle {handle}")
+    for spi in _SPIS:
+        _same_key(spi, await bench.keys.derive(masters, spi), psp_key(pair, spi, 16))
+
+
 async def refused(bench: Bench) -> None:
     """Master keys open, have one length, and no refusal shows them."""
     pair = bench.random_bytes(PAIR_LEN)
@@ -276,3 +312,8 @@ def psp_cases() -> Iterator[Case]:
         ("others", "an ordinary key opens what a derived one sealed", others),
     ):
         yield Case(f"psp.{name}", what, case, PSP128, needs)
+    renews = (*needs, PSP_RENEW)
+    what = "a renewed master key opens nothing of the one before"
+    yield Case("psp.renew", what, renewed, PSP128, renews)
+    what = "a master key of another length, or one that is there already, is refused"
+    yield Case("psp.renew.refused", what, not_renewed, PSP128, renews)

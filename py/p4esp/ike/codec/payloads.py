@@ -15,7 +15,12 @@ MAX_IDENTITY_SIZE = 1024
 """Octets of the longest identity: those who have proved nothing make us compare it with many."""
 _NOTIFY = Struct("!BBH")
 """Protocol, SPI size, type."""
-_DELETE_SPI_SIZES: dict[int, int] = {ProtocolId.IKE: 0, ProtocolId.AH: 4, ProtocolId.ESP: 4}
+_DELETE_SPI_SIZES: dict[int, int] = {
+    ProtocolId.IKE: 0,
+    ProtocolId.AH: 4,
+    ProtocolId.ESP: 4,
+    ProtocolId.EESP: 4,
+}
 
 
 @dataclass(frozen=True, slots=True)

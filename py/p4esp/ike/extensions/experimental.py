@@ -10,6 +10,7 @@ from p4esp.ike.config import PeerConfig
 from p4esp.ike.constants import ExchangeType
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.tasks.base import Inbound
+from p4esp.ipsec.layouts import is_standard
 
 P4ESP: Final = VendorId(bytes.fromhex("da20edb2200cfd6fad9ae8e8c5259533"))
 """The first half of SHA-256 of `p4esp: experimental numbers, version 1`."""
@@ -26,7 +27,7 @@ class ExperimentalNumbers:
     def additions(
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
     ) -> list[AnyPayload]:
-        """The vendor ID, where a peer in question has a child with a format; a responder only
+        """The vendor ID, where a peer in question has a child with such a format; a responder only
         answers it.
         """
         if exchange != ExchangeType.IKE_SA_INIT:
@@ -38,4 +39,4 @@ class ExperimentalNumbers:
 
 
 def _has_format(peer: PeerConfig) -> bool:
-    return any(not child.format.plain for child in peer.children)
+    return any(not is_standard(child.format.form) for child in peer.children)

@@ -34,6 +34,8 @@ from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 from p4esp.ike.tasks.deleting import DeleteChild, DeleteSpi
 from p4esp.ike.tasks.ike_followup_ke import await_followups, follow_up
 
+_CHILD_PROTOCOLS = (ProtocolId.AH, ProtocolId.ESP, ProtocolId.EESP)
+
 
 class CreateChild(InitiatorTask):
     """Our half: ask for a new child SA, or for the successor of one we have."""
@@ -95,7 +97,7 @@ class CreateChild(InitiatorTask):
             return []
         self._old.phase = ChildPhase.REKEYING
         spi = self._old.params.spi_in.to_bytes(4, "big")
-        return [Notify(NotifyType.REKEY_SA, protocol=ProtocolId.ESP, spi=spi)]
+        return [Notify(NotifyType.REKEY_SA, protocol=self._old.protocol, spi=spi)]
 
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         """Take the new SA up, or see what the refusal asks for."""
@@ -129,7 +131,7 @@ class CreateChild(InitiatorTask):
         except IkeError as bad:
             self._stop_waiting(sa)
             sa.early_deletes.clear()
-            sa.tasks.append(DeleteSpi(offer.spi))
+            sa.tasks.append(DeleteSpi(offer.spi, offer.protocols))
             sa.events.append(ChildFailed(sa.info(), self._config.name, str(bad)))
         else:
             self._agreed = agreement, FreshInput(nonces, secret)
@@ -146,7 +148,7 @@ class CreateChild(InitiatorTask):
 
     def _take_up(self, sa: IkeSaState, child: ChildSa) -> None:
         old = self._old
-        if child.params.spi_out in sa.early_deletes:
+        if (child.protocol, child.params.spi_out) in sa.early_deletes:
             self._drop_deleted(sa, child)
         elif old is None:
             sa.events.append(ChildUp(child.params))
@@ -271,12 +273,12 @@ def _answer_key_exchange(
 
 
 def _find_rekeyed(sa: IkeSaState, rekey: Notify) -> ChildSa:
-    if rekey.protocol not in (ProtocolId.AH, ProtocolId.ESP) or len(rekey.spi) != 4:
+    if rekey.protocol not in _CHILD_PROTOCOLS or len(rekey.spi) != 4:
         raise ParseError("N(REKEY_SA) names no child SA")
     child = sa.children.by_outbound(int.from_bytes(rekey.spi, "big"))
     if child is None and sa.awaiting_child:
         raise Refusal(NotifyType.TEMPORARY_FAILURE, "the child SA may be one not yet known here")
-    if child is None or rekey.protocol != ProtocolId.ESP:
+    if child is None or rekey.protocol != child.protocol:
         raise Refusal(
             NotifyType.CHILD_SA_NOT_FOUND,
             f"there is no child SA with SPI {rekey.spi.hex()}",

@@ -1,5 +1,7 @@
 """Our requests to delete SAs (RFC 7296 1.4.1)."""
 
+from collections.abc import Iterable
+
 from p4esp.ike.children import ChildPhase, ChildSa
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Delete, Notify
@@ -28,7 +30,7 @@ class DeleteChild(InitiatorTask):
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """D with our inbound SPI."""
-        return [_delete_esp(self._child.params.spi_in)]
+        return [_delete(self._child.protocol, self._child.params.spi_in)]
 
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         """Whatever the peer lists, the SA is gone now (RFC 7296 1.4.1)."""
@@ -43,13 +45,14 @@ class DeleteSpi(InitiatorTask):
     exchange = ExchangeType.INFORMATIONAL
     subject = Subject.CHILD_SA
 
-    def __init__(self, spi: int) -> None:
-        """Takes the SPI over, and releases it in the end."""
+    def __init__(self, spi: int, protocols: Iterable[int]) -> None:
+        """Takes the SPI over, and releases it in the end. It was offered for these protocols."""
         self._spi = spi
+        self._protocols = dict.fromkeys(protocols)
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """D with the inbound SPI we had offered."""
-        return [_delete_esp(self._spi)]
+        """D with the inbound SPI we had offered, for each protocol that the peer may have taken."""
+        return [_delete(protocol, self._spi) for protocol in self._protocols]
 
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         """The SPI is free once the peer has forgotten it."""
@@ -101,5 +104,5 @@ def delete_ike(sa: IkeSaState, reason: DownReason, detail: str = "") -> None:
     sa.tasks.append(DeleteIke(reason, detail))
 
 
-def _delete_esp(spi: int) -> Delete:
-    return Delete(ProtocolId.ESP, (spi.to_bytes(4, "big"),))
+def _delete(protocol: int, spi: int) -> Delete:
+    return Delete(protocol, (spi.to_bytes(4, "big"),))

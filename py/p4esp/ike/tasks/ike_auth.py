@@ -128,7 +128,7 @@ class IkeAuth(InitiatorTask):
             learn(sa, reply.payloads)
             agreement = accept_answer(sa, offer, reply.payloads)
         except IkeError as bad:
-            sa.tasks.append(DeleteSpi(offer.spi))
+            sa.tasks.append(DeleteSpi(offer.spi, offer.protocols))
             self._fail_child(sa, offer, str(bad))
         else:
             child = enter_child(sa, agreement, FreshInput(sa.nonces))

@@ -1,5 +1,7 @@
 """INFORMATIONAL: liveness checks, and what the peer deletes (RFC 7296 1.4, 2.4)."""
 
+from collections.abc import Sequence
+
 from p4esp.ike.children import ChildPhase
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Delete
@@ -9,6 +11,7 @@ from p4esp.ike.state import IkeSaState
 from p4esp.ike.succession import deleted_by_peer
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 
+_CHILD_PROTOCOLS = (ProtocolId.ESP, ProtocolId.EESP)
 MAX_EARLY_DELETES = 64
 """Deletes of child SAs we do not know yet; of more the peer has no need."""
 
@@ -47,23 +50,28 @@ class InformationalResponder(ResponderTask):
             detail = "the peer did not accept our authentication" if failed else ""
             deleted_by_peer(sa, detail)
             return
-        spis = [
-            spi for delete in deletes if delete.protocol == ProtocolId.ESP for spi in delete.spis
+        self._answer = [
+            Delete(protocol, gone)
+            for protocol in _CHILD_PROTOCOLS
+            if (gone := self._delete_children(sa, protocol, deletes))
         ]
-        self._delete_children(sa, spis)
 
-    def _delete_children(self, sa: IkeSaState, spis: list[bytes]) -> None:
+    @classmethod
+    def _delete_children(
+        cls, sa: IkeSaState, protocol: ProtocolId, deletes: Sequence[Delete]
+    ) -> tuple[bytes, ...]:
         """Drop the named SAs; those we are deleting ourselves stay out of the answer."""
-        gone = [spi_in for spi in spis if (spi_in := self._delete_child(sa, spi)) is not None]
-        self._answer = [Delete(ProtocolId.ESP, tuple(gone))] if gone else []
+        spis = (spi for delete in deletes if delete.protocol == protocol for spi in delete.spis)
+        gone = (cls._delete_child(sa, protocol, int.from_bytes(spi, "big")) for spi in spis)
+        return tuple(spi_in for spi_in in gone if spi_in is not None)
 
     @staticmethod
-    def _delete_child(sa: IkeSaState, spi: bytes) -> bytes | None:
+    def _delete_child(sa: IkeSaState, protocol: ProtocolId, spi: int) -> bytes | None:
         """Drop the SA that sends to an SPI of the peer's; our inbound SPI when there was one."""
-        child = sa.children.by_outbound(int.from_bytes(spi, "big"))
+        child = sa.children.by_outbound(spi)
         if child is None and sa.awaiting_child and len(sa.early_deletes) < MAX_EARLY_DELETES:
-            sa.early_deletes.add(int.from_bytes(spi, "big"))
-        if child is None or child.phase is ChildPhase.DELETING:
+            sa.early_deletes.add((protocol, spi))
+        if child is None or child.protocol != protocol or child.phase is ChildPhase.DELETING:
             return None
         replaced = child.successor is not None
         sa.drop_child(child, DownReason.REKEYED if replaced else DownReason.PEER_DELETE)

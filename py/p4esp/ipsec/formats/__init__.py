@@ -15,6 +15,7 @@ from p4esp.ipsec.formats import (
     esp,
     header_in_trailer,
     no_trailer,
+    psp,
     spi_block,
     sub_child,
     subspaces,
@@ -56,6 +57,7 @@ FORMATS: tuple[Format, ...] = (
     wesp_v2.FORMAT,
     eesp_optimized.FORMAT,
     eesp_full.FORMAT,
+    psp.FORMAT,
     diet_esp.FORMAT,
 )
 _BY_NAME = {form.name: form for form in FORMATS}

@@ -18,6 +18,7 @@ def describe(form: Format) -> dict[str, Any]:
         "number": int(form.number),
         "p4_name": form.number.name,
         "protocol": form.protocol,
+        "udp_port": form.udp_port,
         "source": _source(form),
         "fields": [_field(field) for field in form.layout()],
         "rules": rules(form),
@@ -26,6 +27,7 @@ def describe(form: Format) -> dict[str, Any]:
         "targets": list(form.targets),
         "tail": form.tail_use.value,
         "negotiation": {
+            "agreement": form.agreement,
             "notifies": [_notify(notify) for notify in form.notifies],
             "proposal": None if form.proposal is None else _proposal(form.proposal),
         },

@@ -78,7 +78,8 @@ FORMAT = Format(
     buys="All modes, dummy packets, and an offset that each packet tells by itself: a switch "
     "without keys or state reads type, addresses and ports, and cannot change them unnoticed.",
     limits="An offset above the negotiated maximum is dropped (BAD_OFFSET); so are other options "
-    "than Crypt Offset and PadN, in another order or with other lengths, and a Payload Offset that "
-    "is not where the header ends (BAD_OPTION). A packet shorter than the offset is not sent. "
+    "than Crypt Offset, Pad1 and PadN, more than 8 octets of them, a Crypt Offset that begins "
+    "within 4 octets of padding, and a Payload Offset that is not where the header ends "
+    "(BAD_OPTION). A packet shorter than the offset is not sent. "
     "No UDP encapsulation here. AES-GCM and ChaCha20-Poly1305.",
 )

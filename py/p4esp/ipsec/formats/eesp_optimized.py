@@ -53,6 +53,6 @@ FORMAT = Format(
     "nothing to read at the end. A switch steers by session ID without a key.",
     limits="Tunnel mode only; no dummy packets and no TFC padding are sent, though any padding is "
     "taken. AES-GCM and ChaCha20-Poly1305. Dropped are other versions and reserved bits "
-    "(BAD_VERSION), and all options but a PadN of 4 octets (BAD_OPTION). No UDP encapsulation "
-    "here.",
+    "(BAD_VERSION), and all options but 4 or 8 octets of padding (BAD_OPTION). No UDP "
+    "encapsulation here.",
 )

@@ -104,3 +104,28 @@ PAYLOAD_HIDDEN = Field(
 REST_SHOWN = Field(
     "Rest of Payload", None, "what of the payload is not shown", Proof.TEXT, When.SHOWN
 )
+PSP_BASE = (
+    Field("Next Header", 8, "protocol of the payload"),
+    Field("Header Ext Length", 8, "units of 8 octets behind the first: 1, with a cookie 2"),
+    Field("Reserved", 2, "0", label="R"),
+    Field("Crypt Offset", 6, "octets in clear behind the IV, divided by 4", label="CryptOffset"),
+    Field("Sample", 1, "1: to be sampled; ignored", label="S"),
+    Field("Drop", 1, "1: to be dropped once it is verified", label="D"),
+    Field("Version", 4, "0: AES-GCM with 128 bits, 1: with 256"),
+    Field("Cookie Present", 1, "1: a virtualization cookie follows", label="V"),
+    Field("One", 1, "1", label="1"),
+    Field("SPI", 32, "names the receiver's SA; its first bit chooses the master key"),
+    Field("IV", 64, "counter of the SA; the last 8 octets of the nonce"),
+)
+
+
+def psp_cookie(proof: Proof, token: When, key: When) -> tuple[Field, ...]:
+    """A virtualization cookie, whose halves may be on both sides of the crypt offset."""
+    return (
+        Field("Security Token", 32, "first half of the virtualization cookie", proof, token),
+        Field("Virtual Key", 32, "second half of the virtualization cookie", proof, key),
+    )
+
+
+COOKIE_SHOWN = psp_cookie(Proof.AAD, When.TOKEN_SHOWN, When.KEY_SHOWN)
+COOKIE_HIDDEN = psp_cookie(Proof.TEXT, When.TOKEN_HIDDEN, When.KEY_HIDDEN)

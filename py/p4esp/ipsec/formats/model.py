@@ -11,8 +11,10 @@ from p4esp.ipsec.sa import Mode
 OUTER_OCTETS = {4: 20, 6: 40}
 """Octets of the outer header, by IP version: no options, no extension headers."""
 FIRST_PRIVATE_STATUS = 40960
+UDP_OCTETS = 8
 OPTION_OCTETS = 4
 """Of each option that our packets have."""
+COOKIE_OCTETS = 8
 
 
 class FormatError(ValueError):
@@ -42,13 +44,18 @@ class When(StrEnum):
     NUMBERED = "with sequence numbers"
     OFFSET = "with a Crypt Offset option"
     PADDED = "with a PadN option"
+    TOKEN_SHOWN = "with a cookie and a crypt offset above 0"
+    TOKEN_HIDDEN = "with a cookie and a crypt offset of 0"
+    KEY_SHOWN = "with a cookie and a crypt offset above 1"
+    KEY_HIDDEN = "with a cookie and a crypt offset of 0 or 1"
 
 
 class Option(StrEnum):
-    """What may stand between base header and the rest; each has 4 octets here."""
+    """What may stand between base header and the rest; each has 4 octets here, a cookie has 8."""
 
     OFFSET = "Crypt Offset"
     PAD = "PadN"
+    COOKIE = "virtualization cookie"
 
 
 class Trailer(StrEnum):
@@ -61,7 +68,7 @@ class Trailer(StrEnum):
     INNER = "inner"
     """Nowhere: the inner packet's own length says where the padding begins."""
     NONE = "none"
-    """There is neither padding nor trailer."""
+    """Nowhere: there is no padding."""
 
 
 class TailUse(StrEnum):
@@ -104,6 +111,7 @@ class Number(IntEnum):
     WESP_V2 = 8
     EESP_OPTIMIZED = 9
     EESP_FULL = 10
+    PSP = 11
     DIET = 12
 
 
@@ -140,7 +148,9 @@ class Source:
         """In two words, or in one."""
         if self.ours:
             return "our proposal"
-        return "standard" if self.text.startswith("RFC") else "draft"
+        if self.text.startswith("draft-"):
+            return "draft"
+        return "standard" if self.text.startswith("RFC") else "specification"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +249,13 @@ class Format:
     protocol: int = 50
     """IP protocol number that it travels under."""
     shown_header: int = 0
-    """Octets of what is shown that are no payload."""
+    """Octets of what is shown that are no payload, a cookie apart."""
+    salt_field: str = ""
+    """The field that stands where others have a salt in the nonce."""
+    udp_port: int = 0
+    """UDP destination port, of a format that travels in UDP alone."""
+    agreement: str = ""
+    """How two ends agree on it, where IKE does not know it."""
     elided: int = 0
     """Octets of the inner headers that are not sent as such."""
     proposal: Proposal | None = None
@@ -275,7 +291,8 @@ class Format:
 
     def clear_payload(self, parameters: Parameters) -> int:
         """Octets of the payload that stay in clear."""
-        return max(parameters.shown - self.shown_header, 0)
+        cookie = COOKIE_OCTETS if Option.COOKIE in parameters.options else 0
+        return max(parameters.shown - self.shown_header - cookie, 0)
 
     def over(self, outer: int, parameters: Parameters) -> Parameters:
         """The same behind a header of that IP version: over IPv6 the payload begins at a multiple
@@ -290,12 +307,14 @@ class Format:
     def padding(self, payload: int, parameters: Parameters | None = None) -> int:
         """Octets of padding, the least that aligns."""
         chosen = parameters or self.usual
+        if self.trailer is Trailer.NONE:
+            return 0
         hidden = payload - self.elided - min(self.clear_payload(chosen), payload)
         return -(hidden + fixed_octets(self.inside(chosen))) % chosen.align
 
     def added(self, payload: int, parameters: Parameters | None = None) -> int:
-        """Octets that the format adds to a payload, without any outer IP header; less than 0 where
-        it sends less than the payload.
+        """Octets that the format adds to a payload, without any outer header; less than 0 where it
+        sends less than the payload.
         """
         chosen = parameters or self.usual
         fixed = fixed_octets(self.layout(chosen)) - self.elided
@@ -304,7 +323,8 @@ class Format:
     def overhead(self, payload: int, outer: int = 4, parameters: Parameters | None = None) -> int:
         """Octets that a tunnel over IPv4 or IPv6 adds to an inner packet of `payload` octets."""
         chosen = self.over(outer, parameters or self.usual)
-        return OUTER_OCTETS[outer] + self.added(payload, chosen)
+        udp = UDP_OCTETS if self.udp_port else 0
+        return OUTER_OCTETS[outer] + udp + self.added(payload, chosen)
 
     def check_target(self, target: Target) -> None:
         """Raise FormatError, by name, where the format cannot run."""
@@ -344,6 +364,10 @@ def _present(fields: tuple[Field, ...], parameters: Parameters) -> tuple[Field, 
         When.NUMBERED: parameters.numbered,
         When.OFFSET: Option.OFFSET in parameters.options,
         When.PADDED: Option.PAD in parameters.options,
+        When.TOKEN_SHOWN: Option.COOKIE in parameters.options and parameters.shown > 0,
+        When.TOKEN_HIDDEN: Option.COOKIE in parameters.options and parameters.shown == 0,
+        When.KEY_SHOWN: Option.COOKIE in parameters.options and parameters.shown > 4,
+        When.KEY_HIDDEN: Option.COOKIE in parameters.options and parameters.shown <= 4,
     }
     return tuple(_sized(field, parameters) for field in fields if there[field.when])
 

@@ -31,6 +31,8 @@ def restored_header(fields: list[Found], parameters: Parameters) -> bytes:
 
 def nonce_of(form: Format, fields: list[Found], salt: bytes) -> bytes:
     """Salt, then the IV of the packet or the one its numbers make."""
+    if form.salt_field:
+        salt = next(found.octets for found in fields if found.field.name == form.salt_field)
     explicit = [found.octets for found in fields if found.field.name == "IV"]
     made = [found.octets for found in fields if found.field.name in form.nonce]
     return salt + b"".join(explicit or made).rjust(8, b"\0")

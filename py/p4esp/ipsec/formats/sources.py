@@ -62,8 +62,24 @@ EESP_DRAFT = Source(
     "private",
     ours=False,
 )
+PSP_SPECIFICATION = Source(
+    "google/psp, gaps ours",
+    "PSP architecture specification, google/psp (text and code); where it leaves things open, our "
+    "choice: nothing is sampled, so that the S bit says nothing and a packet with the D bit is "
+    "dropped once it is verified, no header extension but the cookie, SPIs below 256 are not used, "
+    "a window over the IV where the SA has one, 256 source ports; reserved bits must be 0, which "
+    "the specification would have ignored",
+    ours=False,
+)
+PSP_PORT = 1000
 EESP_PROTOCOL = 253
 """RFC 3692: for experiments."""
+EESP_SECURITY_PROTOCOL = 201
+"""EESPv0 in IKE: a private security protocol identifier."""
+WHOLE_NUMBERS, NO_NUMBERS = 1024, 1025
+"""What EESP may have of transform type 5, sequence numbers: those of the authors' code."""
+SSKDF, SSKDF_NONE, SSKDF_HKDF_SHA2_256 = 241, 0, 1
+"""The transform type that derives keys of sub SAs, also that of the authors' code, and its IDs."""
 DIET_DRAFT = Source(
     "diet-esp-07, gaps ours",
     "draft-ietf-ipsecme-diet-esp-07 (text) and draft-ietf-ipsecme-ikev2-diet-esp-extension; where "
@@ -181,11 +197,13 @@ EHC_SUPPORTED = Notify(
     "Diet-ESP, 8 bits, 1 octet of SPI and of number",
 )
 EESP_PROPOSAL = Proposal(
-    201,
+    EESP_SECURITY_PROTOCOL,
     (
         "encryption, type 1: AEAD only",
-        "sequence numbers, type 5: 1024 for 64 bits, 1025 for none, which an implicit IV forbids",
-        "SSKDF, type 241: 1 HKDF-SHA2-256; without it there are no sub SAs",
+        f"sequence numbers, type 5: {WHOLE_NUMBERS} for 64 bits, {NO_NUMBERS} for none, which an "
+        "implicit IV forbids",
+        f"SSKDF, type {SSKDF}: {SSKDF_HKDF_SHA2_256} HKDF-SHA2-256; without it there are no sub "
+        "SAs",
         "key exchange, type 4: optional",
     ),
     bytes.fromhex(

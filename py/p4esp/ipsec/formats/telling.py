@@ -1,4 +1,4 @@
-"""What packets of WESP and EESP say of their own layout; FormatError for those we do not read."""
+"""What packets of WESP, EESP and PSP say of their layout; FormatError for those we do not read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from p4esp.ipsec.formats.model import OPTION_OCTETS, FormatError, Option, Parame
 
 PAD = bytes((1, 2, 0, 0))
 EESP_FIRST = 0x80
+PSP_VERSIONS = (0, 1)
 _ACCEPTED = "accepted: none, Crypt Offset, PadN of 4 octets, Crypt Offset and PadN"
 
 
@@ -50,6 +51,22 @@ def told_by_eesp(packet: bytes, agreed: Parameters) -> Parameters:
     length = packet[1]
     _expect(packet, 8 + length, "EESP")
     return _told_by_options(packet[8 : 8 + length], agreed)
+
+
+def told_by_psp(packet: bytes, agreed: Parameters) -> Parameters:
+    """Crypt offset and cookie of a PSP header."""
+    _expect(packet, 16, "psp")
+    _, length, offset, flags = packet[:4]
+    version, cookie = flags >> 2 & 0x0F, bool(flags & 2)
+    if not flags & 1 or offset >> 6:
+        raise FormatError(
+            f"psp: octets 2 and 3 are {packet[2:4].hex()}; accepted: first two bits 0, last bit 1"
+        )
+    if version not in PSP_VERSIONS:
+        raise FormatError(f"psp: version {version}; accepted: 0, 1")
+    if length != 1 + cookie:
+        raise FormatError(f"psp: header ext length {length}; accepted: {1 + cookie}")
+    return replace(agreed, shown=4 * offset, options=(Option.COOKIE,) if cookie else ())
 
 
 def _told_by_options(options: bytes, agreed: Parameters) -> Parameters:
