@@ -33,6 +33,19 @@ def check(rule: DietRule, spi: int, mode: Mode, window: int, iv_len: int) -> Non
     check_spis([spi], rule)
 
 
+def key_words(rule: DietRule) -> tuple[tuple[str, object], ...]:
+    """What the dissector must know of it, beside keys."""
+    return (
+        ("template", rule.template.name.lower().replace("_", "-")),
+        ("spi_octets", rule.spi_octets),
+        ("sn_octets", rule.sn_octets),
+        ("inner_source", rule.src.network_address),
+        ("inner_destination", rule.dst.network_address),
+        ("inner_source_port", rule.sport),
+        ("inner_destination_port", rule.dport),
+    )
+
+
 def sealing_entry(rule: DietRule, sa: int) -> Entry:
     """What the sealing gateway compresses."""
     return _template("diet_out", rule, sa)

@@ -30,6 +30,7 @@ whole_packets = pytest.mark.parametrize(
     ids=lambda form: form.name,
 )
 """Those whose text is the inner packet; Diet-ESP has tests of its own."""
+ANSWERED = [vector for vector in VECTORS if vector.format != "diet-esp"]
 NUMBERED = ("sub-child", "subspaces")
 
 
@@ -53,14 +54,15 @@ def costs() -> list[Cost]:
 
 
 def test_the_vectors_are_those_of_the_issue() -> None:
-    assert [vector.id for vector in VECTORS] == [*ANSWERS, "VI"]
+    assert [vector.id for vector in ANSWERED] == list(ANSWERS)
+    assert {vector.id for vector in VECTORS} - set(ANSWERS) == {"VI"}
     with pytest.raises(
         FormatError, match=r"accepted: V0, V1, VA, VB, VC1, VC2, VD, VE, VF1, VF2, VG1.*VH3"
     ):
         vector_named("VZ")
 
 
-@pytest.mark.parametrize("vector", VECTORS[: len(ANSWERS)], ids=lambda vector: vector.id)
+@pytest.mark.parametrize("vector", ANSWERED, ids=lambda vector: vector.id)
 def test_a_vector_is_of_the_format_and_sub_of_the_digest(vector) -> None:
     name, packet, _ = ANSWERS[vector.id]
     assert (vector.format, vector.sub) == (name, packet.sub)
