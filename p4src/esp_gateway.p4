@@ -25,6 +25,7 @@
 #include "stages/peer.p4"
 #include "stages/rebuild.p4"
 #include "stages/inner.p4"
+#include "formats/diet_expand.p4"
 #include "stages/ecn.p4"
 #include "stages/selectors.p4"
 #include "stages/layer4_repair.p4"
@@ -148,6 +149,7 @@ control admit(inout headers_t hdr, inout metadata_t meta) {
     peer_stage()          peer;
     psp_receipt_stage()   psp_receipt;
     inner_stage()         inner;
+    diet_expand_stage()   diet_expand;
     rebuild_stage()       rebuild;
     ecn_stage()           ecn;
     selectors_stage()     selectors;
@@ -161,7 +163,11 @@ control admit(inout headers_t hdr, inout metadata_t meta) {
             psp_receipt.apply(hdr, meta);
         }
         if (GOING_ON) {
-            inner.apply(hdr, meta);
+            if (meta.format == format_t.DIET) {
+                diet_expand.apply(hdr, meta);
+            } else {
+                inner.apply(hdr, meta);
+            }
         }
         if (GOING_ON && meta.mode == mode_t.TUNNEL && meta.punt == punt_t.NONE) {
             ecn.apply(hdr, meta);

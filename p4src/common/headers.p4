@@ -205,6 +205,75 @@ header eesp_seq_t {
     bit<64> seq;
 }
 
+// Diet-ESP. A compressed ESP header as it came, and one as it goes, in up to three parts.
+header diet_esp_t {
+    varbit<64> octets;
+}
+
+header diet_word_t {
+    bit<32> bits;
+}
+
+header diet_half_t {
+    bit<16> bits;
+}
+
+header diet_octet_t {
+    bit<8> bits;
+}
+
+// Residues; each ends at an octet, `pad` is 0. IPv4: `front` is IHL, DSCP and ECN, `flags` have the
+// fragment offset with them. IPv6: `front` is DSCP, ECN and flow label.
+header diet_flow_v4_t {
+    bit<12> front;
+    bit<16> flags;
+    bit<4>  pad;
+}
+
+header diet_host_v4_t {
+    bit<12> front;
+    bit<16> identification;
+    bit<16> flags;
+    bit<8>  protocol;
+    bit<4>  pad;
+}
+
+header diet_site_v4_t {
+    bit<12> front;
+    bit<16> identification;
+    bit<16> flags;
+    bit<8>  protocol;
+    bit<8>  src;
+    bit<8>  dst;
+    bit<4>  pad;
+}
+
+header diet_flow_v6_t {
+    bit<28> front;
+    bit<4>  pad;
+}
+
+header diet_host_v6_t {
+    bit<28> front;
+    bit<8>  next_header;
+    bit<4>  pad;
+}
+
+header diet_site_v6_t {
+    bit<28> front;
+    bit<8>  next_header;
+    bit<64> src;
+    bit<64> dst;
+    bit<4>  pad;
+}
+
+// What is sent of a TCP header.
+header diet_tcp_t {
+    bit<64> numbers;
+    bit<32> flags_window;
+    bit<16> urgent;
+}
+
 // PSP, without its IV.
 header psp_t {
     bit<8>  next_header;
@@ -261,7 +330,9 @@ header beet_pad_t {
 }
 
 header tcp_t {
-    bit<96> before;
+    bit<16> sport;
+    bit<16> dport;
+    bit<64> numbers;              // sequence and acknowledgement
     bit<32> flags_window;
     bit<16> checksum;
     bit<16> urgent;
@@ -406,6 +477,16 @@ struct headers_t {
     esp_long_iv_t   esp_long_iv;
     psp_cookie_t    psp_cookie;
     tih_t           tih;
+    diet_word_t     diet_word;
+    diet_half_t     diet_half;
+    diet_octet_t    diet_octet;
+    diet_flow_v4_t  diet_flow_v4;
+    diet_host_v4_t  diet_host_v4;
+    diet_site_v4_t  diet_site_v4;
+    diet_flow_v6_t  diet_flow_v6;
+    diet_host_v6_t  diet_host_v6;
+    diet_site_v6_t  diet_site_v6;
+    diet_tcp_t      diet_tcp;
     esp_tail_t      front;           // on the crypto port, in place of the ESP header
     beet_ph_t       beet_ph;
     beet_pad_t      beet_pad;
@@ -438,8 +519,10 @@ struct headers_t {
     esp_tail_t      behind;          // on the wire
     ipv6_fragment_t fragment;
     ipv6_ext_t      late_opts;
-    udp_t           l4_udp;          // only where a NAT's work on the checksum is undone
-    tcp_t           l4_tcp;
+    diet_esp_t      diet_esp;
+    esp_t           diet_front;      // in place of it on its way to the engine
+    udp_t           l4_udp;          // only where a NAT's work on the checksum is undone,
+    tcp_t           l4_tcp;          // and of a Diet-ESP flow
 }
 
 #endif

@@ -73,7 +73,8 @@ enum bit<8> path_t {
     HOST    = 7,    // from the controller, to be routed
     SEND    = 8,    // from the controller, to a named port
     CONTROL = 9,    // control message about the state of an SA
-    PUNT    = 10    // for the controller
+    PUNT    = 10,   // for the controller
+    CUT     = 11    // comes again, for the parser to cut it (Diet-ESP)
 }
 
 // What the layer above IP looks like (set by the parser).
@@ -123,8 +124,27 @@ enum bit<8> format_t {
     WESP_V2           = 8,
     EESP_OPTIMIZED    = 9,   // without trailer information
     EESP_FULL         = 10,
-    PSP               = 11
+    PSP               = 11,
+    DIET              = 12
 }
+
+// What a Diet-ESP SA knows of its packets: formats/diet_esp.p4. HOST and SITE say nothing of layer 4.
+enum bit<8> diet_t {
+    NONE    = 0,
+    UDP_V4  = 1,   // one flow: addresses and ports
+    TCP_V4  = 2,
+    HOST_V4 = 3,   // two addresses
+    SITE_V4 = 4,   // two prefixes of 24 bits
+    UDP_V6  = 5,
+    TCP_V6  = 6,
+    HOST_V6 = 7,
+    SITE_V6 = 8    // two prefixes of 64 bits
+}
+
+// What the parser takes out of a packet that comes again: up to 8, so many octets of a compressed ESP
+// header.
+const bit<8> CUT_UDP = 17;
+const bit<8> CUT_TCP = 18;
 
 // Which member of an SA set (RFC 9611), or which subspace of an SA, takes a packet.
 enum bit<8> spread_t {
@@ -224,7 +244,9 @@ enum bit<8> drop_t {
     ECHO_LIMITED     = 59,   // more of them than are answered
     NO_ECHO          = 60,   // they are not answered at this address
     BAD_PSP          = 61,   // of another version or layout than the SA has, or a reserved bit
-    BAD_COOKIE       = 62    // an authentic PSP packet of another virtual network
+    BAD_COOKIE       = 62,   // an authentic PSP packet of another virtual network
+    BAD_RESIDUE      = 64,   // Diet-ESP: authentic, and no packet
+    BAD_TEMPLATE     = 65    // Diet-ESP: not what the SA compresses
 }
 
 // Why a packet goes to the controller; also the index of its meter (of the second set, from

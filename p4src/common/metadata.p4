@@ -5,12 +5,24 @@
 
 #include "ids.p4"
 
+// Kept of a packet that comes again.
+const bit<8> CUT_FIELDS = 1;
+
 struct metadata_t {
     // From the target, copied by arch/.
     bit<9>      ingress_port;
     bit<16>     frame_len;        // octets
     bit<1>      parse_failed;
     bit<1>      bad_checksum;     // of hdr.ip
+
+    // Of a packet that comes again.
+    @field_list(CUT_FIELDS)
+    bit<8>      cut;
+    @field_list(CUT_FIELDS)
+    bit<16>     cut_ip_len;       // octets of the packet
+    @field_list(CUT_FIELDS)
+    bit<9>      cut_port;         // where it came in: the target forgets
+    bit<1>      unpadded;         // the frame ends where the packet does
 
     // From the parser.
     bit<16>     ether_type;       // behind a VLAN tag, if there is one
@@ -98,6 +110,23 @@ struct metadata_t {
     bit<8>      aad_len;
     bit<1>      whole_seq;        // all of the sequence number is in the packet
     bit<16>     payload_len;      // octets that came out of the engine
+
+    // Diet-ESP.
+    bit<1>      diet_local;       // our address may get it
+    bit<16>     diet_peer;
+    bit<8>      spi_octets;       // sent of the SPI
+    bit<8>      sn_octets;        // and of the sequence number
+    bit<64>     sn_mask;          // 0: all of it
+    diet_t      diet;
+    bit<1>      diet_trailer;     // the text has the trailer of RFC 4303
+    bit<32>     diet_src;
+    bit<32>     diet_dst;
+    bit<128>    diet_src6;
+    bit<128>    diet_dst6;
+    bit<16>     diet_sport;
+    bit<16>     diet_dport;
+    bit<8>      layer4_built;     // TCP or UDP, which needs its checksum
+    bit<16>     layer4_len;
 
     // Sequence numbers and replay.
     bit<64>     seq;

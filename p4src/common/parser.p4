@@ -20,10 +20,11 @@ error {
 parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta,
                       inout standard_metadata_t standard) {
     state start {
-        transition select(standard.ingress_port) {
-            CPU_PORT:    parse_packet_out;
-            CRYPTO_PORT: parse_crypto;
-            default:     parse_ethernet;
+        transition select(standard.ingress_port, meta.cut_port) {
+            (CPU_PORT, _):    parse_packet_out;
+            (_, CPU_PORT):    parse_packet_out;
+            (CRYPTO_PORT, _): parse_crypto;
+            default:          parse_ethernet;
         }
     }
 
@@ -260,10 +261,67 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
     }
 
     state parse_text {
-        transition select(hdr.cx.flags[7:7]) {
-            1:       parse_tih;
-            default: parse_inner;
+        transition select(hdr.cx.flags[7:7], hdr.cx.space[23:16]) {
+            (0, 0):  parse_inner;
+            (1, _):  parse_tih;
+            default: parse_residue;
         }
+    }
+
+    // Diet-ESP: formats/diet_expand.p4 makes a packet of it.
+    state parse_residue {
+        transition select(hdr.cx.space[23:16]) {
+            1:       parse_flow_v4;
+            2:       parse_flow_v4;
+            3:       parse_host_v4;
+            4:       parse_site_v4;
+            5:       parse_flow_v6;
+            6:       parse_flow_v6;
+            7:       parse_host_v6;
+            8:       parse_site_v6;
+            default: accept;
+        }
+    }
+
+    state parse_flow_v4 {
+        packet.extract(hdr.diet_flow_v4);
+        transition select(hdr.cx.space[23:16]) {
+            2:       parse_rest_of_tcp;
+            default: accept;
+        }
+    }
+
+    state parse_host_v4 {
+        packet.extract(hdr.diet_host_v4);
+        transition accept;
+    }
+
+    state parse_site_v4 {
+        packet.extract(hdr.diet_site_v4);
+        transition accept;
+    }
+
+    state parse_flow_v6 {
+        packet.extract(hdr.diet_flow_v6);
+        transition select(hdr.cx.space[23:16]) {
+            6:       parse_rest_of_tcp;
+            default: accept;
+        }
+    }
+
+    state parse_host_v6 {
+        packet.extract(hdr.diet_host_v6);
+        transition accept;
+    }
+
+    state parse_site_v6 {
+        packet.extract(hdr.diet_site_v6);
+        transition accept;
+    }
+
+    state parse_rest_of_tcp {
+        packet.extract(hdr.diet_tcp);
+        transition accept;
     }
 
     state parse_tih {
@@ -646,6 +704,23 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         meta.l4_known = 1;
         meta.sport = ports.sport;
         meta.dport = ports.dport;
+        transition select(meta.cut) {
+            CUT_TCP: cut_tcp;
+            default: accept;
+        }
+    }
+
+    state cut_tcp {
+        packet.extract(hdr.l4_tcp);
+        transition cut_flow;
+    }
+
+    // Is there nothing in the frame behind the packet, so that its checksum can be checked?
+    state cut_flow {
+        bit<32> room = standard.packet_length - (hdr.vlan.isValid() ? 32w18 : 14)
+            - (hdr.packet_out.isValid() ? 32w20 : 0);
+        meta.unpadded = room == (bit<32>)meta.cut_ip_len ? 1w1 : 0;
+        meta.layer4_len = meta.cut_ip_len - meta.l4_offset;
         transition accept;
     }
 
@@ -667,11 +742,18 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         meta.spi = esp.spi;
         meta.seq_lo = esp.seq;
         meta.seq_after = esp.after;
-        transition select(esp.spi) {
-            SPI_ECHO_REQUEST: parse_echo;
-            SPI_ECHO_REPLY:   echoed;
-            default:          accept;
+        transition select(esp.spi, meta.cut) {
+            (SPI_ECHO_REQUEST, _): parse_echo;
+            (SPI_ECHO_REPLY, _):   echoed;
+            (_, 0):                accept;
+            default:               cut_esp;
         }
+    }
+
+    // Diet-ESP: what is known of it by now stands in the metadata.
+    state cut_esp {
+        packet.extract(hdr.diet_esp, (bit<32>)meta.cut << 3);
+        transition accept;
     }
 
     state echoed {
@@ -815,15 +897,21 @@ parser gateway_parser(packet_in packet, out headers_t hdr, inout metadata_t meta
         meta.dport = udp.dport;
         meta.udp_len = udp.length;
         // An IKE header needs 8 + 28 octets, ESP 8 + 12, PSP 8 + 32, a keepalive is 8 + 1.
-        transition select(udp.dport, udp.length) {
-            (UDP_IKE,       36 .. 65535): peek_ike;
-            (UDP_IKE_NAT_T, 20 .. 65535): peek_nat_t;
-            (UDP_IKE_NAT_T, 9):           peek_keepalive;
-            (UDP_IKE_NAT_T, _):           nat_t_runt;
-            (UDP_PSP,       40 .. 65535): peek_psp;
-            (UDP_PSP, _):                 nat_t_runt;
-            default:                      accept;
+        transition select(udp.dport, udp.length, meta.cut) {
+            (_, _, CUT_UDP):                 cut_udp;
+            (UDP_IKE,       36 .. 65535, _): peek_ike;
+            (UDP_IKE_NAT_T, 20 .. 65535, _): peek_nat_t;
+            (UDP_IKE_NAT_T, 9, _):           peek_keepalive;
+            (UDP_IKE_NAT_T, _, _):           nat_t_runt;
+            (UDP_PSP,       40 .. 65535, _): peek_psp;
+            (UDP_PSP, _, _):                 nat_t_runt;
+            default:                         accept;
         }
+    }
+
+    state cut_udp {
+        packet.extract(hdr.l4_udp);
+        transition cut_flow;
     }
 
     state peek_psp {

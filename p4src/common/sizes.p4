@@ -12,6 +12,7 @@
 #define SIZE_SA_MEMBER     65536     // members of SA sets: 256 buckets each
 #define SIZE_SA            65536     // SAs a direction
 #define SIZE_SAD           65536
+#define SIZE_DIET_PEER     4096
 #define SIZE_IN_POLICY     4096
 #define SIZE_ROUTE_V4      65536
 #define SIZE_ROUTE_V6      65536
@@ -25,7 +26,7 @@
 
 #define SPACES             65536     // sequence spaces a direction
 #define REPLAY_CELLS       524288
-#define DROP_REASONS       64
+#define DROP_REASONS       80
 #define PUNT_REASONS       16
 // Meters: a set for the unprotected side, and one for all that can be trusted more.
 #define PUNT_METERS        32

@@ -8,10 +8,12 @@
 #include "../formats/wesp_v2.p4"
 #include "../formats/eesp.p4"
 #include "../formats/psp.p4"
+#include "../formats/diet_template.p4"
 
 control format_stage(inout headers_t hdr, inout metadata_t meta) {
-    flow_bucket() bucket;
-    psp_stage()   psp;
+    flow_bucket()         bucket;
+    psp_stage()           psp;
+    diet_template_stage() diet_template;
 
     @name(".send_as") @id(0x01000031)
     action send_as(bit<16> last_sub, bit<8> spread, bit<1> key_step, bit<8> shown,
@@ -81,7 +83,9 @@ control format_stage(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         plain();
-        if (meta.format != format_t.PLAIN) {
+        if (meta.format == format_t.DIET) {
+            diet_template.apply(hdr, meta);
+        } else if (meta.format != format_t.PLAIN) {
             if (meta.path == path_t.SEAL || meta.path == path_t.SEALED) {
                 format_out.apply();
             } else {

@@ -14,13 +14,22 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
         meta.local_id = local_id;
     }
 
+    // Diet-ESP: some peer of ours may send it compressed.
+    @name(".is_local_diet") @id(0x01000048)
+    action is_local_diet(bit<16> local_id, bit<1> proxied) {
+        meta.local = 1;
+        meta.proxied = proxied;
+        meta.local_id = local_id;
+        meta.diet_local = 1;
+    }
+
     @name(".not_local") @id(0x01000004)
     action not_local() {}
 
     @name(".local_v4") @id(0x02000002)
     table local_v4 {
         key = { hdr.ip.dst : exact @name("dst"); }
-        actions = { is_local; @defaultonly not_local; }
+        actions = { is_local; is_local_diet; @defaultonly not_local; }
         const default_action = not_local;
         size = SIZE_LOCAL_V4;
     }
@@ -28,7 +37,7 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
     @name(".local_v6") @id(0x02000011)
     table local_v6 {
         key = { hdr.ip6.dst : exact @name("dst"); }
-        actions = { is_local; @defaultonly not_local; }
+        actions = { is_local; is_local_diet; @defaultonly not_local; }
         const default_action = not_local;
         size = SIZE_LOCAL_V6;
     }

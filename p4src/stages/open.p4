@@ -1,6 +1,9 @@
 // Pass 1, inbound: the request to the engine in front of the untouched packet.
+#include "../formats/diet_expand.p4"
+
 control open_stage(inout headers_t hdr, inout metadata_t meta) {
     header_in_front_stage() header_in_front;
+    diet_request_stage()    diet_request;
 
     bit<8> spi_at;
 
@@ -37,8 +40,12 @@ control open_stage(inout headers_t hdr, inout metadata_t meta) {
         } else {
             spi_at = (bit<8>)(meta.l4_offset + meta.encap_len);
             build_request();
-            if (meta.format == format_t.HEADER_IN_TRAILER) {
-                header_in_front.apply(hdr, meta);
+            if (meta.format != format_t.PLAIN) {
+                if (meta.format == format_t.HEADER_IN_TRAILER) {
+                    header_in_front.apply(hdr, meta);
+                } else if (meta.format == format_t.DIET) {
+                    diet_request.apply(hdr, meta);
+                }
             }
         }
     }

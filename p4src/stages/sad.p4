@@ -1,7 +1,12 @@
 // The SAD (RFC 4301 4.4.2): destination, protocol and SPI name one inbound SA. Plain and
 // UDP-encapsulated ESP are the same protocol (RFC 7296 2.23). SPIs that follow each other may be
 // sub-SAs of one SA.
+#include "../formats/diet_peer.p4"
+
 control sad_stage(inout headers_t hdr, inout metadata_t meta) {
+    diet_peer_stage() diet_peer;
+    diet_sad_stage()  diet_sad;
+
     @name(".open_by") @id(0x0100000F)
     action open_by(bit<16> sa, bit<8> generation, bit<16> sub) {
         meta.sa = sa;
@@ -27,7 +32,12 @@ control sad_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        if (meta.spi & 0xFFFFFF00 == 0) {
+        if (meta.diet_local == 1 && meta.l4 == l4_t.ESP) {
+            diet_peer.apply(hdr, meta);
+        }
+        if (meta.spi_octets != 0) {
+            diet_sad.apply(hdr, meta);
+        } else if (meta.spi & 0xFFFFFF00 == 0) {
             meta.drop_reason = drop_t.BAD_SPI;
         } else {
             meta.protocol = meta.l4 == l4_t.ESP ? PROTO_ESP

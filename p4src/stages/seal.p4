@@ -2,11 +2,13 @@
 // taken: nothing here drops.
 #include "esp_family.p4"
 #include "../formats/header_in_trailer.p4"
+#include "../formats/diet_compress.p4"
 
 control seal_stage(inout headers_t hdr, inout metadata_t meta) {
     seal_transport_stage() seal_transport;
     outer_header_stage()   outer_header;
     seal_request_stage()   seal_request;
+    diet_compress_stage()  diet_compress;
 
     apply {
         if (meta.format == format_t.SUBSPACES) {
@@ -35,6 +37,9 @@ control seal_stage(inout headers_t hdr, inout metadata_t meta) {
                 BUILD_UDP(hdr.outer_udp)
             }
             outer_header.apply(hdr, meta);
+            if (meta.format == format_t.DIET) {
+                diet_compress.apply(hdr, meta);
+            }
         }
         seal_request.apply(hdr, meta);
     }

@@ -3,9 +3,11 @@
 // has the two hosts' addresses where a tunnel has its ends.
 #include "esp_family.p4"
 #include "../formats/header_in_trailer.p4"
+#include "../formats/diet_compress.p4"
 
 control sealed_stage(inout headers_t hdr, inout metadata_t meta) {
     header_behind_stage() header_behind;
+    diet_header_stage()   diet_header;
 
     bit<8>  protocol;
     bit<8>  next;
@@ -55,8 +57,12 @@ control sealed_stage(inout headers_t hdr, inout metadata_t meta) {
                 meta.cleared = 1;
             }
         }
-        if (meta.format == format_t.HEADER_IN_TRAILER) {
-            header_behind.apply(hdr, meta);
+        if (meta.format != format_t.PLAIN) {
+            if (meta.format == format_t.HEADER_IN_TRAILER) {
+                header_behind.apply(hdr, meta);
+            } else if (meta.format == format_t.DIET) {
+                diet_header.apply(hdr, meta);
+            }
         }
     }
 }

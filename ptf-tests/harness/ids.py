@@ -97,6 +97,8 @@ class Drop(IntEnum):
     NO_ECHO = 60
     BAD_PSP = 61
     BAD_COOKIE = 62
+    BAD_RESIDUE = 64
+    BAD_TEMPLATE = 65
 
 
 class Punt(IntEnum):
@@ -196,6 +198,7 @@ class Format(IntEnum):
     EESP_OPTIMIZED = 9
     EESP_FULL = 10
     PSP = 11
+    DIET = 12
 
 
 class Spread(IntEnum):

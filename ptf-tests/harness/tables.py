@@ -36,10 +36,35 @@ def egress_if(port: int, role: Role, mac: str, vid: int = 0) -> P4TableEntry:
     return _entry("egress_if", {"port": port, "vid": vid}, "leave_by", role=int(role), mac=mac)
 
 
-def local(address: str, local_id: int, *, proxied: bool = False) -> P4TableEntry:
-    """An address of ours, or of a host behind us whose ESP and IKE are ours."""
+def local(
+    address: str, local_id: int, *, proxied: bool = False, diet: bool = False
+) -> P4TableEntry:
+    """An address of ours, or of a host behind us whose ESP and IKE are ours; ``diet``: with peers
+    that compress."""
     table = by_family("local_v4", "local_v6", address)
-    return _entry(table, {"dst": address}, "is_local", local_id=local_id, proxied=int(proxied))
+    action = "is_local_diet" if diet else "is_local"
+    return _entry(table, {"dst": address}, action, local_id=local_id, proxied=int(proxied))
+
+
+def diet_peer(
+    local_id: int, src: str, number: int, spi_octets: int, sn_octets: int
+) -> P4TableEntry:
+    """All ESP from an address to us is compressed."""
+    table = by_family("diet_peer_v4", "diet_peer_v6", src)
+    widths = {"spi_octets": spi_octets, "sn_octets": sn_octets}
+    return _entry(table, {"local_id": local_id, "src": src}, "diet_peer", peer=number, **widths)
+
+
+def diet_sad(peer: int, low: int, sa: int, generation: int, spi: int) -> P4TableEntry:
+    """The low octets of an SPI to inbound SA."""
+    match = {"peer": peer, "spi": low}
+    return _entry("diet_sad", match, "open_diet", sa=sa, generation=generation, spi=spi)
+
+
+def diet_template(table: str, sa: int, src: str, dst: str, **params: int) -> P4TableEntry:
+    """What an SA's packets are; ``table`` is diet_out or diet_in."""
+    action = by_family("diet_v4", "diet_v6", src)
+    return _entry(table, {"sa": sa}, action, src=src, dst=dst, **params)
 
 
 def ike_sa(local_spi: int) -> P4TableEntry:

@@ -20,6 +20,20 @@ control verify_checksums(inout headers_t hdr, inout metadata_t meta) {
               hdr.ip.frag_offset, hdr.ip.ttl, hdr.ip.protocol, hdr.ip.src, hdr.ip.dst,
               hdr.ip_opt.options },
             hdr.ip.checksum, HashAlgorithm.csum16);
+        // What Diet-ESP does not send has to be right, or the other end would make it so. A padded frame
+        // does not show where the packet ends, and 0xFFFF may stand for 0.
+        verify_checksum_with_payload(hdr.l4_udp.isValid() && meta.cut == CUT_UDP
+                                     && meta.unpadded == 1 && hdr.l4_udp.checksum != 0
+                                     && hdr.l4_udp.checksum != 0xFFFF,
+            { hdr.ip.src, hdr.ip.dst, hdr.ip6.src, hdr.ip6.dst, 8w0, PROTO_UDP, hdr.l4_udp.length,
+              hdr.l4_udp.sport, hdr.l4_udp.dport, hdr.l4_udp.length },
+            hdr.l4_udp.checksum, HashAlgorithm.csum16);
+        verify_checksum_with_payload(hdr.l4_tcp.isValid() && meta.cut == CUT_TCP
+                                     && meta.unpadded == 1,
+            { hdr.ip.src, hdr.ip.dst, hdr.ip6.src, hdr.ip6.dst, 8w0, PROTO_TCP, meta.layer4_len,
+              hdr.l4_tcp.sport, hdr.l4_tcp.dport, hdr.l4_tcp.numbers, hdr.l4_tcp.flags_window,
+              hdr.l4_tcp.urgent },
+            hdr.l4_tcp.checksum, HashAlgorithm.csum16);
     }
 }
 
@@ -29,12 +43,17 @@ control ingress(inout headers_t hdr, inout metadata_t meta,
     outcome_accounting() accounting;
 
     apply {
-        meta.ingress_port = standard.ingress_port;
+        meta.ingress_port = standard.ingress_port | meta.cut_port;
         meta.frame_len = (bit<16>)standard.packet_length;
         meta.parse_failed = standard.parser_error == error.NoError ? 1w0 : 1;
         meta.bad_checksum = standard.checksum_error;
         forwarding.apply(hdr, meta);
-        accounting.apply(hdr, meta, standard);
+        if (meta.path == path_t.CUT && meta.drop_reason == drop_t.NONE) {
+            meta.cut_port = standard.ingress_port;
+            resubmit_preserving_field_list(CUT_FIELDS);
+        } else {
+            accounting.apply(hdr, meta, standard);
+        }
     }
 }
 
@@ -57,6 +76,18 @@ control update_checksums(inout headers_t hdr, inout metadata_t meta) {
               hdr.ip.frag_offset, hdr.ip.ttl, hdr.ip.protocol, hdr.ip.src, hdr.ip.dst,
               hdr.ip_opt.options },
             hdr.ip.checksum, HashAlgorithm.csum16);
+        update_checksum_with_payload(meta.layer4_built == PROTO_UDP,
+            { hdr.ip.src, hdr.ip.dst, hdr.ip6.src, hdr.ip6.dst, 8w0, PROTO_UDP, hdr.l4_udp.length,
+              hdr.l4_udp.sport, hdr.l4_udp.dport, hdr.l4_udp.length },
+            hdr.l4_udp.checksum, HashAlgorithm.csum16);
+        // RFC 768: a computed 0 is sent as all ones, which is the sum of nothing.
+        update_checksum(meta.layer4_built == PROTO_UDP && hdr.l4_udp.checksum == 0,
+            { 16w0 }, hdr.l4_udp.checksum, HashAlgorithm.csum16);
+        update_checksum_with_payload(meta.layer4_built == PROTO_TCP,
+            { hdr.ip.src, hdr.ip.dst, hdr.ip6.src, hdr.ip6.dst, 8w0, PROTO_TCP, meta.layer4_len,
+              hdr.l4_tcp.sport, hdr.l4_tcp.dport, hdr.l4_tcp.numbers, hdr.l4_tcp.flags_window,
+              hdr.l4_tcp.urgent },
+            hdr.l4_tcp.checksum, HashAlgorithm.csum16);
     }
 }
 
@@ -86,6 +117,16 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.esp_long_iv);
         packet.emit(hdr.psp_cookie);
         packet.emit(hdr.tih);
+        packet.emit(hdr.diet_word);
+        packet.emit(hdr.diet_half);
+        packet.emit(hdr.diet_octet);
+        packet.emit(hdr.diet_flow_v4);
+        packet.emit(hdr.diet_host_v4);
+        packet.emit(hdr.diet_site_v4);
+        packet.emit(hdr.diet_flow_v6);
+        packet.emit(hdr.diet_host_v6);
+        packet.emit(hdr.diet_site_v6);
+        packet.emit(hdr.diet_tcp);
         packet.emit(hdr.front);
         packet.emit(hdr.beet_ph);
         packet.emit(hdr.beet_pad);
@@ -118,6 +159,8 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.behind);
         packet.emit(hdr.fragment);
         packet.emit(hdr.late_opts);
+        packet.emit(hdr.diet_esp);
+        packet.emit(hdr.diet_front);
         packet.emit(hdr.l4_udp);
         packet.emit(hdr.l4_tcp);
     }

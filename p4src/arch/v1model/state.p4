@@ -55,6 +55,15 @@ control replay_state(inout headers_t hdr, inout metadata_t meta) {
         meta.seq = high ++ meta.seq_lo;
     }
 
+    // Diet-ESP: the smallest number that the window does not refuse and that ends in what was sent.
+    action recover(in bit<64> top) {
+        bit<64> bottom = top >= (bit<64>)meta.window ? top - (bit<64>)meta.window + 1 : 1;
+        meta.seq = bottom + (((bit<64>)meta.seq_lo - bottom) & meta.sn_mask);
+        if (meta.seq[63:32] != 0) {
+            meta.drop_reason = drop_t.SEQ_RANGE;
+        }
+    }
+
     action examine() {
         bit<64> top;
         bit<64> cell;
@@ -66,6 +75,8 @@ control replay_state(inout headers_t hdr, inout metadata_t meta) {
             if (meta.esn == 1) {
                 infer(top);
             }
+        } else if (meta.replay_op == replay_op_t.CHECK && meta.format == format_t.DIET) {
+            recover(top);
         }
         index = (meta.cell_base + (meta.seq[36:5] & meta.cell_mask)) & (REPLAY_CELLS - 1);
         bit_mask = 32w1 << meta.seq[4:0];

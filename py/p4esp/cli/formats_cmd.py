@@ -157,7 +157,9 @@ def _field_dict(found: Found) -> dict[str, Any]:
 def vector_command(
     name: Annotated[
         str,
-        typer.Argument(metavar="ID", help="V0, V1, VA to VE, VF1, VF2, VG1 to VG6, VH1 to VH3."),
+        typer.Argument(
+            metavar="ID", help="V0, V1, VA to VE, VF1, VF2, VG1 to VG6, VH1 to VH3, VI, VJ."
+        ),
     ],
     as_json: JsonOption = False,
 ) -> None:

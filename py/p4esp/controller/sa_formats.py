@@ -9,7 +9,7 @@ from p4esp.controller.numbers import Spread
 from p4esp.controller.sa_modes import UnsupportedSaError
 from p4esp.controller.tables import ReadAs, SendAs
 from p4esp.engine import features
-from p4esp.ipsec.formats import FORMATS, Format, FormatError, Spaces
+from p4esp.ipsec.formats import FORMATS, Format, FormatError, Number, Spaces
 from p4esp.ipsec.formats.model import OPTION_OCTETS
 from p4esp.ipsec.layouts import (
     WESP,
@@ -64,6 +64,8 @@ def _fault(child: ChildSaParams, form: Format) -> str | None:
         form.check_mode(child.mode)
     except FormatError as error:
         return str(error)
+    if form.number is Number.DIET:
+        return f"format {form.name} is not negotiated; accepted: a format that IKE asks for"
     if child.wrap is not Wrap.NONE and form.name != WESP:
         return f"format {form.name} in WESP; accepted: no WESP"
     if child.encapsulation is not None and not takes_udp(form):

@@ -17,7 +17,7 @@ from typing import Final
 
 from p4esp.controller.sealed_ping import SealedEcho
 from p4esp.engine import Direction
-from p4esp.formats_lab import sas
+from p4esp.formats_lab import diet, sas
 from p4esp.formats_lab.errors import LabError
 from p4esp.formats_lab.gateways import (
     ETHERNET,
@@ -165,6 +165,7 @@ def key_line(sa: LabSa) -> KeyLine:
         subs=sa.subs,
         shown=sa.parameters.shown,
         numbered=sa.parameters.numbered,
+        more=diet.key_words(sa.rule) if sa.compresses else (),
     )
 
 

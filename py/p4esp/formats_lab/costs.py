@@ -85,6 +85,8 @@ def _lab_sa(number: int) -> LabSa:
     )
     if sa.has_masters:
         return replace(sa, key=sha512(form.name.encode()).digest())
+    if sa.compresses:
+        return replace(sa, parameters=replace(sa.parameters, spi=sa.spi))
     return replace(sa, key=sha256(form.name.encode()).digest()) if sa.key_each else sa
 
 
@@ -165,10 +167,14 @@ def _passes(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
 
 
 def _moved_in(events: Sequence[Event]) -> int:
-    """Octets parsed, and octets written in front of what was not."""
+    """Octets parsed, and octets written in front of what was not: of a packet that comes again as
+    it is, none.
+    """
     size = next(event.size for event in events if isinstance(event, Start))
-    left = next(event.size or 0 for event in events if isinstance(event, End))
+    left = next((event.size or 0 for event in events if isinstance(event, End)), None)
     parsed = max(e.offset + e.octets for e in events if isinstance(e, Extracted))
+    if left is None:
+        return parsed
     return parsed + left - (size - parsed)
 
 

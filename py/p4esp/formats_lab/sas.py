@@ -7,7 +7,9 @@ from dataclasses import KW_ONLY, dataclass, field
 from ipaddress import IPv4Address
 
 from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, CryptoPath, Role, Spread
+from p4esp.formats_lab import diet
 from p4esp.formats_lab.writing import Entry, Value
+from p4esp.ipsec.diet import DietRule
 from p4esp.ipsec.formats import Format, Number, Option, Parameters, Spaces
 from p4esp.ipsec.formats.model import OPTION_OCTETS
 from p4esp.ipsec.sa import Mode
@@ -87,7 +89,19 @@ class LabSa:
     @property
     def ends(self) -> tuple[IPv4Address, IPv4Address]:
         """Outer addresses."""
+        if self.compresses:
+            return GATEWAY, diet.GATEWAY
         return (GATEWAY, FAR_GATEWAY) if self.mode is Mode.TUNNEL else (HOST, self.remote)
+
+    @property
+    def compresses(self) -> bool:
+        """Whether it leaves out what both ends know."""
+        return self.form.number is Number.DIET
+
+    @property
+    def rule(self) -> DietRule:
+        """What it leaves out, if it compresses."""
+        return diet.rule_between(HOST, self.remote)
 
     @property
     def sad_protocol(self) -> int:
@@ -100,7 +114,10 @@ def sealing_entries(sa: LabSa, key: int) -> Iterator[Entry]:
     match: dict[str, Value] = {"policy": POLICY, "dst": (int(sa.remote), 32)}
     yield Entry("sa_select", match, "use_sa", {"sa": sa.number})
     yield Entry("sa_out", {"sa": sa.number}, "seal_with", _seal_with(sa, key))
-    if sa.form.number is not Number.PLAIN:
+    if sa.compresses:
+        diet.check(sa.rule, sa.spi, sa.mode, WINDOW, sa.parameters.iv_len)
+        yield diet.sealing_entry(sa.rule, sa.number)
+    elif sa.form.number is not Number.PLAIN:
         args = _subs(sa) | {
             "spread": sa.spread,
             "options_len": OPTION_OCTETS * len(sa.parameters.options),
@@ -113,12 +130,16 @@ def sealing_entries(sa: LabSa, key: int) -> Iterator[Entry]:
 
 def opening_entries(sa: LabSa, key: int) -> Iterator[Entry]:
     """What the opening gateway has for an SA."""
+    yield Entry("sa_in", {"sa": sa.number}, "open_with", _open_with(sa, key))
+    if sa.compresses:
+        known = (sa.number, GENERATION, sa.spi, sa.ends[0])
+        yield from diet.opening_entries(sa.rule, *known)
+        return
     blocks = range(sa.subs if sa.form.number is Number.SPI_BLOCK else 1)
     for sub in blocks:
         match = {"local_id": LOCAL_ID, "protocol": sa.sad_protocol, "spi": sa.spi + sub}
         args = {"sa": sa.number, "generation": GENERATION, "sub": sub}
         yield Entry("sad", match, "open_by", args)
-    yield Entry("sa_in", {"sa": sa.number}, "open_with", _open_with(sa, key))
     if sa.form.number is not Number.PLAIN:
         args = _subs(sa) | {"cell_shift": CELLS.bit_length() - 1}
         yield Entry("format_in", {"sa": sa.number}, "read_as", args)
@@ -143,8 +164,8 @@ def opening_base() -> Iterator[Entry]:
 
 def way_out(sa: LabSa) -> Iterator[Entry]:
     """The way of sealed packets, where that to the far gateway is not theirs."""
-    if sa.mode is Mode.TRANSPORT:
-        yield from towards(sa.remote, 32, WIRE_PORT)
+    if sa.ends[1] != FAR_GATEWAY:
+        yield from towards(sa.ends[1], 32, WIRE_PORT)
 
 
 def way_in(sa: LabSa) -> Iterator[Entry]:

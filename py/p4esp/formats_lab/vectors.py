@@ -69,6 +69,7 @@ VECTORS = (
     Vector("VH1", "psp"),
     Vector("VH2", "psp", parameters=COOKIE, number=2),
     Vector("VH3", "psp", parameters=replace(COOKIE, shown=32), number=2),
+    Vector("VI", "diet-esp"),
     Vector("VJ", "esp", ping=PING),
 )
 
@@ -92,6 +93,8 @@ def digest_sa(name: str, implicit_iv: bool | None = None) -> LabSa:
         return LabSa(form, key=PSP_MASTERS, spi=PSP_SPI, parameters=parameters)
     # A block of SPIs begins at a multiple of its size.
     spi = SPI & -SUBS if form.number is Number.SPI_BLOCK else SPI
+    if form.number is Number.DIET:
+        parameters = replace(parameters, spi=spi)
     sa = LabSa(form, key=KEY, salt=SALT, spi=spi, parameters=parameters)
     return replace(sa, key=ROOT) if sa.key_each else sa
 

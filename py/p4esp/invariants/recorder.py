@@ -32,6 +32,8 @@ from p4esp.invariants.model import (
 from p4esp.invariants.rules import RULES
 
 Answer = Callable[[bytes], bytes | None]
+_SPACE = 0xFFFF
+"""Of what a descriptor has as space; above it a request to open Diet-ESP names its template."""
 
 
 class Recorder:
@@ -97,7 +99,8 @@ class Recorder:
         self._replies[Status(status).name] += 1
         asked = CryptoFrame.decode(request).descriptor
         if asked.op == Op.OPEN and (status == Status.DONE or status & AUTHENTIC_BIT):
-            self._authenticated.setdefault(asked.space, set()).add(asked.seq)
+            space = asked.space & _SPACE
+            self._authenticated.setdefault(space, set()).add(asked.seq)
         if asked.op == Op.SEAL and status == Status.DONE:
             text = SealedText(asked.key, _shown(asked))
             self._log.sealed_texts[reply[BASE + asked.ct_off :]] = text

@@ -28,8 +28,8 @@ SHORT_SECRET: Final = 8
 #: Bytes of a frame that are headers, descriptor and IV included.
 HEADER_PART: Final = 96
 #: Where the text may begin, counted from the SPI: behind IV, the header of a format, and what
-#: of the payload an SA shows.
-_TEXT_AT: Final = range(0, 256, 4)
+#: of the payload an SA shows; behind Diet-ESP's compressed header, at any octet up to the eighth.
+_TEXT_AT: Final = (*range(2, 8), *range(0, 256, 4))
 _TAIL: Final = 16
 _ICV: Final = 16
 _DROPPED: Final = "DROPPED"

@@ -133,7 +133,7 @@ def _fault_of_numbers(form: Format, *, esn: bool) -> str | None:
     """
     if esn and sends_whole_numbers(form):
         return f"format {form.name} with ESN, whose numbers are sent whole; accepted: noesn"
-    if esn and form.number is Number.WESP_V2:
+    if esn and form.number in (Number.WESP_V2, Number.DIET):
         return f"format {form.name} with ESN, which it has no place for; accepted: noesn"
     return None
 
@@ -151,9 +151,9 @@ def _fault_of_iv(form: Format, suite: Suite, *, numbered: bool) -> str | None:
 
 def takes_udp(form: Format) -> bool:
     """Whether its packets may travel in UDP: what a NAT knows as ESP begins with an SPI, or with
-    the marker of WESP.
+    the marker of WESP. What may begin with zeros would look like IKE.
     """
-    return form.protocol in (PROTO_ESP, PROTO_WESP)
+    return form.protocol in (PROTO_ESP, PROTO_WESP) and form.number is not Number.DIET
 
 
 def named_by(form: Format) -> int:

@@ -24,6 +24,13 @@ from p4esp.p4build.cost import cost_of
 
 PROGRAM = Path(__file__).parents[3] / "bmv2-configs" / "esp_gateway.json"
 every_format = pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
+whole_packets = pytest.mark.parametrize(
+    "form",
+    [form for form in FORMATS if form.name != "diet-esp"],
+    ids=lambda form: form.name,
+)
+"""Those whose text is the inner packet; Diet-ESP has tests of its own."""
+ANSWERED = [vector for vector in VECTORS if vector.format != "diet-esp"]
 NUMBERED = ("sub-child", "subspaces")
 
 
@@ -47,14 +54,15 @@ def costs() -> list[Cost]:
 
 
 def test_the_vectors_are_those_of_the_issue() -> None:
-    assert [vector.id for vector in VECTORS] == list(ANSWERS)
+    assert [vector.id for vector in ANSWERED] == list(ANSWERS)
+    assert {vector.id for vector in VECTORS} - set(ANSWERS) == {"VI"}
     with pytest.raises(
         FormatError, match=r"accepted: V0, V1, VA, VB, VC1, VC2, VD, VE, VF1, VF2, VG1.*VH3"
     ):
         vector_named("VZ")
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.id)
+@pytest.mark.parametrize("vector", ANSWERED, ids=lambda vector: vector.id)
 def test_a_vector_is_of_the_format_and_sub_of_the_digest(vector) -> None:
     name, packet, _ = ANSWERS[vector.id]
     assert (vector.format, vector.sub) == (name, packet.sub)
@@ -89,8 +97,9 @@ def said_by(sa: LabSa, packet: bytes) -> tuple[int, Packet]:
         number_at = 8 + packet[1]
         sub, seq = int.from_bytes(packet[2:4]), int.from_bytes(packet[number_at : number_at + 8])
         return sub, replace(empty, spi=sa.spi, seq=seq, sub=sub)
-    if sa.form.name.startswith("wesp"):
-        return 0, replace(empty, spi=sa.spi, seq=int.from_bytes(packet[8:12]))
+    if sa.form.name.startswith(("wesp", "diet")):
+        number = packet[1:2] if sa.form.name == "diet-esp" else packet[8:12]
+        return 0, replace(empty, spi=sa.spi, seq=int.from_bytes(number))
     if sa.form.name == "psp":
         said = replace(empty, spi=int.from_bytes(packet[4:8]), seq=int.from_bytes(packet[8:16]))
         return said.spi - sa.spi, said
@@ -98,7 +107,7 @@ def said_by(sa: LabSa, packet: bytes) -> tuple[int, Packet]:
     return spi - sa.spi, replace(empty, spi=spi, seq=int.from_bytes(packet[4:8]))
 
 
-@every_format
+@whole_packets
 def test_the_reference_seals_what_the_pipeline_seals_and_opens_it(form: Format) -> None:
     sa = lab_sa(form)
     inner = [udp_packet(sa, flow, size) for flow, size in enumerate(range(28, 60))]
@@ -111,7 +120,7 @@ def test_the_reference_seals_what_the_pipeline_seals_and_opens_it(form: Format) 
         assert open_(form.name, key, sealed, said.implicit_iv, said.shown) == (packet, 4)
 
 
-@every_format
+@whole_packets
 def test_what_the_reference_seals_the_pipeline_opens(form: Format) -> None:
     sa = lab_sa(form)
     pair, key = pair_of_all("opening"), Key(*key_of(sa))
@@ -159,7 +168,7 @@ def test_a_sender_with_several_spaces_uses_all_of_them_and_a_receiver_takes_them
     assert len(pair.open(frames)) == 256
 
 
-@every_format
+@whole_packets
 def test_what_the_pipeline_made_is_read_field_by_field(form: Format) -> None:
     sa = lab_sa(form)
     inner = udp_packet(sa, 0, 61)

@@ -40,6 +40,7 @@ CONTRACT = {
     "eesp-optimized": 9,
     "eesp-full": 10,
     "psp": 11,
+    "diet-esp": 12,
 }
 NOTIFIES = {
     "esp": [],
@@ -57,6 +58,7 @@ NOTIFIES = {
     "eesp-optimized": [(51201, "0003")],
     "eesp-full": [(51202, "08"), (51201, "0003")],
     "psp": [],
+    "diet-esp": [(51208, "001080000000800100028002000880030008")],
 }
 PROPOSED = (
     "0000002c 00000028 01c90403 00001001 0300000c 01000014 800e0100 03000008 f1000001 00000008 "
@@ -106,7 +108,7 @@ def test_only_formats_of_a_protocol_of_their_own_leave_protocol_50(form: Format)
 
 @every_format
 def test_a_source_tells_rfc_draft_and_proposal_apart(form: Format) -> None:
-    drafts = ("wesp-v2", "eesp-optimized", "eesp-full")
+    drafts = ("wesp-v2", "eesp-optimized", "eesp-full", "diet-esp")
     wanted = (
         "standard"
         if form.name in ("esp", "wesp")
@@ -119,7 +121,7 @@ def test_a_source_tells_rfc_draft_and_proposal_apart(form: Format) -> None:
     assert form.source.standing == wanted
 
 
-@pytest.mark.parametrize("name", ["wesp-v2", "eesp-optimized", "eesp-full"])
+@pytest.mark.parametrize("name", ["wesp-v2", "eesp-optimized", "eesp-full", "diet-esp"])
 def test_a_draft_is_never_named_without_what_we_chose_where_it_is_open(name: str) -> None:
     source = format_named(name).source
     assert source.short.endswith("gaps ours")
@@ -158,7 +160,7 @@ def test_only_header_in_trailer_needs_the_tail_for_its_lookup_and_only_it_is_ref
     for form in FORMATS:
         form.check_target(Target.BMV2)
         form.check_target(Target.EMBEDDED)
-        if form.tail_use is not TailUse.LOOKUP:
+        if form.tail_use is not TailUse.LOOKUP and form.name != "diet-esp":
             form.check_target(Target.TOFINO)
     refused = [form for form in FORMATS if form.tail_use is TailUse.LOOKUP]
     assert [form.name for form in refused] == ["header-in-trailer"]
@@ -166,9 +168,16 @@ def test_only_header_in_trailer_needs_the_tail_for_its_lookup_and_only_it_is_ref
         refused[0].check_target(Target.TOFINO)
 
 
+def test_a_switch_chip_makes_no_checksum_over_a_payload() -> None:
+    with pytest.raises(
+        FormatError, match="diet-esp cannot run on target tofino: it makes checksum"
+    ):
+        format_named("diet-esp").check_target(Target.TOFINO)
+
+
 def test_formats_for_tunnels_alone_are_those_that_do_not_say_what_the_payload_is() -> None:
     tunnels = {form.name for form in FORMATS if form.modes == (Mode.TUNNEL,)}
-    assert tunnels == {"no-trailer", "header-in-trailer", "eesp-optimized"}
+    assert tunnels == {"no-trailer", "header-in-trailer", "eesp-optimized", "diet-esp"}
     no_beet = {form.name for form in FORMATS if set(form.modes) == {Mode.TUNNEL, Mode.TRANSPORT}}
     assert no_beet == {"psp"}
     rest = [form for form in FORMATS if form.name not in tunnels | no_beet]
@@ -237,6 +246,7 @@ OVERHEAD = {
     "eesp-optimized": (52, 55, 54, 53),
     "eesp-full": (68, 71, 70, 69),
     "psp": (60, 60, 60, 60),
+    "diet-esp": (14, 14, 14, 14),
 }
 # 20 for the outer header, and what brings the payload to a multiple of 8 octets.
 OVER_IPV6 = {"wesp": 24, "wesp-v2": 24}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from p4esp.ipsec.formats import (
     crypt_offset,
     crypt_offset_shown,
+    diet_esp,
     eesp_full,
     eesp_optimized,
     esp,
@@ -57,6 +58,7 @@ FORMATS: tuple[Format, ...] = (
     eesp_optimized.FORMAT,
     eesp_full.FORMAT,
     psp.FORMAT,
+    diet_esp.FORMAT,
 )
 _BY_NAME = {form.name: form for form in FORMATS}
 

@@ -86,7 +86,7 @@ def _label(cell: Cell) -> str:
 
 
 def _kind(row: Row) -> str:
-    return ", ".join(dict.fromkeys(_word(cell.field) for cell in row))
+    return "; ".join(dict.fromkeys(_word(cell.field) for cell in row))
 
 
 def _word(field: Field) -> str:

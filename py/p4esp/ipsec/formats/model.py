@@ -112,6 +112,7 @@ class Number(IntEnum):
     EESP_OPTIMIZED = 9
     EESP_FULL = 10
     PSP = 11
+    DIET = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,8 @@ class Parameters:
     options: tuple[Option, ...] = ()
     numbered: bool = True
     """Whether packets have a sequence number."""
+    spi: int = 0
+    """The SPI, where packets have its low octets alone."""
 
 
 def as_agreed(packet: bytes, agreed: Parameters) -> Parameters:
@@ -253,6 +256,8 @@ class Format:
     """UDP destination port, of a format that travels in UDP alone."""
     agreement: str = ""
     """How two ends agree on it, where IKE does not know it."""
+    elided: int = 0
+    """Octets of the inner headers that are not sent as such."""
     proposal: Proposal | None = None
     told: Callable[[bytes, Parameters], Parameters] = as_agreed
     """What a packet itself says of its layout, besides what is agreed."""
@@ -304,13 +309,16 @@ class Format:
         chosen = parameters or self.usual
         if self.trailer is Trailer.NONE:
             return 0
-        hidden = payload - min(self.clear_payload(chosen), payload)
+        hidden = payload - self.elided - min(self.clear_payload(chosen), payload)
         return -(hidden + fixed_octets(self.inside(chosen))) % chosen.align
 
     def added(self, payload: int, parameters: Parameters | None = None) -> int:
-        """Octets that the format adds to a payload, without any outer header."""
+        """Octets that the format adds to a payload, without any outer header; less than 0 where it
+        sends less than the payload.
+        """
         chosen = parameters or self.usual
-        return fixed_octets(self.layout(chosen)) + self.padding(payload, chosen)
+        fixed = fixed_octets(self.layout(chosen)) - self.elided
+        return fixed + self.padding(payload, chosen)
 
     def overhead(self, payload: int, outer: int = 4, parameters: Parameters | None = None) -> int:
         """Octets that a tunnel over IPv4 or IPv6 adds to an inner packet of `payload` octets."""
@@ -322,9 +330,11 @@ class Format:
         """Raise FormatError, by name, where the format cannot run."""
         if target not in self.targets:
             accepted = ", ".join(self.targets)
+            needs = "it makes checksums over the payload"
+            if self.tail_use is TailUse.LOOKUP:
+                needs = "it needs the tail of a packet for the SA lookup"
             raise FormatError(
-                f"format {self.name} cannot run on target {target}: it needs the tail of a packet "
-                f"for the SA lookup; accepted: {accepted}"
+                f"format {self.name} cannot run on target {target}: {needs}; accepted: {accepted}"
             )
 
     def check_mode(self, mode: Mode) -> None:

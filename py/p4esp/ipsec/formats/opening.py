@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from p4esp.ipsec.formats.decoding import Found, ciphertext_span, decode
-from p4esp.ipsec.formats.model import Format, FormatError, Parameters, Proof
+from p4esp.ipsec.formats.model import Format, FormatError, Number, Parameters, Proof
 
 
 def aad_of(fields: list[Found]) -> bytes:
@@ -20,6 +20,13 @@ def aad_of(fields: list[Found]) -> bytes:
         if found.field.proof is Proof.AAD:
             bits, value = bits + found.bits, value << found.bits | found.value
     return value.to_bytes(bits // 8)
+
+
+def restored_header(fields: list[Found], parameters: Parameters) -> bytes:
+    """SPI and number in full, of which Diet-ESP sends low octets: those of the SA's first
+    packets."""
+    number = next(found.value for found in fields if found.field.name == "Sequence Number")
+    return parameters.spi.to_bytes(4) + number.to_bytes(4)
 
 
 def nonce_of(form: Format, fields: list[Found], salt: bytes) -> bytes:
@@ -40,7 +47,9 @@ def open_packet(
     sealed = (packet[at:end] if form.hides else b"") + outside[-1].octets
     try:
         nonce = nonce_of(form, outside, salt)
-        text = AESGCM(key).decrypt(nonce, sealed, aad_of(outside))
+        is_whole = form.number is not Number.DIET
+        aad = aad_of(outside) if is_whole else restored_header(outside, parameters)
+        text = AESGCM(key).decrypt(nonce, sealed, aad)
     except InvalidTag:
         raise FormatError(f"{form.name}: the ICV is wrong") from None
     return decode(form, packet, parameters, text) if form.hides else outside

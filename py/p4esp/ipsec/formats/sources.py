@@ -80,6 +80,16 @@ WHOLE_NUMBERS, NO_NUMBERS = 1024, 1025
 """What EESP may have of transform type 5, sequence numbers: those of the authors' code."""
 SSKDF, SSKDF_NONE, SSKDF_HKDF_SHA2_256 = 241, 0, 1
 """The transform type that derives keys of sub SAs, also that of the authors' code, and its IDs."""
+DIET_DRAFT = Source(
+    "diet-esp-07, gaps ours",
+    "draft-ietf-ipsecme-diet-esp-07 (text) and draft-ietf-ipsecme-ikev2-diet-esp-extension; where "
+    "they are open, our choice: fixed templates, widths of 8, 16, 24 and 32 bits, IPv4 flags and "
+    "fragment offset are sent, the identification of a flow is generated and other identifications "
+    "and flow labels are sent, what of a TCP header is not elided stands byte aligned behind the "
+    "residue, the hop limit goes through the outer header, the smallest number above the window's "
+    "end is taken, never in UDP; the number of the notify is private",
+    ours=False,
+)
 
 
 def sub_child_sa(wire: int, means: str) -> Notify:
@@ -172,6 +182,19 @@ MAX_CRYPT_OFFSET = Notify(
     ),
     b"\x08",
     "at most 32 octets",
+)
+EHC_SUPPORTED = Notify(
+    "EHC_SUPPORTED",
+    51208,
+    (
+        "proposals: length, 2 octets, then parameters as transform attributes of 4 octets",
+        "0 context: 0 Diet-ESP",
+        "1 alignment: bit 0 32 bits, bit 1 8 bits",
+        "2 octets sent of the SPI: bit 0 four to bit 3 one; the responder sets exactly one bit",
+        "3 octets sent of the sequence number: likewise",
+    ),
+    bytes.fromhex("0010 80000000 80010002 80020008 80030008"),
+    "Diet-ESP, 8 bits, 1 octet of SPI and of number",
 )
 EESP_PROPOSAL = Proposal(
     EESP_SECURITY_PROTOCOL,

@@ -40,6 +40,8 @@ class Context:
     ended: Facts | None = None
     params: tuple[Value, ...] = ()
     constants: dict[str, object] = field(default_factory=dict)
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of the deparser's headers: ``groups.py``."""
     jumps: int = 0
     in_egress: bool = False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from p4esp.switch import ir
 from p4esp.switch.codegen import values
@@ -17,6 +18,8 @@ from p4esp.switch.codegen.layout import Cell, Layout, code_pieces
 from p4esp.switch.codegen.usage import Usage
 from p4esp.switch.codegen.values import Value
 
+_GROUP = 6
+"""Headers that one question may be for."""
 _Piece = tuple[str, str, list[str]]
 """Header, ``struct`` format and arguments of what must be packed; or ("", text, [])."""
 
@@ -93,9 +96,26 @@ def emit_deparser(ctx: Context) -> None:
         ctx.writer.line(f"packet = {' + '.join(part.text for part in parts)}")
         return
     ctx.writer.line("leaving = []")
-    for part in parts:
-        _append(ctx, part)
+    for certain, neighbours in groupby(parts, lambda part: part.condition is None):
+        rows = list(neighbours)
+        size = len(rows) if certain else _GROUP
+        for start in range(0, len(rows), size):
+            _append_group(ctx, rows[start : start + size])
     ctx.writer.line("packet = join(leaving)")
+
+
+def _append_group(ctx: Context, parts: list[_Part]) -> None:
+    """Asks once for several headers, where one question saves enough of them."""
+    members = tuple(part.condition for part in parts if part.condition is not None)
+    if len(members) < _GROUP:
+        for part in parts:
+            _append(ctx, part)
+        return
+    group = f"some_{len(ctx.groups)}"
+    ctx.groups[group] = members
+    with ctx.writer.block(f"if {group}:"):
+        for part in parts:
+            _append(ctx, part)
 
 
 def _append(ctx: Context, part: _Part) -> None:

@@ -13,6 +13,8 @@ from types import CodeType
 
 from p4esp.switch.codegen.assignment import Guards, initialise, needed_names, stored_names
 from p4esp.switch.codegen.context import Context
+from p4esp.switch.codegen.groups import note_groups
+from p4esp.switch.codegen.homes import start_in_branches
 from p4esp.switch.codegen.liveness import remove_dead_stores
 from p4esp.switch.codegen.locals import share_locals, unpack_in_place
 
@@ -52,11 +54,14 @@ def finish(ctx: Context, process_text: str, egress_text: str | None) -> Function
         egress = _function(egress_text)
         functions.insert(0, egress)
         _connect(ctx, process, egress, stored_names(process) | named)
+    for function in functions:
+        note_groups(function, ctx.groups)
     variables = named.union(*(stored_names(f) for f in functions))
     for function in functions:
         remove_dead_stores(function)
         unpack_in_place(function)
         needed = needed_names(function, variables, _guards(ctx))
+        needed = start_in_branches(function, needed, _initial_values(ctx))
         initialise(function, needed, _initial_values(ctx))
         if not ctx.traced:
             share_locals(function)
