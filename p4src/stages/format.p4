@@ -83,9 +83,11 @@ control format_stage(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         plain();
-        if (meta.format == format_t.DIET) {
+        if (meta.format == format_t.PLAIN) {
+            // Asked first: most packets are plain.
+        } else if (meta.format == format_t.DIET) {
             diet_template.apply(hdr, meta);
-        } else if (meta.format != format_t.PLAIN) {
+        } else {
             if (meta.path == path_t.SEAL || meta.path == path_t.SEALED) {
                 format_out.apply();
             } else {

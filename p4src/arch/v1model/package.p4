@@ -43,7 +43,10 @@ control ingress(inout headers_t hdr, inout metadata_t meta,
     outcome_accounting() accounting;
 
     apply {
-        meta.ingress_port = standard.ingress_port | meta.cut_port;
+        meta.ingress_port = standard.ingress_port;
+        if (meta.cut != 0) {
+            meta.ingress_port = meta.cut_port;
+        }
         meta.frame_len = (bit<16>)standard.packet_length;
         meta.parse_failed = standard.parser_error == error.NoError ? 1w0 : 1;
         meta.bad_checksum = standard.checksum_error;

@@ -44,7 +44,7 @@ def test_a_note_stands_where_the_header_is_made_valid() -> None:
 
 def started(body: str, *names: str) -> tuple[list[str], set[str]]:
     changed = function(body)
-    outside = start_in_branches(changed, set(names), {"octets": "b''"})
+    outside = start_in_branches(changed, set(names), {"octets": "b''"}, deep=1)
     return text(changed), outside
 
 
@@ -52,6 +52,12 @@ def test_a_variable_of_one_branch_starts_there_in_front_of_its_first_mention() -
     lines, outside = started("if a:\n    a = b\n    if b:\n        x = 1\n    return x", "x")
     assert not outside
     assert lines[:3] == ["    if a:", "        a = b", "        x = 0"]
+
+
+def test_in_a_branch_that_many_packets_come_to_nothing_starts() -> None:
+    changed = function("if a:\n    return x")
+    assert start_in_branches(changed, {"x"}, {}, deep=2) == {"x"}
+    assert text(changed) == ["    if a:", "        return x"]
 
 
 def test_it_starts_with_its_own_value() -> None:

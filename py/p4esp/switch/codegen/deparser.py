@@ -18,7 +18,7 @@ from p4esp.switch.codegen.layout import Cell, Layout, code_pieces
 from p4esp.switch.codegen.usage import Usage
 from p4esp.switch.codegen.values import Value
 
-_GROUP = 6
+_GROUP = 5
 """Headers that one question may be for."""
 _Piece = tuple[str, str, list[str]]
 """Header, ``struct`` format and arguments of what must be packed; or ("", text, [])."""

@@ -10,6 +10,11 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+RARE = 3
+"""So many branches within each other are seldom gone into. A start value in one that all packets
+come to costs more than the default of a parameter.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -20,14 +25,14 @@ class _Place:
 
 
 def start_in_branches(
-    function: ast.FunctionDef, names: set[str], initial: Mapping[str, str]
+    function: ast.FunctionDef, names: set[str], initial: Mapping[str, str], deep: int = RARE
 ) -> set[str]:
     """Assigns start values (``initial``, else 0) in front of the first mention, of those ``names``
-    that one branch holds; returns the others.
+    that one branch holds, within ``deep`` branches or more; returns the others.
     """
     search = _Mentions(names)
     search.block(function.body, ())
-    homes = {name: _home(paths) for name, paths in search.found.items()}
+    homes = {name: _home(paths, deep) for name, paths in search.found.items()}
     starts: dict[int, list[tuple[int, str]]] = {}
     blocks: dict[int, list[ast.stmt]] = {}
     for name, home in homes.items():
@@ -41,14 +46,14 @@ def start_in_branches(
     return {name for name in names if homes.get(name) is None}
 
 
-def _home(paths: list[tuple[_Place, ...]]) -> _Place | None:
-    """Where all ways to the mentions are still one, within a branch; None: nowhere."""
+def _home(paths: list[tuple[_Place, ...]], deep: int) -> _Place | None:
+    """Where all ways to the mentions are still one, within so many branches; None: nowhere."""
     common = min(map(len, paths))
     first = paths[0]
     depth = 0
     while depth < common and all(path[depth].block is first[depth].block for path in paths):
         depth += 1
-    if depth <= 1:
+    if depth <= deep:
         return None
     return min((path[depth - 1] for path in paths), key=lambda place: place.index)
 
