@@ -4,8 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import compile_once  # noqa: F401 - makes restarts cheap
-
 from p4esp.controller.config import parse_config
 from p4esp.controller.entries import Entry
 from p4esp.controller.numbers import Drop, Outcome, Role

@@ -65,7 +65,7 @@ def _stop(pair: Pair, sa: LabSa) -> Stop:
 
 def _refusal(pair: Pair, frame: bytes) -> str:
     drops = pair.opening.device.counter_array("drops")
-    before = [drops.read(reason).packets for reason in Drop]
+    before = {reason: drops.read(reason).packets for reason in Drop}
     left = pair.opening.carry(WIRE_PORT, [frame])
     moved = [reason.name for reason in Drop if drops.read(reason).packets != before[reason]]
     return "" if left else ", ".join(moved)

@@ -12,9 +12,9 @@ from p4esp.p4rt.errors import Code, P4RuntimeError, invalid
 from p4esp.p4rt.replay import replay_state
 from p4esp.p4rt.schema import Schema, read_schema
 from p4esp.p4rt.schema_check import check_known_fields, check_unique_ids, match_program
+from p4esp.switch import compiled
 from p4esp.switch.device import Device
 from p4esp.switch.errors import LoadError
-from p4esp.switch.loader import load_program
 from p4esp.switch.runtime.specs import program_spec
 
 Action = p4r.SetForwardingPipelineConfigRequest
@@ -176,7 +176,7 @@ def _verify(config: p4r.ForwardingPipelineConfig) -> Schema:
     check_unique_ids(config.p4info)
     schema = read_schema(config.p4info)
     try:
-        program = program_spec(load_program(config.p4_device_config))
+        program = program_spec(compiled.read(config.p4_device_config))
     except LoadError as error:
         invalid(f"config.p4_device_config: {error}")
     return match_program(schema, program)

@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from p4esp.switch import ir
+from p4esp.switch import compiled, ir
 from p4esp.switch.codegen.pipeline import Generated, generate
 from p4esp.switch.entries import ErrorCode, TableError
 from p4esp.switch.errors import LoadError
-from p4esp.switch.loader import load_program
 from p4esp.switch.program import ProgramSpec
 from p4esp.switch.runtime.arrays import Counters, Registers
 from p4esp.switch.runtime.meters import Meters
@@ -74,8 +73,7 @@ class Device:
     def load(self, json_bytes: bytes) -> None:
         """Replaces the program and all its state; raises ``LoadError`` and changes nothing."""
         try:
-            program = load_program(json_bytes)
-            generated = generate(program)
+            program, generated = compiled.read(json_bytes), compiled.written(json_bytes)
             state = State(program, self._clock, self._rng)
             process = link(generated, state)
         except (RecursionError, SyntaxError):

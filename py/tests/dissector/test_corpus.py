@@ -6,7 +6,6 @@ import shlex
 from functools import cache
 from pathlib import Path
 
-import compile_once  # noqa: F401 - makes restarts cheap
 import pytest
 from format_vectors import ANSWERS
 from tshark_dissector import DISSECTOR, REPOSITORY, Row, dissect, needs_tshark, run
