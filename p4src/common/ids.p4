@@ -245,8 +245,8 @@ enum bit<8> drop_t {
     NO_ECHO          = 60,   // they are not answered at this address
     BAD_PSP          = 61,   // of another version or layout than the SA has, or a reserved bit
     BAD_COOKIE       = 62,   // an authentic PSP packet of another virtual network
-    BAD_RESIDUE      = 64,   // Diet-ESP: authentic, and no packet
-    BAD_TEMPLATE     = 65    // Diet-ESP: not what the SA compresses
+    BAD_RESIDUE      = 63,   // Diet-ESP: authentic, and no packet
+    BAD_TEMPLATE     = 64    // Diet-ESP: not what the SA compresses
 }
 
 // Why a packet goes to the controller; also the index of its meter (of the second set, from

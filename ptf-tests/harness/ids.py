@@ -97,8 +97,8 @@ class Drop(IntEnum):
     NO_ECHO = 60
     BAD_PSP = 61
     BAD_COOKIE = 62
-    BAD_RESIDUE = 64
-    BAD_TEMPLATE = 65
+    BAD_RESIDUE = 63
+    BAD_TEMPLATE = 64
 
 
 class Punt(IntEnum):
