@@ -412,7 +412,9 @@ def beyond_policy(out: bytes) -> bool:
     if flow is None:
         return False
     is_ike = flow.protocol == 17 and flow.source_port in (500, 4500)
-    return is_ike or (flow.protocol == 50 and b"\0\0\0\7" in out[34:])
+    first = flow.ip_at + (40 if flow.source.version == 6 else (out[flow.ip_at] & 15) * 4)
+    is_esp = flow.protocol == 50 and flow.l4_at == first  # ours have no extension headers
+    return is_ike or (is_esp and out[first : first + 4] == b"\0\0\0\7")
 
 
 def bypassed(packet: bytes) -> bool:

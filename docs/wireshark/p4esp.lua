@@ -27,25 +27,48 @@ for _, item in pairs(fields.experts) do
 end
 p4esp.prefs.keys = Pref.string("Key file", "", "The file p4esp_sa that p4esp writes")
 
-local hop_limits = { IPv4 = Field.new("ip.ttl"), IPv6 = Field.new("ipv6.hlim") }
+local versions = {
+  { hops = Field.new("ip.ttl"), source = Field.new("ip.src") },
+  { hops = Field.new("ipv6.hlim"), source = Field.new("ipv6.src") },
+}
 local protocols, ports = DissectorTable.get("ip.proto"), DissectorTable.get("udp.port")
 -- Those that ours take the place of.
 local stock_esp, stock_udp = protocols:get_dissector(50), ports:get_dissector(4500)
 local keys = { sas = {}, faults = {} }
 
-function p4esp.init()
-  keys.sas, keys.faults = keyfile.read(p4esp.prefs.keys)
+--- Octets as Wireshark has an address; its text may be a name.
+local function address_of(text)
+  if not text then
+    return nil
+  elseif #text == 4 then
+    return Address.ip(table.concat({ text:byte(1, 4) }, "."))
+  end
+  return Address.ipv6(octets.hex(text):gsub("%x%x%x%x", "%0:"):sub(1, -2))
 end
 
---- The hop limit of the header around us.
+function p4esp.init()
+  opening.forget()
+  keys.sas, keys.faults = keyfile.read(p4esp.prefs.keys)
+  for _, sa in ipairs(keys.sas) do
+    sa.source, sa.destination = address_of(sa.source), address_of(sa.destination)
+  end
+end
+
+--- The hop limit of the header around us: of the version there is, or whose last source is ours.
 local function hops_of(pinfo)
-  local version = tostring(pinfo.net_dst):find(":") and "IPv6" or "IPv4"
-  local found = { hop_limits[version]() }
-  return #found > 0 and found[#found].value or 0
+  local found = 0
+  for _, version in ipairs(versions) do
+    local hops, sources = { version.hops() }, { version.source() }
+    found = #hops > 0 and hops[#hops].value or found
+    if #sources > 0 and sources[#sources].value == pinfo.net_src then
+      break
+    end
+  end
+  return found
 end
 
 local function context_of(pinfo)
-  local addresses = { source = tostring(pinfo.net_src), destination = tostring(pinfo.net_dst) }
+  local addresses = { source = pinfo.net_src, destination = pinfo.net_dst }
   return { sas = keys.sas, addresses = addresses, frame = pinfo.number, hops = hops_of(pinfo) }
 end
 
@@ -104,7 +127,9 @@ local function show_text(branch, sealed, text, pinfo, root)
 end
 
 local function show_opened(branch, sealed, pinfo, root)
-  if not sealed.key then
+  if sealed.barred then
+    return
+  elseif not sealed.key then
     tree.fault(branch, "no_key", "the key file has no key for this packet")
     return
   end

@@ -17,6 +17,8 @@ const bit<16> PSP_COOKIE_LEN = 8;
 const bit<16> PSP_PORTS = 0xC000;
 
 control psp_stage(inout headers_t hdr, inout metadata_t meta) {
+    bit<32> own_spi;
+
     @name(".send_psp") @id(0x01000040)
     action send_psp(bit<8> version, bit<1> with_cookie, bit<64> cookie) {
         meta.psp_version = version;
@@ -24,8 +26,10 @@ control psp_stage(inout headers_t hdr, inout metadata_t meta) {
         meta.cookie = cookie;
     }
 
+    // The SPI tells SAs apart where handle and generation, which are those of the master keys, do not.
     @name(".read_psp") @id(0x01000041)
-    action read_psp(bit<8> version, bit<1> with_cookie, bit<64> cookie) {
+    action read_psp(bit<32> spi, bit<8> version, bit<1> with_cookie, bit<64> cookie) {
+        own_spi = spi;
         meta.psp_version = version;
         meta.cookie_len = with_cookie == 1 ? PSP_COOKIE_LEN : 0;
         meta.cookie = cookie;
@@ -102,9 +106,15 @@ control psp_stage(inout headers_t hdr, inout metadata_t meta) {
             if (meta.path == path_t.OPEN) {
                 take_offset(meta.psp[13:8]);
                 number_by_iv();
+                if (meta.drop_reason == drop_t.NONE && meta.spi != own_spi) {
+                    meta.drop_reason = drop_t.STALE_SA;
+                }
                 if (meta.drop_reason == drop_t.NONE) {
                     check_packet();
                 }
+            } else if (meta.drop_reason == drop_t.NONE && hdr.psp.isValid()
+                       && hdr.psp.spi != own_spi) {
+                meta.drop_reason = drop_t.STALE_SA;
             } else if (hdr.psp.isValid() && hdr.psp.next_header == hdr.cx.next_header
                        && hdr.psp_cookie.isValid() == (meta.cookie_len != 0)) {
                 take_offset(hdr.psp.offset);

@@ -80,6 +80,9 @@ control fit_stage(inout headers_t hdr, inout metadata_t meta) {
         behind_outer();
         if (meta.of_ours == 1 && meta.mode != mode_t.TRANSPORT) {
             of_tunnel(meta.of_ours_protocol);
+            if (hdr.ip.isValid() || hdr.ip6.isValid()) {
+                meta.drop_reason = drop_t.BAD_PACKET_OUT;
+            }
         } else if (meta.mode == mode_t.TUNNEL) {
             of_tunnel(hdr.ip.isValid() ? PROTO_IPV4 : PROTO_IPV6);
         } else {

@@ -23,6 +23,7 @@ control reply_layout_stage(inout headers_t hdr, inout metadata_t meta) {
         }
         if (text_at + 8 + (bit<16>)hdr.cx.iv_len + meta.extra_len != (bit<16>)hdr.cx.ct_off
             || hdr.cx.aad_len != meta.aad_len
+            || meta.format != format_t.DIET && hdr.cx.space[23:16] != 0
             || (hdr.cx.flags ^ meta.text_flags) & CX_FLAGS_TEXT != 0) {
             meta.drop_reason = drop_t.FORGED_CX;
         }

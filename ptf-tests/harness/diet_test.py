@@ -58,7 +58,7 @@ class DietLayout(Layout):
         """Entries beside ``sa_out``."""
         return [self._template("diet_out", sa)]
 
-    def inbound(self, sa: int, cells: int) -> list[P4TableEntry]:
+    def inbound(self, sa: int, cells: int, spi: int) -> list[P4TableEntry]:
         """Entries beside ``sa_in``."""
         return [self._template("diet_in", sa)]
 

@@ -81,12 +81,12 @@ class Layout:
         entry = tables.format_out(sa, **self._both(), **sender, iv_base=self.iv_base)
         return [entry, *(tables.psp_out(sa, **each) for each in self._psp())]
 
-    def inbound(self, sa: int, cells: int) -> list[P4TableEntry]:
+    def inbound(self, sa: int, cells: int, spi: int) -> list[P4TableEntry]:
         """Entries beside ``sa_in``; ``cells`` are those of one sub."""
         if self.format == Format.PLAIN:
             return []
         entry = tables.format_in(sa, **self._both(), cell_shift=cells.bit_length() - 1)
-        return [entry, *(tables.psp_in(sa, **each) for each in self._psp())]
+        return [entry, *(tables.psp_in(sa, spi=spi, **each) for each in self._psp())]
 
     def _psp(self) -> list[dict[str, int]]:
         if self.format != Format.PSP:
@@ -134,7 +134,7 @@ class InboundSa:
 
     def entries(self) -> list[P4TableEntry]:
         """``sa_in``, what its format needs and, for one pair of IPv6 selectors, ``pair_v6``."""
-        entries = [self.entry(), *self.layout.inbound(self.sa, cells_for(self.window))]
+        entries = [self.entry(), *self.layout.inbound(self.sa, cells_for(self.window), self.spi)]
         if self.multi or not self.selectors.v6:
             return entries
         src, dst = self.selectors.src or "::/0", self.selectors.dst or "::/0"

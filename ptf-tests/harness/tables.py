@@ -192,7 +192,7 @@ def psp_out(sa: int, **params: int) -> P4TableEntry:
 
 
 def psp_in(sa: int, **params: int) -> P4TableEntry:
-    """Version and cookie of an inbound PSP SA."""
+    """SPI, version and cookie of an inbound PSP SA."""
     return _entry("psp_in", {"sa": sa}, "read_psp", **params)
 
 

@@ -50,7 +50,7 @@ class NumbersEnd(DietTest):
         assert isinstance(sa, InboundSa)
         self.gw.modify(
             tables.diet_peer(sa.local_id, PEER, speaking.peer, context.spi_octets, 1),
-            *DietLayout(Format.DIET, context=context).inbound(sa.sa, 0),
+            *DietLayout(Format.DIET, context=context).inbound(sa.sa, 0, sa.spi),
         )
         shorter = replace(speaking, context=context)
         self.deliver(shorter, packet, first=0xFFFF_FFFF)

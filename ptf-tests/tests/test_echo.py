@@ -28,6 +28,7 @@ from harness.topology import (
     PROTECTED,
     REMOTE,
     REMOTE6,
+    REMOTE_HOST6,
     SITE,
     SITE6,
     UNPROTECTED,
@@ -334,9 +335,17 @@ class ThroughTheGateway(EchoTest):
         return head[:10] + checksum + head[12:] + octets
 
     def clear(self, version: int) -> None:
-        """In clear, by a rule."""
-        for octets in self.pings():
-            inner = self.between(version, octets, ours=False)
+        """In clear, by a rule; over IPv6 behind destination options, too."""
+        packets = [self.between(version, octets, ours=False) for octets in self.pings()]
+        if version == 6:
+            ends: dict[str, Any] = {
+                "src": REMOTE_HOST6,
+                "dst": HOST6,
+                "hlim": 9,
+                "chain": (options6(60),),
+            }
+            packets += [frames.ipv6(octets, frames.ESP, **ends) for octets in self.pings()]
+        for inner in packets:
             out = self.forward(UNPROTECTED, frames.ethernet(UNPROTECTED, inner))
             expected = frames.delivered(PROTECTED, frames.rewritten(inner))
             self.assertEqual(out, Frame(PROTECTED, expected))

@@ -277,7 +277,7 @@ class FormatWithdrawnMeanwhile(HostileEngineTest):
         end, request = self.open_request(name)
         reply = self.answered(request)
         sa = end.speaking.sa
-        (entry,) = end.layout.inbound(sa.sa, 4)
+        (entry,) = end.layout.inbound(sa.sa, 4, sa.spi)
         self.gw.delete(entry)
         packet = packet_of(4, 91, ours=False)
         self.without_a_trace(Drop.STALE_SA, end.speaking, reply, port=CRYPTO_PORT)

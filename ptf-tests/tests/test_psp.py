@@ -8,8 +8,9 @@ import struct
 from collections.abc import Iterable
 
 from harness import frames, psp, tables
+from harness.format_modes import End
 from harness.gateway import PacketOut
-from harness.ids import Drop, Mode, Op, Outcome
+from harness.ids import CRYPTO_PORT, Drop, Mode, Op, Outcome
 from harness.modes import Shape, packet_of
 from harness.psp import KNOWN_KEYS, KNOWN_MASTERS, PspPacket
 from harness.psp_test import (
@@ -27,7 +28,7 @@ from harness.psp_test import (
     numbered,
     usual_offset,
 )
-from harness.sa import NEVER, Layout
+from harness.sa import NEVER, InboundSa, Layout
 from harness.topology import HOST_VLAN, PROTECTED, UNPROTECTED
 
 LENGTHS = range(1501)
@@ -355,14 +356,36 @@ class OneHandleForEverySpi(PspTest):
         sa = self.inbound_of(end)
         for n in range(1, 40):
             spi = next(SPIS) | SECOND * (n % 2)
-            self.gw.insert(tables.sad(1, spi, sa.sa, sa.generation, protocol=252))
+            self.give(sa, spi)
             key = psp.key_of(self.masters, spi)
             octets = psp.in_udp(PspPacket(spi, n, PACKET).sealed(key))
             self.delivered(end, octets)
             other = psp.in_udp(PspPacket(spi ^ SECOND, n, PACKET).sealed(key))
             self.refused_here(Drop.NO_SA, end, other)
-            self.gw.insert(tables.sad(1, spi ^ SECOND, sa.sa, sa.generation, protocol=252))
+            self.give(sa, spi ^ SECOND)
             self.refused_behind(Drop.BAD_ICV, end, other)
+            self.refused_here(Drop.STALE_SA, end, octets)
+
+    def give(self, sa: InboundSa, spi: int) -> None:
+        """The SA's index to an SPI; those that had it before keep their SAD entries."""
+        known = {"version": 0, "with_cookie": 0, "cookie": 0}
+        self.gw.modify(tables.psp_in(sa.sa, spi=spi, **known))
+        self.gw.insert(tables.sad(1, spi, sa.sa, sa.generation, protocol=252))
+
+
+class IndexOfAnotherSpi(OneHandleForEverySpi):
+    """STALE_SA: what the engine has opened for an SPI is not delivered by the one that has its SA's
+    index by then, whose generation and key handle are the same; nor does it move a window."""
+
+    def runTest(self) -> None:
+        end = self.receiver(window=64)
+        sa, octets = self.inbound_of(end), self.said(end)
+        with self.gw.held_requests() as held:
+            self.gw.send(UNPROTECTED, end.around(PACKET, octets))
+        self.give(sa, next(SPIS))
+        (reply,) = self.gw.engine.answer(held[0])
+        self.refuse(Drop.STALE_SA, CRYPTO_PORT, reply)
+        self.assertEqual(self.top_of(end.speaking), 0)
 
 
 class SelectorsHold(PspTest):
@@ -382,20 +405,23 @@ class RotationOfMasterKeys(PspTest):
     then on the engine opens it no more, and without SAD entry it is not even asked."""
 
     def runTest(self) -> None:
-        end = self.receiver()
-        sa, old = self.inbound_of(end), self.said(end)
-        handle, first = sa.handle, self.masters
-        fresh = tuple(bytes([n]) * 32 for n in (0x2A, 0xA2))
-        self.gw.engine.keys[handle] = psp.Masters.of((first[0], fresh[1]))
-        newer = next(SPIS) | SECOND
-        self.gw.insert(tables.sad(1, newer, sa.sa, sa.generation, protocol=252))
-        key = psp.key_of((first[0], fresh[1]), newer)
-        self.delivered(end, old, psp.in_udp(PspPacket(newer, 1, PACKET).sealed(key)), old)
-        self.gw.engine.keys[handle] = psp.Masters.of(fresh)
+        end, spi = self.receiver(), next(SPIS) | SECOND
+        ends = (end, self.receiver(spi=spi))
+        old, fresh = self.said(end), tuple(bytes([n]) * 32 for n in (0x2A, 0xA2))
+        first = (self.masters[0], fresh[1])
+        self.renew(ends, first)
+        key = psp.key_of(first, spi)
+        self.delivered(end, old, psp.in_udp(PspPacket(spi, 1, PACKET).sealed(key)), old)
+        self.renew(ends, fresh)
         self.refused_behind(Drop.BAD_ICV, end, old)
-        self.gw.delete(sa.sad_entry())
+        self.gw.delete(self.inbound_of(end).sad_entry())
         self.refused_here(Drop.NO_SA, end, old)
-        self.delivered(end, psp.in_udp(PspPacket(newer, 2, PACKET).sealed(key)))
+        self.delivered(end, psp.in_udp(PspPacket(spi, 2, PACKET).sealed(key)))
+
+    def renew(self, ends: Iterable[End], masters: tuple[bytes, ...]) -> None:
+        """The engine has other master keys."""
+        for end in ends:
+            self.gw.engine.keys[self.inbound_of(end).handle] = psp.Masters.of(masters)
 
 
 class ElsewhereOrInside(PspTest):

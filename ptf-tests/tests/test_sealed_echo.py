@@ -12,7 +12,7 @@ from harness import vectors_formats as vec
 from harness.format_cases import BadInputTest, flipped
 from harness.format_modes import End, FormatModeTest, payload_shown, shapes_of
 from harness.formats import LAYOUTS
-from harness.gateway import PacketOut, Verdict
+from harness.gateway import PacketIn, PacketOut, Verdict
 from harness.ids import Drop, Format, Mode, Op, Outcome, Punt
 from harness.modes import OURS, THEIRS, Shape, packet_of
 from harness.tables import Traffic
@@ -66,23 +66,30 @@ class SealedEchoTest(FormatModeTest):
         self.assertEqual((found.next_header, found.payload), (AGGFRAG, content))
         self.assertEqual((found.seq, found.sub), (1, 0))
 
-    def told(self, end: End, content: bytes, seq: int) -> None:
-        """Proves: the controller gets the peer's ping, with the SA that it came by."""
+    def told(self, end: End, *contents: bytes) -> None:
+        """Proves: the controller gets the peer's pings 1, 2, ..., with the SA that they came by."""
         packet = packet_of(end.shape.inner, 60, ours=False)
-        frame = end.frame(packet, seq, payload=content, next_header=AGGFRAG)
-        verdict = self.gw.send(UNPROTECTED, frame)
+        sent = [
+            end.frame(packet, seq, payload=content, next_header=AGGFRAG)
+            for seq, content in enumerate(contents, 1)
+        ]
+        verdict, count = self.gw.send(UNPROTECTED, *sent), len(sent)
         self.assertEqual((dict(verdict.drops), verdict.outputs), ({}, []))
-        self.assertEqual(dict(verdict.outcomes), {Outcome.TO_ENGINE: 1, Outcome.PUNTED: 1})
-        self.assertEqual(dict(verdict.punts), {Punt.SEALED_ECHO: 1})
-        (told,) = verdict.packet_ins
+        expected = {Outcome.TO_ENGINE: count, Outcome.PUNTED: count}
+        self.assertEqual(dict(verdict.outcomes), expected)
+        self.assertEqual(dict(verdict.punts), {Punt.SEALED_ECHO: count})
+        self.assertEqual([self.content(end, told) for told in verdict.packet_ins], [*contents])
+        self.assertEqual(self.top_of(end.speaking), count)
+        self.refuse(Drop.REPLAY_DUP, UNPROTECTED, *sent)
+
+    def content(self, end: End, told: PacketIn) -> bytes:
+        """Of a ping that the controller is told."""
         self.assertEqual((told.op, told.index), (Punt.SEALED_ECHO, end.speaking.sa.sa))
-        text = told.payload[14:]
-        if end.shape.mode == Mode.TRANSPORT:
-            protocol, text = payload_of(text)
-            self.assertEqual(protocol, AGGFRAG)
-        self.assertEqual(text, content)
-        self.assertEqual(self.top_of(end.speaking), seq)
-        self.refuse(Drop.REPLAY_DUP, UNPROTECTED, frame)
+        if end.shape.mode != Mode.TRANSPORT:
+            return told.payload[14:]
+        protocol, text = payload_of(told.payload[14:])
+        self.assertEqual(protocol, AGGFRAG)
+        return text
 
 
 class PingsOfEveryFormatAndMode(SealedEchoTest):
@@ -106,8 +113,7 @@ class PingsOfEveryFormatAndMode(SealedEchoTest):
         least = max(0, payload_shown(end.layout) - 8)
         self.asked(end, ping(least))
         end = self.from_peer(name, shape)
-        for seq, size in enumerate((*range(least, least + 4), 512), start=1):
-            self.told(end, ping(size), seq)
+        self.told(end, *map(ping, (*range(least, least + 4), 512)))
 
 
 class PingsAreForNoSelector(SealedEchoTest):
@@ -116,7 +122,7 @@ class PingsAreForNoSelector(SealedEchoTest):
     def runTest(self) -> None:
         nobody = Traffic(src="192.0.2.1/32", dst="192.0.2.2/32", protocol=6, dport=(443, 443))
         end = self.from_peer("esp", selectors=nobody)
-        self.told(end, ping(), 1)
+        self.told(end, ping())
         inner = end.frame(packet_of(4, 60, ours=False), 2)
         self.refuse(Drop.BAD_SELECTOR, UNPROTECTED, inner)
 
@@ -163,6 +169,20 @@ class PingThatIsNone(SealedEchoTest):
             verdict = self.gw.exchange([PacketOut(Op.ECHO, frame, index=index)])
             self.assert_refused(verdict, Drop.BAD_PACKET_OUT)
         self.assertEqual(sum(self.last_of(end.speaking)), 0)
+
+
+class PingThatIsAPacketInATunnel(SealedEchoTest):
+    """BAD_PACKET_OUT: where the SA has a header of its own, the content has none in front."""
+
+    def runTest(self) -> None:
+        for shape in (Shape(), Shape(Mode.BEET_V4)):
+            entries = self.gw.installed()
+            end = self.to_peer("esp", shape)
+            frame = frames.ethernet(PROTECTED, self.between(shape, ping()))
+            message = PacketOut(Op.ECHO, frame, index=end.speaking.sa.sa)
+            self.assert_refused(self.gw.exchange([message]), Drop.BAD_PACKET_OUT)
+            self.assertEqual(sum(self.last_of(end.speaking)), 0)
+            self.gw.reset(entries)
 
 
 class PingBetweenOtherHosts(SealedEchoTest):

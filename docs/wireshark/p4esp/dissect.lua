@@ -1,9 +1,10 @@
 -- From octets to what was found in them, by IP protocol or UDP port. Nothing here knows Wireshark.
 --
--- A context has: sas, of the key file; addresses, source and destination outside, as text; frame,
--- its number; hops, the hop limit outside. Results have: name, of the protocol; format, where it
--- is known; sealed, what is to be opened, or nil; stock, whether Wireshark's own dissector is to
--- read it; visible, a payload that nothing hides, as offset, length and next header.
+-- A context has: sas, of the key file; addresses, source and destination outside, to compare
+-- with those of the SAs; frame, its number; hops, the hop limit outside. Results have: name, of the
+-- protocol; format, where it is known; sealed, what is to be opened, or nil; stock, whether
+-- Wireshark's own dissector is to read it; visible, a payload that nothing hides, as offset, length
+-- and next header.
 
 local diet = require "p4esp.diet"
 local echo = require "p4esp.echo"

@@ -6,6 +6,7 @@
 --   text, icv    ciphertext and check value; `shown`: the payload in clear in front of the text
 --   trailer      who tells the payload from the padding, a name in `payload.lua`
 --   tih          the TIH, where it is in clear; next_header: where a header in front has it
+--   barred       whether its ID is above the SA's limit: it has no key, and is not opened
 
 local octets = require "p4esp.octets"
 local headers = require "p4esp.headers"
@@ -43,7 +44,9 @@ end
 --- and what a reader returns besides.
 local function finished(packet, sa, sub, made)
   made.sa, made.shown = sa, made.shown or ""
-  made.key, made.salt = sas.key_of(sa, sub)
+  if not made.barred then
+    made.key, made.salt = sas.key_of(sa, sub)
+  end
   made.icv = made.icv or packet:take_last("icv", sa.encryption.icv_size)
   made.text = packet:rest(sa.encryption.hides and "ciphertext" or "payload")
   local behind = made.behind or ""
@@ -58,11 +61,13 @@ local function finished(packet, sa, sub, made)
   return made
 end
 
---- Number 0 is never sent; an ID above the last one is dropped by its receiver.
-local function check_sub(packet, sa, sub, at)
-  if sub >= sa.subs then
-    packet:fault("out_of_range", ("ID %d; the SA has 0 to %d"):format(sub, sa.subs - 1), at, 2)
+--- Whether an ID is above the last one: its receiver drops it.
+local function is_barred(packet, sa, sub, at)
+  if sub < sa.subs then
+    return false
   end
+  packet:fault("out_of_range", ("ID %d; the SA has 0 to %d"):format(sub, sa.subs - 1), at, 2)
+  return true
 end
 
 --- RFC 4303.
@@ -78,10 +83,11 @@ formats["subspaces"] = function(packet, sa, _, _)
   local spi, at = packet:take("spi", 4), packet.at
   local id, sn = packet:take("sub_id", 2), packet:take("sn", 6)
   local sub = octets.number(id, 0, 2)
-  check_sub(packet, sa, sub, at)
+  local barred = is_barred(packet, sa, sub, at)
   local heads = { { text = spi .. id .. sn, implicit = id .. sn } }
   local iv = explicit_iv(packet, sa)
-  return finished(packet, sa, sub, { heads = heads, iv = iv, trailer = "rfc4303" })
+  return finished(packet, sa, sub,
+    { heads = heads, iv = iv, trailer = "rfc4303", barred = barred })
 end
 formats["sub-child"] = formats["subspaces"]
 
@@ -180,11 +186,12 @@ end
 
 --- The Peer Header of EESP: number and IV, where the SA has them.
 local function peer_header(packet, sa, eesp)
-  local made = { implicit = nil }
+  local made = {}
   if eesp.session_id > 0 and not sa.root then
     packet:fault("out_of_range", "the SA has no sub SAs", 2, 2)
+    made.barred = true
   else
-    check_sub(packet, sa, eesp.session_id, 2)
+    made.barred = is_barred(packet, sa, eesp.session_id, 2)
   end
   if sa.numbered then
     made.implicit = packet:take("sn", 8)
@@ -213,13 +220,13 @@ formats["eesp-optimized"] = function(packet, sa, _, _, eesp)
   local peer = peer_header(packet, sa, eesp)
   local heads = { { text = packet:front(), implicit = peer.implicit } }
   return finished(packet, sa, eesp.session_id,
-    { heads = heads, iv = peer.iv, trailer = "inner", most_padding = 255 })
+    { heads = heads, iv = peer.iv, trailer = "inner", most_padding = 255, barred = peer.barred })
 end
 
 --- With a payload info header, in clear when the crypt offset reaches over it.
 formats["eesp-full"] = function(packet, sa, _, _, eesp)
   local peer = peer_header(packet, sa, eesp)
-  local made = { iv = peer.iv, trailer = "tih" }
+  local made = { iv = peer.iv, trailer = "tih", barred = peer.barred }
   if eesp.offset then
     check_offset(packet, sa, eesp.offset)
   end

@@ -62,10 +62,6 @@ local function truth(value)
   return values[value]
 end
 
-local function word(value)
-  return value
-end
-
 --- The octets of an address, of IPv6 in hexadecimal digits without colons or with all of them.
 local function address(value)
   local a, b, c, d = value:match("^(%d+)%.(%d+)%.(%d+)%.(%d+)$")
@@ -76,13 +72,46 @@ local function address(value)
   return text and #text == 16 and text or nil
 end
 
+--- Hexadecimal digits of the groups of a part of an IPv6 address, and how many there are; or nil.
+local function groups_of(text)
+  local digits, count = "", 0
+  for group in (text == "" and "" or text .. ":"):gmatch("(.-):") do
+    if not group:find("^%x%x?%x?%x?$") then
+      return nil
+    end
+    digits, count = digits .. ("0"):rep(4 - #group) .. group, count + 1
+  end
+  return digits, count
+end
+
+--- The octets of an address as everybody writes it.
+local function any_address(value)
+  if not value:find(":", 1, true) then
+    return value:find(".", 1, true) and address(value) or nil
+  end
+  local head, last = value:match("^(.*:)(%d+%.%d+%.%d+%.%d+)$")
+  local ipv4 = last and address(last)
+  if ipv4 then
+    local groups = { octets.number(ipv4, 0, 2), octets.number(ipv4, 2, 2) }
+    value = head .. ("%x:%x"):format(groups[1], groups[2])
+  end
+  local front, behind = value:match("^(.-)::(.*)$")
+  local before, count = groups_of(front or value)
+  local after, more = groups_of(behind or "")
+  local zeros = before and after and 8 - count - more
+  if not zeros or zeros < 0 or (zeros > 0) ~= (front ~= nil) then
+    return nil
+  end
+  return octets.of_hex(before .. ("0000"):rep(zeros) .. after)
+end
+
 local HALF_WORD, WORD = 2 ^ 16 - 1, 2 ^ 32 - 1
 
 --- How the value of each key is read; nil: it cannot be.
 local READERS = {
   format = function(value) return FORMATS[value] and value end,
   spi = between(0, WORD), subs = between(1, HALF_WORD + 1), shown = between(0, HALF_WORD),
-  source = word, destination = word,
+  source = any_address, destination = any_address,
   encryption = cipher_named,
   key = secret(16, 24, 32), salt = secret(4), root = secret(32),
   master0 = secret(32), master1 = secret(32),
@@ -145,6 +174,10 @@ local function fault_of(sa)
     return ("a key of %d octets"):format(#sa.key)
   elseif sa.key and not sa.salt then
     return "no salt"
+  elseif not sa.numbered and sa.encryption.iv_size == 0 then
+    return "an implicit IV is made of the sequence number: there is none with numbered=no"
+  elseif sa.format == "header-in-trailer" and sa.encryption.icv_size ~= 16 then
+    return ("header-in-trailer has an ICV of 16 octets, not %d"):format(sa.encryption.icv_size)
   elseif sa.format == "diet-esp" then
     return fault_of_diet(sa)
   end

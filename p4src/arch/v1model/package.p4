@@ -154,14 +154,14 @@ control deparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.t_esp_long_iv);
         packet.emit(hdr.t_psp_cookie);
         packet.emit(hdr.t_tih);
-        packet.emit(hdr.echo);
-        packet.emit(hdr.echo_number);
-        packet.emit(hdr.echo_return);
         packet.emit(hdr.ahead);
         packet.emit(hdr.body);
         packet.emit(hdr.behind);
         packet.emit(hdr.fragment);
         packet.emit(hdr.late_opts);
+        packet.emit(hdr.echo);
+        packet.emit(hdr.echo_number);
+        packet.emit(hdr.echo_return);
         packet.emit(hdr.diet_esp);
         packet.emit(hdr.diet_front);
         packet.emit(hdr.l4_udp);

@@ -8,7 +8,17 @@ from collections.abc import Iterable
 
 from p4esp.controller.policy import PolicyIds
 from p4esp.controller.protect_rules import ProtectRules
+from p4esp.ike.codec.proposal import Transform
 from p4esp.ike.config import ChildConfig, FormatWish, PeerConfig
+from p4esp.ike.constants import (
+    ESN_EXTENDED,
+    ESN_NONE,
+    NO_NUMBERS,
+    WHOLE_NUMBERS,
+    TransformType,
+)
+from p4esp.ike.eesp import eesp_templates
+from p4esp.ipsec.layouts import form_of, is_eesp
 from p4esp.ipsec.sa import ChildSaParams, Layout
 from p4esp.ipsec.selectors import is_subset
 from p4esp.store import SaRecord
@@ -53,7 +63,12 @@ def _is_peer(peer: PeerConfig, child: ChildSaParams) -> bool:
 def _is_within(child: ChildSaParams, section: ChildConfig) -> bool:
     local, remote = section.local_ts, section.remote_ts
     sides = is_subset(child.local_ts, local) and is_subset(child.remote_ts, remote)
-    return sides and _has_format(child, section.format)
+    return (
+        sides
+        and child.mode is section.mode
+        and _has_format(child, section.format)
+        and _has_algorithms(child, section)
+    )
 
 
 def _has_format(child: ChildSaParams, wish: FormatWish) -> bool:
@@ -64,3 +79,20 @@ def _has_format(child: ChildSaParams, wish: FormatWish) -> bool:
     same = layout.subs_in == (1 if layout.one_key else wish.subs)
     shown = max(layout.shown_in, layout.shown_out)
     return same and shown <= wish.shown and layout.numbered == wish.numbered
+
+
+def _has_algorithms(child: ChildSaParams, section: ChildConfig) -> bool:
+    """Whether one template allows suite and numbers together."""
+    eesp = is_eesp(form_of(child.layout))
+    templates = eesp_templates(section) if eesp else section.proposals
+    number = Transform(TransformType.SN, _numbers(child, eesp=eesp))
+    return any(
+        number in template.transforms and child.suite in template.suites() for template in templates
+    )
+
+
+def _numbers(child: ChildSaParams, *, eesp: bool) -> int:
+    """What stands for the SA's sequence numbers in a proposal. EESP knows no ESN."""
+    if child.esn or not eesp:
+        return ESN_EXTENDED if child.esn else ESN_NONE
+    return WHOLE_NUMBERS if child.layout.numbered else NO_NUMBERS

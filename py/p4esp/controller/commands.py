@@ -8,7 +8,7 @@ from p4esp.controller.esp_ping import MAX_DATA
 from p4esp.controller.gateway import Gateway
 from p4esp.controller.ping_path import peer_address
 from p4esp.controller.sealed_ping import MAX_DATA as MAX_SEALED_DATA
-from p4esp.controller.sealed_ping import sa_for
+from p4esp.controller.sealed_ping import check_way, sa_for
 from p4esp.controller.target import MAX_DUMMIES, MAX_DUMMY
 from p4esp.ike.errors import CommandError
 from p4esp.ipsec.layouts import form_out, has_next_header
@@ -83,8 +83,9 @@ class ControllerCommands:
         gateway, child = self._find(spi)
         if child.mode is not Mode.TUNNEL:
             raise CommandError(f"SA {spi} is in {child.mode} mode; accepted: one in tunnel mode")
-        if not has_next_header(child.layout):
-            what = f"SA {spi} is in format {form_out(child.layout).name}, which has no next header"
+        form = form_out(child.layout)
+        if not has_next_header(form):
+            what = f"SA {spi} is in format {form.name}, which has no next header"
             raise CommandError(f"{what}; accepted: one of another format")
         number = within("count", count, 1, MAX_DUMMIES)
         size = within("octets", octets, 1, MAX_DUMMY)
@@ -120,11 +121,11 @@ class ControllerCommands:
         asked, octets = self._gateway(gateway), within("size", size, 0, MAX_SEALED_DATA)
         seconds, index = _waiting(wait), within("number", number, 0, 0xFFFF)
         sas, remote = asked.sas.live, peer_address(address)
-        live = sa_for(sas, remote, _spi("spi", spi))
-        way = _spi("back", back)
-        if way is not None:
-            way = sa_for(sas, remote, way).record.child.spi_in
-        taken = await asked.sealed_ping(live, index, octets, way, seconds)
+        live, wanted = sa_for(sas, remote, _spi("spi", spi)), _spi("back", back)
+        way = live if wanted is None else sa_for(sas, remote, wanted)
+        check_way(live, way)
+        named = None if wanted is None else way.record.child.spi_in
+        taken = await asked.sealed_ping(live, index, octets, named, seconds)
         return _reply(index, octets, taken) | {"spi": f"{live.record.child.spi_out:08x}"}
 
     def _gateway(self, name: str) -> Gateway:
@@ -163,6 +164,7 @@ def _spi(name: str, text: str) -> int | None:
 
 def within(name: str, text: str, low: int, high: int) -> int:
     """A number that a command was given; CommandError when it is none or out of range."""
-    if not text.isascii() or not text.isdigit() or not low <= int(text[:10]) <= high:
+    number = text.isascii() and text.isdigit() and len(text) <= 10
+    if not number or not low <= int(text) <= high:
         raise CommandError(f"{name} {text!r}; accepted: {low}..{high}")
     return int(text)

@@ -135,8 +135,9 @@ class PspMasters:
         ended = frozenset(self._phases[older].live)
         # Entries first: without one, a late packet is dropped by name and asks no engine.
         await self._withdraw(sorted(ended))
-        self._phases[older].live -= ended
         await self._service.renew(self.handle, older, self._draw(MASTER_LEN))
+        # Not before: where that fails, the next rotation ends them, and says so.
+        self._phases[older].live -= ended
         self._phases[older].next = FIRST_INDEX
         self._current = older
         return ended

@@ -17,7 +17,8 @@ from p4esp.controller.outstanding import Echo, Outstanding
 from p4esp.controller.packets import Ethernet, Ipv4, Ipv6, PacketError, ip_packet, routed_frame
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.ike.errors import CommandError
-from p4esp.ipsec.layouts import form_out, has_next_header
+from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.layouts import form_of, form_out, has_next_header
 from p4esp.ipsec.sa import ChildSaParams, Mode
 from p4esp.ipsec.selectors import Address
 
@@ -29,6 +30,10 @@ MAX_DATA: Final = 512
 _WAY_BACK: Final = 0x80
 _LAYOUT: Final = struct.Struct("!BBHHH")
 _SPI: Final = struct.Struct("!I")
+
+
+Peer = tuple[str, Identity]
+"""Of the configuration, and who it has proved to be: one section may be for several."""
 
 
 class SendEcho(Protocol):
@@ -80,7 +85,7 @@ class SealedPings:
     """What a gateway asks, is told and answers."""
 
     def __init__(self, clock: Callable[[], float], random_bytes: Callable[[int], bytes]) -> None:
-        self.outstanding: Outstanding[str] = Outstanding(clock, random_bytes)
+        self.outstanding: Outstanding[Peer] = Outstanding(clock, random_bytes)
         """By peer: a reply may come on any of its SAs."""
         self.answered = 0
         """Requests of peers."""
@@ -100,8 +105,7 @@ class SealedPings:
         async def ask(echo: Echo) -> None:
             await _send(send, live, SealedEcho(REQUEST, echo, back))
 
-        peer = live.record.child.peer
-        return await self.outstanding.ask(ask, peer, number, size, seconds=seconds)
+        return await self.outstanding.ask(ask, _peer(live), number, size, seconds=seconds)
 
     async def received(self, send: SendEcho, sas: LiveSas, sa_in: int, frame: Ethernet) -> None:
         """A peer's ping came by the inbound SA of an index; PacketError when it is none."""
@@ -110,11 +114,15 @@ class SealedPings:
             raise PacketError(f"a ping on SA {sa_in}, which is gone")
         ping = SealedEcho.parse(_content(live.record.child, frame))
         if ping.kind == REPLY:
-            self.outstanding.replied(live.record.child.peer, ping.echo)
+            self.outstanding.replied(_peer(live), ping.echo)
             return
-        self.answered += 1
         way = _way(sas, live, ping.back)
+        self.answered += 1
         await _send(send, way, SealedEcho(REPLY, ping.echo))
+
+
+def _peer(live: LiveSa) -> Peer:
+    return live.record.child.peer, live.record.child.remote_id
 
 
 def _content(child: ChildSaParams, frame: Ethernet) -> bytes:
@@ -124,11 +132,15 @@ def _content(child: ChildSaParams, frame: Ethernet) -> bytes:
 
 def _way(sas: LiveSas, live: LiveSa, back: int | None) -> LiveSa:
     """The SA of a reply: the one that was asked for if it is with the same peer, else the pair that
-    the request came by. Another peer's never.
+    the request came by; PacketError where neither can carry one. Another peer's never, which may
+    have chosen the same SPI.
     """
-    peer = live.record.child.peer
-    wanted = () if back is None else sas.by_outbound_spi(back)
-    return next((sa for sa in wanted if sa.record.child.peer == peer and not sa.is_leaving), live)
+    named = [] if back in (None, live.record.child.spi_out) else sas.by_outbound_spi(back)
+    ways = [sa for sa in named if _peer(sa) == _peer(live) and not sa.is_leaving]
+    for sa in (*ways, live):
+        if has_next_header(form_out(sa.record.child.layout)):
+            return sa
+    raise PacketError("a ping, whose reply no SA with its peer can carry")
 
 
 async def _send(send: SendEcho, live: LiveSa, ping: SealedEcho) -> None:
@@ -151,7 +163,7 @@ def _frame(child: ChildSaParams, content: bytes) -> bytes:
 
 def sa_for(sas: LiveSas, remote: Address, spi: int | None) -> LiveSa:
     """The newest SA with a peer's address, or the one with an SPI (of either direction) if it is
-    with that peer; CommandError.
+    with that peer; CommandError. Whether it can carry a ping, `check_way` tells.
     """
     there = [live for live in sas.values() if live.record.child.remote == remote]
     found = [live for live in there if spi is None or spi in _spis(live)]
@@ -159,17 +171,19 @@ def sa_for(sas: LiveSas, remote: Address, spi: int | None) -> LiveSa:
         what = f"no SA is up with {remote}" if spi is None else f"no SA {spi:08x} with {remote}"
         known = ", ".join(f"{live.record.child.spi_out:08x}" for live in there)
         raise CommandError(f"{what}; accepted: {known or 'an address of a peer with an SA'}")
-    return _with_next_header(found[-1])
+    return found[-1]
 
 
 def _spis(live: LiveSa) -> tuple[int, int]:
     return live.record.child.spi_in, live.record.child.spi_out
 
 
-def _with_next_header(live: LiveSa) -> LiveSa:
-    """Where no next header is sent, nothing would tell a ping from a packet."""
-    child = live.record.child
-    if not has_next_header(child.layout):
-        what = f"SA {child.spi_out:08x} is in format {form_out(child.layout).name}"
-        raise CommandError(f"{what}, which has no next header; accepted: one of another format")
-    return live
+def check_way(out: LiveSa, back: LiveSa) -> None:
+    """CommandError for a way on which nothing would tell a ping from a packet: out on the one, back
+    on the other.
+    """
+    ways = ((out, form_out(out.record.child.layout)), (back, form_of(back.record.child.layout)))
+    for live, form in ways:
+        if not has_next_header(form):
+            what = f"SA {live.record.child.spi_out:08x} is in format {form.name}"
+            raise CommandError(f"{what}, which has no next header; accepted: one of another format")

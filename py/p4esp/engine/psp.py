@@ -56,11 +56,12 @@ class MasterPair(OwnKey):
     def renew(self, half: int, master: Key) -> None:
         """Replace the first (0) or the second (1) master key, and let go what was derived of it."""
         with self._lock:
-            self._lives[half] += 1
             at = half * MASTER_LEN
             self._key[at : at + MASTER_LEN] = master
             for spi in [spi for spi in self._by_spi if _half(spi) == half]:
                 del self._by_spi[spi]
+            # Last: who reads the new life finds nothing of the old one, neither master nor key.
+            self._lives[half] += 1
 
     def has(self, master: Key) -> bool:
         """Tell whether a master key is one of the two."""

@@ -5,6 +5,8 @@
   in front of the rest, over the two passes. What it leaves where it is does not count.
 - Octets moved in the engine: the text it reads and what it writes from there to the end.
 - Parser states, tables: how many different ones the packets meet, with a key, out and in.
+- Parser depth: the most states that one pass goes through.
+- Header bits: the most that are alive at once, taken out of the frame or written in front of it.
 - Registers: the cells of the SA's spaces in both directions.
 - Rates: packets a second of one core's time, in bursts of 32, through pipeline and engine.
 """
@@ -55,6 +57,8 @@ class Cost:
     encap: Moved
     decap: Moved
     parser_states: int
+    parser_depth: int
+    header_bits: int
     tables: int
     spaces: int
     register_cells: int
@@ -116,6 +120,8 @@ def _cost(pair: Pair, sa: LabSa, rate: tuple[float, float]) -> Cost:
         encap=Moved(out.pipeline, out.engine),
         decap=Moved(into.pipeline, into.engine),
         parser_states=len({event.name for event in seen if isinstance(event, ParserState)}),
+        parser_depth=max(map(_depth, (*_passes(out.events), *_passes(into.events)))),
+        header_bits=max(map(_header_bits, (*_passes(out.events), *_passes(into.events)))),
         tables=len({e.table for e in seen if isinstance(e, TableApplied) and e.keys}),
         spaces=sa.subs,
         register_cells=sum(cells.values()),
@@ -170,12 +176,23 @@ def _moved_in(events: Sequence[Event]) -> int:
     """Octets parsed, and octets written in front of what was not: of a packet that comes again as
     it is, none.
     """
+    return sum(_front(events))
+
+
+def _front(events: Sequence[Event]) -> tuple[int, int]:
+    """Octets parsed in one pass, and octets written in front of what was not."""
     size = next(event.size for event in events if isinstance(event, Start))
     left = next((event.size or 0 for event in events if isinstance(event, End)), None)
     parsed = max(e.offset + e.octets for e in events if isinstance(e, Extracted))
-    if left is None:
-        return parsed
-    return parsed + left - (size - parsed)
+    return parsed, 0 if left is None else left - (size - parsed)
+
+
+def _header_bits(events: Sequence[Event]) -> int:
+    return 8 * max(_front(events))
+
+
+def _depth(events: Sequence[Event]) -> int:
+    return sum(isinstance(event, ParserState) for event in events)
 
 
 def _rates(pair: Pair, sas: Sequence[LabSa], step: Step) -> list[tuple[float, float]]:

@@ -90,6 +90,8 @@ def charts(costs: Sequence[Cost]) -> list[Chart]:
                lambda c: (c.decap.pipeline, c.decap.engine)),
         _chart(costs, "Parser states and tables met", "number", ("states", "tables"),
                lambda c: (c.parser_states, c.tables)),
+        _chart(costs, "Parser depth", "states", ("depth",), lambda c: (c.parser_depth,)),
+        _chart(costs, "Headers alive at once", "bits", ("headers",), lambda c: (c.header_bits,)),
         _chart(costs, "Registers of an SA, both directions", "octets", ("registers",),
                lambda c: (c.register_bits / 8,)),
         _chart(costs, "Rate on one core", "packets/s", ("out", "in"),
@@ -111,15 +113,17 @@ def _chart(
 def _figures(costs: Sequence[Cost]) -> str:
     sizes = [f"overhead on {size}" for size in costs[0].overhead]
     moved = [f"{way}, {where}" for way in ("seal", "open") for where in ("pipeline", "engine")]
-    rest = ("parser states", "tables", "spaces", "register cells", "register bits", "tail read by")
-    heads = ("format", *sizes, *moved, *rest, "out/s", "in/s")
+    rest = ("parser states", "parser depth", "header bits", "tables")
+    more = ("spaces", "register cells", "register bits", "tail read by")
+    heads = ("format", *sizes, *moved, *rest, *more, "out/s", "in/s")
     return _table(heads, ["".join(f"<td>{cell}</td>" for cell in _cells(cost)) for cost in costs])
 
 
 def _cells(cost: Cost) -> Iterable[str]:
     moved = (cost.encap.pipeline, cost.encap.engine, cost.decap.pipeline, cost.decap.engine)
+    parser = (cost.parser_states, cost.parser_depth, cost.header_bits, cost.tables)
     spaces = (cost.spaces, cost.register_cells, cost.register_bits)
-    figures = (*cost.overhead.values(), *moved, cost.parser_states, cost.tables, *spaces)
+    figures = (*cost.overhead.values(), *moved, *parser, *spaces)
     rates = (f"{cost.packets_out:,.0f}", f"{cost.packets_in:,.0f}")
     return (cost.format, *(f"{figure:,}" for figure in figures), cost.tail, *rates)
 

@@ -144,7 +144,7 @@ def opening_entries(sa: LabSa, key: int) -> Iterator[Entry]:
         args = _subs(sa) | {"cell_shift": CELLS.bit_length() - 1}
         yield Entry("format_in", {"sa": sa.number}, "read_as", args)
     if sa.form.number is Number.PSP:
-        yield Entry("psp_in", {"sa": sa.number}, "read_psp", _psp(sa))
+        yield Entry("psp_in", {"sa": sa.number}, "read_psp", {"spi": sa.spi, **_psp(sa)})
 
 
 def sealing_base() -> Iterator[Entry]:

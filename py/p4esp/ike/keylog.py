@@ -45,14 +45,24 @@ def _ike_integrity(integrity: Integrity | None) -> str:
 def esp_lines(child: ChildSaParams) -> tuple[str, str]:
     """Two rows of `esp_sa`: inbound, outbound; KeyExportError for what Wireshark cannot read."""
     if child.layout.format != "esp":
-        raise KeyExportError(
-            f"Wireshark by itself does not read ESP in format {child.layout.format}; "
-            "docs/wireshark/p4esp.lua does"
-        )
+        raise KeyExportError(_why_not_by_itself(child))
     suite = _known(child.suite)
     inbound = esp_line(suite, child.remote, child.local, child.spi_in, child.keymat.inbound)
     outbound = esp_line(suite, child.local, child.remote, child.spi_out, child.keymat.outbound)
     return inbound, outbound
+
+
+def _why_not_by_itself(child: ChildSaParams) -> str:
+    """What reads a format that is not plain ESP: our dissector, when it knows the suite too."""
+    form, suite = child.layout.format, child.suite
+    if suite.encryption.aead:
+        return (
+            f"Wireshark by itself does not read ESP in format {form}; docs/wireshark/p4esp.lua does"
+        )
+    return (
+        f"nothing reads suite {suite} in format {form}: Wireshark by itself reads it in plain ESP "
+        "alone, docs/wireshark/p4esp.lua reads AEAD suites alone"
+    )
 
 
 def esp_line(

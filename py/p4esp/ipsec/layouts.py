@@ -63,9 +63,9 @@ def parameters_out(child: ChildSaParams) -> Parameters:
     return form.over(child.local.version, sent)
 
 
-def has_next_header(layout: Layout) -> bool:
-    """Whether what we send says what it carries: without it, it carries IP packets alone."""
-    return form_out(layout).trailer is not Trailer.INNER
+def has_next_header(form: Format) -> bool:
+    """Whether packets say what they carry: without it, they carry IP packets alone."""
+    return form.trailer is not Trailer.INNER
 
 
 def has_roots(layout: Layout) -> bool:

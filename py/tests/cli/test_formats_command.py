@@ -119,6 +119,8 @@ def sample(form, place: int) -> Cost:
         encap=Moved(200 + place, 1000),
         decap=Moved(210 + place, 1001),
         parser_states=10,
+        parser_depth=9,
+        header_bits=1000 + place,
         tables=11,
         spaces=1 + place % 4,
         register_cells=6,
@@ -186,7 +188,7 @@ def test_every_figure_has_a_bar_and_no_bar_leaves_the_drawing() -> None:
         bars = [attributes for tag, attributes in reader.tags if tag == "rect"]
         assert len(bars) == len(FORMATS) * len(chart.series)
         assert max(float(bar["width"] or 0) for bar in bars) == 470
-    assert sum(len(chart.series) for chart in drawn) == len(SAMPLES) + 2 + 2 + 2 + 1 + 2
+    assert sum(len(chart.series) for chart in drawn) == len(SAMPLES) + 2 + 2 + 2 + 1 + 1 + 1 + 2
 
 
 def test_names_in_a_chart_are_text_not_markup() -> None:

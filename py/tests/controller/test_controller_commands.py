@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from lab_helpers import PROGRAM, passes_soon
 
-from p4esp.controller.commands import ControllerCommands
+from p4esp.controller.commands import ControllerCommands, within
 from p4esp.demo.lab import running_lab
 from p4esp.ike.errors import CommandError
 from p4esp.service.event_hub import EventHub
@@ -55,3 +55,16 @@ async def test_an_spi_that_nobody_has_is_refused_with_those_there_are() -> None:
         await commands.rekey("c0ffee01")
     with pytest.raises(CommandError, match="no IKE SA has SPI c0ffee01; accepted: none is up"):
         await commands.rekey_ike("c0ffee01")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "4", "1" * 11, "0" * 10 + "9", "0000000002999", "9" * 5000, "\u0663", "1 "]
+)
+def test_a_number_that_is_none_or_out_of_range_is_refused(text: str) -> None:
+    with pytest.raises(CommandError, match=r"accepted: 0\.\.3"):
+        within("count", text, 0, 3)
+
+
+@pytest.mark.parametrize("text", ["0", "3", "0000000003"])
+def test_a_number_in_range_is_what_it_says(text: str) -> None:
+    assert within("count", text, 0, 3) == int(text)

@@ -167,10 +167,11 @@ async def test_a_failed_rotation_changes_no_phase_and_may_be_tried_again(
     newer = await bed.masters.hand_out()
     assert newer.spi & SECOND
     assert bed.opens(old) is Status.DONE, "its master key is there still"
+    assert bed.masters.live() == {old.spi, newer.spi}
     bed.away.clear()
-    await bed.masters.rotate()
-    assert bed.gone[-1] in ([old.spi], [])
-    assert [old.spi] in bed.gone
+    assert await bed.masters.rotate() == {old.spi}, "nobody was told yet that it has ended"
+    assert bed.gone[-1] == [old.spi]
+    assert bed.masters.live() == {newer.spi}
     assert (bed.opens(old), bed.opens(newer)) == (Status.BAD_ICV, Status.DONE)
 
 

@@ -23,10 +23,19 @@ from p4esp.controller.numbers import Punt
 from p4esp.controller.outstanding import Echo
 from p4esp.controller.packets import Ethernet, PacketError
 from p4esp.controller.sa_installer import LiveSa
-from p4esp.controller.sealed_ping import REPLY, REQUEST, SealedEcho, SealedPings, sa_for
+from p4esp.controller.sealed_ping import (
+    REPLY,
+    REQUEST,
+    SealedEcho,
+    SealedPings,
+    check_way,
+    sa_for,
+)
 from p4esp.demo.plan import Change
 from p4esp.demo.site import Site
 from p4esp.ike.errors import CommandError
+from p4esp.ipsec.identity import Identity
+from p4esp.ipsec.sa import Layout
 from p4esp.service.event_hub import EventHub
 
 WAIT, SHORT = "5000", "50"
@@ -163,16 +172,24 @@ def test_requests_are_metered_like_every_class_of_punts() -> None:
 # Which SA a reply takes
 
 
-def sa(number: int, peer: str) -> LiveSa:
+def sa(number: int, peer: str, **more: Any) -> LiveSa:
     """An SA of a peer, whose SPIs and indexes go by its number."""
     base, nothing = record(number), None
     remote = {"right": IPv4Address("192.0.2.2"), "third": IPv4Address("192.0.2.3")}[peer]
-    child = replace(base.child, peer=peer, remote=remote)
+    child = replace(base.child, peer=peer, remote=remote, **more)
     return LiveSa(replace(base, child=child), *(nothing, nothing))  # type: ignore[arg-type]
 
 
 SAS = LiveSas()
-for one in (sa(0, "right"), sa(1, "right"), sa(2, "third")):
+BOB = Identity.parse("bob.example")
+INNER_ALONE = Layout(format="no-trailer")
+for one in (
+    sa(0, "right"),
+    sa(1, "right"),
+    sa(2, "third"),
+    sa(3, "right", remote_id=BOB),
+    sa(4, "right", layout=INNER_ALONE),
+):
     SAS[one.record.child.spi_in] = one
 
 
@@ -190,8 +207,11 @@ async def answer(text: bytes, *, by: int = 0) -> list[tuple[int, bytes]]:
 
 @pytest.mark.parametrize(
     ("back", "by"),
-    [(None, 0), (0, 0), (1, 1), (2, 0), (99, 0)],
-    ids=["not asked", "the same", "another of the peer", "of another peer", "of nobody"],
+    [(None, 0), (0, 0), (1, 1), (2, 0), (3, 0), (4, 0), (99, 0)],
+    ids=[
+        *("not asked", "the same", "another of the peer", "of another peer"),
+        *("of another of its section", "without next header", "of nobody"),
+    ],
 )
 async def test_a_reply_takes_an_sa_of_the_peer_and_of_nobody_else(
     back: int | None, by: int
@@ -202,7 +222,13 @@ async def test_a_reply_takes_an_sa_of_the_peer_and_of_nobody_else(
     assert text == SealedEcho(REPLY, PING.echo).build()
 
 
-async def test_a_reply_of_another_peer_is_not_ours() -> None:
+async def test_a_reply_that_no_sa_of_the_peer_can_carry_is_not_sent() -> None:
+    with pytest.raises(PacketError, match="no SA with its peer can carry"):
+        await answer(PING.build(), by=4)
+
+
+@pytest.mark.parametrize("other", [2, 3], ids=["peer", "identity of the section"])
+async def test_a_reply_of_another_peer_is_not_ours(other: int) -> None:
     pings = SealedPings(lambda: 1.0, bytes)
     asked: list[bytes] = []
 
@@ -210,7 +236,7 @@ async def test_a_reply_of_another_peer_is_not_ours() -> None:
         asked.append(frame)
         reply = SealedEcho(REPLY, SealedEcho.parse(Ethernet.parse(frame).payload).echo).build()
         back = Ethernet(bytes(6), bytes(6), 0, reply)
-        await pings.received(send, SAS, record(2).placement.sa_in, back)
+        await pings.received(send, SAS, record(other).placement.sa_in, back)
         assert pings.outstanding.ignored == 1
         await pings.received(send, SAS, record(1).placement.sa_in, back)
 
@@ -220,10 +246,20 @@ async def test_a_reply_of_another_peer_is_not_ours() -> None:
 
 def test_the_newest_sa_of_a_peer_is_asked_on() -> None:
     right = ip_address("192.0.2.2")
-    assert sa_for(SAS, right, None).record.child.spi_in == record(1).child.spi_in
+    assert sa_for(SAS, right, None).record.child.spi_in == record(4).child.spi_in
     assert sa_for(SAS, right, record(0).child.spi_out).record.child.spi_in == record(0).child.spi_in
     with pytest.raises(CommandError, match=r"no SA 22222224 with 192\.0\.2\.2; accepted: 22"):
         sa_for(SAS, right, record(2).child.spi_out)
+
+
+def test_a_way_without_next_header_is_refused_out_and_back() -> None:
+    plain, optimized = sa(0, "right"), sa(5, "right", layout=Layout(format="eesp-optimized"))
+    full_out = sa(6, "right", layout=Layout(format="eesp-optimized", format_out="eesp-full"))
+    check_way(plain, plain)
+    check_way(full_out, plain)
+    for out, back in ((optimized, plain), (plain, optimized), (full_out, full_out)):
+        with pytest.raises(CommandError, match="in format eesp-optimized, which has no next head"):
+            check_way(out, back)
 
 
 # What comes from a peer

@@ -8,6 +8,8 @@ from format_lab import flow_frame, keys_of, proposals_of, running_format_lab
 from scapy.packet import Raw
 from tshark_dissector import LINK, judged, needs_tshark
 
+from p4esp.ike.errors import KeyExportError
+from p4esp.ike.keylog import esp_lines
 from p4esp.ipsec.algorithms import SUITES
 from p4esp.ipsec.key_line import key_lines
 from p4esp.ipsec.sa import Layout, Wrap
@@ -63,6 +65,17 @@ def test_wrapped_sas_are_lines_of_wesp() -> None:
 def test_a_suite_that_wireshark_reads_by_itself_has_no_line() -> None:
     for name in ("aes128-sha256", "null-sha256"):
         assert key_lines(replace(CHILD, suite=SUITES[name])) == []
+
+
+def test_a_suite_that_no_dissector_reads_in_its_format_is_refused_by_name() -> None:
+    wrapped = replace(CHILD, layout=Layout("wesp"), wrap=Wrap.ENCRYPTED)
+    for name in ("aes128-sha256", "null-sha256"):
+        child = replace(wrapped, suite=SUITES[name])
+        assert key_lines(child) == []
+        with pytest.raises(KeyExportError, match=f"nothing reads suite {name} in format wesp: "):
+            esp_lines(child)
+    with pytest.raises(KeyExportError, match=r"by itself .* format wesp; .*p4esp\.lua does"):
+        esp_lines(wrapped)
 
 
 def test_no_key_is_shown_by_repr() -> None:

@@ -162,7 +162,23 @@ def test_an_id_above_the_last_one_is_told(tmp_path) -> None:
             key = sub_key(ROOT, sub) if form == "sub-child" else SHARED
             octets = seal(form, key, Packet(INNER, sub=sub))
             items.append(sealed(form, octets, "subs=4", IIV))
-    assert [set(row.faults) for row in told(tmp_path, items)] == [set(), {"out_of_range"}] * 2
+    rows = told(tmp_path, items)
+    assert [set(row.faults) for row in rows] == [set(), {"out_of_range"}] * 2
+    assert [(row.good, row.inner) for row in rows] == [("1", INNER), ("", b"")] * 2
+
+
+def test_a_session_of_eesp_above_the_last_one_is_not_opened(tmp_path) -> None:
+    items = []
+    for session in (3, 4):
+        base = b"\x80\0\0" + bytes((session,)) + b"\0\0\x10\x01"
+        octets = eesp(base, b"\0\0\4\0" + INNER, sub_key(ROOT, session))
+        items.append(sealed("eesp-full", octets, ""))
+    shared = f"format=eesp-optimized spi=0x1001 {GCM} {KEY} subs=4"
+    octets = eesp(b"\x80\0\0\1\0\0\x10\x01", INNER, SHARED)
+    items.append(Sealed("eesp-optimized", 253, octets, shared, b""))
+    rows = told(tmp_path, items)
+    assert [(row.good, row.inner) for row in rows] == [("1", INNER), ("", b""), ("", b"")]
+    assert [set(row.faults) for row in rows] == [set(), {"out_of_range"}, {"out_of_range"}]
 
 
 # ------------------------------------------------------------ PSP

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from engine_helpers import answer, any_key, changed, status_of
 from hypothesis import given, settings
@@ -207,6 +208,41 @@ def test_packet_under_way_while_its_master_key_is_renewed_is_not_opened(
         assert status_of(engine, request) is Status.BAD_ICV
     assert kept(engine) == {}
     assert status_of(engine, request) is Status.BAD_ICV
+
+
+def test_packet_that_comes_just_before_the_new_master_key_leaves_no_key_behind() -> None:
+    """Its key is of the master key that goes; kept as one of the new, it would stay for good."""
+    pair = MasterPair(16, bytearray(KNOWN_PAIR))
+    spi = SPI.to_bytes(4, "big")
+    old = AESGCM(pair.derive(spi))
+    under_way: list[threading.Thread] = []
+
+    def opens(cipher: AESGCM) -> bool:
+        aad, iv = bytes(4) + spi, bytes(8)
+        try:
+            pair.decrypt(iv, cipher.encrypt(spi + iv, INNER, aad), aad)
+        except InvalidTag:
+            return False
+        return True
+
+    class Slow(bytearray):
+        """Lets a packet come when it is about to be overwritten."""
+
+        def __setitem__(self, at: Any, octets: Any) -> None:
+            thread = threading.Thread(target=opens, args=(old,))
+            under_way.append(thread)
+            thread.start()
+            thread.join(0.2)  # that it waits for the renewal is fine
+            super().__setitem__(at, octets)
+
+    pair._key = Slow(pair._key)
+    pair.renew(0, bytes(range(32)))
+    assert under_way
+    for thread in under_way:
+        thread.join()
+    pair._key = bytearray(pair._key)
+    assert not opens(old)
+    assert opens(AESGCM(pair.derive(spi)))
 
 
 def test_packet_under_way_while_the_other_master_key_is_renewed_is_opened() -> None:

@@ -197,7 +197,7 @@ def test_compare_has_every_format_and_a_figure_in_every_cell() -> None:
     for cost in costs():
         figures = json.loads(json.dumps(cost.as_dict()))
         numbers = [value for value in flat(figures) if not isinstance(value, str)]
-        assert len(numbers) == len(SAMPLES) + 4 + 5 + 2
+        assert len(numbers) == len(SAMPLES) + 4 + 7 + 2
         assert all(value > 0 for value in numbers), cost
         assert cost.tail in ("no", "engine", "lookup")
 
@@ -238,7 +238,8 @@ def test_registers_of_a_space_are_within_the_issues_bound_and_spaces_add_up() ->
 def test_states_and_tables_are_some_of_the_programs() -> None:
     whole = cost_of(PROGRAM)
     for cost in costs():
-        assert cost.parser_states < whole.parser_states
+        assert cost.parser_depth <= cost.parser_states < whole.parser_states
+        assert cost.header_bits < whole.header_bits
         assert cost.tables < whole.keyed_tables
 
 

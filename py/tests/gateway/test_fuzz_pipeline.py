@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from fuzz import pipeline
 from fuzz.pipeline_damage import stimulus
-from fuzz.pipeline_oracle import FindingError, Judge
+from fuzz.pipeline_oracle import FindingError, Judge, beyond_policy
 from fuzz.pipeline_world import Stimulus
 
 SEED = 11
@@ -112,3 +116,32 @@ def test_a_finding_is_saved_and_can_be_repeated(
     assert f"make fuzz-pipeline REPLAY={file}" in capsys.readouterr().out
     assert pipeline.replay(file) == 0
     assert "gone" in capsys.readouterr().out
+
+
+REQUEST, OTHER = b"\0\0\0\7", b"\0\0\1\7"
+ALIGNED = IPv6ExtHdrDestOpt(nh=50, options=[])
+
+
+@pytest.mark.parametrize(
+    ("packet", "text", "allowed"),
+    [
+        (IP(proto=50), REQUEST + bytes(12), True),
+        (IP(proto=50), OTHER + REQUEST + bytes(8), False),
+        (IP(proto=50), OTHER + bytes(40) + REQUEST, False),
+        (IP(proto=50), REQUEST[:3], False),
+        (IP(proto=50, options=[b"\1" * 4]), REQUEST + bytes(12), True),
+        (IP(proto=50, options=[REQUEST]), OTHER + bytes(12), False),
+        (IP(proto=51), REQUEST + bytes(12), False),
+        (IPv6(nh=50), REQUEST + bytes(12), True),
+        (IPv6(nh=50), OTHER + REQUEST + bytes(8), False),
+        (IPv6(nh=50, dst="2001:db8::7"), OTHER + bytes(12), False),
+        (IPv6() / ALIGNED, REQUEST + bytes(12), False),
+        (IP() / UDP(sport=500, dport=500), OTHER, True),
+        (IP() / UDP(sport=501, dport=500), REQUEST, False),
+    ],
+)
+def test_only_ike_and_what_begins_as_a_request_for_esp_is_beyond_policy(
+    packet: Packet, text: bytes, allowed: bool
+) -> None:
+    """The four octets of the request's SPI stand where ESP begins, and are none of its data."""
+    assert beyond_policy(bytes(Ether() / packet / text)) is allowed

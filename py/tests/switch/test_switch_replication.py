@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
+import pytest
 from switch_lab import Lab, lab, program_json
+
+from p4esp.switch import compiled
+from p4esp.switch.codegen import deparser
 
 PLAIN, I2E, E2E, RECIRCULATE, RESUBMIT, MULTICAST, DIGEST, DROP, TRUNCATE, DROP_LATE = range(10)
 NORMAL, INGRESS_CLONE, EGRESS_CLONE, RECIRCULATED, REPLICATED, RESUBMITTED = 0, 1, 2, 4, 5, 6
@@ -169,3 +173,18 @@ def test_a_packet_that_comes_back_for_ever_is_dropped_and_counted():
     looping = lab(document)
     assert looping.send(bytes([TRUNCATE, 0])) == []
     assert list(looping.device.faults) == ["packet came back too often"]
+
+
+def test_headers_asked_about_in_groups_are_there_behind_egress_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A program with multicast has an egress of its own, which must know what ingress parsed."""
+    before = answers(lab("replicate"), PLAIN)
+    monkeypatch.setattr(deparser, "_GROUP", 1)
+    compiled.written.cache_clear()
+    try:
+        running = lab("replicate")
+        assert "some_0" in running.device.source
+        assert answers(running, PLAIN) == before
+    finally:
+        compiled.written.cache_clear()

@@ -53,9 +53,10 @@ def finish(ctx: Context, process_text: str, egress_text: str | None) -> Function
     if egress_text is not None:
         egress = _function(egress_text)
         functions.insert(0, egress)
-        _connect(ctx, process, egress, stored_names(process) | named)
     for function in functions:
         note_groups(function, ctx.groups)
+    if egress_text is not None:
+        _connect(ctx, process, egress, stored_names(process) | named | set(ctx.groups))
     variables = named.union(*(stored_names(f) for f in functions))
     for function in functions:
         remove_dead_stores(function)
