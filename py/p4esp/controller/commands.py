@@ -8,10 +8,10 @@ from p4esp.controller.esp_ping import MAX_DATA
 from p4esp.controller.gateway import Gateway
 from p4esp.controller.ping_path import peer_address
 from p4esp.controller.sealed_ping import MAX_DATA as MAX_SEALED_DATA
-from p4esp.controller.sealed_ping import check_way, sa_for
+from p4esp.controller.sealed_ping import check_way, require_next_header, sa_for
 from p4esp.controller.target import MAX_DUMMIES, MAX_DUMMY
 from p4esp.ike.errors import CommandError
-from p4esp.ipsec.layouts import form_out, has_next_header
+from p4esp.ipsec.layouts import form_out
 from p4esp.ipsec.sa import ChildSaParams, Mode
 from p4esp.service.control import Command
 from p4esp.service.event_hub import EventHub
@@ -83,10 +83,7 @@ class ControllerCommands:
         gateway, child = self._find(spi)
         if child.mode is not Mode.TUNNEL:
             raise CommandError(f"SA {spi} is in {child.mode} mode; accepted: one in tunnel mode")
-        form = form_out(child.layout)
-        if not has_next_header(form):
-            what = f"SA {spi} is in format {form.name}, which has no next header"
-            raise CommandError(f"{what}; accepted: one of another format")
+        require_next_header(spi, form_out(child.layout))
         number = within("count", count, 1, MAX_DUMMIES)
         size = within("octets", octets, 1, MAX_DUMMY)
         if gateway.link is None:

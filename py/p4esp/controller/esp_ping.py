@@ -6,13 +6,18 @@ with the request's identifier, number and data; anything else is counted and nev
 
 import struct
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from dataclasses import dataclass, replace
 from typing import Final
 
 from p4esp.controller.numbers import PROTO_ESP
 from p4esp.controller.outstanding import Echo, Outstanding
-from p4esp.controller.packets import IpPacket, Ipv4, Ipv6, PacketError, routed_frame
+from p4esp.controller.packets import (
+    IpPacket,
+    Ipv4,
+    PacketError,
+    packet_between,
+    routed_frame,
+)
 from p4esp.ipsec.selectors import Address
 
 SPI_REQUEST: Final = 7
@@ -55,14 +60,10 @@ class Ends:
 
     def request(self, echo: Echo) -> bytes:
         """The frame for packet-out ROUTE. No router may cut it: its size is what is tried out."""
-        payload = build(echo, SPI_REQUEST)
-        match self.local, self.remote:
-            case IPv4Address() as src, IPv4Address() as dst:
-                packet = Ipv4(src, dst, PROTO_ESP, payload, fragment=_DONT_FRAGMENT)
-                return routed_frame(packet)
-            case IPv6Address() as src, IPv6Address() as dst:
-                return routed_frame(Ipv6(src, dst, PROTO_ESP, payload))
-        raise ValueError(f"{self.local} and {self.remote} are of different families")
+        packet = packet_between(self.local, self.remote, PROTO_ESP, build(echo, SPI_REQUEST))
+        if isinstance(packet, Ipv4):
+            packet = replace(packet, fragment=_DONT_FRAGMENT)
+        return routed_frame(packet)
 
 
 class EspPings:

@@ -236,17 +236,20 @@ class Udp:
     def over(self, src: IPv4Address | IPv6Address, dst: IPv4Address | IPv6Address) -> IpPacket:
         """The packet that carries the datagram, checksum included; ValueError for two families."""
         length = _UDP.size + len(self.payload)
-        packet = _empty(src, dst)
+        packet = packet_between(src, dst, PROTO_UDP, b"")
         datagram = _UDP.pack(self.sport, self.dport, length, 0) + self.payload
         csum = upper_checksum(packet, datagram, PROTO_UDP) or 0xFFFF
         return replace(packet, payload=datagram[:6] + csum.to_bytes(2, "big") + datagram[8:])
 
 
-def _empty(src: IPv4Address | IPv6Address, dst: IPv4Address | IPv6Address) -> IpPacket:
+def packet_between(
+    src: IPv4Address | IPv6Address, dst: IPv4Address | IPv6Address, protocol: int, payload: bytes
+) -> IpPacket:
+    """A packet of the addresses' family; ValueError for two families."""
     if isinstance(src, IPv4Address) and isinstance(dst, IPv4Address):
-        return Ipv4(src, dst, PROTO_UDP, b"")
+        return Ipv4(src, dst, protocol, payload)
     if isinstance(src, IPv6Address) and isinstance(dst, IPv6Address):
-        return Ipv6(src, dst, PROTO_UDP, b"")
+        return Ipv6(src, dst, protocol, payload)
     raise ValueError(f"{src} and {dst} are of different families")
 
 

@@ -8,15 +8,21 @@ what comes here, so it is the peer's; no selector was asked, so nothing of it go
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Protocol, Self
 
 from p4esp.controller.live_sas import LiveSas
 from p4esp.controller.numbers import PROTO_AGGFRAG
 from p4esp.controller.outstanding import Echo, Outstanding
-from p4esp.controller.packets import Ethernet, Ipv4, Ipv6, PacketError, ip_packet, routed_frame
+from p4esp.controller.packets import (
+    Ethernet,
+    PacketError,
+    ip_packet,
+    packet_between,
+    routed_frame,
+)
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.ike.errors import CommandError
+from p4esp.ipsec.formats import Format
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.layouts import form_of, form_out, has_next_header
 from p4esp.ipsec.sa import ChildSaParams, Mode
@@ -150,12 +156,7 @@ async def _send(send: SendEcho, live: LiveSa, ping: SealedEcho) -> None:
 def _frame(child: ChildSaParams, content: bytes) -> bytes:
     if child.mode is not Mode.TRANSPORT:
         return Ethernet(bytes(6), bytes(6), 0, content).build()
-    match child.local, child.remote:
-        case IPv4Address() as src, IPv4Address() as dst:
-            return routed_frame(Ipv4(src, dst, PROTO_AGGFRAG, content))
-        case IPv6Address() as src, IPv6Address() as dst:
-            return routed_frame(Ipv6(src, dst, PROTO_AGGFRAG, content))
-    raise ValueError(f"{child.local} and {child.remote} are of different families")
+    return routed_frame(packet_between(child.local, child.remote, PROTO_AGGFRAG, content))
 
 
 # --- which SA ------------------------------------------------------------------------------------
@@ -184,6 +185,11 @@ def check_way(out: LiveSa, back: LiveSa) -> None:
     """
     ways = ((out, form_out(out.record.child.layout)), (back, form_of(back.record.child.layout)))
     for live, form in ways:
-        if not has_next_header(form):
-            what = f"SA {live.record.child.spi_out:08x} is in format {form.name}"
-            raise CommandError(f"{what}, which has no next header; accepted: one of another format")
+        require_next_header(f"{live.record.child.spi_out:08x}", form)
+
+
+def require_next_header(spi: str, form: Format) -> None:
+    """CommandError for a dummy or a ping, where a format can carry packets of hosts alone."""
+    if not has_next_header(form):
+        what = f"SA {spi} is in format {form.name}, which has no next header"
+        raise CommandError(f"{what}; accepted: one of another format")

@@ -42,8 +42,6 @@ SIZES: Final = (28, 61, 62, 63, 64, 300)
 """Octets of the inner packets behind the first: every padding, none and much to hide."""
 PORT: Final = 4660
 """To which they go; Wireshark takes it for nothing else than UDP."""
-ONE_FLOW: Final = ("diet-esp",)
-"""Formats whose SA is for the flow of the digest's packet."""
 Passed = tuple[bytes, bytes]
 """A frame on the wire, and what the far gateway makes of it."""
 START, STEP = 1_767_225_600_000_000_000, 1_000_000
@@ -127,10 +125,9 @@ def _capture(pair: Pair, name: str, form: str, vector: Vector | None, source: st
 
 
 def _more(sa: LabSa) -> Iterator[bytes]:
-    """Packets behind the first: of its flow where an SA has no other, else each of another."""
+    """Packets behind the first: each of another flow, where an SA is for more than one."""
     for number, size in enumerate(SIZES):
-        flow, port = (4660 - 1024, 53) if sa.form.name in ONE_FLOW else (number, PORT)
-        yield udp_packet(sa, flow, size, port)
+        yield udp_packet(sa, number, size, PORT)
 
 
 def _passed(pair: Pair, packets: Sequence[bytes], first: int) -> Iterator[Passed]:

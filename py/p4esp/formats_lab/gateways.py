@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -119,11 +120,14 @@ class Gateway:
             left += self._left
         return left
 
+    def dropped(self) -> Counter[str]:
+        """Packets that the pipeline dropped, by reason."""
+        counters = self.device.counter_array("drops")
+        return +Counter({reason.name: counters.read(reason).packets for reason in Drop})
+
     def drops(self) -> str:
-        """What the pipeline dropped, by the names of its reasons."""
-        counted = self.device.counter_array("drops").packets
-        named = (f"{Drop(reason).name} {n}" for reason, n in enumerate(counted) if n)
-        return ", ".join(named) or "none"
+        """The same in words."""
+        return ", ".join(f"{name} {n}" for name, n in self.dropped().items()) or "none"
 
     def _take(self, frames: list[bytes]) -> None:
         self._left += frames
@@ -191,7 +195,9 @@ def site_frame(packet: bytes) -> bytes:
 
 def udp_packet(sa: LabSa, flow: int, octets: int, port: int = 53) -> bytes:
     """A UDP packet of `octets` octets to the host behind an SA."""
-    sport = sa.rule.sport if sa.compresses else 1024 + flow
+    sport = 1024 + flow
+    if sa.compresses:
+        sport, port = sa.rule.sport, sa.rule.dport
     udp = struct.pack("!HHHH", sport, port, octets - 20, 0)
     identification = int(not sa.compresses)
     ends = (int(sas.HOST), int(sa.remote))

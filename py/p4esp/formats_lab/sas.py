@@ -12,6 +12,7 @@ from p4esp.formats_lab.writing import Entry, Value
 from p4esp.ipsec.diet import DietRule
 from p4esp.ipsec.formats import Format, Number, Option, Parameters, Spaces
 from p4esp.ipsec.formats.model import OPTION_OCTETS
+from p4esp.ipsec.layouts import named_by
 from p4esp.ipsec.sa import Mode
 
 SITE_PORTS = (0, 1, 2, 3)
@@ -32,8 +33,8 @@ MODES = {Mode.TUNNEL: 0, Mode.TRANSPORT: 1}
 ESP = 50
 WRAPS = {"wesp": 2, "wesp-v2": 3}
 """`wesp_t`, of the formats that are wrapped in WESP; their SAs are found as those of ESP."""
-SAD_PROTOCOLS = dict.fromkeys(WRAPS, ESP) | {"psp": 252}
-"""What an SA is found by, where that is not the IP protocol."""
+SAD_PSP = 252
+"""What PSP, which travels in UDP, is found by."""
 PSP_VERSION = 0
 """AES-GCM with 128 bits."""
 
@@ -106,7 +107,7 @@ class LabSa:
     @property
     def sad_protocol(self) -> int:
         """What it is found by, besides its SPI."""
-        return SAD_PROTOCOLS.get(self.form.name, self.form.protocol)
+        return SAD_PSP if self.has_masters else named_by(self.form)
 
 
 def sealing_entries(sa: LabSa, key: int) -> Iterator[Entry]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from p4esp.controller.numbers import Drop
 from p4esp.formats_lab.gateways import ETHERNET, Pair, site_frame, udp_packet
 from p4esp.formats_lab.sas import WIRE_PORT, LabSa
 from p4esp.formats_lab.vectors import digest_sa
@@ -15,8 +14,6 @@ from p4esp.ipsec.formats import FORMATS
 from p4esp.ipsec.sa import Mode
 
 OCTETS = 128
-FLOW = 0x1234 - 1024
-"""Of `udp_packet`: a compressed SA of the lab is for these ports."""
 CHECKSUM = slice(26, 28)
 """Of UDP over IPv4: an SA that leaves it out restores one where there was none."""
 FIRST_SPI, SPI_STEP = 0x1000, 0x104
@@ -54,7 +51,7 @@ def tour(program: Path) -> list[Stop]:
 
 
 def _stop(pair: Pair, sa: LabSa) -> Stop:
-    packet = udp_packet(sa, FLOW, OCTETS)
+    packet = udp_packet(sa, 0, OCTETS)
     (sealed,) = pair.seal([site_frame(packet)])
     refused = _refusal(pair, sealed[:-1] + bytes((sealed[-1] ^ 1,)))
     left = pair.opening.carry(WIRE_PORT, [sealed])
@@ -64,11 +61,9 @@ def _stop(pair: Pair, sa: LabSa) -> Stop:
 
 
 def _refusal(pair: Pair, frame: bytes) -> str:
-    drops = pair.opening.device.counter_array("drops")
-    before = {reason: drops.read(reason).packets for reason in Drop}
+    before = pair.opening.dropped()
     left = pair.opening.carry(WIRE_PORT, [frame])
-    moved = [reason.name for reason in Drop if drops.read(reason).packets != before[reason]]
-    return "" if left else ", ".join(moved)
+    return "" if left else ", ".join(pair.opening.dropped() - before)
 
 
 def _comparable(packet: bytes) -> bytes:

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from p4esp.controller.numbers import Drop
-from p4esp.formats_lab.gateways import Gateway, Pair, site_frame, udp_packet
+from p4esp.formats_lab.gateways import Pair, site_frame, udp_packet
 from p4esp.formats_lab.sas import SITE_PORTS, WINDOW, WIRE_PORT, LabSa
 from p4esp.formats_lab.vectors import digest_sa
 
@@ -41,7 +40,7 @@ def arrivals(program: Path, name: str, packets: int = PACKETS, skew: int = SKEW)
     sealed = [_sealed(pair, sa, number) for number in range(packets)]
     delivered = pair.opening.carry(WIRE_PORT, _late(sealed[0::2], sealed[1::2], skew // 2))
     spaces = min(sa.subs, 2)
-    counts = (packets, len(delivered), _drops(pair.opening))
+    counts = (packets, len(delivered), dict(pair.opening.dropped()))
     return Arrivals(name, spaces, WINDOW, skew, *counts)
 
 
@@ -55,9 +54,3 @@ def _late(fast: Sequence[bytes], slow: Sequence[bytes], by: int) -> list[bytes]:
     order = [(at, 0, frame) for at, frame in enumerate(fast)]
     order += [(at + by, 1, frame) for at, frame in enumerate(slow)]
     return [frame for _, _, frame in sorted(order, key=lambda item: item[:2])]
-
-
-def _drops(gateway: Gateway) -> dict[str, int]:
-    counters = gateway.device.counter_array("drops")
-    counted = {reason.name: counters.read(reason).packets for reason in Drop}
-    return {name: count for name, count in counted.items() if count}

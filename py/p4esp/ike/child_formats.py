@@ -17,7 +17,6 @@ from p4esp.ike.eesp import (
     SIZES,
     Limits,
     announcements,
-    eesp_answered,
     eesp_layout,
     eesp_templates,
     limits_of,
@@ -35,7 +34,14 @@ from p4esp.ike.proposals import Template, esp_suite
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.trace import TraceKind, TraceRecord
 from p4esp.ipsec.formats import Format
-from p4esp.ipsec.layouts import fault_of_suite, form_of, is_eesp, is_standard, takes_udp
+from p4esp.ipsec.layouts import (
+    fault_of_suite,
+    form_of,
+    has_roots,
+    is_eesp,
+    is_standard,
+    takes_udp,
+)
 from p4esp.ipsec.sa import Layout
 
 PLAIN = Layout()
@@ -97,7 +103,7 @@ def formats_answered(config: ChildConfig, layout: Layout) -> Formats:
     if layout == PLAIN:
         return ()
     if is_eesp(form_of(layout)):
-        return eesp_answered(config.format, layout)
+        return announcements(config.format, derived=has_roots(layout))
     return (notify_of(form_of(layout), config.format),)
 
 

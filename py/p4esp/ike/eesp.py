@@ -24,7 +24,7 @@ from p4esp.ike.constants import (
 from p4esp.ike.format_notifies import MOST_SUBS, UNIT
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.formats import eesp_full, eesp_optimized
-from p4esp.ipsec.layouts import fault_of_suite, has_roots
+from p4esp.ipsec.layouts import fault_of_suite
 from p4esp.ipsec.sa import Layout, Mode
 
 FULL: Final = eesp_full.FORMAT.name
@@ -117,8 +117,3 @@ def eesp_layout(config: ChildConfig, chosen: Proposal, limits: Limits) -> Layout
         one_key=not derived,
         numbered=ids[TransformType.SN] == WHOLE_NUMBERS,
     )
-
-
-def eesp_answered(wish: FormatWish, layout: Layout) -> tuple[Notify, ...]:
-    """What an answer announces."""
-    return announcements(wish, derived=has_roots(layout))

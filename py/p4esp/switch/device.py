@@ -73,24 +73,25 @@ class Device:
     def load(self, json_bytes: bytes) -> None:
         """Replaces the program and all its state; raises ``LoadError`` and changes nothing."""
         try:
-            program, generated = compiled.read(json_bytes), compiled.written(json_bytes)
-            state = State(program, self._clock, self._rng)
-            process = link(generated, state)
+            self._begin(compiled.read(json_bytes), compiled.written(json_bytes))
         except (RecursionError, SyntaxError):
             raise LoadError("program", "program", "is nested too deeply") from None
-        self._program, self._generated, self._state = program, generated, state
-        self._traced, self._sessions = None, {}
-        state.digest_sink = self._digest_sink
-        self.process = process
 
     def restart(self) -> None:
-        """Empties all state of the loaded program, as ``load`` does, at a fraction of its cost."""
+        """Empties all state of the loaded program, as ``load`` does."""
         if self._program is None or self._generated is None:
             raise TableError(ErrorCode.NOT_FOUND, "no program is loaded")
-        self._state = State(self._program, self._clock, self._rng)
+        self._begin(self._program, self._generated)
+
+    def _begin(self, program: ir.Program, generated: Generated) -> None:
+        state = State(program, self._clock, self._rng)
+        process = link(generated, state)
+        if program is not self._program:
+            self._traced = None
+        self._program, self._generated, self._state = program, generated, state
         self._sessions = {}
-        self._state.digest_sink = self._digest_sink
-        self.process = link(self._generated, self._state)
+        state.digest_sink = self._digest_sink
+        self.process = process
 
     def traced(self, trace: object) -> Process:
         """The same program on the same state, reporting each step to ``trace``.

@@ -10,7 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from fuzz import formats
-from fuzz.formats import FindingError, Road
+from fuzz.formats import Road
+from fuzz.pipeline_oracle import FindingError
 
 from p4esp.controller.numbers import CRYPTO_PORT
 from p4esp.engine.attach import attach_engine
