@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from p4esp.configuration.addresses import AssignSection
 from p4esp.configuration.certificates import CertificateSection, TrustSection, own_identity
+from p4esp.configuration.extensions import ExtensionSection
 from p4esp.configuration.fields import (
     Address,
     EspProposal,
@@ -154,6 +155,8 @@ class PeerSection(Section):
     """Further addresses of ours, told to the peer with `mobike`."""
     lifetime: IkeLifetime = IkeLifetime()
     """When the IKE SA is rekeyed, and when it ends."""
+    extensions: ExtensionSection = ExtensionSection()
+    """Extensions of IKEv2 to use with it."""
     children: tuple[ChildSection, ...] = ()
     """The child SAs of this peer."""
 
@@ -240,6 +243,7 @@ class PeerSection(Section):
             follow_redirects=self.follow_redirects,
             redirect_to=self.redirect_to,
             additional_local=self.additional_local,
+            extensions=self.extensions.wishes(),
         )
 
     def _local_identity(self) -> Identity:
@@ -272,6 +276,11 @@ class PeerSection(Section):
 def children_of(peers: Iterable[PeerSection]) -> list[tuple[str, ChildSection]]:
     """The children of all peers, by `peer/child`."""
     return [(f"{peer.name}/{child.name}", child) for peer in peers for child in peer.children]
+
+
+def extensions_of(peers: Iterable[PeerSection]) -> list[tuple[str, ExtensionSection]]:
+    """What is wanted of each peer, by its name."""
+    return [(peer.name, peer.extensions) for peer in peers]
 
 
 def _require(what: str, needed: bool, given: bool) -> None:

@@ -10,9 +10,16 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from p4esp.configuration.extensions import check_extensions
 from p4esp.configuration.fields import Address, FilePath, Name, Network, Server
 from p4esp.configuration.formats import check_experimental, check_window
-from p4esp.configuration.peers import ChildSection, PeerSection, children_of, selectors
+from p4esp.configuration.peers import (
+    ChildSection,
+    PeerSection,
+    children_of,
+    extensions_of,
+    selectors,
+)
 from p4esp.configuration.sections import (
     ConfigError,
     Section,
@@ -203,7 +210,7 @@ class GatewayConfig(Section):
     neighbours: tuple[NeighbourConfig, ...] = ()
     """Neighbours that are not asked for by ARP or neighbour discovery."""
     experimental: bool = False
-    """Admit formats of ESP that are no standard, with peers that have our vendor ID."""
+    """Admit formats of ESP and extensions of IKE that are no standard, under our vendor ID."""
     esp_ping: bool = False
     """Answer ESP pings to our own addresses (SPI 7): whoever asks learns that ESP arrives."""
     esp_ping_rate: int = Field(default=10, ge=1, le=100_000)
@@ -226,6 +233,7 @@ class GatewayConfig(Section):
             "protect policy of child", [rule.child for rule in self.policies if rule.child]
         )
         check_experimental(children_of(self.peers), allowed=self.experimental)
+        check_extensions(extensions_of(self.peers), allowed=self.experimental)
         self._check_hosts()
         self._check_children()
         self._check_windows()

@@ -5,9 +5,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from p4esp.configuration.extensions import check_extensions
 from p4esp.configuration.fields import Address, FilePath
 from p4esp.configuration.formats import check_experimental
-from p4esp.configuration.peers import PeerSection, children_of
+from p4esp.configuration.peers import PeerSection, children_of, extensions_of
 from p4esp.configuration.sections import Section, load_file, require_unique
 from p4esp.configuration.settings import IkeSection
 from p4esp.ike.transport import Ports
@@ -29,7 +30,7 @@ class DaemonConfig(Section):
     ike: IkeSection = IkeSection()
     """Timers and limits."""
     experimental: bool = False
-    """Admit formats of ESP that are no standard, with peers that have our vendor ID."""
+    """Admit formats of ESP and extensions of IKE that are no standard, under our vendor ID."""
     peers: tuple[PeerSection, ...] = ()
     """IKE peers."""
 
@@ -39,6 +40,7 @@ class DaemonConfig(Section):
         if self.port == self.nat_port:
             raise ValueError(f"port and nat_port are both {self.port}; accepted: two ports")
         check_experimental(children_of(self.peers), allowed=self.experimental)
+        check_extensions(extensions_of(self.peers), allowed=self.experimental)
         return self
 
     @property

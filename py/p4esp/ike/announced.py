@@ -1,6 +1,8 @@
 """What the two sides told each other in IKE_SA_INIT about what is to come."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from p4esp.ike.constants import NotifyType
 
 
 @dataclass(slots=True)
@@ -19,8 +21,21 @@ class Announced:
     """Whether we sent our own vendor ID, which stands for numbers of formats of ESP."""
     peer_experimental: bool = False
     """Whether the peer sent it."""
+    own: set[NotifyType] = field(default_factory=set)
+    """Extensions that we announced by an empty notify."""
+    peer: set[NotifyType] = field(default_factory=set)
+    """Those that the peer announced."""
 
     @property
     def experimental(self) -> bool:
         """Whether such numbers mean anything between the two."""
         return self.own_experimental and self.peer_experimental
+
+    def agreed(self, kind: NotifyType) -> bool:
+        """Whether both ends announced an extension."""
+        return kind in self.own and kind in self.peer
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """Names of those, in order."""
+        return tuple(sorted(kind.name for kind in self.own & self.peer))

@@ -11,7 +11,6 @@ from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.codec.proposal import Proposal
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import NotifyType, ProtocolId
-from p4esp.ike.drops import Drop
 from p4esp.ike.eesp import (
     NARROW,
     SIZES,
@@ -23,16 +22,14 @@ from p4esp.ike.eesp import (
 )
 from p4esp.ike.errors import ProposalError, Refusal
 from p4esp.ike.format_notifies import (
-    MalformedNotifyError,
     Stated,
-    data_of,
     notify_of,
     stated,
     unasked,
 )
+from p4esp.ike.notifies import MalformedNotifyError, data_of, note_ignored
 from p4esp.ike.proposals import Template, esp_suite
 from p4esp.ike.state import IkeSaState
-from p4esp.ike.trace import TraceKind, TraceRecord
 from p4esp.ipsec.formats import Format
 from p4esp.ipsec.layouts import (
     fault_of_suite,
@@ -158,7 +155,7 @@ def _offered(sa: IkeSaState, form: Format, offer: PayloadSet) -> Stated | None:
     try:
         return stated(form, offer, answer=False)
     except MalformedNotifyError as error:
-        _audit(sa, str(error))
+        note_ignored(sa, str(error))
         return None
 
 
@@ -175,9 +172,9 @@ def _limits_offered(sa: IkeSaState, offer: PayloadSet) -> Limits:
     data: list[bytes | None] = []
     for kind, size in SIZES.items():
         try:
-            data.append(data_of(kind, offer, size))
+            data.append(data_of(kind, offer, (size,)))
         except MalformedNotifyError as error:
-            _audit(sa, str(error))
+            note_ignored(sa, str(error))
             data.append(NARROW[kind])
     return limits_of(*data)
 
@@ -185,7 +182,7 @@ def _limits_offered(sa: IkeSaState, offer: PayloadSet) -> Limits:
 def _limits_answered(answer: PayloadSet) -> Limits:
     """What a responder of EESP receives."""
     try:
-        return limits_of(*(data_of(kind, answer, size) for kind, size in SIZES.items()))
+        return limits_of(*(data_of(kind, answer, (size,)) for kind, size in SIZES.items()))
     except MalformedNotifyError as error:
         raise ProposalError(f"the peer answered with {error}") from None
 
@@ -206,17 +203,4 @@ def _check_unasked(sa: IkeSaState, answer: PayloadSet) -> None:
         raise ProposalError(f"the peer answered {known}, which was not offered")
     unknown = unasked(answer, private=True)
     if unknown is not None:
-        _audit(sa, f"{unknown} from a peer that shares no vendor ID with us")
-
-
-def _audit(sa: IkeSaState, reason: str) -> None:
-    hook = sa.env.dropped or sa.env.trace
-    if hook is not None:
-        peer = sa.peer.name if sa.peer else ""
-        hook(
-            TraceRecord(
-                *(sa.now, TraceKind.DROPPED, sa.path, None, peer),
-                drop=Drop.IGNORED_NOTIFY,
-                reason=f"ignored: {reason}",
-            )
-        )
+        note_ignored(sa, f"{unknown} from a peer that shares no vendor ID with us")

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from p4esp.ike.auth.credentials import PeerAuth, PostquantumKey
 from p4esp.ike.errors import CommandError
+from p4esp.ike.extension_wishes import ExtensionWishes
 from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.path import Path
 from p4esp.ike.pool import AddressPool
@@ -170,6 +171,8 @@ class PeerConfig:
     """Send the peer to this gateway, where it can follow."""
     additional_local: tuple[Address, ...] = ()
     """Further addresses at which the peer can reach us; told with MOBIKE."""
+    extensions: ExtensionWishes = field(default_factory=ExtensionWishes)
+    """Extensions of IKE to use where the peer has them too."""
 
     def may_use(self, path: Path) -> bool:
         """Whether the addresses of a path fit this peer."""
@@ -278,8 +281,8 @@ class Settings:
     audit_rate: float = 20.0
     """Records per second of messages that were not used; the others are counted."""
     experimental: bool = False
-    """Whether formats of ESP that are no standard may be agreed on, by private numbers and under
-    our vendor ID.
+    """Whether formats of ESP and extensions that are no standard may be agreed on, by private
+    numbers and under our vendor ID.
     """
     unprotected_replies: float = 10.0
     """Answers per second to messages outside any IKE SA (errors only)."""

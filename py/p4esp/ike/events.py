@@ -49,6 +49,8 @@ class IkeSaInfo:
     nat: NatStatus | None = None
     ppk: bool = False
     """Whether its keys came with a postquantum preshared key in them (RFC 8784)."""
+    extensions: tuple[str, ...] = ()
+    """Names of the notifies of extensions that both ends announced."""
 
     @property
     def label(self) -> str:

@@ -4,7 +4,6 @@ Numbers and layouts are those of the registry (`p4esp.ipsec.formats`). All but t
 alone.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +11,7 @@ from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.config import FormatWish
 from p4esp.ike.constants import NotifyType
+from p4esp.ike.notifies import data_of
 from p4esp.ipsec.formats import Format
 
 MOST_SUBS: Final = 1 << 16
@@ -30,10 +30,6 @@ _TYPES: Final = frozenset(
         NotifyType.REPLAY_SUBSPACES,
     )
 )
-
-
-class MalformedNotifyError(ValueError):
-    """A notify of ours that says nothing: wrong length, with an SPI, or there twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +73,7 @@ def stated(form: Format, message: PayloadSet, *, answer: bool) -> Stated | None:
     An offer may name several variants, an answer only the one. Reserved bits do not count.
     """
     kind, example = _template(form)
-    data = data_of(kind, message, len(example))
+    data = data_of(kind, message, (len(example),))
     if data is None:
         return None
     match kind:
@@ -92,26 +88,6 @@ def stated(form: Format, message: PayloadSet, *, answer: bool) -> Stated | None:
             return Stated() if data[0] & example[0] else None
         case _:
             return Stated() if data == example else None
-
-
-def data_of(kind: NotifyType, message: PayloadSet, size: int) -> bytes | None:
-    """What a message holds of a notify, which must be so long; None: nothing."""
-    found = [notify for notify in message.every(Notify) if notify.type == kind]
-    return _data(found, size) if found else None
-
-
-def _data(found: Sequence[Notify], size: int) -> bytes:
-    notify = found[0]
-    if len(found) > 1:
-        raise MalformedNotifyError(f"{notify} is there {len(found)} times; accepted: once")
-    if notify.protocol or notify.spi:
-        raise MalformedNotifyError(
-            f"{notify} of protocol {notify.protocol} with {len(notify.spi)} octets of SPI; "
-            "accepted: 0 and none"
-        )
-    if len(notify.data) != size:
-        raise MalformedNotifyError(f"{notify} holds {len(notify.data)} octets; accepted: {size}")
-    return notify.data
 
 
 def _stated_shown(data: bytes, example: bytes) -> Stated | None:

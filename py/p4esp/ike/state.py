@@ -232,6 +232,11 @@ class IkeSaState:
         return self.peer
 
     @property
+    def in_question(self) -> Sequence[PeerConfig]:
+        """Whose configuration it may be: a responder learns that in IKE_AUTH."""
+        return self.candidates if self.peer is None else (self.peer,)
+
+    @property
     def proven_id(self) -> Identity:
         """Who the peer is; known once it is authenticated."""
         if self.remote_id is None:
@@ -259,6 +264,7 @@ class IkeSaState:
             str(self.suite) if self.suite else "",
             self.nat,
             self.ppk.in_use,
+            self.announced.extensions,
         )
 
     @property

@@ -32,6 +32,7 @@ def ike_as_json(ike: IkeSaInfo) -> dict[str, Any]:
         "remote_id": str(ike.remote_id or ""),
         "suite": ike.suite,
         "ppk": ike.ppk,
+        "extensions": list(ike.extensions),
         "nat": {"local": ike.nat.local, "remote": ike.nat.remote} if ike.nat else None,
     }
 

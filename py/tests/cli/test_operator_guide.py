@@ -88,6 +88,7 @@ SECTIONS = {
     "### `[gateways.NAME.peers.trust]`": SCHEMA["$defs"]["TrustSection"],
     "### `[gateways.NAME.peers.ppk]`": SCHEMA["$defs"]["PostquantumSection"],
     "### `[gateways.NAME.peers.lifetime]`": SCHEMA["$defs"]["IkeLifetime"],
+    "### `[gateways.NAME.peers.extensions]`": SCHEMA["$defs"]["ExtensionSection"],
     "### `[gateways.NAME.peers.assign]`": SCHEMA["$defs"]["AssignSection"],
     "### `[[gateways.NAME.peers.children]]`": SCHEMA["$defs"]["GatewayChild"],
     "### `[gateways.NAME.peers.children.lifetime]`": SCHEMA["$defs"]["ChildLifetime"],

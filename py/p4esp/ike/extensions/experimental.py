@@ -17,7 +17,7 @@ P4ESP: Final = VendorId(bytes.fromhex("da20edb2200cfd6fad9ae8e8c5259533"))
 
 
 class ExperimentalNumbers:
-    """Lets both ends agree on formats of ESP that are no standard, where both allow it."""
+    """Lets both ends agree on what is no standard, where both allow it."""
 
     def received(self, sa: IkeSaState, message: Inbound) -> None:
         """Note whether the peer knows the numbers."""
@@ -27,16 +27,17 @@ class ExperimentalNumbers:
     def additions(
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
     ) -> list[AnyPayload]:
-        """The vendor ID, where a peer in question has a child with such a format; a responder only
+        """The vendor ID, where a peer in question has such a format or extension; a responder only
         answers it.
         """
         if exchange != ExchangeType.IKE_SA_INIT:
             return []
-        peers = sa.candidates if sa.peer is None else (sa.peer,)
-        wanted = sa.env.settings.experimental and any(map(_has_format, peers))
+        wanted = sa.env.settings.experimental and any(map(_needs_it, sa.in_question))
         sa.announced.own_experimental = wanted and (not response or sa.announced.peer_experimental)
         return [P4ESP] if sa.announced.own_experimental else []
 
 
-def _has_format(peer: PeerConfig) -> bool:
+def _needs_it(peer: PeerConfig) -> bool:
+    if peer.extensions.experimental:
+        return True
     return any(not is_standard(child.format.form) for child in peer.children)

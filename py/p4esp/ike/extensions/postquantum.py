@@ -27,5 +27,4 @@ class PostquantumKeys:
 
 
 def _ours(sa: IkeSaState) -> bool:
-    peers = sa.candidates if sa.peer is None else (sa.peer,)
-    return any(peer.ppk is not None for peer in peers)
+    return any(peer.ppk is not None for peer in sa.in_question)

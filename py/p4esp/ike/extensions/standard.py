@@ -15,6 +15,7 @@ from p4esp.ike.extensions.signature_hashes import SignatureHashes
 from p4esp.ike.extensions.vendor import PrivateNumbers
 
 STANDARD: tuple[Extension, ...] = (
+    ExperimentalNumbers(),
     NatDetection(),
     SignatureHashes(),
     Fragmentation(),
@@ -26,5 +27,5 @@ STANDARD: tuple[Extension, ...] = (
     Mobike(),
     Redirect(),
     PrivateNumbers(),
-    ExperimentalNumbers(),
 )
+"""That of our vendor ID comes first: others ask what it found."""

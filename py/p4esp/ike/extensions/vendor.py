@@ -27,8 +27,7 @@ class PrivateNumbers:
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
     ) -> list[AnyPayload]:
         """The vendor ID, where a peer in question has a child in BEET mode."""
-        peers = sa.candidates if sa.peer is None else (sa.peer,)
-        wanted = exchange == ExchangeType.IKE_SA_INIT and any(map(_has_beet, peers))
+        wanted = exchange == ExchangeType.IKE_SA_INIT and any(map(_has_beet, sa.in_question))
         return [STRONGSWAN] if wanted else []
 
 
