@@ -33,6 +33,7 @@ from p4esp.ike.timers import Timers
 from p4esp.ike.trace import TraceKind, TraceRecord
 from p4esp.ike.transport import Kind, Ports
 from p4esp.ipsec.identity import NOBODY, Identity
+from p4esp.ipsec.sa import EVERYTHING, Share
 from p4esp.ipsec.selectors import Address
 
 MAX_HINTS = 1.0
@@ -342,12 +343,19 @@ class IkeEndpoint:
         port = self._env.settings.ports.ike
         return Path(UdpAddress(peer.local, port), UdpAddress(peer.remote, port))
 
-    def create_child(self, ike: bytes, name: str, now: float, packet: Packet | None = None) -> None:
+    def create_child(
+        self,
+        ike: bytes,
+        name: str,
+        now: float,
+        packet: Packet | None = None,
+        share: Share = EVERYTHING,
+    ) -> None:
         """Ask for a child SA of the peer's configuration under an IKE SA; `packet` is what it is
-        needed for, if that is to be told (RFC 7296 2.9).
+        needed for, if that is to be told (RFC 7296 2.9), `share` which part of its traffic.
         """
         entry = self._entries.command_target(ike)
-        entry.sa.create_child(name, now, packet)
+        entry.sa.create_child(name, now, packet, share)
         self._settle(entry, now)
 
     def rekey_ike(self, ike: bytes, now: float) -> None:

@@ -14,10 +14,12 @@ from p4esp.ike.child_formats import (
     templates_for,
 )
 from p4esp.ike.child_scope import Scope, accepted_scope, agreed_scope, wanted_scope
+from p4esp.ike.child_terms import share_accepted, share_agreed, terms_answered, terms_asked
 from p4esp.ike.children import ChildSa
 from p4esp.ike.choosing import select, verify_choice
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
+from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
 from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig
@@ -30,7 +32,7 @@ from p4esp.ike.proposals import Template, esp_suite, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.term import Term
 from p4esp.ipsec.layouts import block, has_roots, is_block, spis_out, wrap_of
-from p4esp.ipsec.sa import ChildSaParams, Keymat, Layout
+from p4esp.ipsec.sa import EVERYTHING, ChildSaParams, Keymat, Layout, Share
 
 P = TypeVar("P", Proposal, Template)
 
@@ -50,6 +52,8 @@ class ChildOffer:
     """Whether key exchange methods are offered: never in IKE_AUTH (RFC 7296 1.2)."""
     replaces: ChildSa | None = None
     formats: Formats = ()
+    share: Share = EVERYTHING
+    terms: tuple[Notify, ...] = ()
 
     @property
     def config(self) -> ChildConfig:
@@ -65,7 +69,8 @@ class ChildOffer:
         """[N] SA, nonce and KE if there are any, TSi, TSr: the initiator's side is ours."""
         selectors = TsInitiator(self.scope.local_ts), TsResponder(self.scope.remote_ts)
         association = SecurityAssociation(self.proposals)
-        return [*self.scope.notifies(), *self.formats, association, *fresh, *selectors]
+        notifies = *self.scope.notifies(), *self.formats, *self.terms
+        return [*notifies, association, *fresh, *selectors]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,8 @@ class Agreement:
     initiator: bool
     """Whether we proposed it."""
     layout: Layout = PLAIN
+    share: Share = EVERYTHING
+    terms: tuple[Notify, ...] = ()
 
     def payloads(self, *fresh: AnyPayload) -> list[AnyPayload]:
         """The responder's [N] SA, nonce and KE if there are any, TSi, TSr."""
@@ -86,7 +93,8 @@ class Agreement:
         selectors = TsInitiator(self.scope.remote_ts), TsResponder(self.scope.local_ts)
         formats = formats_answered(self.scope.config, self.layout)
         association = SecurityAssociation((answer,))
-        return [*self.scope.notifies(), *formats, association, *fresh, *selectors]
+        notifies = *self.scope.notifies(), *formats, *self.terms
+        return [*notifies, association, *fresh, *selectors]
 
 
 def make_offer(
@@ -96,8 +104,10 @@ def make_offer(
     *,
     packet: Scope | None = None,
     with_ke: bool = False,
+    share: Share = EVERYTHING,
 ) -> ChildOffer:
-    """An offer under a fresh inbound SPI; a rekey offers the selectors in use (RFC 7296 2.9.2).
+    """An offer under a fresh inbound SPI; a rekey offers the selectors in use (RFC 7296 2.9.2), and
+    the share of traffic that they have.
 
     `Refusal` when no SPI is to be had, or no such child on this path.
     """
@@ -105,10 +115,12 @@ def make_offer(
         scope = wanted_scope(sa, config, packet)
     else:
         scope = Scope(config, replaces.params.local_ts, replaces.params.remote_ts)
+        share = replaces.params.share
     templates, formats = templates_for(sa, config), formats_asked(sa, config)
     spi = _allocate(sa, _block_asked(config, formats))
     proposals = offers(_usable(templates, with_ke), spi.to_bytes(SPI_SIZE, "big"))
-    return ChildOffer(scope, spi, proposals, with_ke, replaces, formats)
+    terms = terms_asked(sa, config, share)
+    return ChildOffer(scope, spi, proposals, with_ke, replaces, formats, share, terms)
 
 
 def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agreement:
@@ -117,8 +129,11 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     chosen = verify_choice(proposals, offer.proposals)
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
     layout = layout_accepted(sa, offer.config, offer.formats, answer, chosen)
+    share = share_accepted(sa, offer.config, offer.share, answer)
     spi_out = _peer_spi(sa, chosen, layout)
-    return Agreement(scope, chosen, offer.spi, spi_out, initiator=True, layout=layout)
+    return Agreement(
+        *(scope, chosen, offer.spi, spi_out), initiator=True, layout=layout, share=share
+    )
 
 
 def answer_offer(
@@ -132,9 +147,11 @@ def answer_offer(
     scope = agreed_scope(sa, offer, replaces)
     chosen = select(proposals, _usable(templates_for(sa, scope.config), with_ke))
     layout = layout_agreed(sa, scope.config, offer, chosen)
+    share = share_agreed(sa, scope.config, offer, replaces)
     spi_out = _peer_spi(sa, chosen, layout)
     spi_in = _allocate(sa, block(layout.subs_in) if is_block(layout) else 1)
-    return Agreement(scope, chosen, spi_in, spi_out, initiator=False, layout=layout)
+    terms = terms_answered(sa, scope.config, share)
+    return Agreement(scope, chosen, spi_in, spi_out, False, layout, share, terms)
 
 
 def _usable(choices: Sequence[P], with_ke: bool) -> tuple[P, ...]:
@@ -206,6 +223,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         tfc=agreement.scope.tfc,
         follows=follows(sa),
         layout=agreement.layout,
+        share=agreement.share,
     )
     method, fraction = chosen_method(agreement.chosen), sa.env.fraction()
     child = ChildSa(params, agreement.scope.config, fresh.nonces, method, fraction)

@@ -36,6 +36,7 @@ from p4esp.ike.tasks.redirect import SendAway
 from p4esp.ike.tasks.rekey_ike import RekeyIke, is_being_rekeyed
 from p4esp.ike.teardown import give_up
 from p4esp.ike.wire import Wire
+from p4esp.ipsec.sa import EVERYTHING, Share
 from p4esp.ipsec.selectors import Address
 
 
@@ -218,12 +219,16 @@ class IkeSa:
             successor._state.now = self._state.now
             successor._settle()
 
-    def create_child(self, name: str, now: float, packet: Packet | None = None) -> None:
-        """Ask for a child SA of the peer's configuration; `packet` is what it is needed for."""
+    def create_child(
+        self, name: str, now: float, packet: Packet | None = None, share: Share = EVERYTHING
+    ) -> None:
+        """Ask for a child SA of the peer's configuration; `packet` is what it is needed for,
+        `share` which part of the child's traffic it is for.
+        """
         self._require_established()
         config = self._state.config.child(name)
         wanted = None if packet is None else packet_scope(config, packet)
-        self._command(CreateChild(config, packet=wanted), now)
+        self._command(CreateChild(config, packet=wanted, share=share), now)
 
     def rekey(self, now: float) -> None:
         """Replace the IKE SA by a fresh one that takes over its child SAs, then delete it."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from p4esp.ipsec.algorithms import Suite
 from p4esp.ipsec.identity import Identity
@@ -91,6 +92,24 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """Which part of its policy's traffic a child SA is for: several with equal selectors differ in
+    it.
+    """
+
+    resource: bytes | None = None
+    """Our name for the resource that sends on it (RFC 9611), perhaps empty; None: all do."""
+    dscps: tuple[int, ...] = ()
+    """DSCPs, ascending, that it carries; empty: those of no other."""
+    label: bytes = b""
+    """Security label (RFC 9478); empty: traffic without one."""
+
+
+EVERYTHING: Final = Share()
+"""Of an SA that shares its traffic with no other."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChildSaParams:
     """One negotiated pair of ESP SAs, inbound and outbound."""
 
@@ -131,6 +150,7 @@ class ChildSaParams:
     are not, and there is no MOBIKE (RFC 7296 2.23).
     """
     layout: Layout = Layout()
+    share: Share = EVERYTHING
 
     def __str__(self) -> str:
         return f"{self.name} in {self.spi_in:08x} out {self.spi_out:08x} {self.suite}"

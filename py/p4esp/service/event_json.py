@@ -5,7 +5,7 @@ from typing import Any
 
 from p4esp.ike.events import Event, IkeSaInfo
 from p4esp.ike.path import Path
-from p4esp.ipsec.sa import ChildSaParams
+from p4esp.ipsec.sa import ChildSaParams, Share
 
 
 def event_as_json(event: Event) -> dict[str, Any]:
@@ -48,12 +48,22 @@ def child_as_json(child: ChildSaParams) -> dict[str, Any]:
         "esn": child.esn,
         "mode": child.mode.value,
         "format": str(child.layout),
+        **_share_as_json(child.share),
         "local": str(child.local),
         "remote": str(child.remote),
         "local_ts": list(map(str, child.local_ts)),
         "remote_ts": list(map(str, child.remote_ts)),
         "udp": child.encapsulation is not None,
         "initiator": child.initiator,
+    }
+
+
+def _share_as_json(share: Share) -> dict[str, Any]:
+    """What is not said of an SA that takes all there is."""
+    return {
+        **({} if share.resource is None else {"resource": share.resource.hex()}),
+        **({"dscps": list(share.dscps)} if share.dscps else {}),
+        **({"label": share.label.decode("ascii", "backslashreplace")} if share.label else {}),
     }
 
 

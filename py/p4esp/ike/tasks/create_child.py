@@ -33,6 +33,7 @@ from p4esp.ike.state import IkeSaState, Phase, Subject
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 from p4esp.ike.tasks.deleting import DeleteChild, DeleteSpi
 from p4esp.ike.tasks.ike_followup_ke import await_followups, follow_up
+from p4esp.ipsec.sa import EVERYTHING, Share
 
 _CHILD_PROTOCOLS = (ProtocolId.AH, ProtocolId.ESP, ProtocolId.EESP)
 
@@ -44,12 +45,19 @@ class CreateChild(InitiatorTask):
     subject = Subject.CHILD_SA
 
     def __init__(
-        self, config: ChildConfig, replaces: ChildSa | None = None, packet: Scope | None = None
+        self,
+        config: ChildConfig,
+        replaces: ChildSa | None = None,
+        packet: Scope | None = None,
+        share: Share = EVERYTHING,
     ) -> None:
-        """`packet`: the traffic that makes us ask for a new child SA (RFC 7296 2.9)."""
+        """`packet`: the traffic that makes us ask for a new child SA (RFC 7296 2.9); `share`: what
+        part of the child's traffic a new one is for.
+        """
         self._config = config
         self._old = replaces
         self._packet = packet
+        self._share = share
         self._single = False
         """Whether the peer wants a pair of addresses, not ranges."""
         self._nonce = b""
@@ -68,8 +76,8 @@ class CreateChild(InitiatorTask):
         return self._offer is not None
 
     def _make_offer(self, sa: IkeSaState) -> ChildOffer:
-        packet = self._packet
-        offer = make_offer(sa, self._config, self._old, packet=packet, with_ke=True)
+        packet, share = self._packet, self._share
+        offer = make_offer(sa, self._config, self._old, packet=packet, with_ke=True, share=share)
         return replace(offer, scope=packet) if self._single and packet is not None else offer
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
