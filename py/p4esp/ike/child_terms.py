@@ -1,5 +1,5 @@
-"""What two ends may agree on about one child SA besides algorithms, selectors, mode and format: which
-part of its policy's traffic it is for. Each term is a notify beside the SA payload.
+"""What two ends may agree on about one child SA besides algorithms, selectors, mode and format:
+which part of its policy's traffic it is for. Each term is a notify beside the SA payload.
 
 The initiator asks, and who answers agrees; a rekey asks for what the SA that it replaces has.
 """
