@@ -4,7 +4,6 @@ import pytest
 from ike_lab import Lab, east_config, west_config
 
 from p4esp.ike.auth import postquantum
-from p4esp.ike.auth.credentials import PostquantumKey
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.crypto.prf import HMAC_SHA2_256
@@ -16,6 +15,7 @@ from p4esp.ike.events import (
     InitRefused,
 )
 from p4esp.ike.extensions.postquantum import PostquantumKeys
+from p4esp.ike.ppk import FixedPpks, PostquantumKey, PpkMode, PpkPolicy
 from p4esp.ike.proposals import Template
 
 SECRET = bytes(range(32))
@@ -23,7 +23,9 @@ IDENTITY = Notify(NotifyType.PPK_IDENTITY, b"\x02key one")
 
 
 def ppk(name=b"key one", secret=SECRET, required=False):
-    return PostquantumKey(b"\x02" + name, secret, required)
+    """A policy with one key, and with the way of RFC 8784 alone."""
+    key = PostquantumKey(b"\x02" + name, secret)
+    return PpkPolicy(FixedPpks((key,)), required, (PpkMode.AUTH,))
 
 
 def lab_for(west, east, **more):
@@ -44,7 +46,7 @@ def sent(lab, kind):
 
 
 def in_use(node):
-    return node.one(IkeEstablished).ike.ppk
+    return node.one(IkeEstablished).ike.ppk is PpkMode.AUTH
 
 
 def test_the_formula_of_the_digest():
@@ -85,7 +87,9 @@ def test_optional_keys_that_do_not_meet_are_left_out(west, east):
 
 def test_a_mandatory_key_that_the_responder_does_not_announce_stops_before_ike_auth():
     lab = lab_for(ppk(required=True), None)
-    assert lab.west.one(InitRefused).reason == "the answer lacks USE_PPK, which is mandatory"
+    assert (
+        lab.west.one(InitRefused).reason == "the answer has no use for the PPK, which is mandatory"
+    )
     lab.run(200)
     assert sent(lab, NotifyType.PPK_IDENTITY) == []
     assert {trace.header.exchange for trace in lab.west.traces if trace.header} == {34}
@@ -96,7 +100,7 @@ def test_a_mandatory_key_that_the_responder_does_not_announce_stops_before_ike_a
     ("west", "east", "reason"),
     [
         (None, ppk(required=True), "the PPK is mandatory for west: the peer does not use one"),
-        (ppk(), ppk(b"other", required=True), "the peer uses another, 026b6579206f6e65"),
+        (ppk(), ppk(b"other", required=True), "the peer uses another, fixed:key one"),
         (ppk(required=True), ppk(b"other"), "not known here, and mandatory for the peer"),
         (ppk(), ppk(secret=bytes(32)), "AUTH does not verify"),
     ],

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from p4esp.ike.auth.ppk_rekey import FreshPpk, answer_fresh_ppk
 from p4esp.ike.choosing import select, verify_choice
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Nonce, Notify
@@ -43,6 +44,7 @@ class RekeyIke(InitiatorTask):
         self._spi = new_ike_spi(sa.env.random)
         self._offers = offers(_templates(sa), self._spi)
         self._key = KeyOffer(self._offers, sa.secrets[0].key_exchange.transform_id)
+        self._ppks = FreshPpk()
         self._nonce = b""
         self._peer_spi = NO_SPI
         self._agreed: tuple[Proposal, FreshInput] | None = None
@@ -55,7 +57,8 @@ class RekeyIke(InitiatorTask):
         """SA with our new SPI, Ni, KEi."""
         self._nonce = sa.env.random(OWN_NONCE_SIZE)
         ke = self._key.payloads(sa.env.random)
-        return [SecurityAssociation(self._offers), Nonce(self._nonce), *ke]
+        ppks = self._ppks.notifies(sa, self._nonce)
+        return [SecurityAssociation(self._offers), Nonce(self._nonce), *ke, *ppks]
 
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         """Make the new IKE SA, or see what the refusal asks for."""
@@ -75,7 +78,7 @@ class RekeyIke(InitiatorTask):
         secret = self._key.conclude(payloads, chosen_method(chosen))
         nonces = Nonces(self._nonce, payloads.one(Nonce).data)
         self._peer_spi = _ike_spi(chosen)
-        self._agreed = chosen, FreshInput(nonces, secret)
+        self._agreed = chosen, FreshInput(nonces, secret, ppk=self._ppks.taken(sa, payloads))
         follow_up(sa, self, chosen, payloads)
 
     def finish(self, sa: IkeSaState, additional: bytes) -> None:
@@ -119,8 +122,10 @@ class RekeyIkeResponder(ResponderTask):
         ke, secret = answer_key_exchange(sa.env.random, payloads, chosen_method(chosen))
         nonces = Nonces(payloads.one(Nonce).data, sa.env.random(OWN_NONCE_SIZE))
         answer = replace(chosen, spi=new_ike_spi(sa.env.random))
-        self._answer = [SecurityAssociation((answer,)), Nonce(nonces.responder), *ke]
-        finish = partial(self._finish, sa, peer_spi, answer, FreshInput(nonces, secret))
+        taken, ppk = answer_fresh_ppk(sa, payloads)
+        fresh = FreshInput(nonces, secret, ppk=ppk)
+        finish = partial(self._finish, sa, peer_spi, answer, fresh)
+        self._answer = [SecurityAssociation((answer,)), Nonce(nonces.responder), *ke, *taken]
         self._answer += await_followups(sa, chosen, finish, lambda: None)
 
     @staticmethod
