@@ -78,7 +78,7 @@ def list_command(
     with one_line("ppk list"), closing(_existing(store, store_key)) as opened:
         facts = [
             {"peer": one.peer, "id": shown(one.identity), "used": one.sealed is None}
-            for one in opened.keys()
+            for one in opened.listed()
         ]
     if as_json:
         typer.echo(json.dumps(facts, indent=2))

@@ -1,5 +1,5 @@
-"""Postquantum preshared keys at rest: an SQLite file of their own, sealed like the keys of SAs, that
-`p4esp ppk` changes while a gateway or daemon uses it.
+"""Postquantum preshared keys at rest: an SQLite file of their own, sealed like the keys of SAs,
+that `p4esp ppk` changes while a gateway or daemon uses it.
 
 A key that is used once is marked so, and its octets are overwritten, before anybody may use it.
 """
@@ -132,7 +132,7 @@ class PpkStore:
         self._version = None
         return marked == 1
 
-    def keys(self) -> Sequence[StoredPpk]:
+    def listed(self) -> Sequence[StoredPpk]:
         """All keys in the order in which they were added; read again only after a change."""
         with self._faults():
             (version,) = self._db.execute("PRAGMA data_version").fetchone()
@@ -180,7 +180,7 @@ class PeerPpks:
         return self._store
 
     def _left(self) -> list[StoredPpk]:
-        keys = self._file.keys()
+        keys = self._file.listed()
         return [key for key in keys if key.peer == self._peer and key.sealed is not None]
 
     def _used_now(self) -> list[PostquantumKey]:

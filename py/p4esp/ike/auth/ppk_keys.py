@@ -28,8 +28,9 @@ def _has_one(sa: IkeSaState, peer: PeerConfig, mode: PpkMode) -> bool:
 
 def offer_ppks(sa: IkeSaState) -> tuple[PostquantumKey, ...]:
     """The keys to offer the peer, best first; one of them at most is used once, and is used up."""
-    policy = sa.config.ppk
-    return () if policy is None else tuple(_ask(sa, policy.source.offer, ()))[:MAX_OFFERED]
+    policy, nothing = sa.config.ppk, list[PostquantumKey]()
+    found = nothing if policy is None else _ask(sa, lambda: list(policy.source.offer()), nothing)
+    return tuple(found[:MAX_OFFERED])
 
 
 def find_ppk(sa: IkeSaState, policy: PpkPolicy, identity: bytes) -> PostquantumKey | None:
