@@ -5,7 +5,7 @@ A key that is used once is marked so, and its octets are overwritten, before any
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +54,10 @@ class PpkStore:
         """Make the file if it is missing, with mode 0600."""
         self._name = str(path)
         self._sealer = sealer
-        self._known: list[StoredPpk] = []
+        self._left: dict[str, dict[bytes, StoredPpk]] = {}
+        """Keys that have not been used, by peer and PPK_ID, in the order in which they came."""
         self._version: int | None = None
-        """Of the file when `_known` was read; None: read it again."""
+        """Of the file when these were read; None: read them again."""
         with self._faults():
             path.touch(mode=0o600)
             path.chmod(0o600)  # a file that was there keeps its mode otherwise
@@ -129,18 +130,28 @@ class PpkStore:
             query = "UPDATE ppk SET sealed_key=NULL WHERE peer=? AND identity=?"
             query += " AND sealed_key IS NOT NULL"
             marked = self._db.execute(query, (key.peer, key.identity)).rowcount
-        self._version = None
+        self._left.get(key.peer, {}).pop(key.identity, None)
         return marked == 1
 
-    def listed(self) -> Sequence[StoredPpk]:
-        """All keys in the order in which they were added; read again only after a change."""
+    def listed(self) -> list[StoredPpk]:
+        """All keys in the order in which they were added, used ones too."""
+        query = "SELECT peer, identity, sealed_key FROM ppk ORDER BY number"
+        with self._faults():
+            return [StoredPpk(*row) for row in self._db.execute(query)]
+
+    def left(self, peer: str) -> Mapping[bytes, StoredPpk]:
+        """Those of a peer that have not been used, by PPK_ID; read again only when somebody else
+        has changed the file.
+        """
         with self._faults():
             (version,) = self._db.execute("PRAGMA data_version").fetchone()
-            if version != self._version:
-                query = "SELECT peer, identity, sealed_key FROM ppk ORDER BY number"
-                self._known = [StoredPpk(*row) for row in self._db.execute(query)]
-                self._version = version
-        return self._known
+        if version != self._version:
+            self._left = {}
+            for key in self.listed():
+                if key.sealed is not None:
+                    self._left.setdefault(key.peer, {})[key.identity] = key
+            self._version = version
+        return self._left.get(peer, {})
 
     def opened(self, key: StoredPpk) -> PostquantumKey | None:
         """The key itself; None: it has been used."""
@@ -159,7 +170,7 @@ class PeerPpks:
 
     def any(self) -> bool:
         """Whether there is one that has not been used."""
-        return _answer(lambda: bool(self._left()))
+        return _answer(lambda: bool(self._left))
 
     def offer(self) -> Sequence[PostquantumKey]:
         """The oldest that is used once, which it is hereby; then the others, latest first."""
@@ -179,30 +190,28 @@ class PeerPpks:
             self._store = self._make_store()
         return self._store
 
-    def _left(self) -> list[StoredPpk]:
-        keys = self._file.listed()
-        return [key for key in keys if key.peer == self._peer and key.sealed is not None]
+    @property
+    def _left(self) -> Mapping[bytes, StoredPpk]:
+        return self._file.left(self._peer)
 
     def _used_now(self) -> list[PostquantumKey]:
-        for stored in self._left():
+        for stored in list(self._left.values()):
             key = self._file.opened(stored) if stored.one_time else None
             if key is not None and self._file.use(stored):
                 return [key]
         return []
 
     def _fixed(self) -> list[PostquantumKey]:
-        opened = [self._file.opened(key) for key in reversed(self._left()) if not key.one_time]
+        latest = [*self._left.values()][::-1]
+        opened = [self._file.opened(key) for key in latest if not key.one_time]
         return [key for key in opened if key is not None]
 
-    def _stored(self, identity: bytes) -> StoredPpk | None:
-        return next((key for key in self._left() if key.identity == identity), None)
-
     def _find(self, identity: bytes) -> PostquantumKey | None:
-        stored = self._stored(identity)
+        stored = self._left.get(identity)
         return None if stored is None else self._file.opened(stored)
 
     def _claim(self, key: PostquantumKey) -> bool:
-        stored = self._stored(key.identity)
+        stored = self._left.get(key.identity)
         return stored is not None and (not stored.one_time or self._file.use(stored))
 
 

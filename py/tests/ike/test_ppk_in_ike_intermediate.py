@@ -292,6 +292,21 @@ def test_a_bad_offer_does_not_spoil_a_good_one(monkeypatch):
     assert modes(lab_for(policy(), policy())) == ["9867", "9867"]
 
 
+def test_in_an_exchange_before_the_last_an_offer_is_not_looked_at(monkeypatch):
+    build = IkeIntermediate.build
+
+    def early(self, sa):
+        named = self._ppks.notifies(sa, ppk_offer.initial_context(sa))
+        return build(self, sa)[:1] + (named if sa.additional.rounds == 2 else [])
+
+    monkeypatch.setattr(IkeIntermediate, "build", early)
+    lab = lab_for(policy(), policy(), f"{PLAIN}-ke1_ecp256-ke2_ecp384")
+    assert modes(lab) == ["none", "none"]
+    assert not any(
+        named(opened(lab, one, n), TAKEN) for n, one in enumerate(sent(lab, 43, response=True))
+    )
+
+
 def test_no_more_than_eight_keys_of_an_offer_are_looked_at():
     many = [key(str(number)) for number in range(20)]
     lab = lab_for(policy(*many), policy(key("8")))

@@ -83,6 +83,21 @@ def test_a_new_child_sa_has_the_key_in_it():
     assert_mirrored(lab)
 
 
+@pytest.mark.parametrize("what", ["child", "ike"])
+def test_the_end_that_did_not_begin_rekeys_with_a_key_of_its_own(what):
+    west, east, lab = one_time_lab()
+    west.keys.remove(once("a", FRESH))  # used elsewhere
+    east.used.append(b"\x01a")
+    node = lab.east
+    if what == "child":
+        node.endpoint.rekey_child(node.one(ChildUp).child.spi_in, lab.now)
+    else:
+        node.endpoint.rekey_ike(node.one(IkeEstablished).ike.spi, lab.now)
+    lab.settle()
+    assert west.used[-1] == east.used[-1] == b"\x01b"
+    assert_mirrored(lab)
+
+
 def test_a_rekeyed_ike_sa_has_the_key_in_it_and_says_so():
     _, _, lab = one_time_lab()
     rekey_ike(lab)
