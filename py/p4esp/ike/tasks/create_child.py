@@ -27,6 +27,7 @@ from p4esp.ike.negotiation import (
     answer_offer,
     enter_child,
     make_offer,
+    refusal_detail,
 )
 from p4esp.ike.retrying import answered, retry_later
 from p4esp.ike.state import IkeSaState, Phase, Subject
@@ -96,7 +97,8 @@ class CreateChild(InitiatorTask):
     def _key_offer(self, offer: ChildOffer) -> KeyOffer:
         """The same for all tries, so that it remembers what the peer wants."""
         if self._key is None:
-            guess = KE_NONE if self._old is None else self._old.method
+            known = self._old is not None and self._old.methods_known
+            guess = self._old.method if self._old is not None and known else None
             self._key = KeyOffer(offer.proposals, guess)
         return self._key
 
@@ -185,6 +187,7 @@ class CreateChild(InitiatorTask):
 
     def refused(self, sa: IkeSaState, error: Notify) -> None:
         """Do what the error asks for."""
+        offer = self._made_offer()
         self._stop_waiting(sa)
         sa.early_deletes.clear()
         self.abandon(sa)
@@ -195,8 +198,8 @@ class CreateChild(InitiatorTask):
         elif self._can_ask_otherwise(error):
             sa.tasks.appendleft(self)
         else:
-            reason = name_of(NotifyType, error.type)
-            sa.events.append(ChildFailed(sa.info(), self._config.name, reason))
+            reason, detail = name_of(NotifyType, error.type), refusal_detail(offer, error)
+            sa.events.append(ChildFailed(sa.info(), self._config.name, reason, detail))
 
     def _can_ask_otherwise(self, error: Notify) -> bool:
         """With another key exchange method, or for the packet's addresses alone."""
