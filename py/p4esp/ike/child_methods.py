@@ -1,5 +1,5 @@
-"""Which key exchange methods the child SAs of a peer may have: those of their proposals, that of the
-IKE SA, none; and first of all those that the SA to be replaced has.
+"""Which key exchange methods child SAs may have: those of their proposals, that of the IKE SA,
+none; and first of all those of the SA to be replaced.
 """
 
 from collections.abc import Iterable

@@ -121,7 +121,7 @@ def make_offer(
         scope = Scope(config, replaces.params.local_ts, replaces.params.remote_ts)
         share = replaces.params.share
     templates, formats = templates_of(sa, config, replaces), formats_asked(sa, config)
-    spi = _allocate(sa, _block_asked(config, formats))
+    spi = allocate(sa, _block_asked(config, formats))
     proposals = offers(_usable(templates, with_ke), spi.to_bytes(SPI_SIZE, "big"))
     terms = terms_asked(sa, config, share)
     return ChildOffer(scope, spi, proposals, with_ke, replaces, formats, share, terms)
@@ -134,7 +134,7 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
     layout = layout_accepted(sa, offer.config, offer.formats, answer, chosen)
     share = share_accepted(sa, offer.config, offer.share, answer)
-    spi_out = _peer_spi(sa, chosen, layout)
+    spi_out = check_peer_spi(sa, chosen.spi, layout)
     return Agreement(
         *(scope, chosen, offer.spi, spi_out),
         initiator=True,
@@ -161,16 +161,14 @@ def answer_offer(
     sa: IkeSaState, offer: PayloadSet, replaces: ChildSa | None = None, *, with_ke: bool = False
 ) -> Agreement:
     """Agree to a child SA the peer proposes, under a fresh SPI; `Refusal` when nothing fits."""
-    limit = sa.env.settings.max_children * (1 if replaces is None else 2)
-    if len(sa.children) >= limit:
-        raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"{len(sa.children)} child SAs are the limit")
+    check_room(sa, replaces)
     proposals = _usable(offer.one(SecurityAssociation).proposals, with_ke)
     scope = agreed_scope(sa, offer, replaces)
     chosen = select(proposals, _usable(templates_of(sa, scope.config, replaces), with_ke))
     layout = layout_agreed(sa, scope.config, offer, chosen)
     share = share_agreed(sa, scope.config, offer, replaces)
-    spi_out = _peer_spi(sa, chosen, layout)
-    spi_in = _allocate(sa, block(layout.subs_in) if is_block(layout) else 1)
+    spi_out = check_peer_spi(sa, chosen.spi, layout)
+    spi_in = allocate(sa, block_of(layout))
     terms = terms_answered(sa, scope.config, share)
     return Agreement(scope, chosen, spi_in, spi_out, False, layout, share, terms, with_ke)
 
@@ -187,17 +185,31 @@ def _block_asked(config: ChildConfig, formats: Formats) -> int:
     return block(wish.subs) if blocks else 1
 
 
-def _allocate(sa: IkeSaState, count: int) -> int:
+def block_of(layout: Layout) -> int:
+    """How many SPIs a child SA of a layout has."""
+    return block(layout.subs_in) if is_block(layout) else 1
+
+
+def check_room(sa: IkeSaState, replaces: ChildSa | None) -> None:
+    """`Refusal` when there are as many child SAs as may be; twice that while they are replaced."""
+    limit = sa.env.settings.max_children * (1 if replaces is None else 2)
+    if len(sa.children) >= limit:
+        raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"{len(sa.children)} child SAs are the limit")
+
+
+def allocate(sa: IkeSaState, count: int) -> int:
+    """The first of so many fresh inbound SPIs; `Refusal` when there are none."""
     try:
         return sa.env.spis.allocate(count)
     except LookupError as error:
         raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"no SPI: {error}") from None
 
 
-def _peer_spi(sa: IkeSaState, chosen: Proposal, layout: Layout) -> int:
-    if len(chosen.spi) != SPI_SIZE:
-        raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, f"an SPI of {len(chosen.spi)} octets")
-    spi = int.from_bytes(chosen.spi, "big")
+def check_peer_spi(sa: IkeSaState, octets: bytes, layout: Layout) -> int:
+    """The SPI that the peer has chosen; `Refusal` when it can't be one."""
+    if len(octets) != SPI_SIZE:
+        raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, f"an SPI of {len(octets)} octets")
+    spi = int.from_bytes(octets, "big")
     _check_free(sa, spi, layout)
     return spi
 
@@ -242,9 +254,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         share=agreement.share,
     )
     fraction, known = sa.env.fraction(), agreement.with_ke
-    child = ChildSa(
-        params, agreement.scope.config, fresh.nonces, agreement.chosen, known, fraction
-    )
+    child = ChildSa(params, agreement.scope.config, fresh.nonces, agreement.chosen, known, fraction)
     child.term = Term.of(agreement.scope.config.lifetime.seconds, sa.now, fraction)
     sa.children.add(child)
     return child

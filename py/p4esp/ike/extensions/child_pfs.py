@@ -1,6 +1,6 @@
-"""CHILD_SA_PFS_INFO_SUPPORTED in IKE_SA_INIT (draft-ietf-ipsecme-child-pfs-info-00): SA payloads of
-IKE_AUTH then have key exchange methods, too, so that ends that do not agree on them find out at once
-and not at the first rekey.
+"""CHILD_SA_PFS_INFO_SUPPORTED in IKE_SA_INIT (draft-ietf-ipsecme-child-pfs-info-00): IKE_AUTH then
+shows key exchange methods of the child SA, too, so that ends that do not agree on them find out at
+once and not at the first rekey.
 """
 
 from p4esp.ike.constants import ExchangeType, NotifyType
