@@ -1,5 +1,6 @@
-"""Key exchange methods of child SAs are compared in IKE_AUTH (draft-ietf-ipsecme-child-pfs-info-00);
-the cases of the digest, both roles, and what may be wrong with the announcement.
+"""Key exchange methods of child SAs are compared in IKE_AUTH
+(draft-ietf-ipsecme-child-pfs-info-00): the cases of the digest, both roles, and what may be wrong
+with the announcement.
 """
 
 import hmac
