@@ -43,14 +43,14 @@ def methods_lab(
     settings: Settings = SETTINGS,
     ike: str = "",
     ke: tuple[ChildKe, ChildKe] = (ChildKe.LISTED, ChildKe.LISTED),
+    nets: tuple[str, str] = (WEST_NET, EAST_NET),
     **changes: object,
 ) -> Lab:
     """Each end with an ESP proposal string; `more` are extensions beside the usual ones, `changes`
     those of both children.
     """
     texts = west, west if east is None else east
-    nets = (WEST_NET, EAST_NET), (EAST_NET, WEST_NET)
-    facts = zip(texts, nets, ke, strict=True)
+    facts = zip(texts, (nets, nets[::-1]), ke, strict=True)
     children = [_child(text, ends, {"ke": one, **changes}) for text, ends, one in facts]
     same = {"proposals": (Template.ike(ike),)} if ike else {}
     lab = Lab(
