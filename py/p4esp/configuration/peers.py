@@ -142,7 +142,7 @@ class PeerSection(Section):
     trust: TrustSection | None = None
     """Which certificates of the peer's count."""
     ppk: PostquantumSection | None = None
-    """Postquantum preshared key."""
+    """Postquantum preshared keys."""
     allow_weak: bool = False
     """Admit what RFC 8247 discourages: `modp1536`, `modp1024`, `sha1`, `3des`, `rsa-sha1` ..."""
     proposals: tuple[IkeProposal, ...] = ()
@@ -244,7 +244,7 @@ class PeerSection(Section):
             remote=self.remote,
             proposals=self._templates(),
             children=tuple(child.config(self.allow_weak) for child in self.children),
-            ppk=self.ppk.key() if self.ppk else None,
+            ppk=self.ppk.policy(self.name) if self.ppk else None,
             lifetime=self.lifetime.of_ike_sa(),
             dpd_delay=self.dpd_delay or None,
             childless=Childless(self.childless),
@@ -293,6 +293,11 @@ def children_of(peers: Iterable[PeerSection]) -> list[tuple[str, ChildSection]]:
 def extensions_of(peers: Iterable[PeerSection]) -> list[tuple[str, ExtensionSection]]:
     """What is wanted of each peer, by its name."""
     return [(peer.name, peer.extensions) for peer in peers]
+
+
+def ppks_of(peers: Iterable[PeerSection]) -> list[tuple[str, PostquantumSection | None]]:
+    """The postquantum preshared keys of each peer, by its name."""
+    return [(peer.name, peer.ppk) for peer in peers]
 
 
 def _require(what: str, needed: bool, given: bool) -> None:

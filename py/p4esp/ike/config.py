@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from p4esp.ike.auth.credentials import PeerAuth, PostquantumKey
+from p4esp.ike.auth.credentials import PeerAuth
 from p4esp.ike.errors import CommandError
 from p4esp.ike.extension_wishes import ExtensionWishes
 from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.path import Path
 from p4esp.ike.pool import AddressPool
+from p4esp.ike.ppk import PpkPolicy
 from p4esp.ike.proposals import Template
 from p4esp.ike.redirection import Gateway
 from p4esp.ike.transport import Ports
@@ -164,8 +165,8 @@ class PeerConfig:
     """Seconds of silence after which the peer must prove it lives; None: never asked."""
     initial_contact: bool = True
     """Tell the peer to drop what it still has of us, when we have nothing of it."""
-    ppk: PostquantumKey | None = None
-    """Mixed into the keys of the IKE SA where the peer has it too (RFC 8784)."""
+    ppk: PpkPolicy | None = None
+    """Keys mixed into those of the IKE SA where the peer has one of them, too (RFC 8784, 9867)."""
     force_encapsulation: bool = False
     """Pretend to be behind a NAT, so that ESP is carried in UDP."""
     childless: Childless = Childless.ALLOW
