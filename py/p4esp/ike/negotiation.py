@@ -21,11 +21,11 @@ from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
-from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import KE_TYPES, NotifyType
 from p4esp.ike.crypto.schedule import FreshInput, child_keys, child_roots
 from p4esp.ike.errors import Refusal
+from p4esp.ike.extensions.labels import labels_in_use, labels_wanted
 from p4esp.ike.ke_payloads import chosen_method
 from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
@@ -67,10 +67,9 @@ class ChildOffer:
 
     def payloads(self, *fresh: AnyPayload) -> list[AnyPayload]:
         """[N] SA, nonce and KE if there are any, TSi, TSr: the initiator's side is ours."""
-        selectors = TsInitiator(self.scope.local_ts), TsResponder(self.scope.remote_ts)
         association = SecurityAssociation(self.proposals)
         notifies = *self.scope.notifies(), *self.formats, *self.terms
-        return [*notifies, association, *fresh, *selectors]
+        return [*notifies, association, *fresh, *self.scope.selectors(initiator=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +89,10 @@ class Agreement:
     def payloads(self, *fresh: AnyPayload) -> list[AnyPayload]:
         """The responder's [N] SA, nonce and KE if there are any, TSi, TSr."""
         answer = replace(self.chosen, spi=self.spi_in.to_bytes(SPI_SIZE, "big"))
-        selectors = TsInitiator(self.scope.remote_ts), TsResponder(self.scope.local_ts)
         formats = formats_answered(self.scope.config, self.layout)
         association = SecurityAssociation((answer,))
         notifies = *self.scope.notifies(), *formats, *self.terms
-        return [*notifies, association, *fresh, *selectors]
+        return [*notifies, association, *fresh, *self.scope.selectors(initiator=False)]
 
 
 def make_offer(
@@ -113,8 +111,11 @@ def make_offer(
     """
     if replaces is None:
         scope = wanted_scope(sa, config, packet)
+        if share.label:
+            scope = replace(scope, labels=labels_wanted([share.label]))
     else:
-        scope = Scope(config, replaces.params.local_ts, replaces.params.remote_ts)
+        local_ts, remote_ts = replaces.params.local_ts, replaces.params.remote_ts
+        scope = Scope(config, local_ts, remote_ts, labels=labels_in_use(replaces))
         share = replaces.params.share
     templates, formats = templates_for(sa, config), formats_asked(sa, config)
     spi = _allocate(sa, _block_asked(config, formats))
@@ -223,7 +224,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         tfc=agreement.scope.tfc,
         follows=follows(sa),
         layout=agreement.layout,
-        share=agreement.share,
+        share=replace(agreement.share, label=agreement.scope.label),
     )
     method, fraction = chosen_method(agreement.chosen), sa.env.fraction()
     child = ChildSa(params, agreement.scope.config, fresh.nonces, method, fraction)
