@@ -1,5 +1,5 @@
-"""Security labels in the switch (RFC 9478): small numbers, which the next start of a controller finds
-again. So no packet meets a rule of one configuration with the label of another.
+"""Security labels in the switch (RFC 9478): small numbers, which the next start of a controller
+finds again. So no packet meets a rule of one configuration with the label of another.
 """
 
 from collections.abc import Callable, Iterable
