@@ -130,7 +130,7 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     chosen = verify_choice(proposals, offer.proposals)
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
     layout = layout_accepted(sa, offer.config, offer.formats, answer, chosen)
-    share = share_accepted(sa, offer.config, offer.share, answer)
+    share = share_accepted(sa, offer.config, offer.share, answer, Share(label=scope.label))
     spi_out = _peer_spi(sa, chosen, layout)
     return Agreement(
         *(scope, chosen, offer.spi, spi_out), initiator=True, layout=layout, share=share
@@ -148,7 +148,7 @@ def answer_offer(
     scope = agreed_scope(sa, offer, replaces)
     chosen = select(proposals, _usable(templates_for(sa, scope.config), with_ke))
     layout = layout_agreed(sa, scope.config, offer, chosen)
-    share = share_agreed(sa, scope.config, offer, replaces)
+    share = share_agreed(sa, scope.config, offer, Share(label=scope.label), replaces)
     spi_out = _peer_spi(sa, chosen, layout)
     spi_in = _allocate(sa, block(layout.subs_in) if is_block(layout) else 1)
     terms = terms_answered(sa, scope.config, share)
@@ -224,7 +224,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         tfc=agreement.scope.tfc,
         follows=follows(sa),
         layout=agreement.layout,
-        share=replace(agreement.share, label=agreement.scope.label),
+        share=agreement.share,
     )
     method, fraction = chosen_method(agreement.chosen), sa.env.fraction()
     child = ChildSa(params, agreement.scope.config, fresh.nonces, method, fraction)
