@@ -72,7 +72,7 @@ control classify(inout headers_t hdr, inout metadata_t meta) {
         if (GOING_ON && (hdr.ip.isValid() || hdr.ip6.isValid())) {
             local.apply(hdr, meta);
         }
-        if (GOING_ON && meta.labelled == 1) {
+        if (meta.labelled == 1 && GOING_ON) {
             label.apply(hdr, meta);
         }
         if (GOING_ON && (meta.path == path_t.PLAIN
@@ -262,7 +262,7 @@ control gateway(inout headers_t hdr, inout metadata_t meta) {
             if (GOING_ON) {
                 egress_guard.apply(hdr, meta);
             }
-            if (GOING_ON && meta.labelled == 1) {
+            if (meta.labelled == 1 && GOING_ON) {
                 label_guard.apply(hdr, meta);
             }
         }
