@@ -14,6 +14,7 @@ from p4esp.configuration.fields import (
     Id,
     IkeProposal,
     IpVersion,
+    Label,
     Name,
     Network,
     PeerId,
@@ -85,6 +86,10 @@ class ChildSection(Section):
     """Without the peer's consent to the format make no child SA, instead of plain ESP."""
     numbered: bool = True
     """With false, EESP has no sequence numbers and no protection against replays."""
+    labels: tuple[Label, ...] = Field(default=(), max_length=16)
+    """Security labels (RFC 9478), best first: it has one of them. Of a gateway one at most."""
+    label_required: bool = True
+    """With a peer that knows no labels make no child SA, instead of one without a label."""
     lifetime: ChildLifetime = ChildLifetime()
     """When it is rekeyed, and when it ends."""
 
@@ -94,10 +99,10 @@ class ChildSection(Section):
         templates = self.templates(allow_weak)
         lifetime = self.lifetime.of_child()
         return ChildConfig(
-            *(self.name, local, remote, templates, lifetime),
-            Mode(self.mode),
-            self.wish,
-            ChildKe(self.key_exchange),
+            *(self.name, local, remote, templates, lifetime, Mode(self.mode), self.wish),
+            ke=ChildKe(self.key_exchange),
+            labels=tuple(label.encode() for label in self.labels),
+            label_required=self.label_required,
         )
 
     @property

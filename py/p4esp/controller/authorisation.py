@@ -6,7 +6,7 @@ the switch kept over a restart of the controller is held against both again.
 
 from collections.abc import Iterable
 
-from p4esp.controller.policy import PolicyIds
+from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.ike.codec.proposal import Transform
 from p4esp.ike.config import ChildConfig, FormatWish, PeerConfig
@@ -64,8 +64,17 @@ def _is_within(child: ChildSaParams, section: ChildConfig) -> bool:
         sides
         and child.mode is section.mode
         and _has_format(child, section.format)
+        and _has_label(child, section)
         and _has_algorithms(child, section)
     )
+
+
+def _has_label(child: ChildSaParams, section: ChildConfig) -> bool:
+    """None is what remains where the peer knows no labels."""
+    label = child.share.label
+    if not label:
+        return not section.labels or not section.label_required
+    return label in section.labels
 
 
 def _has_format(child: ChildSaParams, wish: FormatWish) -> bool:

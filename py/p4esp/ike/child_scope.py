@@ -11,6 +11,13 @@ from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.errors import CommandError, ProposalError, Refusal
+from p4esp.ike.extensions.labels import (
+    Labels,
+    accepted_label,
+    agreed_label,
+    labels_wanted,
+    note_empty_labels,
+)
 from p4esp.ike.state import IkeSaState
 from p4esp.ipsec.sa import Mode
 from p4esp.ipsec.selectors import Address, TrafficSelector, is_subset, narrow
@@ -36,6 +43,13 @@ class Scope:
     remote_ts: Selectors
     tfc: bool = True
     """Whether the peer takes TFC padding; one that does not says so (RFC 7296 1.3.1)."""
+    labels: Labels = ()
+    """Security labels: of an offer those of which the peer is to choose one."""
+
+    @property
+    def label(self) -> bytes:
+        """The one that was agreed on; empty: none."""
+        return self.labels[0].bare if self.labels else b""
 
     @property
     def mode(self) -> Mode:
@@ -46,6 +60,15 @@ class Scope:
         """What asks for a mode other than the tunnel, and agrees to it."""
         kind = MODE_NOTIFIES.get(self.mode)
         return [] if kind is None else [Notify(kind)]
+
+    def selectors(self, *, initiator: bool) -> tuple[TsInitiator, TsResponder]:
+        """The TS payloads; `initiator`: that is us."""
+        local, remote = self.local_ts + self.labels, self.remote_ts + self.labels
+        return (
+            (TsInitiator(local), TsResponder(remote))
+            if initiator
+            else (TsInitiator(remote), TsResponder(local))
+        )
 
 
 def packet_scope(config: ChildConfig, packet: Packet) -> Scope:
@@ -61,13 +84,13 @@ def wanted_scope(sa: IkeSaState, config: ChildConfig, packet: Scope | None) -> S
 
     `Refusal` when the mode cannot be had on this path.
     """
-    scope = _allowed(sa, config)
+    scope = replace(_allowed(sa, config), labels=labels_wanted(config.labels))
     if config.mode is Mode.BEET:
         _require_pair(scope)
     if packet is None or config.mode is Mode.BEET:
         return scope
     local_ts, remote_ts = packet.local_ts + scope.local_ts, packet.remote_ts + scope.remote_ts
-    return Scope(config, local_ts, remote_ts)
+    return replace(scope, local_ts=local_ts, remote_ts=remote_ts)
 
 
 def _allowed(sa: IkeSaState, config: ChildConfig) -> Scope:
@@ -117,11 +140,13 @@ def agreed_scope(sa: IkeSaState, offer: PayloadSet, replaces: ChildSa | None) ->
     """
     theirs, ours = offer.one(TsInitiator).selectors, offer.one(TsResponder).selectors
     wish = _mode_of(sa, offer)
+    note_empty_labels(sa, offer)
     reason = f"no child configuration covers {listed(theirs)} to {listed(ours)}"
     for config in _candidates(sa, theirs, ours, replaces):
         try:
             scope = _narrowed(sa, config, theirs, ours, wish)
-            return replace(scope, tfc=_takes_tfc(offer))
+            labels = agreed_label(config, offer, replaces)
+            return replace(scope, tfc=_takes_tfc(offer), labels=labels)
         except Refusal as refusal:
             reason = refusal.reason
     raise Refusal(NotifyType.TS_UNACCEPTABLE, reason)
@@ -185,7 +210,8 @@ def accepted_scope(
     no longer has what the SA that is replaced carries (RFC 7296 2.9.2).
     """
     local_ts, remote_ts = answer.one(TsInitiator).selectors, answer.one(TsResponder).selectors
-    scope = Scope(offered.config, local_ts, remote_ts, tfc=_takes_tfc(answer))
+    labels = accepted_label(offered.labels, offered.config, answer, replaces)
+    scope = Scope(offered.config, local_ts, remote_ts, _takes_tfc(answer), labels)
     _check_narrowed(local_ts, offered.local_ts)
     _check_narrowed(remote_ts, offered.remote_ts)
     if replaces is not None:

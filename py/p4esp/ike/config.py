@@ -118,6 +118,10 @@ class ChildConfig:
     """
     format: FormatWish = field(default_factory=FormatWish)
     ke: ChildKe = ChildKe.LISTED
+    labels: tuple[bytes, ...] = ()
+    """Security labels (RFC 9478), without NUL, best first: an SA has one of them."""
+    label_required: bool = True
+    """With a peer that knows no labels make no child SA, rather than one without a label."""
 
 
 class Childless(StrEnum):

@@ -94,7 +94,9 @@ class CreateChild(InitiatorTask):
                 return inherited
         packet, share = self._packet, self._share
         offer = make_offer(sa, self._config, self._old, packet=packet, with_ke=True, share=share)
-        return replace(offer, scope=packet) if self._single and packet is not None else offer
+        if not self._single or packet is None:
+            return offer
+        return replace(offer, scope=replace(packet, labels=offer.scope.labels))
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """[N(REKEY_SA)] [N(USE_TRANSPORT_MODE | USE_BEET_MODE)] SA Ni [KEi] TSi TSr; of an
