@@ -64,6 +64,8 @@ class ChildSection(Section):
     """ESP proposals, best first, such as `aes256gcm16-esn`; empty: the built-in ones."""
     mode: Literal["tunnel", "transport", "beet"] = "tunnel"
     """`transport`: what the ends say, of a gateway its `hosts`; `beet`: one address each side."""
+    mode_required: bool = True
+    """With false, a tunnel where the peer declines `transport` or `beet`, instead of nothing."""
     start: bool = False
     """Bring it up at start, and again whenever it is lost."""
     format: FormatName = "esp"
@@ -85,7 +87,10 @@ class ChildSection(Section):
         templates = self.templates(allow_weak)
         lifetime = self.lifetime.of_child()
         return ChildConfig(
-            *(self.name, local, remote, templates, lifetime), Mode(self.mode), self.wish
+            *(self.name, local, remote, templates, lifetime),
+            Mode(self.mode),
+            self.wish,
+            mode_required=self.mode_required,
         )
 
     @property
@@ -101,6 +106,17 @@ class ChildSection(Section):
     @model_validator(mode="after")
     def _format_fits(self) -> Self:
         check_format(self, Mode(self.mode), self.templates(allow_weak=True))
+        return self
+
+    @model_validator(mode="after")
+    def _can_fall_back(self) -> Self:
+        """Sizes of a format go by the mode, so the two are not open at once."""
+        if not self.mode_required and self.mode == "tunnel":
+            raise ValueError("mode_required = false means nothing with mode tunnel")
+        if not self.mode_required and self.format != "esp":
+            raise ValueError(
+                f"mode_required = false with format {self.format}; accepted: format esp, or true"
+            )
         return self
 
 

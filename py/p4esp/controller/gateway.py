@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from p4esp.controller.authorisation import Authorisation
-from p4esp.controller.beet_pairs import BeetPairs, beet_children
+from p4esp.controller.beet_pairs import BeetPairs
 from p4esp.controller.cancellation import in_own_task
 from p4esp.controller.config import GatewayConfig
 from p4esp.controller.drop_audit import DropAudit
@@ -110,8 +110,7 @@ class Gateway:
         around = self._around
         self._authorisation = Authorisation(peers, self._protect, self.sas.policy_ids)
         beet = BeetPairs(
-            beet_children(self._config),
-            lambda: self.sas.live.children(),  # noqa: PLW0108 -- `live` is another after a reconnect
+            lambda: self.sas.live.children()  # noqa: PLW0108 -- `live` is another after a reconnect
         )
         environment = Environment(
             random=around.random_bytes,
@@ -120,7 +119,7 @@ class Gateway:
             extensions=STANDARD,
             trace=trace_hook(self.name, around.journal, around.trace),
             export_keys=ike_key_export(around.export_keys),
-            objection=lambda *asked: self._protect.objection(*asked) or beet.objection(*asked),
+            objection=lambda wanted: self._protect.objects(wanted) or beet.objection(wanted),
             wall_clock=around.wall_clock,
         )
         endpoint = IkeEndpoint(environment, directory(peers), around.clock())

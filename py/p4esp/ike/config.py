@@ -103,6 +103,8 @@ class ChildConfig:
     mode are one pair of inner addresses.
     """
     format: FormatWish = field(default_factory=FormatWish)
+    mode_required: bool = True
+    """Without the peer's consent to the mode: no child SA, rather than a tunnel."""
 
 
 class Childless(StrEnum):

@@ -13,7 +13,13 @@ from p4esp.ike.child_formats import (
     layout_agreed,
     templates_for,
 )
-from p4esp.ike.child_scope import Scope, accepted_scope, agreed_scope, wanted_scope
+from p4esp.ike.child_scope import (
+    Scope,
+    accepted_scope,
+    agreed_scope,
+    rekeyed_scope,
+    wanted_scope,
+)
 from p4esp.ike.child_terms import share_accepted, share_agreed, terms_answered, terms_asked
 from p4esp.ike.children import ChildSa
 from p4esp.ike.choosing import select, verify_choice
@@ -114,7 +120,7 @@ def make_offer(
     if replaces is None:
         scope = wanted_scope(sa, config, packet)
     else:
-        scope = Scope(config, replaces.params.local_ts, replaces.params.remote_ts)
+        scope = rekeyed_scope(replaces)
         share = replaces.params.share
     templates, formats = templates_for(sa, config), formats_asked(sa, config)
     spi = _allocate(sa, _block_asked(config, formats))
