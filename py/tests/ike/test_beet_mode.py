@@ -190,9 +190,7 @@ MALFORMED = {
 @pytest.mark.parametrize(("east", "result"), [(EAST_BEET, [[], []]), (EAST_ANY, BOTH_TUNNEL)])
 def test_a_malformed_wish_counts_as_none_and_is_recorded(monkeypatch, notifies, east, result):
     real = ChildOffer.payloads
-    monkeypatch.setattr(
-        ChildOffer, "payloads", lambda *a: [*notifies, *without_beet(real(*a))]
-    )
+    monkeypatch.setattr(ChildOffer, "payloads", lambda *a: [*notifies, *without_beet(real(*a))])
     lab = lab_of(west=WEST_ANY, east=east)
     assert modes(lab) == result
     assert lab.east.endpoint.drops[Drop.IGNORED_NOTIFY] == 1
