@@ -112,7 +112,7 @@ class ChildSection(Section):
     def _can_fall_back(self) -> Self:
         """Sizes of a format go by the mode, so the two are not open at once."""
         if not self.mode_required and self.mode == "tunnel":
-            raise ValueError("mode_required = false means nothing with mode tunnel")
+            raise ValueError("mode_required = false means nothing with mode tunnel; accepted: true")
         if not self.mode_required and self.format != "esp":
             raise ValueError(
                 f"mode_required = false with format {self.format}; accepted: format esp, or true"

@@ -51,6 +51,7 @@ from p4esp.controller.sealed_ping import SealedPings
 from p4esp.controller.surroundings import Surroundings
 from p4esp.controller.target import Session, SwitchAddress, open_session
 from p4esp.engine.keyservice import KeyService
+from p4esp.ike.constants import NotifyType
 from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import Event
@@ -309,6 +310,14 @@ class Gateway:
             return await self._sealed_pings.ping(
                 session.send_echo, sa, number, size, back=back, seconds=seconds
             )
+
+    def announces_pings(self, child: ChildSaParams) -> bool:
+        """Whether a child SA's peer has announced that it answers pings inside SAs."""
+        known = self.connections.established.values()
+        theirs = [
+            ike for ike in known if (ike.peer, ike.remote_id) == (child.peer, child.remote_id)
+        ]
+        return any(NotifyType.ENCRYPTED_PING_SUPPORTED.name in ike.extensions for ike in theirs)
 
     @contextmanager
     def _session_for_pings(self) -> Iterator[Session]:

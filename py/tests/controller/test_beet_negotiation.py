@@ -83,8 +83,9 @@ class OneWants(FamilyLab):
         return parse_config({"gateways": {"left": left, "right": right}}, "lab")
 
 
-@pytest.mark.parametrize("mode", ["beet", "transport"])
-@pytest.mark.parametrize("starts", ["left", "right"])
+@pytest.mark.parametrize(
+    ("mode", "starts"), [("beet", "left"), ("beet", "right"), ("transport", "left")]
+)
 async def test_where_a_mode_is_declined_and_a_tunnel_will_do_it_carries_traffic(
     mode: str, starts: str
 ) -> None:
