@@ -49,7 +49,7 @@ class Connected:
 def connection(
     shim: Path, tmp_path: Path, terms: Terms, *, more: str = "", secrets: Sequence[str] = ()
 ) -> Iterator[Connected]:
-    """Both daemons run. `more` are further lines of pluto's connection, `secrets` of its secrets."""
+    """Both daemons run. `more` lines of pluto's connection, and more `secrets` of its file."""
     with Lab(f"lsw{os.getpid()}") as lab:
         us, them = lab.host("us"), lab.host("them")
         lab.cable((us, "wire", [f"{OURS[0]}/24"]), (them, "wire", [f"{THEIRS[0]}/24"]))

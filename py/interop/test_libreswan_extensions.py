@@ -1,5 +1,5 @@
-"""All our extensions are switched on for a libreswan that has few of them; and postquantum preshared
-keys, which it has (RFC 8784).
+"""All our extensions are switched on for a libreswan that has few of them; and postquantum
+preshared keys, which it has (RFC 8784).
 """
 
 from dataclasses import replace
