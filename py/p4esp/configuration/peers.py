@@ -74,6 +74,8 @@ class ChildSection(Section):
     """`transport`: what the ends say, of a gateway its `hosts`; `beet`: one address each side."""
     key_exchange: Literal["listed", "ike", "optional", "none"] = "listed"
     """Of rekeys: what `proposals` name; or that of the IKE SA, too; or even none; or never any."""
+    mode_required: bool = True
+    """With false, a tunnel where the peer declines `transport` or `beet`, instead of nothing."""
     start: bool = False
     """Bring it up at start, and again whenever it is lost."""
     format: FormatName = "esp"
@@ -100,6 +102,7 @@ class ChildSection(Section):
         lifetime = self.lifetime.of_child()
         return ChildConfig(
             *(self.name, local, remote, templates, lifetime, Mode(self.mode), self.wish),
+            mode_required=self.mode_required,
             ke=ChildKe(self.key_exchange),
             labels=tuple(label.encode() for label in self.labels),
             label_required=self.label_required,
@@ -118,6 +121,17 @@ class ChildSection(Section):
     @model_validator(mode="after")
     def _format_fits(self) -> Self:
         check_format(self, Mode(self.mode), self.templates(allow_weak=True))
+        return self
+
+    @model_validator(mode="after")
+    def _can_fall_back(self) -> Self:
+        """Sizes of a format go by the mode, so the two are not open at once."""
+        if not self.mode_required and self.mode == "tunnel":
+            raise ValueError("mode_required = false means nothing with mode tunnel; accepted: true")
+        if not self.mode_required and self.format != "esp":
+            raise ValueError(
+                f"mode_required = false with format {self.format}; accepted: format esp, or true"
+            )
         return self
 
 

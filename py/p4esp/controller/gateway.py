@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from p4esp.controller.authorisation import Authorisation
-from p4esp.controller.beet_pairs import BeetPairs, beet_children
+from p4esp.controller.beet_pairs import BeetPairs
 from p4esp.controller.cancellation import in_own_task
 from p4esp.controller.config import GatewayConfig
 from p4esp.controller.drop_audit import DropAudit
@@ -52,6 +52,7 @@ from p4esp.controller.sealed_ping import SealedPings
 from p4esp.controller.surroundings import Surroundings
 from p4esp.controller.target import Session, SwitchAddress, open_session
 from p4esp.engine.keyservice import KeyService
+from p4esp.ike.constants import NotifyType
 from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import Event
@@ -112,8 +113,7 @@ class Gateway:
         around = self._around
         self._authorisation = Authorisation(peers, self._protect, self.sas.policy_ids)
         beet = BeetPairs(
-            beet_children(self._config),
-            lambda: self.sas.live.children(),  # noqa: PLW0108 -- `live` is another after a reconnect
+            lambda: self.sas.live.children()  # noqa: PLW0108 -- `live` is another after a reconnect
         )
         environment = Environment(
             random=around.random_bytes,
@@ -122,7 +122,7 @@ class Gateway:
             extensions=STANDARD,
             trace=trace_hook(self.name, around.journal, around.trace),
             export_keys=ike_key_export(around.export_keys),
-            objection=lambda *asked: self._protect.objection(*asked) or beet.objection(*asked),
+            objection=lambda wanted: self._protect.objects(wanted) or beet.objection(wanted),
             wall_clock=around.wall_clock,
         )
         endpoint = IkeEndpoint(environment, directory(peers), around.clock())
@@ -313,6 +313,14 @@ class Gateway:
             return await self._sealed_pings.ping(
                 session.send_echo, sa, number, size, back=back, seconds=seconds
             )
+
+    def announces_pings(self, child: ChildSaParams) -> bool:
+        """Whether a child SA's peer has announced that it answers pings inside SAs."""
+        known = self.connections.established.values()
+        theirs = [
+            ike for ike in known if (ike.peer, ike.remote_id) == (child.peer, child.remote_id)
+        ]
+        return any(NotifyType.ENCRYPTED_PING_SUPPORTED.name in ike.extensions for ike in theirs)
 
     @contextmanager
     def _session_for_pings(self) -> Iterator[Session]:

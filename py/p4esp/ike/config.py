@@ -122,6 +122,8 @@ class ChildConfig:
     """Security labels (RFC 9478), without NUL, best first: an SA has one of them."""
     label_required: bool = True
     """With a peer that knows no labels make no child SA, rather than one without a label."""
+    mode_required: bool = True
+    """Without the peer's consent to the mode: no child SA, rather than a tunnel."""
 
 
 class Childless(StrEnum):

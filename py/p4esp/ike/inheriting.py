@@ -11,7 +11,8 @@ from typing import Final
 
 from p4esp.ike.child_formats import obstacle_of
 from p4esp.ike.child_methods import templates_of
-from p4esp.ike.child_scope import MODE_NOTIFIES, Scope, inherited_scope
+from p4esp.ike.child_modes import MODE_NOTIFIES
+from p4esp.ike.child_scope import Scope, inherited_scope
 from p4esp.ike.children import ChildSa
 from p4esp.ike.choosing import select
 from p4esp.ike.codec.message import PayloadSet

@@ -13,7 +13,13 @@ from p4esp.ike.child_formats import (
     layout_agreed,
 )
 from p4esp.ike.child_methods import templates_of
-from p4esp.ike.child_scope import Scope, accepted_scope, agreed_scope, wanted_scope
+from p4esp.ike.child_scope import (
+    Scope,
+    accepted_scope,
+    agreed_scope,
+    rekeyed_scope,
+    wanted_scope,
+)
 from p4esp.ike.child_terms import share_accepted, share_agreed, terms_answered, terms_asked
 from p4esp.ike.children import ChildSa
 from p4esp.ike.choosing import methods_differ, methods_of, select, verify_choice, without_ke
@@ -118,8 +124,7 @@ def make_offer(
         if share.label:
             scope = replace(scope, labels=labels_wanted([share.label]))
     else:
-        local_ts, remote_ts = replaces.params.local_ts, replaces.params.remote_ts
-        scope = Scope(config, local_ts, remote_ts, labels=labels_in_use(replaces))
+        scope = replace(rekeyed_scope(replaces), labels=labels_in_use(replaces))
         share = replaces.params.share
     templates, formats = templates_of(sa, config, replaces), formats_asked(sa, config)
     spi = allocate(sa, _block_asked(config, formats))

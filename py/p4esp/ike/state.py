@@ -29,7 +29,7 @@ from p4esp.ike.redirection import Redirection
 from p4esp.ike.term import Term
 from p4esp.ike.trace import TraceHook
 from p4esp.ipsec.identity import Identity
-from p4esp.ipsec.sa import UdpEncapsulation
+from p4esp.ipsec.sa import Mode, UdpEncapsulation
 from p4esp.ipsec.selectors import TrafficSelector
 
 if TYPE_CHECKING:
@@ -51,14 +51,26 @@ class SpiAllocator(Protocol):
         """
 
 
-Selectors = Sequence[TrafficSelector]
-Objection = Callable[[str, str, Selectors, Selectors], str | None]
-"""Given a peer, its child's name, our selectors and the peer's: why the owner cannot carry such a
-child SA; None when it can.
-"""
+@dataclass(frozen=True, slots=True)
+class IntendedSa:
+    """A child SA that is about to be agreed to."""
+
+    peer: str
+    """Name of the peer's configuration."""
+    remote_id: Identity
+    """Who the peer has proved to be: one configuration may be for several."""
+    child: str
+    """Name of the child configuration."""
+    mode: Mode
+    local_ts: Sequence[TrafficSelector]
+    remote_ts: Sequence[TrafficSelector]
 
 
-def no_objection(peer: str, child: str, local: Selectors, remote: Selectors) -> str | None:
+Objection = Callable[[IntendedSa], str | None]
+"""Why the owner cannot carry such a child SA; None when it can."""
+
+
+def no_objection(sa: IntendedSa) -> str | None:
     """The owner can carry whatever the configuration allows."""
     return None
 

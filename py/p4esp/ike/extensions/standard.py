@@ -4,6 +4,7 @@ from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.certificate_requests import CertificateRequests
 from p4esp.ike.extensions.child_pfs import ChildPfsInfo
 from p4esp.ike.extensions.childless import ChildlessInitiation
+from p4esp.ike.extensions.encrypted_ping import ENCRYPTED_PING
 from p4esp.ike.extensions.experimental import ExperimentalNumbers
 from p4esp.ike.extensions.fragmentation import Fragmentation
 from p4esp.ike.extensions.full_transcript import FULL_TRANSCRIPT
@@ -33,5 +34,6 @@ STANDARD: tuple[Extension, ...] = (
     InitialContact(),
     Mobike(),
     Redirect(),
+    ENCRYPTED_PING,
 )
 """Those of vendor IDs come first: others ask what they found."""
