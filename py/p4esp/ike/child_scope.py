@@ -205,11 +205,12 @@ def inherited_scope(sa: IkeSaState, old: ChildSa) -> Scope:
     """
     params, allowed = old.params, _allowed(sa, old.config)
     scope = Scope(old.config, params.local_ts, params.remote_ts, params.tfc)
-    if not is_subset(scope.local_ts, allowed.local_ts) or not is_subset(
+    within = is_subset(scope.local_ts, allowed.local_ts) and is_subset(
         scope.remote_ts, allowed.remote_ts
-    ):
-        raise Refusal(NotifyType.TS_UNACCEPTABLE, f"child {old.config.name} is for less than that")
+    )
     objection = _objection(sa, scope, params.mode)
+    if not within or params.mode is not scope.mode:
+        objection = f"child {old.config.name} is for {scope.mode} mode and for less than it carries"
     if objection is not None:
         raise Refusal(NotifyType.TS_UNACCEPTABLE, objection)
     return scope
