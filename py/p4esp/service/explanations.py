@@ -85,13 +85,23 @@ EXPLANATIONS: Final = (
     ),
     Explanation(
         "no-esp-proposal",
-        _SA_FAILED + r"(?P<child>[^:]*): NO_PROPOSAL_CHOSEN: offered (?P<offered>.+); "
-        r"the peer does not say",
-        "The peer {peer} accepts none of the ESP proposals of child {child}: {offered}. Whether "
-        "ciphers, sequence numbers or key exchange methods differ it does not say.",
+        _SA_FAILED + r"(?P<child>[^:]+): NO_PROPOSAL_CHOSEN: offered (?P<proposals>.+); "
+        r"the peer does not say what it accepts; methods offered: (?P<offered>.+)",
+        "The peer {peer} accepts none of the ESP proposals of child {child}: {proposals}. It does "
+        "not say why. They hold a key exchange method for rekeys, too: this gateway wants "
+        "{offered}.",
         "Compare `proposals` of the child with those of the peer; the peer's log, or `p4esp "
-        "doctor` there, says what it would accept. If only the key exchange methods differ: "
-        + _SAME_METHOD,
+        "doctor` there, says what it would accept. If ciphers and sequence numbers are the same, "
+        "it is the key exchange. " + _SAME_METHOD,
+    ),
+    Explanation(
+        "no-esp-proposal",
+        _SA_FAILED + r"(?P<child>[^:]+): NO_PROPOSAL_CHOSEN: offered (?P<offered>.+); "
+        r"the peer does not say",
+        "The peer {peer} accepts none of the ESP proposals of child {child}: {offered}. It does "
+        "not say why.",
+        "Compare ciphers and sequence numbers in `proposals` of the child with those of the peer; "
+        "the peer's log, or `p4esp doctor` there, says what it would accept.",
     ),
     Explanation(
         "no-esp-proposal",
