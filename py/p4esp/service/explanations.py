@@ -53,8 +53,11 @@ _SAME_METHOD: Final = (
     "Name the same method in `proposals` of the child at both ends, such as "
     "`aes256gcm16-x25519-esn`, or none at both. Where only one end can be changed: here "
     '`key_exchange = "ike"` of the child admits the method of the IKE SA, too, and "optional" '
-    "does without one. With `extensions.pfs_info = true` at both ends it is found when the peer "
-    "is authenticated, not at the first rekey."
+    "does without one."
+)
+_EARLIER: Final = (
+    " With `extensions.pfs_info = true` at both ends it is found when the peer is authenticated, "
+    "not at the first rekey."
 )
 
 EXPLANATIONS: Final = (
@@ -68,13 +71,13 @@ EXPLANATIONS: Final = (
         "pfs-mismatch",
         _REQUEST.format(exchange="CREATE_CHILD_SA") + r"NO_PROPOSAL_CHOSEN: " + _METHODS,
         _PEERS_ASKING + _NO_REKEY,
-        _SAME_METHOD,
+        _SAME_METHOD + _EARLIER,
     ),
     Explanation(
         "pfs-mismatch",
         _SA_FAILED + r"(?P<child>[^:]+): (?:NO_PROPOSAL_CHOSEN|INVALID_KE_PAYLOAD): " + _METHODS,
         _OURS_ASKING + _NO_REKEY,
-        _SAME_METHOD,
+        _SAME_METHOD + _EARLIER,
     ),
     Explanation(
         "optimized-rekey-refused",
