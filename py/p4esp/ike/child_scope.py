@@ -237,13 +237,14 @@ def inherited_scope(sa: IkeSaState, old: ChildSa) -> Scope:
     """What the successor of a child SA carries that is to be like it; `Refusal` when that is no
     longer allowed.
     """
-    allowed = _allowed(sa, old.config)
-    scope = replace(rekeyed_scope(old), tfc=old.params.tfc)
-    if not is_subset(scope.local_ts, allowed.local_ts) or not is_subset(
+    params, allowed = old.params, _allowed(sa, old.config)
+    scope = replace(rekeyed_scope(old), tfc=params.tfc)
+    within = is_subset(scope.local_ts, allowed.local_ts) and is_subset(
         scope.remote_ts, allowed.remote_ts
-    ):
-        raise Refusal(NotifyType.TS_UNACCEPTABLE, f"child {old.config.name} is for less than that")
-    objection = _objection(sa, scope, old.params.mode)
+    )
+    objection = _objection(sa, scope, params.mode)
+    if not within or params.mode is not scope.mode:
+        objection = f"child {old.config.name} is for {scope.mode} mode and for less than it carries"
     if objection is not None:
         raise Refusal(NotifyType.TS_UNACCEPTABLE, objection)
     return scope

@@ -160,7 +160,8 @@ def refusal_detail(offer: ChildOffer, error: Notify) -> str:
     if offer.with_ke and offer.replaces is not None and not offer.replaces.methods_known:
         return methods_differ(methods_of(offer.proposals), "none of them")  # IKE_AUTH took the rest
     offered = "; ".join(dict.fromkeys(describe(p.transforms) for p in offer.proposals))
-    return f"offered {offered}; the peer does not say what it accepts"
+    methods = f"; methods offered: {methods_of(offer.proposals)}" if offer.with_ke else ""
+    return f"offered {offered}; the peer does not say what it accepts{methods}"
 
 
 def answer_offer(

@@ -117,8 +117,7 @@ class CreateChild(InitiatorTask):
     def _key_offer(self, offer: ChildOffer) -> KeyOffer:
         """The same for all tries, so that it remembers what the peer wants."""
         if self._key is None:
-            known = self._old is not None and self._old.methods_known
-            guess = self._old.method if self._old is not None and known else None
+            guess = None if self._old is None else self._old.known_method
             self._key = KeyOffer(offer.proposals, guess)
         return self._key
 
