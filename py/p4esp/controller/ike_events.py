@@ -14,7 +14,6 @@ from p4esp.ike.events import (
     ChildFailed,
     ChildRekeyed,
     ChildUp,
-    DownReason,
     Event,
     IkeDown,
     IkeEstablished,
@@ -71,8 +70,8 @@ class IkeEvents:
         match event:
             case IkeEstablished(ike):
                 await self._ike_up(ike)
-            case IkeDown(ike, reason, detail):
-                await self._ike_down(ike, f"{reason}{': ' if detail else ''}{detail}")
+            case IkeDown():
+                await self._ike_down(event)
             case IkeRekeyed(old, new):
                 await self._ike_rekeyed(old, new)
             case IkeRekeyFailed(ike, reason):
@@ -92,8 +91,8 @@ class IkeEvents:
                 await self._child_up(child)
             case ChildRekeyed(new=new):
                 await self._child_up(new, send=new.initiator)
-            case ChildDown(child, reason):
-                self._child_down(child, reason)
+            case ChildDown():
+                self._child_down(event)
             case ChildFailed(ike, name, reason):
                 self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
                 self._connections.attempt_failed((ike.peer, name))
@@ -117,11 +116,12 @@ class IkeEvents:
         await self._mark(Op.DELETE, old.spi)
         self._note(Kind.IKE_REKEYED, new, f"{new.suite}, was {old.spi.hex()}")
 
-    async def _ike_down(self, ike: IkeSaInfo, reason: str) -> None:
+    async def _ike_down(self, event: IkeDown) -> None:
+        ike = event.ike
         if self._connections.established.pop(ike.spi, None) is not None:
             await self._mark(Op.DELETE, ike.spi)
-            self._connections.peer_failed(ike.peer)  # what it was making will not come
-        self._note(Kind.IKE_DOWN, ike, reason)
+            self._connections.peer_failed(ike.peer, event.told)  # what it was making is lost
+        self._note(Kind.IKE_DOWN, ike, event.why)
 
     async def _mark(self, op: Op, spi: bytes) -> None:
         """Tell the pipeline which IKE SPIs are live: their messages have a meter of their own."""
@@ -158,9 +158,9 @@ class IkeEvents:
         except CommandError:
             return  # IKE has given it up meanwhile
 
-    def _child_down(self, child: ChildSaParams, reason: DownReason) -> None:
-        self._sas.down(child, reason)
-        self._connections.child_down(child, reason)
+    def _child_down(self, event: ChildDown) -> None:
+        self._sas.down(event.child, event.why)
+        self._connections.child_down(event.child, event.reason, event.told)
 
     def _note(self, kind: Kind, ike: IkeSaInfo, text: str) -> None:
         self._journal.add(Entry(self._gateway, kind, ike.label, text))

@@ -10,6 +10,7 @@ from p4esp.ike.child_scope import Packet
 from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.config import PeerConfig, PeerLookup
 from p4esp.ike.constants import NO_SPI, VERSION, ExchangeType
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError
 from p4esp.ike.events import (
@@ -283,7 +284,7 @@ class IkeEndpoint:
         """Delete the oldest IKE SA of a peer that has too many."""
         self._entries.forget_established(entry.sa.info)
         if entry.sa.phase is Phase.ESTABLISHED:
-            entry.sa.delete(now)
+            entry.sa.delete(now, reason=DownReason.NO_ROOM)
             self._settle(entry, now)
 
     def initiate(
@@ -370,16 +371,16 @@ class IkeEndpoint:
         entry.sa.rekey_child(spi_in, now)
         self._settle(entry, now)
 
-    def delete_child(self, spi_in: int, now: float) -> None:
-        """Delete a child SA, named by its inbound SPI."""
+    def delete_child(self, spi_in: int, now: float, told: DeleteReason | None = None) -> None:
+        """Delete a child SA, named by its inbound SPI; `told` is what the peer shall hear why."""
         entry = self._entries.owner_of(spi_in)
-        entry.sa.delete_child(spi_in, now)
+        entry.sa.delete_child(spi_in, now, told)
         self._settle(entry, now)
 
-    def delete_ike(self, ike: bytes, now: float) -> None:
-        """Delete an IKE SA and its child SAs."""
+    def delete_ike(self, ike: bytes, now: float, told: DeleteReason | None = None) -> None:
+        """Delete an IKE SA and its child SAs; `told` is what the peer shall hear why."""
         entry = self._entries.command_target(ike)
-        entry.sa.delete(now)
+        entry.sa.delete(now, told)
         self._settle(entry, now)
 
     def update_addresses(self, ike: bytes, path: Path, now: float) -> None:

@@ -7,6 +7,7 @@ inbound child SA that it promises is installed (RFC 7296 2.8).
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
@@ -93,6 +94,13 @@ class IkeDown:
     ike: IkeSaInfo
     reason: DownReason
     detail: str = ""
+    told: DeleteReason | None = None
+    """What the peer that deleted it says why."""
+
+    @property
+    def why(self) -> str:
+        """The reason in words."""
+        return ": ".join(filter(None, (self.reason, self.detail, _words(self.told))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +165,13 @@ class ChildDown:
 
     child: ChildSaParams
     reason: DownReason
+    told: DeleteReason | None = None
+    """What the peer that deleted it, or its IKE SA, says why."""
+
+    @property
+    def why(self) -> str:
+        """The reason in words."""
+        return ": ".join(filter(None, (self.reason, _words(self.told))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +249,10 @@ Event = (
     | Redirected
     | PeerAlive
 )
+
+
+def _words(told: DeleteReason | None) -> str:
+    return "" if told is None else str(told)
 
 
 def peer_of(event: Event) -> str:

@@ -11,9 +11,11 @@ from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import parse_message
 from p4esp.ike.config import ChildConfig, PeerConfig
 from p4esp.ike.constants import NO_SPI, ExchangeType
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloadError
 from p4esp.ike.events import DownReason, Event, IkeSaInfo
+from p4esp.ike.extensions.delete_reason import check_tellable
 from p4esp.ike.keepalive import Keepalive
 from p4esp.ike.lifetimes import handle_due, next_due, note_usage
 from p4esp.ike.mobility import follows, is_mobile
@@ -244,26 +246,35 @@ class IkeSa:
             raise CommandError(f"child SA {spi_in:08x} is being replaced or deleted already")
         self._command(CreateChild(child.config, child), now)
 
-    def delete_child(self, spi_in: int, now: float) -> None:
-        """Delete a child SA at both ends."""
+    def delete_child(self, spi_in: int, now: float, told: DeleteReason | None = None) -> None:
+        """Delete a child SA at both ends; `told` is what the peer shall hear why."""
         self._require_established()
+        check_tellable(self._state, told)
         child = self._child(spi_in)
         if child.phase is ChildPhase.DELETING:
             raise CommandError(f"child SA {spi_in:08x} is being deleted already")
-        self._command(DeleteChild(child, DownReason.LOCAL_DELETE), now)
+        self._command(DeleteChild(child, DownReason.LOCAL_DELETE, told), now)
 
     def check_liveness(self, now: float) -> None:
         """Ask the peer for a sign of life: `PeerAlive`, or `IkeDown` in the end."""
         self._command(CheckLiveness(report=True), now)
 
-    def delete(self, now: float) -> None:
-        """Delete the IKE SA, or stop making it; requests not yet sent are forgotten."""
+    def delete(
+        self,
+        now: float,
+        told: DeleteReason | None = None,
+        reason: DownReason = DownReason.LOCAL_DELETE,
+    ) -> None:
+        """Delete the IKE SA, or stop making it; requests not yet sent are forgotten. `told` is what
+        the peer shall hear why, when it does not follow from `reason`.
+        """
         if self._state.phase is Phase.NEGOTIATING:
-            self.abort(DownReason.LOCAL_DELETE, now)
+            self.abort(reason, now)
             return
         self._require_established()
+        check_tellable(self._state, told)
         self._state.now = now
-        delete_ike(self._state, DownReason.LOCAL_DELETE)
+        delete_ike(self._state, reason, given=told)
         self._settle()
 
     def update_addresses(self, path: Path, now: float) -> None:

@@ -17,6 +17,7 @@ from p4esp.ike.constants import NO_SPI
 from p4esp.ike.crypto.keyexchange import RandomSource
 from p4esp.ike.crypto.schedule import IkeKeys, Nonces
 from p4esp.ike.crypto.suite import IkeSuite
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import ChildDown, DownReason, Event, IkeSaInfo, PathChanged
 from p4esp.ike.memory import Memory
 from p4esp.ike.mobility import Mobility
@@ -324,15 +325,17 @@ class IkeSaState:
                 keys.wipe()
         self.keys = self.protection = self.ppk.plain = None
 
-    def drop_child(self, child: ChildSa, reason: DownReason) -> None:
-        """Forget a child SA and say so."""
+    def drop_child(
+        self, child: ChildSa, reason: DownReason, told: DeleteReason | None = None
+    ) -> None:
+        """Forget a child SA and say so; `told` is what the peer says why."""
         self.children.remove(child)
-        self.events.append(ChildDown(child.params, reason))
+        self.events.append(ChildDown(child.params, reason, told))
 
-    def drop_children(self, reason: DownReason) -> None:
+    def drop_children(self, reason: DownReason, told: DeleteReason | None = None) -> None:
         """Forget all child SAs and say so."""
         for child in self.children:
-            self.drop_child(child, reason)
+            self.drop_child(child, reason, told)
 
 
 def _expected(peer: PeerConfig | None) -> Identity | None:

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import Event, IkeSaInfo
 from p4esp.ike.path import Path
 from p4esp.ipsec.sa import ChildSaParams, Share
@@ -73,6 +74,8 @@ def _value(value: object) -> Any:
             return ike_as_json(value)
         case ChildSaParams():
             return child_as_json(value)
+        case DeleteReason():
+            return value.as_json()
         case Path():
             return {"local": str(value.local), "remote": str(value.remote)}
         case bool() | int() | None:

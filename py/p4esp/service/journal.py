@@ -38,6 +38,7 @@ class Kind(StrEnum):
     KEYS_RESTORED = "keys restored"
     STORE_FAILED = "store failed"
     REFUSED = "refused"
+    ALERT = "ALERT, deleted by the peer"
     LIMIT = "limit"
     PATH_MTU = "path MTU"
     AUDIT = "audit"
