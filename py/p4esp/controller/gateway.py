@@ -10,7 +10,7 @@ the switch's connection. Each connection starts by asking what the switch still 
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
@@ -51,6 +51,8 @@ from p4esp.controller.sealed_ping import SealedPings
 from p4esp.controller.surroundings import Surroundings
 from p4esp.controller.target import Session, SwitchAddress, open_session
 from p4esp.engine.keyservice import KeyService
+from p4esp.ike.config import PeerConfig
+from p4esp.ike.crash_tokens import SECRET_SIZE
 from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import Event
@@ -122,6 +124,7 @@ class Gateway:
             export_keys=ike_key_export(around.export_keys),
             objection=lambda *asked: self._protect.objection(*asked) or beet.objection(*asked),
             wall_clock=around.wall_clock,
+            token_secret=self._token_secret(peers),
         )
         endpoint = IkeEndpoint(environment, directory(peers), around.clock())
         events = IkeEvents(
@@ -138,6 +141,13 @@ class Gateway:
             fraction=environment.fraction,
         )
         events.attach(self.ike, self.connections)
+
+    def _token_secret(self, peers: Iterable[PeerConfig]) -> bytes:
+        """What crash tokens are made of, the same for good; none where no peer is to have one."""
+        if not any(peer.extensions.crash_detection for peer in peers):
+            return b""
+        store, random_bytes = self._around.store, self._around.random_bytes
+        return store.secret(self.name, "crash tokens", lambda: random_bytes(SECRET_SIZE))
 
     async def _handle_event(self, event: Event) -> None:
         await self._events.handle(event)

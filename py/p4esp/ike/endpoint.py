@@ -61,7 +61,7 @@ class IkeEndpoint:
         self._entries = Registry()
         self._half_open = HalfOpen(env.settings)
         self._admission = Admission(env.settings, env.random, self._half_open, now)
-        self._replies = OutsideReplies(env.settings.unprotected_replies, now)
+        self._replies = OutsideReplies(env.settings.unprotected_replies, now, env.token_secret)
         self._hints = RateLimit(MAX_HINTS, now)
         self._redirects = Redirects()
         self._timers = Timers()

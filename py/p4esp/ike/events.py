@@ -24,6 +24,7 @@ class DownReason(StrEnum):
     REKEYED = "replaced by a rekeyed SA"
     COLLISION = "redundant after a simultaneous rekey"
     PEER_DEAD = "the peer does not answer"
+    PEER_CRASHED = "the peer has lost its state, and proves it"
     INITIAL_CONTACT = "the peer started afresh"
     IKE_SA_GONE = "its IKE SA is gone"
     PROTOCOL_ERROR = "the peer broke the protocol"

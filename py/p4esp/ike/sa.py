@@ -8,13 +8,15 @@ from typing import Self
 from p4esp.ike.child_scope import Packet, packet_scope
 from p4esp.ike.children import ChildPhase, ChildSa
 from p4esp.ike.codec.header import Header
-from p4esp.ike.codec.message import parse_message
+from p4esp.ike.codec.message import Message, parse_message
 from p4esp.ike.config import ChildConfig, PeerConfig
 from p4esp.ike.constants import NO_SPI, ExchangeType
+from p4esp.ike.crash_tokens import has_token
 from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloadError
 from p4esp.ike.events import DownReason, Event, IkeSaInfo
+from p4esp.ike.extensions.crash_detection import is_proved_lost
 from p4esp.ike.extensions.delete_reason import check_tellable
 from p4esp.ike.keepalive import Keepalive
 from p4esp.ike.lifetimes import handle_due, next_due, note_usage
@@ -151,13 +153,24 @@ class IkeSa:
         if not self._is_ours(message.header):
             self._wire.drop(path, Drop.WRONG_SA, message.header)
         elif message.encrypted is None and message.header.exchange != ExchangeType.IKE_SA_INIT:
-            self._wire.drop(path, Drop.NOT_PROTECTED, message.header)
-            if hints_at_loss(message):
-                self.suspect(self._state.now)
+            self._receive_clear(message, path)
         elif message.header.response:
             self._requesting.receive(message, path)
         else:
             self._responding.receive(message, path)
+
+    def _receive_clear(self, message: Message, path: Path) -> None:
+        """What nobody vouches for is no more than a hint, but for a token that only the peer knows
+        and gives away when it has lost the IKE SA (RFC 6290 4.5). From whatever address.
+        """
+        state, loss = self._state, hints_at_loss(message)
+        if loss and is_proved_lost(state, message):
+            give_up(state, DownReason.PEER_CRASHED, f"a token came from {path.remote}")
+            return
+        bad = "with a crash token that does not count" if has_token(message) else ""
+        self._wire.drop(path, Drop.NOT_PROTECTED, message.header, bad)
+        if loss:
+            self.suspect(state.now)
 
     def _is_ours(self, header: Header) -> bool:
         sa = self._state

@@ -14,6 +14,7 @@ from p4esp.ike.children import ChildSa, ChildTable
 from p4esp.ike.codec.proposal import Proposal
 from p4esp.ike.config import PeerConfig, Settings
 from p4esp.ike.constants import NO_SPI
+from p4esp.ike.crash_tokens import CrashTokens
 from p4esp.ike.crypto.keyexchange import RandomSource
 from p4esp.ike.crypto.schedule import IkeKeys, Nonces
 from p4esp.ike.crypto.suite import IkeSuite
@@ -91,6 +92,10 @@ class Environment:
     objection: Objection = no_objection
     """Asked before a child SA is agreed to (RFC 7296 2.9: TS_UNACCEPTABLE)."""
     wall_clock: WallClock = field(kw_only=True)
+    token_secret: bytes = field(default=b"", repr=False, kw_only=True)
+    """What our crash tokens are made of (RFC 6290 5.1): kept for good by the owner, who gives none
+    where no peer is to have tokens.
+    """
 
     def fraction(self) -> float:
         """A random number, 0 <= fraction < 1."""
@@ -171,7 +176,7 @@ class IkeSaState:
         self.mobility = Mobility(path, path, mover=self.initiator)
         self.fragmentation = False
         """Whether protected messages may travel in fragments (RFC 7383); rekeying inherits it."""
-        self.announced = Announced()
+        self.announced, self.crash = Announced(), CrashTokens.at(now)
         self.redirection = Redirection()
         self.assigned = Assigned()
         self.first_contact = False
@@ -212,6 +217,7 @@ class IkeSaState:
         new.children, new.predecessor = self.children, self
         new.remote_id, new.assigned = self.remote_id, self.assigned
         new.announced = self.announced
+        new.crash = self.crash.passed_on(self.now, made_by_us=initiator)
         self.successors.append(new)
         return new
 

@@ -5,6 +5,7 @@ from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import DownReason, IkeRekeyed
 from p4esp.ike.state import IkeSaState, Phase, Subject
 from p4esp.ike.tasks.deleting import DeleteIke
+from p4esp.ike.tasks.renewal import renewals
 from p4esp.ike.teardown import OVER, close
 
 
@@ -63,6 +64,7 @@ def _hand_over(old: IkeSaState, heir: IkeSaState) -> None:
     """The heir gets the child SAs and everything that was still to be asked."""
     heir.phase = Phase.ESTABLISHED
     heir.children, old.children = old.children, ChildTable()
+    heir.tasks.extend(renewals(heir))
     heir.tasks.extend(old.tasks)
     heir.deferred.extend(old.deferred)
     old.tasks.clear()

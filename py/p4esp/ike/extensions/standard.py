@@ -3,6 +3,7 @@
 from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.certificate_requests import CertificateRequests
 from p4esp.ike.extensions.childless import ChildlessInitiation
+from p4esp.ike.extensions.crash_detection import CrashDetection
 from p4esp.ike.extensions.experimental import ExperimentalNumbers
 from p4esp.ike.extensions.fragmentation import Fragmentation
 from p4esp.ike.extensions.initial_contact import InitialContact
@@ -27,5 +28,6 @@ STANDARD: tuple[Extension, ...] = (
     Mobike(),
     Redirect(),
     PrivateNumbers(),
+    CrashDetection(),
 )
 """That of our vendor ID comes first: others ask what it found."""
