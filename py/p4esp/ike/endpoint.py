@@ -9,7 +9,7 @@ from p4esp.ike.audit import Audit
 from p4esp.ike.child_scope import Packet
 from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.config import PeerConfig, PeerLookup
-from p4esp.ike.constants import NO_SPI, VERSION, ExchangeType
+from p4esp.ike.constants import NO_SPI, OPENINGS, VERSION
 from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError
@@ -29,6 +29,7 @@ from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.redirection import Gateway, Redirects
 from p4esp.ike.registry import Entry, Registry
 from p4esp.ike.sa import IkeSa
+from p4esp.ike.sessions import KeptSessions
 from p4esp.ike.state import Environment, Phase
 from p4esp.ike.timers import Timers
 from p4esp.ike.trace import TraceKind, TraceRecord
@@ -64,6 +65,7 @@ class IkeEndpoint:
         self._replies = OutsideReplies(env.settings.unprotected_replies, now, env.token_secret)
         self._hints = RateLimit(MAX_HINTS, now)
         self._redirects = Redirects()
+        self._sessions = KeptSessions()
         self._timers = Timers()
         self._outbox: list[Datagram] = []
         self._events: deque[Event] = deque()
@@ -242,9 +244,12 @@ class IkeEndpoint:
             self._entries.note(sa, event)
             if isinstance(event, IkeEstablished):
                 self._note_established(event, now)
+                self._end_resumed(sa, now)
             if entry.init_key is not None and isinstance(event, AuthenticationFailed):
                 self._admission.note_failure(entry.init_key.remote, now)
             self._events.append(event)
+        if (kept := sa.take_kept()) is not None:
+            self._sessions.keep(kept)
         for datagram in sa.datagrams_to_send(now):
             self._send(datagram.data, datagram.path, sa.info.peer)
         if entry.init_key is not None and sa.authenticated:
@@ -280,6 +285,12 @@ class IkeEndpoint:
             self._retire(self._entries[others[0]], now)
         self._entries.note_established(ike)
 
+    def _end_resumed(self, sa: IkeSa, now: float) -> None:
+        """The IKE SA that was resumed goes without a word, if it is still here (RFC 5723 4.3.4)."""
+        old = None if sa.resumed_from is None else self._entries.get(sa.resumed_from)
+        if old is not None:
+            self._abort(old, DownReason.RESUMED, now)
+
     def _retire(self, entry: Entry, now: float) -> None:
         """Delete the oldest IKE SA of a peer that has too many."""
         self._entries.forget_established(entry.sa.info)
@@ -290,15 +301,20 @@ class IkeEndpoint:
     def initiate(
         self, peer: PeerConfig, now: float, *, child: str | None = None, path: Path | None = None
     ) -> bytes:
-        """Start an IKE SA with a peer; returns our SPI, which names it from now on.
+        """Start an IKE SA with a peer, or resume the one that was lost; returns our SPI, which
+        names it from now on.
 
         `child`: name of the child SA to make with it; None: none. `path`: when the addresses are
         not fixed by the peer's configuration.
         """
         config = None if child is None else peer.child(child)
         way = path or self._path_to(peer)
-        first = self._is_first(peer)
-        sa = IkeSa.initiate(self._env, peer, way, now, child=config, first_contact=first)
+        kept = self._sessions.take(peer, now)
+        if kept is not None:
+            sa = IkeSa.resume(self._env, peer, way, now, kept, child=config)
+        else:
+            first = self._is_first(peer)
+            sa = IkeSa.initiate(self._env, peer, way, now, child=config, first_contact=first)
         self._settle(self._entries.enter(sa), now)
         return sa.own_spi
 
@@ -425,7 +441,7 @@ class IkeEndpoint:
 
 def _is_opening(header: Header) -> bool:
     return (
-        header.exchange == ExchangeType.IKE_SA_INIT
+        header.exchange in OPENINGS
         and header.initiator
         and not header.response
         and header.message_id == 0

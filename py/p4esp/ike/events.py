@@ -25,6 +25,7 @@ class DownReason(StrEnum):
     COLLISION = "redundant after a simultaneous rekey"
     PEER_DEAD = "the peer does not answer"
     PEER_CRASHED = "the peer has lost its state, and proves it"
+    RESUMED = "a newer one was resumed from it"
     INITIAL_CONTACT = "the peer started afresh"
     IKE_SA_GONE = "its IKE SA is gone"
     PROTOCOL_ERROR = "the peer broke the protocol"
@@ -53,6 +54,8 @@ class IkeSaInfo:
     """Whether its keys came with a postquantum preshared key in them (RFC 8784)."""
     extensions: tuple[str, ...] = ()
     """Names of the notifies of extensions that both ends announced."""
+    resumed: bool = False
+    """Whether it was made from the keys of another (RFC 5723)."""
 
     @property
     def label(self) -> str:

@@ -3,7 +3,7 @@
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import Message, encode_clear, parse_message
 from p4esp.ike.codec.payloads import Notify
-from p4esp.ike.constants import NO_SPI, VERSION, ExchangeType, NotifyType, PayloadType
+from p4esp.ike.constants import NO_SPI, OPENINGS, VERSION, ExchangeType, NotifyType, PayloadType
 from p4esp.ike.crash_tokens import make_token, token_notify
 from p4esp.ike.errors import ParseError
 from p4esp.ike.ratelimit import RateLimit
@@ -33,7 +33,7 @@ class OutsideReplies:
         """Tell a peer that we have no such IKE SA, so that it asks for a sign of life; its token
         proves it (RFC 6290 4.5).
         """
-        if request.exchange == ExchangeType.IKE_SA_INIT or request.spi_i == NO_SPI:
+        if request.exchange in OPENINGS or request.spi_i == NO_SPI:
             return None
         return self._answer(request, NotifyType.INVALID_IKE_SPI, now, *self._token(request))
 

@@ -2,7 +2,7 @@
 
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import Message
-from p4esp.ike.constants import ExchangeType
+from p4esp.ike.constants import OPENINGS
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import FragmentError, IkeError, IntegrityError
 from p4esp.ike.events import DownReason
@@ -69,7 +69,7 @@ class Requesting:
     def _build(self, task: InitiatorTask, message_id: int) -> Packets:
         payloads = task.build(self._state) + self._wire.additions(task.exchange, response=False)
         packets = self._wire.encode(task.exchange, message_id, payloads, response=False)
-        if task.exchange is ExchangeType.IKE_SA_INIT:
+        if task.exchange in OPENINGS:
             (self._state.init_request,) = packets
         return packets
 
@@ -102,7 +102,7 @@ class Requesting:
         ends the IKE SA (RFC 7296 2.21), and a peer that is authenticated is told (RFC 6989 2.5).
         """
         self._wire.drop(path, Drop.USELESS_ANSWER, header, str(error))
-        if header.exchange == ExchangeType.IKE_SA_INIT:
+        if header.exchange in OPENINGS:
             return
         if self._state.phase is Phase.ESTABLISHED:
             self._abandon()
@@ -114,6 +114,8 @@ class Requesting:
         if verdict is Verdict.DONE:
             self._window.complete()
             self._state.asking = Subject.NOTHING
+        elif verdict is Verdict.REPLACED:
+            self._window.take_back()
         elif verdict is Verdict.RETRY:
             packets = self._build(outstanding.task, outstanding.message_id)
             self._window.replace(packets, self._state.now, self._state.env.fraction())

@@ -10,7 +10,7 @@ from p4esp.ike.children import ChildPhase, ChildSa
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import Message, parse_message
 from p4esp.ike.config import ChildConfig, PeerConfig
-from p4esp.ike.constants import NO_SPI, ExchangeType
+from p4esp.ike.constants import NO_SPI, OPENINGS
 from p4esp.ike.crash_tokens import has_token
 from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.drops import Drop
@@ -28,6 +28,7 @@ from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.redirection import Gateway
 from p4esp.ike.requesting import Requesting
 from p4esp.ike.responding import Responding
+from p4esp.ike.sessions import Kept
 from p4esp.ike.spi import new_ike_spi
 from p4esp.ike.state import Environment, IkeSaState, Phase
 from p4esp.ike.tasks.base import InitiatorTask
@@ -38,6 +39,7 @@ from p4esp.ike.tasks.informational import CheckLiveness
 from p4esp.ike.tasks.mobike import AnnounceAddresses, move_to
 from p4esp.ike.tasks.redirect import SendAway
 from p4esp.ike.tasks.rekey_ike import RekeyIke, is_being_rekeyed
+from p4esp.ike.tasks.session_resume import SessionResume
 from p4esp.ike.teardown import give_up
 from p4esp.ike.wire import Wire
 from p4esp.ipsec.sa import EVERYTHING, Share
@@ -88,6 +90,25 @@ class IkeSa:
         return sa
 
     @classmethod
+    def resume(
+        cls,
+        env: Environment,
+        peer: PeerConfig,
+        path: Path,
+        now: float,
+        kept: Kept,
+        *,
+        child: ChildConfig | None = None,
+    ) -> Self:
+        """Start an IKE SA with a peer from a lost one (RFC 5723)."""
+        state = IkeSaState(env, path, now, spi_i=new_ike_spi(env.random), peer=peer)
+        state.first_contact, state.resumption.session = True, kept.session
+        state.redirection.first_children = (child.name,) if child else ()
+        sa = cls(state)
+        sa._start(SessionResume(state, kept, child))
+        return sa
+
+    @classmethod
     def respond(
         cls,
         env: Environment,
@@ -126,6 +147,18 @@ class IkeSa:
         return None if self._state.heir is None else self._state.heir.own_spi
 
     @property
+    def resumed_from(self) -> bytes | None:
+        """Our SPI of the IKE SA that it was resumed from, if it was."""
+        session = self._state.resumption.session
+        return None if session is None else session.spi
+
+    def take_kept(self) -> Kept | None:
+        """What it can be resumed with now that it is lost; from now on the caller's."""
+        tickets = self._state.resumption
+        kept, tickets.kept = tickets.kept, None
+        return kept
+
+    @property
     def children(self) -> list[ChildSa]:
         """The child SAs, those being replaced or deleted included."""
         return list(self._state.children)
@@ -152,7 +185,7 @@ class IkeSa:
         message = parse_message(data)
         if not self._is_ours(message.header):
             self._wire.drop(path, Drop.WRONG_SA, message.header)
-        elif message.encrypted is None and message.header.exchange != ExchangeType.IKE_SA_INIT:
+        elif message.encrypted is None and message.header.exchange not in OPENINGS:
             self._receive_clear(message, path)
         elif message.header.response:
             self._requesting.receive(message, path)
@@ -176,7 +209,7 @@ class IkeSa:
         sa = self._state
         if header.spi_i != sa.spi_i or header.initiator == sa.initiator:
             return False
-        if header.exchange == ExchangeType.IKE_SA_INIT:
+        if header.exchange in OPENINGS:
             return header.response or header.spi_r == NO_SPI
         return header.spi_r == sa.spi_r
 

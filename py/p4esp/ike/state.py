@@ -27,7 +27,9 @@ from p4esp.ike.path import Path
 from p4esp.ike.protection import Protection
 from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.redirection import Redirection
+from p4esp.ike.resumption import Resumption
 from p4esp.ike.term import Term
+from p4esp.ike.tickets import TicketOffice
 from p4esp.ike.trace import TraceHook
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.sa import UdpEncapsulation
@@ -92,10 +94,16 @@ class Environment:
     objection: Objection = no_objection
     """Asked before a child SA is agreed to (RFC 7296 2.9: TS_UNACCEPTABLE)."""
     wall_clock: WallClock = field(kw_only=True)
+    tickets: TicketOffice = field(init=False)
+    """For peers that want to resume an IKE SA (RFC 5723)."""
     token_secret: bytes = field(default=b"", repr=False, kw_only=True)
     """What our crash tokens are made of (RFC 6290 5.1): kept for good by the owner, who gives none
     where no peer is to have tokens.
     """
+
+    def __post_init__(self) -> None:
+        """The keys of tickets are new with each process."""
+        object.__setattr__(self, "tickets", TicketOffice(self.random))
 
     def fraction(self) -> float:
         """A random number, 0 <= fraction < 1."""
@@ -188,7 +196,7 @@ class IkeSaState:
         """Whether the peer may already have a child SA whose answer has not reached us."""
         self.early_deletes: set[tuple[int, int]] = set()
         """Protocols and SPIs of the peer's that it deleted while we awaited such an answer."""
-        self.term = Term()
+        self.term, self.resumption = Term(), Resumption()
         self.asking = Subject.NOTHING
         self.successors: list[IkeSaState] = []
         """IKE SAs made by rekeying this one: two when both ends do so at once."""
@@ -217,6 +225,7 @@ class IkeSaState:
         new.children, new.predecessor = self.children, self
         new.remote_id, new.assigned = self.remote_id, self.assigned
         new.announced = self.announced
+        new.resumption = self.resumption.successor()
         new.crash = self.crash.passed_on(self.now, made_by_us=initiator)
         self.successors.append(new)
         return new
@@ -272,6 +281,7 @@ class IkeSaState:
             self.nat,
             self.ppk.in_use,
             self.announced.extensions,
+            self.resumption.session is not None,
         )
 
     @property

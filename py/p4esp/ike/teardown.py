@@ -3,6 +3,7 @@
 from p4esp.ike.children import ChildTable
 from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import DownReason, IkeDown, NegotiationFailed
+from p4esp.ike.parting import settle_tickets
 from p4esp.ike.state import IkeSaState, Phase
 
 OVER = (Phase.CLOSED, Phase.DEAD)
@@ -16,6 +17,7 @@ def close(
     """
     if sa.phase in OVER:
         return
+    settle_tickets(sa, reason)
     if sa.provisional:
         sa.children = ChildTable()
     sa.drop_children(DownReason.IKE_SA_GONE, told)

@@ -70,6 +70,11 @@ class RequestWindow:
         """The answer came and was accepted."""
         self.outstanding = None
 
+    def take_back(self) -> None:
+        """The outstanding request came to nothing: the next one has its message ID."""
+        self.outstanding = None
+        self._next_id -= 1
+
     def retransmit(self, now: float, fraction: float) -> Packets | None:
         """The datagrams to send again, or None when all tries are spent."""
         request = self.outstanding

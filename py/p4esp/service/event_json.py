@@ -34,6 +34,7 @@ def ike_as_json(ike: IkeSaInfo) -> dict[str, Any]:
         "suite": ike.suite,
         "ppk": ike.ppk,
         "extensions": list(ike.extensions),
+        "resumed": ike.resumed,
         "nat": {"local": ike.nat.local, "remote": ike.nat.remote} if ike.nat else None,
     }
 

@@ -12,6 +12,7 @@ from p4esp.ike.extensions.mobike import Mobike
 from p4esp.ike.extensions.nat_detection import NatDetection
 from p4esp.ike.extensions.postquantum import PostquantumKeys
 from p4esp.ike.extensions.redirect import Redirect
+from p4esp.ike.extensions.resumption import SessionTickets
 from p4esp.ike.extensions.signature_hashes import SignatureHashes
 from p4esp.ike.extensions.vendor import PrivateNumbers
 
@@ -29,5 +30,6 @@ STANDARD: tuple[Extension, ...] = (
     Redirect(),
     PrivateNumbers(),
     CrashDetection(),
+    SessionTickets(),
 )
 """That of our vendor ID comes first: others ask what it found."""

@@ -29,6 +29,8 @@ class Verdict(Enum):
     DONE = auto()
     RETRY = auto()
     """Build and send again under the same message ID."""
+    REPLACED = auto()
+    """The next task in line takes its place, under the same message ID."""
     IGNORE = auto()
     """Keep waiting: this was not the answer."""
 
