@@ -125,6 +125,7 @@ class Gateway:
             objection=lambda *asked: self._protect.objection(*asked) or beet.objection(*asked),
             wall_clock=around.wall_clock,
             token_secret=self._token_secret(peers),
+            moves_counters=True,
         )
         endpoint = IkeEndpoint(environment, directory(peers), around.clock())
         events = IkeEvents(

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 from p4esp.controller import tables
+from p4esp.controller.counter_sync import skip_counters
 from p4esp.controller.entries import Op, Update
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.link import SwitchLink
+from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import (
@@ -26,6 +28,7 @@ from p4esp.ike.events import (
     NegotiationFailed,
     PathChanged,
     Redirected,
+    ReplayCountersSkipped,
 )
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.connections import Connections
@@ -82,6 +85,8 @@ class IkeEvents:
                 self._note(Kind.IKE_FAILED, ike, reason)
             case Redirected():
                 self._connections.redirected(event)
+            case ReplayCountersSkipped():
+                await self._skip_counters(event)
             case _:
                 await self._deal_with_child(event)
 
@@ -138,6 +143,25 @@ class IkeEvents:
             await self._sas.readdress(change)
         except ControllerError as error:
             self._note(Kind.SA_FAILED, change.ike, f"cannot follow to {change.new}: {error}")
+
+    async def _skip_counters(self, event: ReplayCountersSkipped) -> None:
+        link = self._link()
+        for spi_in in event.children if link is not None else ():
+            live = self._sas.live.get(spi_in)
+            if live is not None and link is not None:
+                await self._skip(live, link, event)
+
+    async def _skip(self, live: LiveSa, link: SwitchLink, event: ReplayCountersSkipped) -> None:
+        """An SA whose numbers do not suffice is replaced instead."""
+        child = live.record.child
+        try:
+            if await skip_counters(live, link.state, event.delta):
+                text = f"{child.spi_out:08x}: {event.delta} numbers are skipped"
+                self._note(Kind.RESYNC, event.ike, text)
+            else:
+                self._ike.command(lambda endpoint, now: endpoint.rekey_child(child.spi_in, now))
+        except (ControllerError, CommandError) as error:
+            self._note(Kind.SA_FAILED, event.ike, f"{child.spi_in:08x}: counters stay: {error}")
 
     def _failed(self, ike: IkeSaInfo, reason: str) -> None:
         self._note(Kind.IKE_FAILED, ike, reason)

@@ -7,6 +7,12 @@ from dataclasses import replace
 from p4esp.ike.admission import Admission, Refused
 from p4esp.ike.audit import Audit
 from p4esp.ike.child_scope import Packet
+from p4esp.ike.clustering import (
+    EXPORT_NONCE_SIZE,
+    open_export,
+    restore_state,
+    seal_export,
+)
 from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.config import PeerConfig, PeerLookup
 from p4esp.ike.constants import NO_SPI, OPENINGS, VERSION
@@ -35,7 +41,7 @@ from p4esp.ike.timers import Timers
 from p4esp.ike.trace import TraceKind, TraceRecord
 from p4esp.ike.transport import Kind, Ports
 from p4esp.ipsec.identity import NOBODY, Identity
-from p4esp.ipsec.sa import EVERYTHING, Share
+from p4esp.ipsec.sa import EVERYTHING, ChildSaParams, Share
 from p4esp.ipsec.selectors import Address
 
 MAX_HINTS = 1.0
@@ -398,6 +404,38 @@ class IkeEndpoint:
         entry = self._entries.command_target(ike)
         entry.sa.delete(now, told)
         self._settle(entry, now)
+
+    def export_ike(self, ike: bytes, key: bytes) -> bytes:
+        """An IKE SA for another member of a cluster, sealed under a key of 32 octets that the
+        members share; it stays usable here.
+        """
+        content = self._entries.command_target(ike).sa.export()
+        return seal_export(content, key, self._env.random(EXPORT_NONCE_SIZE))
+
+    def take_over(
+        self,
+        sealed: bytes,
+        key: bytes,
+        peers: Iterable[PeerConfig],
+        children: Iterable[ChildSaParams],
+        now: float,
+        *,
+        missed: int = 0,
+    ) -> bytes:
+        """Go on with an IKE SA that another member exported, who has failed; returns our SPI.
+
+        `children` are the child SAs that the data plane has of it. `missed`: how many packets may
+        have been sent or received since the counters were last the same.
+        """
+        known = {child.spi_in: child for child in children}
+        content = open_export(sealed, key)
+        exported = restore_state(self._env, peers, known, content, now)
+        if exported.state.own_spi in self._entries:
+            raise CommandError("the IKE SA is here already; accepted: one that is not")
+        entry = self._entries.enter(IkeSa.take_over(exported, now, missed))
+        self._entries.note_taken_over(entry.sa)
+        self._settle(entry, now)
+        return entry.sa.own_spi
 
     def update_addresses(self, ike: bytes, path: Path, now: float) -> None:
         """Move an IKE SA and its child SAs to another path (RFC 4555)."""

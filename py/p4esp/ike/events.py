@@ -229,6 +229,19 @@ class Redirected:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayCountersSkipped:
+    """One end has been taken over and may have missed packets, or have forgotten some that it sent:
+    raise what child SAs count as sent (RFC 6311 5.2).
+    """
+
+    ike: IkeSaInfo
+    children: tuple[int, ...]
+    """Our inbound SPIs of them."""
+    delta: int
+    """What is to be added, packets."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerAlive:
     """The peer answered a liveness check that was asked for by command."""
 
@@ -251,6 +264,7 @@ Event = (
     | PathChanged
     | MoveRefused
     | Redirected
+    | ReplayCountersSkipped
     | PeerAlive
 )
 

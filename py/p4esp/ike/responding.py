@@ -53,6 +53,15 @@ class Responding:
         self._wire = wire
         self._window = ResponseWindow()
 
+    @property
+    def expected_id(self) -> int:
+        """Message ID of the peer's next request."""
+        return self._window.expected_id
+
+    def expect(self, message_id: int) -> None:
+        """Take no request below `message_id` from now on (RFC 6311)."""
+        self._window.expect(message_id)
+
     def receive(self, message: Message, path: Path) -> None:
         """Take in a request."""
         header = message.header

@@ -7,6 +7,7 @@ from typing import Self
 
 from p4esp.ike.child_scope import Packet, packet_scope
 from p4esp.ike.children import ChildPhase, ChildSa
+from p4esp.ike.clustering import Exported, export_state
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import Message, parse_message
 from p4esp.ike.config import ChildConfig, PeerConfig
@@ -15,7 +16,7 @@ from p4esp.ike.crash_tokens import has_token
 from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloadError
-from p4esp.ike.events import DownReason, Event, IkeSaInfo
+from p4esp.ike.events import DownReason, Event, IkeEstablished, IkeSaInfo
 from p4esp.ike.extensions.crash_detection import is_proved_lost
 from p4esp.ike.extensions.delete_reason import check_tellable
 from p4esp.ike.keepalive import Keepalive
@@ -31,6 +32,7 @@ from p4esp.ike.responding import Responding
 from p4esp.ike.sessions import Kept
 from p4esp.ike.spi import new_ike_spi
 from p4esp.ike.state import Environment, IkeSaState, Phase
+from p4esp.ike.syncing import Syncing
 from p4esp.ike.tasks.base import InitiatorTask
 from p4esp.ike.tasks.create_child import CreateChild
 from p4esp.ike.tasks.deleting import DeleteChild, delete_ike
@@ -59,6 +61,7 @@ class IkeSa:
         self._wire = Wire(state)
         self._requesting = Requesting(state, self._wire)
         self._responding = Responding(state, self._wire)
+        self._syncing = Syncing(state, self._wire, self._requesting, self._responding)
         self._keepalive = Keepalive(state, self._wire)
         self._suspicion = RateLimit(1.0 / state.env.settings.hint_interval, state.now)
         self._phase_clock = PhaseClock(state)
@@ -107,6 +110,23 @@ class IkeSa:
         sa = cls(state)
         sa._start(SessionResume(state, kept, child))
         return sa
+
+    @classmethod
+    def take_over(cls, exported: Exported, now: float, missed: int) -> Self:
+        """Go on with an IKE SA of another one's, who has failed (RFC 6311)."""
+        sa = cls(exported.state)
+        sa._requesting.move_on(exported.next_id)
+        sa._responding.expect(exported.expected_id)
+        exported.state.events.append(IkeEstablished(sa.info, initial_contact=False))
+        sa._syncing.begin(missed)
+        exported.state.now = now
+        sa._settle()
+        return sa
+
+    def export(self) -> bytes:
+        """What another one needs to take over, in clear; `CommandError` when it cannot be."""
+        self._require_established()
+        return export_state(self._state, self._requesting.next_id, self._responding.expected_id)
 
     @classmethod
     def respond(
@@ -189,7 +209,7 @@ class IkeSa:
             self._receive_clear(message, path)
         elif message.header.response:
             self._requesting.receive(message, path)
-        else:
+        elif not self._syncing.receive(message, path):
             self._responding.receive(message, path)
 
     def _receive_clear(self, message: Message, path: Path) -> None:

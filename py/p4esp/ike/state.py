@@ -96,6 +96,8 @@ class Environment:
     wall_clock: WallClock = field(kw_only=True)
     tickets: TicketOffice = field(init=False)
     """For peers that want to resume an IKE SA (RFC 5723)."""
+    moves_counters: bool = field(default=False, kw_only=True)
+    """Whether the owner acts on `ReplayCountersSkipped` (RFC 6311)."""
     token_secret: bytes = field(default=b"", repr=False, kw_only=True)
     """What our crash tokens are made of (RFC 6290 5.1): kept for good by the owner, who gives none
     where no peer is to have tokens.

@@ -12,11 +12,17 @@ from p4esp.controller.config import ControllerConfig, parse_config
 from p4esp.demo.lab import Lab
 from p4esp.demo.plan import Change, gateway_section
 from p4esp.demo.site import Site
+from p4esp.ike.config import Retransmission, Settings
 from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.events import DownReason
 from p4esp.service.journal import Kind
 
-EXTENSIONS = {"delete_reason": True, "crash_detection": True, "resumption": True}
+EXTENSIONS = {
+    "delete_reason": True,
+    "crash_detection": True,
+    "resumption": True,
+    "message_id_sync": True,
+}
 
 
 class ExtendedLab(Lab):
@@ -29,6 +35,11 @@ class ExtendedLab(Lab):
             section["peers"][0]["extensions"] = EXTENSIONS
             sections[site.plan.name] = section | {"experimental": True}
         return parse_config({"gateways": sections}, "lab")
+
+    def start_controller(self, **changed: Any) -> None:
+        """A silent peer is soon given up."""
+        settings = Settings(retransmission=Retransmission(first=0.4, tries=1))
+        super().start_controller(**{"ike_settings": settings} | changed)
 
 
 @pytest.fixture
@@ -95,3 +106,51 @@ async def test_an_administrative_delete_empties_the_tables_until_the_operator_ac
     assert status["left"]["held"] == ["right/net"]
     assert not await passes(lab, lab.left, lab.right), "traffic alone does not bring it back"
     assert not any(entry.table == "sa_out" for entry in await sa_tables(lab, lab.left))
+
+
+async def test_a_lost_ike_sa_is_resumed_and_its_sas_are_new(lab: Lab) -> None:
+    """RFC 5723: the tables get SAs with other keys, without a key exchange."""
+    left = lab.gateway(lab.left)
+    before = await sa_tables(lab, lab.left)
+    (ike,) = left.connections.established
+    lab.wire.disconnect()
+    left.ike.command(lambda endpoint, now: endpoint.check_liveness(ike, now))
+    down = await lab.happened(lab.left, Kind.IKE_DOWN)
+    assert down.text.startswith(DownReason.PEER_DEAD)
+    lab.trace.clear()
+    lab.plug()
+    await passes_soon(lab, lab.left, lab.right)
+    (new,) = left.connections.established.values()
+    assert new.resumed
+    payloads = {name for _, record in lab.trace for name in record.payloads}
+    assert "N(TICKET_OPAQUE)" in payloads
+    assert not any("KeyExchange" in name for name in payloads)
+    assert not before & await sa_tables(lab, lab.left)
+
+
+async def test_one_that_takes_over_makes_the_peer_skip_sequence_numbers(lab: Lab) -> None:
+    """RFC 6311: message IDs are agreed on anew, numbers jump by what was announced, and packets
+    pass as before.
+    """
+    left, right = lab.gateway(lab.left), lab.gateway(lab.right)
+    assert await passes(lab, lab.left, lab.right)
+    (live,) = left.sas.live.values()
+    assert left.link is not None
+    space, key = live.record.placement.space_out, bytes(range(32))
+    before = await left.link.state.read_sequence(space)
+    (ike,) = right.connections.established
+    sealed = right.ike.command(lambda endpoint, _: endpoint.export_ike(ike, key))
+    lose_ike_state(lab, lab.right)
+    peers = [peer.config() for peer in right._config.peers]
+    children = list(right.sas.live.children())
+    right.ike.command(
+        lambda endpoint, now: endpoint.take_over(sealed, key, peers, children, now, missed=1000)
+    )
+    for site in lab.sites:
+        await lab.happened(site, Kind.RESYNC, "1000 numbers are skipped")
+    assert await left.link.state.read_sequence(space) == before + 1000
+    assert await passes(lab, lab.left, lab.right)
+    assert await passes(lab, lab.right, lab.left)
+    right.rekey_child(children[0].spi_in)
+    await lab.happened(lab.left, Kind.SA_REMOVED)
+    assert await passes(lab, lab.left, lab.right)

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import random
 from dataclasses import replace
 
 import pytest
@@ -25,7 +24,7 @@ from p4esp.ike.extension_wishes import ExtensionWishes
 from p4esp.ike.extensions import resumption
 from p4esp.ike.sessions import MAX_ATTEMPTS
 from p4esp.ike.tasks import resumed_auth, session_resume
-from p4esp.ike.tickets import KEY_PERIOD, MAX_TICKET, TicketError, TicketOffice
+from p4esp.ike.tickets import MAX_TICKET, TicketError
 
 WISH = ExtensionWishes(resumption=True)
 SETTINGS = Settings(retransmission=STEADY)
@@ -467,29 +466,6 @@ def test_a_wrong_auth_ends_the_attempt_and_leaves_the_ticket_unused(monkeypatch)
     lab.run(SETTINGS.linger + 1)
     assert lab.east.endpoint.half_open == 0
     assert len(lab.east.endpoint._env.tickets._spent) == 0
-
-
-def test_keys_of_tickets_change_and_those_of_good_tickets_stay() -> None:
-    source = random.Random(7)
-    office = TicketOffice(source.randbytes)
-    early, _ = office.issue(b"early", 3600, 0.0)
-    late, _ = office.issue(b"late", 3600, KEY_PERIOD - 1)
-    new, _ = office.issue(b"new", 3600, KEY_PERIOD + 1)
-    assert new[1:9] != late[1:9] == early[1:9]
-    assert office.open(late, KEY_PERIOD + 1)[0] == b"late"
-    with pytest.raises(TicketError, match="expired"):
-        office.open(early, KEY_PERIOD + 1)
-    office.issue(b"much later", 3600, 2 * KEY_PERIOD + 3602)
-    with pytest.raises(TicketError, match="its key is gone"):
-        office.open(new, 2 * KEY_PERIOD + 3602)
-
-
-def test_spent_tickets_are_forgotten_once_they_have_expired() -> None:
-    office = TicketOffice(random.Random(7).randbytes)
-    for number in range(1000):
-        _, serial = office.issue(b"x", 100, float(number))
-        office.spend(serial, float(number))
-    assert len(office._spent) <= 101
 
 
 def test_tickets_and_their_keys_are_in_no_trace_and_no_event() -> None:

@@ -8,6 +8,7 @@ from p4esp.ike.extensions.experimental import ExperimentalNumbers
 from p4esp.ike.extensions.fragmentation import Fragmentation
 from p4esp.ike.extensions.initial_contact import InitialContact
 from p4esp.ike.extensions.intermediate import Intermediate
+from p4esp.ike.extensions.message_id_sync import MESSAGE_IDS, ReplayCounters
 from p4esp.ike.extensions.mobike import Mobike
 from p4esp.ike.extensions.nat_detection import NatDetection
 from p4esp.ike.extensions.postquantum import PostquantumKeys
@@ -31,5 +32,7 @@ STANDARD: tuple[Extension, ...] = (
     PrivateNumbers(),
     CrashDetection(),
     SessionTickets(),
+    MESSAGE_IDS,
+    ReplayCounters(),
 )
 """That of our vendor ID comes first: others ask what it found."""

@@ -40,6 +40,8 @@ class InitiatorTask(ABC):
 
     exchange: ClassVar[ExchangeType]
     subject: Subject = Subject.NOTHING
+    message_id: int | None = None
+    """Of a request outside the window, which then has nothing but its own payloads (RFC 6311)."""
     refused_since: float | None = None
     """When the peer first answered it with TEMPORARY_FAILURE."""
 
