@@ -1,4 +1,4 @@
-"""Tickets by value (RFC 5723 6, 9): keys that change, and a list of what is spent that stays short."""
+"""Tickets by value (RFC 5723 6, 9): keys that change, and a short list of what is spent."""
 
 import random
 
