@@ -108,7 +108,7 @@ class Gateway:
         return int.from_bytes(self._around.random_bytes(bits // 8), "big")
 
     def _setup_ike(self) -> None:
-        peers = [peer.config() for peer in self._config.peers]
+        peers = self.peers
         around = self._around
         self._authorisation = Authorisation(peers, self._protect, self.sas.policy_ids)
         beet = BeetPairs(
@@ -127,12 +127,14 @@ class Gateway:
             token_secret=self._token_secret(peers),
             moves_counters=True,
         )
-        endpoint = IkeEndpoint(environment, directory(peers), around.clock())
+        self._new_endpoint = lambda: IkeEndpoint(environment, directory(peers), around.clock())
         events = IkeEvents(
             self.name, self.sas, around.journal, lambda: self._link, around.export_keys
         )
         self._events = events
-        self.ike = Driver(endpoint, self._handle_event, self._send_datagram, around.clock)
+        self.ike = Driver(
+            self._new_endpoint(), self._handle_event, self._send_datagram, around.clock
+        )
         self.connections = Connections(
             *(self.name, peers, self.sas, self.ike),
             journal=around.journal,
@@ -153,6 +155,16 @@ class Gateway:
     async def _handle_event(self, event: Event) -> None:
         await self._events.handle(event)
         self._around.hub.publish(event)
+
+    def forget_ike(self) -> None:
+        """All IKE SAs are gone without a word, as after a crash; switch and store stay."""
+        self.ike.endpoint = self._new_endpoint()
+        self.connections.established.clear()
+
+    @property
+    def peers(self) -> list[PeerConfig]:
+        """Its IKE peers."""
+        return [peer.config() for peer in self._config.peers]
 
     async def run(self) -> None:
         """Serve for ever; a switch that cannot be used is tried again."""
