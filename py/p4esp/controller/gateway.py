@@ -127,14 +127,13 @@ class Gateway:
             token_secret=self._token_secret(peers),
             moves_counters=True,
         )
-        self._new_endpoint = lambda: IkeEndpoint(environment, directory(peers), around.clock())
+        self._environment = environment
         events = IkeEvents(
             self.name, self.sas, around.journal, lambda: self._link, around.export_keys
         )
         self._events = events
-        self.ike = Driver(
-            self._new_endpoint(), self._handle_event, self._send_datagram, around.clock
-        )
+        endpoint = self._new_endpoint()
+        self.ike = Driver(endpoint, self._handle_event, self._send_datagram, around.clock)
         self.connections = Connections(
             *(self.name, peers, self.sas, self.ike),
             journal=around.journal,
@@ -155,6 +154,9 @@ class Gateway:
     async def _handle_event(self, event: Event) -> None:
         await self._events.handle(event)
         self._around.hub.publish(event)
+
+    def _new_endpoint(self) -> IkeEndpoint:
+        return IkeEndpoint(self._environment, directory(self.peers), self._around.clock())
 
     def forget_ike(self) -> None:
         """All IKE SAs are gone without a word, as after a crash; switch and store stay."""

@@ -156,8 +156,8 @@ class IkeEvents:
         child = live.record.child
         try:
             if await skip_counters(live, link.state, event.delta):
-                text = f"{child.spi_out:08x}: {event.delta} numbers are skipped"
-                self._note(Kind.RESYNC, event.ike, text)
+                text = f"{event.delta} of {child.spi_out:08x}"
+                self._note(Kind.SKIPPED, event.ike, text)
             else:
                 self._ike.command(lambda endpoint, now: endpoint.rekey_child(child.spi_in, now))
         except (ControllerError, CommandError) as error:

@@ -43,6 +43,7 @@ class Kind(StrEnum):
     PATH_MTU = "path MTU"
     AUDIT = "audit"
     RESYNC = "ESN resynchronisation"
+    SKIPPED = "sequence numbers skipped"
     EXCHANGE_FAILED = "exchange failed"
     KEYS_EXPORTED = "ALL KEYS ARE EXPORTED to"
     NOT_EXPORTED = "keys not exported"

@@ -41,7 +41,8 @@ def _check_text(text: str, language: str) -> None:
 
 
 def _seconds(downtime: str) -> int:
-    if not (downtime.isascii() and downtime.isdigit()) or int(downtime[:6]) > MAX_DOWNTIME:
+    number = downtime.isascii() and downtime.isdigit() and len(downtime) <= 5
+    if not number or int(downtime) > MAX_DOWNTIME:
         raise CommandError(f"downtime {downtime!r}; accepted: 0..{MAX_DOWNTIME} seconds")
     return int(downtime)
 

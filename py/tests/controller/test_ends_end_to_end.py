@@ -2,21 +2,32 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from lab_helpers import PROGRAM, passes, passes_soon, sa_tables
+from typer.testing import CliRunner
 
 from p4esp.agenda.configuring import extension
+from p4esp.cli.status_cmd import status_command
 from p4esp.controller.commands import ControllerCommands
 from p4esp.demo.faults import lose_peer, lose_state, take_over
 from p4esp.demo.lab import Lab, running_lab
 from p4esp.demo.plan import Change
 from p4esp.ike.config import Retransmission
 from p4esp.ike.events import DownReason
+from p4esp.service.control import control_socket
 from p4esp.service.journal import Kind
 
 NAMES = ("delete_reason", "crash_detection", "resumption", "message_id_sync")
+
+
+def status_app() -> typer.Typer:
+    app = typer.Typer()
+    app.command()(status_command)
+    return app
 
 
 @pytest.fixture
@@ -54,7 +65,7 @@ async def test_the_secret_of_tokens_outlives_the_controller(lab: Lab) -> None:
 
 
 async def test_an_administrative_delete_empties_the_tables_until_the_operator_acts(
-    lab: Lab,
+    lab: Lab, tmp_path: Path
 ) -> None:
     """Digest 7.2: the peer that wants it up stands by, and says why."""
     gateways = lab.controller.gateways
@@ -69,6 +80,11 @@ async def test_an_administrative_delete_empties_the_tables_until_the_operator_ac
     status: Any = await ControllerCommands(gateways, hub).status()
     assert status["left"]["told"]["right"]["type"] == "ADMINISTRATIVELY_DOWN"
     assert status["left"]["held"] == ["right/net"]
+    async with control_socket(tmp_path / "c.sock", ControllerCommands(gateways, hub).table, hub):
+        words = ["--switch", lab.left.address, "--control", str(tmp_path / "c.sock")]
+        shown = await asyncio.to_thread(CliRunner().invoke, status_app(), words)
+    assert 'left: right deleted an SA: ADMINISTRATIVELY_DOWN, "moving house"' in shown.output
+    assert "left: right/net is held back" in shown.output
     assert not await passes(lab, lab.left, lab.right), "traffic alone does not bring it back"
     assert not any(entry.table == "sa_out" for entry in await sa_tables(lab, lab.left))
 
@@ -102,7 +118,7 @@ async def test_one_that_takes_over_makes_the_peer_skip_sequence_numbers(lab: Lab
     before = await left.link.state.read_sequence(space)
     take_over(lab, lab.right, missed=1000)
     for site in lab.sites:
-        await lab.happened(site, Kind.RESYNC, "1000 numbers are skipped")
+        await lab.happened(site, Kind.SKIPPED, ": 1000 of ")
     assert await left.link.state.read_sequence(space) == before + 1000
     assert await passes(lab, lab.left, lab.right)
     assert await passes(lab, lab.right, lab.left)

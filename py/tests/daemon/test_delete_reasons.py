@@ -75,3 +75,18 @@ async def test_a_reason_that_cannot_be_told_is_refused_and_nothing_is_deleted(
     with pytest.raises(ControlError, match=complaint):
         await east.tell("down", peer="west", **why)
     assert len((await east.tell("status"))["ike_sas"]) == 1
+
+
+async def test_the_secret_of_crash_tokens_is_a_file_that_others_cannot_read(
+    tmp_path: Path,
+) -> None:
+    """RFC 6290 9.1; without the extension there is none."""
+    port, nat_port = free_udp_ports(2)
+    section = peer_section("east", HERE, THERE)
+    for wish in (False, True):
+        section["extensions"] = {"crash_detection": wish}
+        async with running_daemon(tmp_path, port=port, nat_port=nat_port, peers=[section]):
+            assert (tmp_path / "ike.tokens").exists() is wish
+    secret = tmp_path / "ike.tokens"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert len(secret.read_bytes()) == 32

@@ -50,7 +50,7 @@ async def _be_replaced(lab: Lab) -> None:
     await lab.tunnel_up()
     take_over(lab, lab.right, _MISSED)
     for site in lab.sites:
-        await lab.happened(site, Kind.RESYNC)
+        await lab.happened(site, Kind.SKIPPED)
 
 
 def _run(drive: Drive, amend: Amend = unchanged, *, packets: bool = True) -> Run:
@@ -151,7 +151,9 @@ ITEMS: Final = (
             ),
             Claim(
                 "the peer skips the sequence numbers that may have been used",
-                lambda _, after: after.says(f"{_MISSED} numbers are skipped"),
+                lambda _, after: (
+                    after.says(f"{Kind.SKIPPED} right") and after.says(f": {_MISSED} of ")
+                ),
             ),
         ),
     ),
