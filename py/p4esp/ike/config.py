@@ -118,6 +118,12 @@ class ChildConfig:
     """
     format: FormatWish = field(default_factory=FormatWish)
     ke: ChildKe = ChildKe.LISTED
+    labels: tuple[bytes, ...] = ()
+    """Security labels (RFC 9478), without NUL, best first: an SA has one of them."""
+    label_required: bool = True
+    """With a peer that knows no labels make no child SA, rather than one without a label."""
+    mode_required: bool = True
+    """Without the peer's consent to the mode: no child SA, rather than a tunnel."""
 
 
 class Childless(StrEnum):
@@ -291,6 +297,8 @@ class Settings:
     """Seconds without a datagram of ours after which a keepalive goes out when we are behind a NAT
     (RFC 3948 4); 0: none are sent.
     """
+    ticket_lifetime: float = 3600.0
+    """Seconds a ticket for a peer is good, at most (RFC 5723 9.8)."""
     hint_interval: float = 10.0
     """Seconds between liveness checks of one IKE SA that unauthenticated messages may cause."""
     audit_rate: float = 20.0

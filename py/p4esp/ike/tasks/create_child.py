@@ -94,7 +94,9 @@ class CreateChild(InitiatorTask):
                 return inherited
         packet, share = self._packet, self._share
         offer = make_offer(sa, self._config, self._old, packet=packet, with_ke=True, share=share)
-        return replace(offer, scope=packet) if self._single and packet is not None else offer
+        if not self._single or packet is None:
+            return offer
+        return replace(offer, scope=replace(packet, labels=offer.scope.labels))
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """[N(REKEY_SA)] [N(USE_TRANSPORT_MODE | USE_BEET_MODE)] SA Ni [KEi] TSi TSr; of an
@@ -115,8 +117,7 @@ class CreateChild(InitiatorTask):
     def _key_offer(self, offer: ChildOffer) -> KeyOffer:
         """The same for all tries, so that it remembers what the peer wants."""
         if self._key is None:
-            known = self._old is not None and self._old.methods_known
-            guess = self._old.method if self._old is not None and known else None
+            guess = None if self._old is None else self._old.known_method
             self._key = KeyOffer(offer.proposals, guess)
         return self._key
 
