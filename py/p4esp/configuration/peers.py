@@ -40,7 +40,14 @@ from p4esp.ike.auth.credentials import (
     Requirement,
 )
 from p4esp.ike.auth.schemes import RSA_SHA1
-from p4esp.ike.config import DEFAULT_IKE, ChildConfig, Childless, FormatWish, PeerConfig
+from p4esp.ike.config import (
+    DEFAULT_IKE,
+    ChildConfig,
+    ChildKe,
+    Childless,
+    FormatWish,
+    PeerConfig,
+)
 from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity, IdType
@@ -65,6 +72,10 @@ class ChildSection(Section):
     """ESP proposals, best first, such as `aes256gcm16-esn`; empty: the built-in ones."""
     mode: Literal["tunnel", "transport", "beet"] = "tunnel"
     """`transport`: what the ends say, of a gateway its `hosts`; `beet`: one address each side."""
+    key_exchange: Literal["listed", "ike", "optional", "none"] = "listed"
+    """Of rekeys: what `proposals` name; or that of the IKE SA, too; or even none; or never any."""
+    mode_required: bool = True
+    """With false, a tunnel where the peer declines `transport` or `beet`, instead of nothing."""
     start: bool = False
     """Bring it up at start, and again whenever it is lost."""
     format: FormatName = "esp"
@@ -91,6 +102,8 @@ class ChildSection(Section):
         lifetime = self.lifetime.of_child()
         return ChildConfig(
             *(self.name, local, remote, templates, lifetime, Mode(self.mode), self.wish),
+            mode_required=self.mode_required,
+            ke=ChildKe(self.key_exchange),
             labels=tuple(label.encode() for label in self.labels),
             label_required=self.label_required,
         )
@@ -108,6 +121,17 @@ class ChildSection(Section):
     @model_validator(mode="after")
     def _format_fits(self) -> Self:
         check_format(self, Mode(self.mode), self.templates(allow_weak=True))
+        return self
+
+    @model_validator(mode="after")
+    def _can_fall_back(self) -> Self:
+        """Sizes of a format go by the mode, so the two are not open at once."""
+        if not self.mode_required and self.mode == "tunnel":
+            raise ValueError("mode_required = false means nothing with mode tunnel; accepted: true")
+        if not self.mode_required and self.format != "esp":
+            raise ValueError(
+                f"mode_required = false with format {self.format}; accepted: format esp, or true"
+            )
         return self
 
 
@@ -137,7 +161,7 @@ class PeerSection(Section):
     trust: TrustSection | None = None
     """Which certificates of the peer's count."""
     ppk: PostquantumSection | None = None
-    """Postquantum preshared key."""
+    """Postquantum preshared keys."""
     allow_weak: bool = False
     """Admit what RFC 8247 discourages: `modp1536`, `modp1024`, `sha1`, `3des`, `rsa-sha1` ..."""
     proposals: tuple[IkeProposal, ...] = ()
@@ -239,7 +263,7 @@ class PeerSection(Section):
             remote=self.remote,
             proposals=self._templates(),
             children=tuple(child.config(self.allow_weak) for child in self.children),
-            ppk=self.ppk.key() if self.ppk else None,
+            ppk=self.ppk.policy(self.name) if self.ppk else None,
             lifetime=self.lifetime.of_ike_sa(),
             dpd_delay=self.dpd_delay or None,
             childless=Childless(self.childless),
@@ -288,6 +312,11 @@ def children_of(peers: Iterable[PeerSection]) -> list[tuple[str, ChildSection]]:
 def extensions_of(peers: Iterable[PeerSection]) -> list[tuple[str, ExtensionSection]]:
     """What is wanted of each peer, by its name."""
     return [(peer.name, peer.extensions) for peer in peers]
+
+
+def ppks_of(peers: Iterable[PeerSection]) -> list[tuple[str, PostquantumSection | None]]:
+    """The postquantum preshared keys of each peer, by its name."""
+    return [(peer.name, peer.ppk) for peer in peers]
 
 
 def _require(what: str, needed: bool, given: bool) -> None:

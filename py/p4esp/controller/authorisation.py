@@ -11,15 +11,12 @@ from p4esp.controller.protect_rules import ProtectRules
 from p4esp.ike.codec.proposal import Transform
 from p4esp.ike.config import ChildConfig, FormatWish, PeerConfig
 from p4esp.ike.constants import (
-    ESN_EXTENDED,
-    ESN_NONE,
-    NO_NUMBERS,
-    WHOLE_NUMBERS,
+    SequenceNumbers,
     TransformType,
 )
 from p4esp.ike.eesp import eesp_templates
 from p4esp.ipsec.layouts import form_of, is_eesp
-from p4esp.ipsec.sa import ChildSaParams, Layout
+from p4esp.ipsec.sa import ChildSaParams, Layout, Mode
 from p4esp.ipsec.selectors import is_subset
 from p4esp.store import SaRecord
 
@@ -65,7 +62,7 @@ def _is_within(child: ChildSaParams, section: ChildConfig) -> bool:
     sides = is_subset(child.local_ts, local) and is_subset(child.remote_ts, remote)
     return (
         sides
-        and child.mode is section.mode
+        and _has_mode(child, section)
         and _has_format(child, section.format)
         and _has_label(child, section)
         and _has_algorithms(child, section)
@@ -78,6 +75,12 @@ def _has_label(child: ChildSaParams, section: ChildConfig) -> bool:
     if not label:
         return not section.labels or not section.label_required
     return label in section.labels
+
+
+def _has_mode(child: ChildSaParams, section: ChildConfig) -> bool:
+    """A tunnel is what remains where the peer did not agree."""
+    declined = child.mode is Mode.TUNNEL and not section.mode_required
+    return child.mode is section.mode or declined
 
 
 def _has_format(child: ChildSaParams, wish: FormatWish) -> bool:
@@ -103,5 +106,5 @@ def _has_algorithms(child: ChildSaParams, section: ChildConfig) -> bool:
 def _numbers(child: ChildSaParams, *, eesp: bool) -> int:
     """What stands for the SA's sequence numbers in a proposal. EESP knows no ESN."""
     if child.esn or not eesp:
-        return ESN_EXTENDED if child.esn else ESN_NONE
-    return WHOLE_NUMBERS if child.layout.numbered else NO_NUMBERS
+        return SequenceNumbers.EXTENDED if child.esn else SequenceNumbers.SHORT
+    return SequenceNumbers.WHOLE if child.layout.numbered else SequenceNumbers.NONE

@@ -18,8 +18,10 @@ from p4esp.configuration.peers import (
     PeerSection,
     children_of,
     extensions_of,
+    ppks_of,
     selectors,
 )
+from p4esp.configuration.postquantum import check_ppks
 from p4esp.configuration.sections import (
     ConfigError,
     Section,
@@ -243,6 +245,7 @@ class GatewayConfig(Section):
         )
         check_experimental(children_of(self.peers), allowed=self.experimental)
         check_extensions(extensions_of(self.peers), allowed=self.experimental)
+        check_ppks(ppks_of(self.peers), allowed=self.experimental)
         self._check_hosts()
         self._check_children()
         self._check_windows()

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import Event, IkeSaInfo
 from p4esp.ike.path import Path
 from p4esp.ipsec.sa import ChildSaParams, Share
@@ -31,8 +32,10 @@ def ike_as_json(ike: IkeSaInfo) -> dict[str, Any]:
         "local_id": str(ike.local_id or ""),
         "remote_id": str(ike.remote_id or ""),
         "suite": ike.suite,
-        "ppk": ike.ppk,
+        "ppk": ike.ppk.value,
+        "ppk_id": ike.ppk_id,
         "extensions": list(ike.extensions),
+        "resumed": ike.resumed,
         "nat": {"local": ike.nat.local, "remote": ike.nat.remote} if ike.nat else None,
     }
 
@@ -73,6 +76,8 @@ def _value(value: object) -> Any:
             return ike_as_json(value)
         case ChildSaParams():
             return child_as_json(value)
+        case DeleteReason():
+            return value.as_json()
         case Path():
             return {"local": str(value.local), "remote": str(value.remote)}
         case bool() | int() | None:

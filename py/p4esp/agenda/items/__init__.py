@@ -1,6 +1,12 @@
 """All items, in the order of the agenda."""
 
-from p4esp.agenda.items import formats, labels
+from p4esp.agenda.items import ends, formats, keys, labels, rekeying
 from p4esp.agenda.model import Item
 
-ITEMS: tuple[Item, ...] = (*formats.ITEMS, *labels.ITEMS)
+ITEMS: tuple[Item, ...] = (
+    *rekeying.ITEMS,
+    *formats.ITEMS,
+    *keys.ITEMS,
+    *labels.ITEMS,
+    *ends.ITEMS,
+)

@@ -4,6 +4,7 @@ from p4esp.ike.assigning import ask, assign, learn
 from p4esp.ike.auth import postquantum
 from p4esp.ike.auth.peers import find_peer, proven_identity
 from p4esp.ike.auth.proof import check_proof, own_proof
+from p4esp.ike.child_methods import shown_in_auth
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Authentication, IdInitiator, IdResponder, Notify
@@ -25,7 +26,9 @@ from p4esp.ike.negotiation import (
     answer_offer,
     enter_child,
     make_offer,
+    refusal_detail,
 )
+from p4esp.ike.notifies import note_ignored
 from p4esp.ike.redirection import is_sent_away
 from p4esp.ike.state import IkeSaState, Phase
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
@@ -49,7 +52,7 @@ class IkeAuth(InitiatorTask):
     def prepare(self, sa: IkeSaState) -> bool:
         """Make our proof, and the child SA's offer; or give up."""
         try:
-            self._proof = postquantum.initiator_proof(sa, IdInitiator(sa.config.local_id))
+            self._proof = self._prove(sa)
         except AuthenticationError as error:
             _reject_peer(sa, error, told=True)
             return False
@@ -60,9 +63,13 @@ class IkeAuth(InitiatorTask):
             return False
         return True
 
+    def _prove(self, sa: IkeSaState) -> list[AnyPayload]:
+        """What proves who we are."""
+        return postquantum.initiator_proof(sa, IdInitiator(sa.config.local_id))
+
     def _make_offer(self, sa: IkeSaState, child: ChildConfig) -> None:
         try:
-            self._offer = make_offer(sa, child)
+            self._offer = make_offer(sa, child, with_ke=shown_in_auth(sa))
         except Refusal as refusal:
             sa.events.append(ChildFailed(sa.info(), child.name, str(refusal)))
 
@@ -114,15 +121,20 @@ class IkeAuth(InitiatorTask):
             raise AuthenticationError(
                 f"the peer is {identity.identity}, expected is {sa.config.remote_id}"
             )
-        postquantum.settle(sa, reply.payloads)
-        proof = check_proof(sa, sa.config, identity, reply.payloads)
+        self._verify(sa, identity, reply.payloads)
+
+    def _verify(self, sa: IkeSaState, identity: IdResponder, payloads: PayloadSet) -> None:
+        """Check the responder's proof, and note who it is."""
+        postquantum.settle(sa, payloads)
+        proof = check_proof(sa, sa.config, identity, payloads)
         sa.remote_id = proven_identity(sa.config, identity.identity, proof)
 
     def _conclude_child(self, sa: IkeSaState, offer: ChildOffer, reply: Inbound) -> None:
-        error = reply.payloads.error()
+        error = _error_of_child(sa, reply.payloads)
         if error is not None:
             self.abandon(sa)
-            self._fail_child(sa, offer, name_of(NotifyType, error.type))
+            reason = name_of(NotifyType, error.type)
+            self._fail_child(sa, offer, reason, refusal_detail(offer, error))
             return
         try:
             learn(sa, reply.payloads)
@@ -135,14 +147,23 @@ class IkeAuth(InitiatorTask):
             sa.events.append(ChildUp(child.params))
 
     @staticmethod
-    def _fail_child(sa: IkeSaState, offer: ChildOffer, reason: str) -> None:
-        sa.events.append(ChildFailed(sa.info(), offer.config.name, reason))
+    def _fail_child(sa: IkeSaState, offer: ChildOffer, reason: str, detail: str = "") -> None:
+        sa.events.append(ChildFailed(sa.info(), offer.config.name, reason, detail))
 
     def abandon(self, sa: IkeSaState) -> None:
         """Give back the SPI."""
         if self._offer is not None:
             sa.env.spis.release(self._offer.spi)
             self._offer = None
+
+
+def _error_of_child(sa: IkeSaState, answer: PayloadSet) -> Notify | None:
+    """The first error of an answer. IKE_AUTH has no KE payload that could be the wrong one."""
+    errors = [notify for notify in answer.every(Notify) if notify.is_error]
+    real = [notify for notify in errors if notify.type != NotifyType.INVALID_KE_PAYLOAD]
+    if len(real) < len(errors):
+        note_ignored(sa, "N(INVALID_KE_PAYLOAD) in IKE_AUTH; accepted: in CREATE_CHILD_SA")
+    return next(iter(real), None)
 
 
 def _wanted(identity: PeerIdentity) -> list[AnyPayload]:
@@ -169,19 +190,28 @@ class IkeAuthResponder(ResponderTask):
 
     def process(self, sa: IkeSaState, request: Inbound) -> None:
         """Authenticate before anything else; a child SA that fails does not fail the IKE SA."""
-        payloads = request.payloads
-        peer = find_peer(sa, payloads)
-        payloads = postquantum.responder_payloads(sa, peer, payloads)
-        proof = check_proof(sa, peer, payloads.one(IdInitiator), payloads)
-        sa.remote_id = proven_identity(peer, payloads.one(IdInitiator).identity, proof)
-        sa.peer = peer
+        payloads = self._authenticate(sa, request.payloads)
         with_child = payloads.has(SecurityAssociation)
         _check_shape(sa, with_child=with_child)
-        own = IdResponder(peer.local_id)
-        self._identity = [own, *own_proof(sa, own), *postquantum.confirmation(sa)]
+        own = IdResponder(sa.config.local_id)
+        self._identity = [own, *self._prove(sa, own)]
         _establish(sa)
         if not is_sent_away(sa):
             self._admit(sa, payloads, with_child=with_child)
+
+    def _authenticate(self, sa: IkeSaState, payloads: PayloadSet) -> PayloadSet:
+        """Find out who the peer is; the payloads of its request that count."""
+        peer = find_peer(sa, payloads)
+        payloads = postquantum.responder_payloads(sa, peer, payloads)
+        proof = check_proof(sa, peer, payloads.one(IdInitiator), payloads)
+        postquantum.take_up(sa, peer)
+        sa.remote_id = proven_identity(peer, payloads.one(IdInitiator).identity, proof)
+        sa.peer = peer
+        return payloads
+
+    def _prove(self, sa: IkeSaState, own: IdResponder) -> list[AnyPayload]:
+        """What proves who we are."""
+        return [*own_proof(sa, own), *postquantum.confirmation(sa)]
 
     def _admit(self, sa: IkeSaState, payloads: PayloadSet, *, with_child: bool) -> None:
         """Give the peer its internal addresses, and its child SA within them."""
@@ -194,7 +224,7 @@ class IkeAuthResponder(ResponderTask):
             sa.events.append(ChildFailed(sa.info(), "", str(refusal)))
 
     def _answer_child(self, sa: IkeSaState, payloads: PayloadSet) -> None:
-        agreement = answer_offer(sa, payloads)
+        agreement = answer_offer(sa, payloads, with_ke=shown_in_auth(sa))
         self._child += agreement.payloads()
         child = enter_child(sa, agreement, FreshInput(sa.nonces))
         sa.events.append(ChildUp(child.params))
