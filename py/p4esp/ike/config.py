@@ -103,6 +103,12 @@ class ChildConfig:
     mode are one pair of inner addresses.
     """
     format: FormatWish = field(default_factory=FormatWish)
+    resources: int = 0
+    """Resources over which its traffic may be spread, one SA each beside the first (RFC 9611); 0:
+    none.
+    """
+    dscp_classes: tuple[tuple[int, ...], ...] = ()
+    """DSCPs, ascending, of traffic that has an SA of its own; all others have the first SA."""
 
 
 class Childless(StrEnum):

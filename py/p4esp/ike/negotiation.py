@@ -26,6 +26,7 @@ from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import KE_TYPES, NotifyType
 from p4esp.ike.crypto.schedule import FreshInput, child_keys, child_roots
 from p4esp.ike.errors import Refusal
+from p4esp.ike.extensions.resources import alike, check_alike, narrowed, no_room
 from p4esp.ike.ke_payloads import chosen_method
 from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
@@ -117,9 +118,11 @@ def make_offer(
         scope = Scope(config, replaces.params.local_ts, replaces.params.remote_ts)
         share = replaces.params.share
     templates, formats = templates_for(sa, config), formats_asked(sa, config)
+    if share.resource is not None and replaces is None:
+        templates = _like_the_others(sa, config, templates, share)
+    terms = terms_asked(sa, config, share)
     spi = _allocate(sa, _block_asked(config, formats))
     proposals = offers(_usable(templates, with_ke), spi.to_bytes(SPI_SIZE, "big"))
-    terms = terms_asked(sa, config, share)
     return ChildOffer(scope, spi, proposals, with_ke, replaces, formats, share, terms)
 
 
@@ -130,6 +133,8 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
     layout = layout_accepted(sa, offer.config, offer.formats, answer, chosen)
     share = share_accepted(sa, offer.config, offer.share, answer)
+    if offer.replaces is None:
+        check_alike(sa, scope, chosen, layout, share)
     spi_out = _peer_spi(sa, chosen, layout)
     return Agreement(
         *(scope, chosen, offer.spi, spi_out), initiator=True, layout=layout, share=share
@@ -142,15 +147,17 @@ def answer_offer(
     """Agree to a child SA the peer proposes, under a fresh SPI; `Refusal` when nothing fits."""
     limit = sa.env.settings.max_children * (1 if replaces is None else 2)
     if len(sa.children) >= limit:
-        raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"{len(sa.children)} child SAs are the limit")
+        raise Refusal(no_room(offer), f"{len(sa.children)} child SAs are the limit")
     proposals = _usable(offer.one(SecurityAssociation).proposals, with_ke)
     scope = agreed_scope(sa, offer, replaces)
     chosen = select(proposals, _usable(templates_for(sa, scope.config), with_ke))
     layout = layout_agreed(sa, scope.config, offer, chosen)
     share = share_agreed(sa, scope.config, offer, replaces)
+    if replaces is None:
+        check_alike(sa, scope, chosen, layout, share)
     spi_out = _peer_spi(sa, chosen, layout)
-    spi_in = _allocate(sa, block(layout.subs_in) if is_block(layout) else 1)
-    terms = terms_answered(sa, scope.config, share)
+    spi_in = _allocate(sa, block(layout.subs_in) if is_block(layout) else 1, no_room(offer))
+    terms = terms_answered(sa, scope.config, offer, share)
     return Agreement(scope, chosen, spi_in, spi_out, False, layout, share, terms)
 
 
@@ -171,11 +178,25 @@ def _block_asked(config: ChildConfig, formats: Formats) -> int:
     return block(wish.subs) if blocks else 1
 
 
-def _allocate(sa: IkeSaState, count: int) -> int:
+def _like_the_others(
+    sa: IkeSaState, config: ChildConfig, templates: Sequence[Template], share: Share
+) -> tuple[Template, ...]:
+    """What to offer for a resource: an SA like those that there are (RFC 9611 3)."""
+    others = alike(sa, config, share)
+    same = narrowed(templates, others[0]) if others else ()
+    if not same:
+        reason = f"child {config.name} has no SA to which one for a resource could be added"
+        raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, reason)
+    return same
+
+
+def _allocate(
+    sa: IkeSaState, count: int, refusal: NotifyType = NotifyType.NO_ADDITIONAL_SAS
+) -> int:
     try:
         return sa.env.spis.allocate(count)
     except LookupError as error:
-        raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"no SPI: {error}") from None
+        raise Refusal(refusal, f"no SPI: {error}") from None
 
 
 def _peer_spi(sa: IkeSaState, chosen: Proposal, layout: Layout) -> int:

@@ -73,6 +73,8 @@ def _value(value: object) -> Any:
             return ike_as_json(value)
         case ChildSaParams():
             return child_as_json(value)
+        case Share():
+            return _share_as_json(value)
         case Path():
             return {"local": str(value.local), "remote": str(value.remote)}
         case bool() | int() | None:

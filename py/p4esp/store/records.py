@@ -14,6 +14,7 @@ from p4esp.ipsec.sa import (
     Keymat,
     Layout,
     Mode,
+    Share,
     UdpEncapsulation,
     Wrap,
 )
@@ -101,6 +102,7 @@ def facts_of(record: SaRecord) -> dict[str, Any]:
         "original": list(map(str, child.original)) if child.original else None,
         "follows": child.follows,
         "layout": asdict(child.layout),
+        "share": _share_facts(child.share),
     }
 
 
@@ -130,6 +132,7 @@ def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaPara
         original=_addresses(facts.get("original")),
         follows=facts.get("follows", False),
         layout=layout,
+        share=_share(facts.get("share", {})),
     )
 
 
@@ -160,6 +163,21 @@ def _selector(facts: list[Any]) -> TrafficSelector:
     first, last, protocol, *ports = facts
     addresses = (ipaddress.ip_address(first), ipaddress.ip_address(last))
     return TrafficSelector(*addresses, protocol, *ports)
+
+
+def _share_facts(share: Share) -> dict[str, Any]:
+    """What is not said of an SA that takes all there is."""
+    return {
+        **({} if share.resource is None else {"resource": share.resource.hex()}),
+        **({"dscps": list(share.dscps)} if share.dscps else {}),
+        **({"label": share.label.hex()} if share.label else {}),
+    }
+
+
+def _share(facts: dict[str, Any]) -> Share:
+    resource, label = facts.get("resource"), facts.get("label", "")
+    known = None if resource is None else bytes.fromhex(resource)
+    return Share(known, tuple(facts.get("dscps", ())), bytes.fromhex(label))
 
 
 def _addresses(facts: list[str] | None) -> tuple[Address, Address] | None:

@@ -72,8 +72,13 @@ class CreateChild(InitiatorTask):
         try:
             self._offer = self._make_offer(sa)
         except Refusal as refusal:
-            sa.events.append(ChildFailed(sa.info(), self._config.name, str(refusal)))
+            self._fail(sa, str(refusal))
         return self._offer is not None
+
+    def _fail(self, sa: IkeSaState, reason: str, refusal: NotifyType | None = None) -> None:
+        share = self._share if self._old is None else self._old.params.share
+        failed = ChildFailed(sa.info(), self._config.name, reason, share, refusal)
+        sa.events.append(failed)
 
     def _make_offer(self, sa: IkeSaState) -> ChildOffer:
         packet, share = self._packet, self._share
@@ -140,7 +145,7 @@ class CreateChild(InitiatorTask):
             self._stop_waiting(sa)
             sa.early_deletes.clear()
             sa.tasks.append(DeleteSpi(offer.spi, offer.protocols))
-            sa.events.append(ChildFailed(sa.info(), self._config.name, str(bad)))
+            self._fail(sa, str(bad))
         else:
             self._agreed = agreement, FreshInput(nonces, secret)
             follow_up(sa, self, agreement.chosen, reply.payloads)
@@ -168,8 +173,7 @@ class CreateChild(InitiatorTask):
     def _drop_deleted(self, sa: IkeSaState, child: ChildSa) -> None:
         sa.children.remove(child)
         self.abandon(sa)
-        reason = "the peer deleted it before its answer reached us"
-        sa.events.append(ChildFailed(sa.info(), self._config.name, reason))
+        self._fail(sa, "the peer deleted it before its answer reached us")
 
     @staticmethod
     def _lose(sa: IkeSaState, child: ChildSa) -> None:
@@ -195,8 +199,8 @@ class CreateChild(InitiatorTask):
         elif self._can_ask_otherwise(error):
             sa.tasks.appendleft(self)
         else:
-            reason = name_of(NotifyType, error.type)
-            sa.events.append(ChildFailed(sa.info(), self._config.name, reason))
+            known = NotifyType(error.type) if error.type in list(NotifyType) else None
+            self._fail(sa, name_of(NotifyType, error.type), known)
 
     def _can_ask_otherwise(self, error: Notify) -> bool:
         """With another key exchange method, or for the packet's addresses alone."""
@@ -211,7 +215,7 @@ class CreateChild(InitiatorTask):
         """The peer has lost the SA: drop it here too and make a new one (RFC 7296 2.25.1)."""
         if old in sa.children and old.successor is None:
             sa.drop_child(old, DownReason.PEER_DELETE)
-            sa.tasks.append(CreateChild(self._config))
+            sa.tasks.append(CreateChild(self._config, share=old.params.share))
 
 
 def _replaceable(sa: IkeSaState, old: ChildSa) -> bool:
