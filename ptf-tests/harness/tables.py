@@ -133,6 +133,11 @@ def sa_member(number: int, bucket: int, sa: int) -> P4TableEntry:
     return _entry("sa_member", {"set": number, "bucket": bucket}, "member", sa=sa)
 
 
+def acquire_member(number: int, bucket: int) -> P4TableEntry:
+    """The fallback SA serves one bucket of a set, and the controller is told."""
+    return _entry("sa_member", {"set": number, "bucket": bucket}, "acquire_member")
+
+
 def tunnel_v6(sa: int, src: str, dst: str, flow_label: int = 0) -> P4TableEntry:
     """The outer IPv6 addresses of an outbound SA."""
     return _entry("tunnel_v6", {"sa": sa}, "between_v6", src=src, dst=dst, flow_label=flow_label)

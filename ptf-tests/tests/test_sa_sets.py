@@ -11,7 +11,7 @@ from scapy.layers.inet6 import IPv6
 
 from harness import frames, tables
 from harness.gateway import Frame, Verdict
-from harness.ids import Drop, Spread
+from harness.ids import Drop, Event, Spread
 from harness.tables import Traffic
 from harness.testcase import GatewayTest
 from harness.topology import (
@@ -205,6 +205,32 @@ class FallbackThatIsGoneLosesItsOwnFlowsOnly(SetTest):
             self.assertEqual(self.sent_by([served]), [member.sa.spi])
             self.refuse(Drop.STALE_SA, PROTECTED, frames.ethernet(PROTECTED, other))
             self.gw.reset(self.session.base)
+
+
+class BucketThatWantsAnSaSaysSo(SetTest):
+    """RFC 9611: the fallback SA carries its packets, and each is told; an SA of its own ends that,
+    and another bucket is silent.
+    """
+
+    def runTest(self) -> None:
+        for version in FAMILIES:
+            fallback = self.install_set(version, Spread.FLOW)
+            wants, other = flow(version, 3), flow(version, 4)
+            bucket = bucket_of(wants)
+            self.gw.insert(tables.acquire_member(SET, bucket))
+            with self.subTest(version=version):
+                self.assertEqual(self.sent_by([wants, other]), [fallback.sa.spi] * 2)
+                self._check_told(fallback, bucket)
+                member = self.outbound(outer=version)
+                self.gw.modify(tables.sa_member(SET, bucket, member.sa.sa))
+                self.assertEqual(self.sent_by([wants]), [member.sa.spi])
+                self.assertEqual((member.last(), fallback.last()), (1, 2))
+            self.gw.reset(self.session.base)
+
+    def _check_told(self, fallback: OutboundTunnel, bucket: int) -> None:
+        event = self.event()
+        told = (event["kind"], event["sa"], event["generation"], event["peer_low"])
+        self.assertEqual(told, (Event.ACQUIRE, fallback.sa.sa, fallback.sa.generation, bucket))
 
 
 class Par02AnyMemberOnAnyPort(SetTest):

@@ -134,4 +134,5 @@ def adopt_selection(
     serving = {entry.arg(first[entry.action]) for entry in entries}
     ranked = sorted(keep, key=lambda live: live.record.placement.sa_out not in serving)
     for live in ranked:
-        selection.adopt(destinations(live.record), live.record.placement.sa_out)
+        record = live.record
+        selection.adopt(destinations(record), record.placement.sa_out, record.child.share)

@@ -36,6 +36,7 @@ from p4esp.controller.tables.forwarding import (
 )
 from p4esp.controller.tables.matches import PacketMatch, lpm, of_family
 from p4esp.controller.tables.policies import (
+    acquire_member,
     policy_version,
     sa_member,
     sa_select,
@@ -55,6 +56,7 @@ __all__ = [
     "ReadAs",
     "SealWith",
     "SendAs",
+    "acquire_member",
     "beet_v6",
     "boot_id",
     "crypto_port",

@@ -27,8 +27,8 @@ class ExperimentalNumbers:
     def additions(
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
     ) -> list[AnyPayload]:
-        """The vendor ID, where a peer in question has such a format, class or extension; a responder
-        only answers it.
+        """The vendor ID, where a peer in question has such formats, classes or extensions; a
+        responder only answers it.
         """
         if exchange != ExchangeType.IKE_SA_INIT:
             return []
