@@ -153,7 +153,7 @@ def test_a_peer_that_asks_for_nothing_gets_an_ordinary_sa():
     assert resources(lab.east) == [None, None]
 
 
-def test_at_the_limit_the_answer_is_ts_max_queue_and_the_ike_sa_goes_on():
+def test_par_03_at_the_limit_the_answer_is_ts_max_queue_and_the_ike_sa_goes_on():
     """2 * max(resources, 8) + 1 SAs, whatever the owner's own limit says."""
     lab = lab_of()
     want(lab, *range(16))
