@@ -96,8 +96,9 @@ class IkeEvents:
                 await self._child_up(new, send=new.initiator, rekeyed=True)
             case ChildDown(child, reason):
                 self._child_down(child, reason)
-            case ChildFailed(ike, name, reason):
-                self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
+            case ChildFailed(ike, name, reason, detail):
+                text = f"{name}: {reason}{': ' if detail else ''}{detail}"
+                self._note(Kind.SA_FAILED, ike, text)
                 self._child_failed(event)
             case InternalAddresses(ike, config):
                 self._note(Kind.ADDRESSES, ike, str(config))

@@ -167,6 +167,8 @@ class ChildFailed:
     ike: IkeSaInfo
     name: str
     reason: str
+    detail: str = ""
+    """What is known of why, where the peer only says that it will not."""
     share: Share = EVERYTHING
     """The part of the child's traffic that it was to be for."""
     refusal: NotifyType | None = None

@@ -185,7 +185,9 @@ async def test_a_peer_without_support_takes_them_as_ordinary_sas() -> None:
         assert len(set((await spis_of(lab, range(RESOURCES))).values())) == RESOURCES
 
 
-async def test_par_03_at_the_peers_limit_what_there_is_is_used_and_asking_ends_for_a_while() -> None:
+async def test_par_03_at_the_peers_limit_what_there_is_is_used_and_asking_ends_for_a_while() -> (
+    None
+):
     """Two resources there: 17 SAs are enough."""
     wants, admits = EAGER | {"parallel": 20}, EAGER | {"parallel": 2}
     async with lab_of(wants, admits, around={"patience": 60.0}) as lab:

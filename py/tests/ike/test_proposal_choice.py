@@ -130,21 +130,6 @@ def test_27_sequence_number_sizes_are_never_assumed(offered, policy, chosen):
         assert esp_suite(select([esp(GCM256, *offered)], templates))[1] is chosen
 
 
-UNKNOWN, UNSPECIFIED = Transform(5, 77), Transform(5, 2)
-
-
-@pytest.mark.parametrize("other", [UNKNOWN, UNSPECIFIED], ids=["unknown", "for groups"])
-def test_sequence_numbers_that_are_unknown_or_for_groups_alone_are_skipped(other):
-    """RFC 9827: an ID, not a flag; 2 is for group SAs (RFC 9838)."""
-    templates = [Template.esp("aes256gcm16-esn-noesn")]
-    assert select([esp(GCM256, other, NO_ESN)], templates).transforms == (GCM256, NO_ESN)
-    assert select([esp(GCM256, NO_ESN, ESN)], [Template.esp("aes256gcm16-noesn")]).transforms == (
-        GCM256,
-        NO_ESN,
-    )
-    refused([esp(GCM256, other)], templates)
-
-
 def test_a_key_exchange_for_a_child_sa_is_refused_unless_none_is_offered_too():
     refused([esp(GCM256, X25519, ESN)], ESP)
     assert select([esp(GCM256, X25519, KE_NONE, ESN)], ESP).transforms == (GCM256, ESN)
