@@ -251,6 +251,11 @@ def spd(
     return _entry(table, match, action, priority=priority, **params)
 
 
+def in_class(sa: int, dscp: int) -> P4TableEntry:
+    """One code point of the class of an inbound SA."""
+    return _entry("in_class", {"sa": sa, "dscp": dscp}, "of_class")
+
+
 def in_policy(sa: int, traffic: Traffic, *, priority: int = 100) -> P4TableEntry:
     """One pair of selectors of an inbound SA that has several."""
     match = {"sa": sa, **traffic.match()}

@@ -276,6 +276,24 @@ class Par04RemarkedOnTheWay(SetTest):
                 self.accept_esp(tunnel.frame(seq, packet, **outer), packet)
 
 
+class Par04StraysOfAClassAreCountedAndPass(SetTest):
+    """PAR-04: a code point of another class is counted; without a class nothing is."""
+
+    def runTest(self) -> None:
+        for version in FAMILIES:
+            for dscps, strays in (((), 0), ((46, 34), 3)):
+                with self.subTest(version=version, dscps=dscps):
+                    self._strays(version, dscps, strays)
+            self.gw.reset(self.session.base)
+
+    def _strays(self, version: int, dscps: tuple[int, ...], strays: int) -> None:
+        tunnel = self.inbound(outer=version, inner=version, dscps=dscps)
+        for seq, dscp in enumerate((46, 34, 0, 10, 63, 46), 1):
+            packet = _marked(version, dscp, inbound=True)
+            self.accept_esp(tunnel.frame(seq, packet), packet)
+        self.assertEqual(self.gw.traffic("sa_in_strays", tunnel.sa.sa)[0], strays)
+
+
 def _marked(version: int, dscp: int, ecn: int = 0, *, inbound: bool = False) -> bytes:
     octet = dscp << 2 | ecn
     if version == 4:

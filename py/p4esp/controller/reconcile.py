@@ -23,6 +23,7 @@ SELECTION_TABLES = ("sa_select", "sa_select_v6")
 OUTBOUND_TABLES = ("tunnel_v6", "format_out", "sa_out")
 SA_TABLES = (
     *("sa_in", "in_policy", "in_policy_v6", "pair_v6", "layer4_delta", "peer", "format_in"),
+    "in_class",
     *("sad", *OUTBOUND_TABLES, "sa_member"),
     *SELECTION_TABLES,
 )

@@ -4,13 +4,18 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 from format_lab import FormatLab, running_format_lab
 from lab_helpers import delivered, drops
 
+from p4esp.controller import tables
+from p4esp.controller.entries import modifies
+from p4esp.controller.numbers import Spread
 from p4esp.controller.packets import ETHERTYPE_IPV4, Ethernet, Ipv4, Udp
+from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.share_sets import BUCKETS
 from p4esp.demo.plan import INSIDE
 from p4esp.demo.site import Site
@@ -60,6 +65,11 @@ async def complete(lab: FormatLab, number: int) -> None:
 def of_share(lab: FormatLab, site: Site, share: Share) -> ChildSaParams:
     (found,) = [child for child in children(lab, site) if child.share == share]
     return found
+
+
+def by_share(lab: FormatLab, site: Site, share: Share) -> list[LiveSa]:
+    lives = lab.gateway(site).sas.live.values()
+    return [live for live in lives if live.record.child.share == share]
 
 
 def fallback(lab: FormatLab, site: Site) -> ChildSaParams:
@@ -185,9 +195,7 @@ async def test_a_peer_without_support_takes_them_as_ordinary_sas() -> None:
         assert len(set((await spis_of(lab, range(RESOURCES))).values())) == RESOURCES
 
 
-async def test_par_03_at_the_peers_limit_what_there_is_is_used_and_asking_ends_for_a_while() -> (
-    None
-):
+async def test_par_03_at_the_peers_limit_what_there_is_is_used_and_asking_ends() -> None:
     """Two resources there: 17 SAs are enough."""
     wants, admits = EAGER | {"parallel": 20}, EAGER | {"parallel": 2}
     async with lab_of(wants, admits, around={"patience": 60.0}) as lab:
@@ -299,6 +307,29 @@ async def test_expedited_forwarding_and_video_leave_on_their_sas_and_others_on_t
             await spi_of(lab, *back, 2000, VOICE)
             == of_share(lab, lab.right, Share(dscps=(46,))).spi_out
         )
+
+
+async def test_strays_of_a_class_are_counted_also_after_a_restart() -> None:
+    """The left gateway's set sends everything by the SA for voice."""
+    async with lab_of(CLASSES) as lab:
+        await complete(lab, 3)
+        await lab.stop_controller()
+        lab.change.starts = ()
+        lab.start_controller()
+        for site in lab.sites:
+            await lab.happened(site, Kind.RECONCILED, "3 SAs stay")
+            await lab.happened(site, Kind.READY)
+        link, (live,) = lab.gateway(lab.left).link, by_share(lab, lab.left, Share(dscps=(46,)))
+        assert link is not None
+        place = live.record.policy, ip_network("10.2.0.0/16")
+        set_ = live.record.policy, Spread.DSCP, live.record.placement.sa_out
+        await link.writer.write(modifies([tables.sa_select_set(*place, *set_)]))
+        for dscp in (VOICE, *REST):
+            used = await spi_of(lab, lab.left, lab.right, 2000, dscp)
+            assert used == live.record.child.spi_out
+        (theirs,) = by_share(lab, lab.right, Share(dscps=(46,)))
+        strays = lab.right.device.counter_array("sa_in_strays")
+        assert strays.read(theirs.record.placement.sa_in).packets == len(REST)
 
 
 async def test_what_the_peer_left_out_of_a_class_is_the_firsts() -> None:
