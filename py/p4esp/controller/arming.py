@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 
 from p4esp.controller.link import SwitchLink
-from p4esp.controller.policy import PolicyIds
+from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.protect_rules import ProtectRules
 
 

@@ -6,7 +6,7 @@ the switch kept over a restart of the controller is held against both again.
 
 from collections.abc import Iterable
 
-from p4esp.controller.policy import PolicyIds
+from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.ike.codec.proposal import Transform
 from p4esp.ike.config import ChildConfig, FormatWish, PeerConfig
@@ -15,7 +15,7 @@ from p4esp.ike.eesp import eesp_templates
 from p4esp.ike.extensions.resources import number_of
 from p4esp.ike.proposals import numbers_of
 from p4esp.ipsec.layouts import form_of, is_eesp
-from p4esp.ipsec.sa import ChildSaParams, Layout, Share
+from p4esp.ipsec.sa import ChildSaParams, Layout, Mode, Share
 from p4esp.ipsec.selectors import is_subset
 from p4esp.store import SaRecord
 
@@ -61,9 +61,10 @@ def _is_within(child: ChildSaParams, section: ChildConfig) -> bool:
     sides = is_subset(child.local_ts, local) and is_subset(child.remote_ts, remote)
     return (
         sides
-        and child.mode is section.mode
+        and _has_mode(child, section)
         and _has_format(child, section.format)
         and _has_share(child.share, section)
+        and _has_label(child, section)
         and _has_algorithms(child, section)
     )
 
@@ -74,6 +75,20 @@ def _has_share(share: Share, section: ChildConfig) -> bool:
     resource = number is None or number < section.resources
     classes = (set(share.dscps) <= set(dscps) for dscps in section.dscp_classes)
     return resource and (not share.dscps or any(classes))
+
+
+def _has_label(child: ChildSaParams, section: ChildConfig) -> bool:
+    """None is what remains where the peer knows no labels."""
+    label = child.share.label
+    if not label:
+        return not section.labels or not section.label_required
+    return label in section.labels
+
+
+def _has_mode(child: ChildSaParams, section: ChildConfig) -> bool:
+    """A tunnel is what remains where the peer did not agree."""
+    declined = child.mode is Mode.TUNNEL and not section.mode_required
+    return child.mode is section.mode or declined
 
 
 def _has_format(child: ChildSaParams, wish: FormatWish) -> bool:

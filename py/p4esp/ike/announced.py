@@ -15,8 +15,8 @@ class Announced:
     """Those that the peer announced."""
     childless: bool = False
     """Whether IKE_AUTH may go without a child SA: the responder says so (RFC 6023)."""
-    private_numbers: bool = False
-    """Whether the peer has strongSwan's vendor ID, and with it knows USE_BEET_MODE."""
+    strongswan: bool = False
+    """Whether the peer has strongSwan's vendor ID."""
     own_experimental: bool = False
     """Whether we sent our own vendor ID, which stands for numbers of formats of ESP."""
     peer_experimental: bool = False
@@ -30,6 +30,11 @@ class Announced:
     def experimental(self) -> bool:
         """Whether such numbers mean anything between the two."""
         return self.own_experimental and self.peer_experimental
+
+    @property
+    def beet(self) -> bool:
+        """Whether USE_BEET_MODE means BEET between the two: strongSwan's number, which is ours."""
+        return self.strongswan or self.experimental
 
     def agreed(self, kind: NotifyType) -> bool:
         """Whether both ends announced an extension."""

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from p4esp.ike.constants import NotifyType
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
+from p4esp.ike.ppk import PpkMode
 from p4esp.ike.redirection import Gateway
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.sa import EVERYTHING, ChildSaParams, Share, UdpEncapsulation
@@ -24,6 +26,8 @@ class DownReason(StrEnum):
     REKEYED = "replaced by a rekeyed SA"
     COLLISION = "redundant after a simultaneous rekey"
     PEER_DEAD = "the peer does not answer"
+    PEER_CRASHED = "the peer has lost its state, and proves it"
+    RESUMED = "a newer one was resumed from it"
     INITIAL_CONTACT = "the peer started afresh"
     IKE_SA_GONE = "its IKE SA is gone"
     PROTOCOL_ERROR = "the peer broke the protocol"
@@ -48,10 +52,14 @@ class IkeSaInfo:
     remote_id: Identity | None = None
     suite: str = ""
     nat: NatStatus | None = None
-    ppk: bool = False
-    """Whether its keys came with a postquantum preshared key in them (RFC 8784)."""
+    ppk: PpkMode = PpkMode.NONE
+    """How a postquantum preshared key got into its keys."""
+    ppk_id: str = ""
+    """Which: type and name."""
     extensions: tuple[str, ...] = ()
     """Names of the notifies of extensions that both ends announced."""
+    resumed: bool = False
+    """Whether it was made from the keys of another (RFC 5723)."""
 
     @property
     def label(self) -> str:
@@ -94,6 +102,13 @@ class IkeDown:
     ike: IkeSaInfo
     reason: DownReason
     detail: str = ""
+    told: DeleteReason | None = None
+    """What the peer that deleted it says why."""
+
+    @property
+    def why(self) -> str:
+        """The reason in words."""
+        return ": ".join(filter(None, (self.reason, self.detail, _words(self.told))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +173,13 @@ class ChildDown:
 
     child: ChildSaParams
     reason: DownReason
+    told: DeleteReason | None = None
+    """What the peer that deleted it, or its IKE SA, says why."""
+
+    @property
+    def why(self) -> str:
+        """The reason in words."""
+        return ": ".join(filter(None, (self.reason, _words(self.told))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +239,19 @@ class Redirected:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayCountersSkipped:
+    """One end has been taken over and may have missed packets, or have forgotten some that it sent:
+    raise what child SAs count as sent (RFC 6311 5.2).
+    """
+
+    ike: IkeSaInfo
+    children: tuple[int, ...]
+    """Our inbound SPIs of them."""
+    delta: int
+    """What is to be added, packets."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerAlive:
     """The peer answered a liveness check that was asked for by command."""
 
@@ -239,8 +274,13 @@ Event = (
     | PathChanged
     | MoveRefused
     | Redirected
+    | ReplayCountersSkipped
     | PeerAlive
 )
+
+
+def _words(told: DeleteReason | None) -> str:
+    return "" if told is None else str(told)
 
 
 def peer_of(event: Event) -> str:

@@ -1,8 +1,10 @@
 """SAs and events as JSON-ready values, for commands and traces. They never hold keys."""
 
 import re
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import Event, IkeSaInfo
 from p4esp.ike.path import Path
 from p4esp.ipsec.sa import ChildSaParams, Share
@@ -31,8 +33,10 @@ def ike_as_json(ike: IkeSaInfo) -> dict[str, Any]:
         "local_id": str(ike.local_id or ""),
         "remote_id": str(ike.remote_id or ""),
         "suite": ike.suite,
-        "ppk": ike.ppk,
+        "ppk": ike.ppk.value,
+        "ppk_id": ike.ppk_id,
         "extensions": list(ike.extensions),
+        "resumed": ike.resumed,
         "nat": {"local": ike.nat.local, "remote": ike.nat.remote} if ike.nat else None,
     }
 
@@ -67,14 +71,19 @@ def _share_as_json(share: Share) -> dict[str, Any]:
     }
 
 
+_OF_TYPE: Final[Mapping[type, Callable[[Any], Any]]] = {
+    IkeSaInfo: ike_as_json,
+    ChildSaParams: child_as_json,
+    Share: _share_as_json,
+    DeleteReason: DeleteReason.as_json,
+}
+
+
 def _value(value: object) -> Any:
+    known = _OF_TYPE.get(type(value))
+    if known is not None:
+        return known(value)
     match value:
-        case IkeSaInfo():
-            return ike_as_json(value)
-        case ChildSaParams():
-            return child_as_json(value)
-        case Share():
-            return _share_as_json(value)
         case Path():
             return {"local": str(value.local), "remote": str(value.remote)}
         case bool() | int() | None:

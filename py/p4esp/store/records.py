@@ -9,6 +9,7 @@ from p4esp.ipsec.algorithms import Suite, suite_named
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.layouts import has_roots
 from p4esp.ipsec.sa import (
+    EVERYTHING,
     ChildSaParams,
     DirectionKeys,
     Keymat,
@@ -132,7 +133,7 @@ def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaPara
         original=_addresses(facts.get("original")),
         follows=facts.get("follows", False),
         layout=layout,
-        share=_share(facts.get("share", {})),
+        share=_share(facts.get("share")),
     )
 
 
@@ -166,18 +167,15 @@ def _selector(facts: list[Any]) -> TrafficSelector:
 
 
 def _share_facts(share: Share) -> dict[str, Any]:
-    """What is not said of an SA that takes all there is."""
-    return {
-        **({} if share.resource is None else {"resource": share.resource.hex()}),
-        **({"dscps": list(share.dscps)} if share.dscps else {}),
-        **({"label": share.label.hex()} if share.label else {}),
-    }
+    resource = None if share.resource is None else share.resource.hex()
+    return {"resource": resource, "dscps": share.dscps, "label": share.label.hex()}
 
 
-def _share(facts: dict[str, Any]) -> Share:
-    resource, label = facts.get("resource"), facts.get("label", "")
-    known = None if resource is None else bytes.fromhex(resource)
-    return Share(known, tuple(facts.get("dscps", ())), bytes.fromhex(label))
+def _share(facts: dict[str, Any] | None) -> Share:
+    if facts is None:
+        return EVERYTHING
+    resource = None if facts["resource"] is None else bytes.fromhex(facts["resource"])
+    return Share(resource, tuple(facts["dscps"]), bytes.fromhex(facts["label"]))
 
 
 def _addresses(facts: list[str] | None) -> tuple[Address, Address] | None:

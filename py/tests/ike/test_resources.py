@@ -388,3 +388,15 @@ def test_nobody_between_the_two_can_take_the_notify_out_of_the_answer():
     assert any(record.drop is Drop.NOT_AUTHENTIC for record in lab.west.traces)
     assert resources(lab.west) == [None, 1]
     assert resources(lab.east) == [None, 0]
+
+
+def test_resources_of_a_labelled_child_have_its_label():
+    """The label is part of what is the same (RFC 9478)."""
+    label = b"system_u:object_r:ipsec_spd_t:s0"
+    ours = replace(child(WEST_NET, EAST_NET), resources=2, labels=(label,))
+    theirs = replace(child(EAST_NET, WEST_NET), resources=2, labels=(label,))
+    lab = Lab(west_config(children=(ours,)), east_config(children=(theirs,)))
+    lab.connect()
+    want(lab, 0, 1)
+    assert {sa.share.label for sa in live(lab.east).values()} == {label}
+    assert resources(lab.west) == resources(lab.east) == [None, 0, 1]

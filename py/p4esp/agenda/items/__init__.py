@@ -1,6 +1,13 @@
 """All items, in the order of the agenda."""
 
-from p4esp.agenda.items import formats, shares
+from p4esp.agenda.items import ends, formats, keys, labels, rekeying, shares
 from p4esp.agenda.model import Item
 
-ITEMS: tuple[Item, ...] = (*formats.ITEMS, *shares.ITEMS)
+ITEMS: tuple[Item, ...] = (
+    *rekeying.ITEMS,
+    *shares.ITEMS,
+    *formats.ITEMS,
+    *keys.ITEMS,
+    *labels.ITEMS,
+    *ends.ITEMS,
+)

@@ -25,7 +25,7 @@ class CertificateRequests:
     ) -> list[AnyPayload]:
         """CERTREQ in a responder's IKE_SA_INIT and in an initiator's IKE_AUTH."""
         where = ExchangeType.IKE_SA_INIT if response else ExchangeType.IKE_AUTH
-        trusts = _trusts(sa) if exchange == where else []
+        trusts = _trusts(sa) if exchange == where and not sa.resumption.session else []
         if not trusts:
             return []
         anchors = dict.fromkeys(anchor for trust in trusts for anchor in trust.anchors)
