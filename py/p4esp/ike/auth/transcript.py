@@ -2,6 +2,7 @@
 
 from p4esp.ike.codec.payloads import IdInitiator, IdResponder
 from p4esp.ike.crypto.auth import signed_octets
+from p4esp.ike.real_message import signed_request
 from p4esp.ike.state import IkeSaState
 
 IdPayload = IdInitiator | IdResponder
@@ -21,7 +22,7 @@ def _octets(sa: IkeSaState, identity: IdPayload, *, by_initiator: bool) -> bytes
     suite, keys = sa.secrets
     body, more = identity.encode(), sa.additional.int_auth.octets
     if by_initiator:
-        first, nonce, key = sa.init_request, sa.nonces.responder, keys.pi
+        first, nonce, key = signed_request(sa), sa.nonces.responder, keys.pi
     else:
         first, nonce, key = sa.init_response, sa.nonces.initiator, keys.pr
     return signed_octets(suite.prf, first, nonce, key, body) + more

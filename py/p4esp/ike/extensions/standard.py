@@ -11,6 +11,7 @@ from p4esp.ike.extensions.mobike import Mobike
 from p4esp.ike.extensions.nat_detection import NatDetection
 from p4esp.ike.extensions.postquantum import PostquantumKeys
 from p4esp.ike.extensions.redirect import Redirect
+from p4esp.ike.extensions.revised_cookie import RevisedCookie
 from p4esp.ike.extensions.signature_hashes import SignatureHashes
 from p4esp.ike.extensions.vendor import PrivateNumbers
 
@@ -27,5 +28,6 @@ STANDARD: tuple[Extension, ...] = (
     Mobike(),
     Redirect(),
     PrivateNumbers(),
+    RevisedCookie(),
 )
 """That of our vendor ID comes first: others ask what it found."""

@@ -29,6 +29,8 @@ class Verdict(Enum):
     DONE = auto()
     RETRY = auto()
     """Build and send again under the same message ID."""
+    RETRY_LATER = auto()
+    """The same, unless an answer comes within one more interval."""
     IGNORE = auto()
     """Keep waiting: this was not the answer."""
 
