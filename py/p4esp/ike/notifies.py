@@ -51,6 +51,21 @@ def usable_data(
         return None
 
 
+def every_usable(sa: IkeSaState, kind: NotifyType, message: PayloadSet) -> list[bytes]:
+    """What a message holds of a notify that may come several times, of any size; those that are
+    malformed are recorded.
+    """
+    found = list[bytes]()
+    for notify in message.every(Notify):
+        if notify.type == kind:
+            try:
+                _check(notify, range(1 << 16))
+                found.append(notify.data)
+            except MalformedNotifyError as error:
+                note_ignored(sa, str(error))
+    return found
+
+
 def note_ignored(sa: IkeSaState, reason: str) -> None:
     """Record a notify that is not used, while the rest of its message is."""
     hook = sa.env.dropped or sa.env.trace

@@ -1,5 +1,6 @@
 """The extensions every endpoint should run with."""
 
+from p4esp.ike.extensions.auth_announcement import AuthAnnouncement
 from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.certificate_requests import CertificateRequests
 from p4esp.ike.extensions.childless import ChildlessInitiation
@@ -29,5 +30,6 @@ STANDARD: tuple[Extension, ...] = (
     Redirect(),
     PrivateNumbers(),
     RevisedCookie(),
+    AuthAnnouncement(),
 )
 """That of our vendor ID comes first: others ask what it found."""
