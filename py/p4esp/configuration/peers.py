@@ -29,6 +29,7 @@ from p4esp.configuration.formats import (
 )
 from p4esp.configuration.lifetimes import ChildLifetime, IkeLifetime
 from p4esp.configuration.postquantum import PostquantumSection
+from p4esp.configuration.resolvers import check_reachable
 from p4esp.configuration.secret_files import PSK_MIN, read_psk
 from p4esp.configuration.sections import Section, require_unique
 from p4esp.ike.auth.credentials import (
@@ -145,6 +146,8 @@ class PeerSection(Section):
     """Internal addresses for the peer."""
     request_addresses: tuple[IpVersion, ...] = ()
     """IP versions of which we ask the peer for an internal address, such as `[4]`."""
+    request_encrypted_dns: bool = False
+    """Ask for name servers with encryption, too (RFC 9464)."""
     force_encapsulation: bool = False
     """Put ESP into UDP even when there is no NAT."""
     mobike: bool = False
@@ -168,6 +171,7 @@ class PeerSection(Section):
         require_unique("child", [child.name for child in self.children])
         self._check_strength()
         self._check_beet()
+        self._check_dns()
         for child in self.children:
             paths = {"force_encapsulation": self.force_encapsulation, "mobike": self.mobike}
             check_path(child.name, child.format, **paths)
@@ -190,6 +194,13 @@ class PeerSection(Section):
             raise ValueError("a pinned certificate has no name; accepted: one remote_id with it")
         if self.ppk is not None and "null" in methods and not self.ppk.required:
             raise ValueError("with null authentication accepted: a ppk that is required")
+
+    def _check_dns(self) -> None:
+        if self.request_encrypted_dns and not self.request_addresses:
+            raise ValueError("accepted: request_encrypted_dns with request_addresses")
+        if self.assign is not None:
+            nets = [net for child in self.children for net in child.local]
+            check_reachable(self.assign.resolvers, nets)
 
     def _check_beet(self) -> None:
         """One pair of inner addresses (RFC 7402 B.1); a peer that gets its own from us has one."""
@@ -247,6 +258,7 @@ class PeerSection(Section):
             childless=Childless(self.childless),
             assignment=self.assign.assignment() if self.assign else None,
             request_addresses=self.request_addresses,
+            request_encrypted_dns=self.request_encrypted_dns,
             force_encapsulation=self.force_encapsulation,
             mobike=self.mobike,
             follow_redirects=self.follow_redirects,

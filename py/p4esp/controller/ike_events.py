@@ -97,8 +97,8 @@ class IkeEvents:
             case ChildFailed(ike, name, reason):
                 self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
                 self._connections.attempt_failed((ike.peer, name))
-            case InternalAddresses(ike, config):
-                self._note(Kind.ADDRESSES, ike, str(config))
+            case InternalAddresses(ike):
+                self._note(Kind.ADDRESSES, ike, event.text)
             case PathChanged():
                 await self._path_changed(event)
             case _:

@@ -104,8 +104,8 @@ class DaemonEvents:
                 self._note_child(Kind.SA_DOWN, child, reason)
             case ChildFailed(ike, name, reason):
                 self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
-            case InternalAddresses(ike, config):
-                self._note(Kind.ADDRESSES, ike, str(config))
+            case InternalAddresses(ike):
+                self._note(Kind.ADDRESSES, ike, event.text)
             case PathChanged(ike, old, new):
                 self._note(Kind.SA_MOVED, ike, f"{old} to {new}")
             case MoveRefused(ike, reason):

@@ -13,6 +13,7 @@ from p4esp.ike.path import Path
 from p4esp.ike.redirection import Gateway
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.sa import ChildSaParams, UdpEncapsulation
+from p4esp.ipsec.selectors import Address
 
 
 class DownReason(StrEnum):
@@ -129,6 +130,14 @@ class InternalAddresses:
 
     ike: IkeSaInfo
     config: InternalConfig
+    unreachable: tuple[Address, ...] = ()
+    """Initiator: addresses of resolvers that the first child SA does not carry."""
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        outside = ", ".join(map(str, self.unreachable))
+        return f"{self.config}" + (f"; no child SA leads to {outside}" if outside else "")
 
 
 @dataclass(frozen=True, slots=True)

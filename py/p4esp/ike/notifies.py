@@ -1,13 +1,16 @@
 """Reading notifies that come once and hold so many octets, and saying which were not used."""
 
 from collections.abc import Container
+from typing import TYPE_CHECKING
 
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.drops import Drop
-from p4esp.ike.state import IkeSaState
 from p4esp.ike.trace import TraceKind, TraceRecord
+
+if TYPE_CHECKING:
+    from p4esp.ike.state import IkeSaState
 
 EMPTY: Container[int] = (0,)
 """Sizes of a notify without data."""
@@ -39,7 +42,7 @@ def _check(notify: Notify, sizes: Container[int]) -> None:
 
 
 def usable_data(
-    sa: IkeSaState, kind: NotifyType, message: PayloadSet, sizes: Container[int] = EMPTY
+    sa: "IkeSaState", kind: NotifyType, message: PayloadSet, sizes: Container[int] = EMPTY
 ) -> bytes | None:
     """The same, but one that is malformed counts as none and is recorded (RFC 7296 2.5: what is
     not understood is ignored).
@@ -51,7 +54,7 @@ def usable_data(
         return None
 
 
-def every_usable(sa: IkeSaState, kind: NotifyType, message: PayloadSet) -> list[bytes]:
+def every_usable(sa: "IkeSaState", kind: NotifyType, message: PayloadSet) -> list[bytes]:
     """What a message holds of a notify that may come several times, of any size; those that are
     malformed are recorded.
     """
@@ -66,7 +69,7 @@ def every_usable(sa: IkeSaState, kind: NotifyType, message: PayloadSet) -> list[
     return found
 
 
-def note_ignored(sa: IkeSaState, reason: str) -> None:
+def note_ignored(sa: "IkeSaState", reason: str) -> None:
     """Record a notify that is not used, while the rest of its message is."""
     hook = sa.env.dropped or sa.env.trace
     if hook is not None:
