@@ -236,6 +236,7 @@ def test_cfg_set_is_answered_without_cfg_ack_and_changes_nothing(kind):
     lab.east.endpoint.check_liveness(ike, lab.now)
     lab.settle()
     assert task.answer == ()
+    assert ignored(lab) == ["ignored: CP in INFORMATIONAL; accepted: in IKE_AUTH, to ask for it"]
     assert len(lab.west.of(InternalAddresses)) == 1
 
 
