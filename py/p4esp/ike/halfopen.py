@@ -86,5 +86,5 @@ class HalfOpen:
         """The IKE SA is gone."""
         self.graduate(key)
         del self._spis[key]
-        if self._proved.get((key.spi_i, key.remote)) == key:
+        if self._proved.get((key.spi_i, key.remote)) == key:  # not a secret: of octets anybody sees
             del self._proved[key.spi_i, key.remote]

@@ -17,7 +17,7 @@ from p4esp.ike.tasks.base import Inbound
 _METHODS = NotifyType.SUPPORTED_AUTH_METHODS
 _OVERHEAD = 48 + 8
 """Octets of an IPv6 header, a UDP header and the notify's own."""
-_READ_IN = (
+_CARRIED_BY = (
     (ExchangeType.IKE_SA_INIT, True),
     (ExchangeType.IKE_INTERMEDIATE, True),
     (ExchangeType.IKE_AUTH, False),
@@ -30,7 +30,7 @@ class AuthAnnouncement:
     def received(self, sa: IkeSaState, message: Inbound) -> None:
         """Note what the peer can verify; of the messages that carry it the last one counts."""
         exchange, response = message.header.exchange, message.header.response
-        if (exchange, response) not in _READ_IN or not _is_wanted(sa):
+        if (exchange, response) not in _CARRIED_BY or not _is_wanted(sa):
             return
         if exchange == ExchangeType.IKE_SA_INIT:
             sa.announced.peer.discard(_METHODS)
@@ -48,14 +48,12 @@ class AuthAnnouncement:
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
     ) -> list[AnyPayload]:
         """The notify, where a peer in question may make use of it."""
-        if not _is_wanted(sa):
+        if (exchange, response) not in _CARRIED_BY or not _is_wanted(sa):
             return []
-        if exchange == ExchangeType.IKE_SA_INIT and response:
+        if exchange == ExchangeType.IKE_SA_INIT:
             return self._in_init(sa)
-        late = response and exchange == ExchangeType.IKE_INTERMEDIATE and sa.announced.owes_methods
-        if late or (exchange == ExchangeType.IKE_AUTH and not response):
-            return [_notify(sa)]
-        return []
+        said = exchange == ExchangeType.IKE_INTERMEDIATE and not sa.announced.owes_methods
+        return [] if said else [_notify(sa)]
 
     @staticmethod
     def _in_init(sa: IkeSaState) -> list[AnyPayload]:
