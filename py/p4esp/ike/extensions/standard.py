@@ -3,6 +3,7 @@
 from p4esp.ike.extensions.auth_announcement import AuthAnnouncement
 from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.certificate_requests import CertificateRequests
+from p4esp.ike.extensions.child_pfs import ChildPfsInfo
 from p4esp.ike.extensions.childless import ChildlessInitiation
 from p4esp.ike.extensions.experimental import ExperimentalNumbers
 from p4esp.ike.extensions.fragmentation import Fragmentation
@@ -10,6 +11,7 @@ from p4esp.ike.extensions.initial_contact import InitialContact
 from p4esp.ike.extensions.intermediate import Intermediate
 from p4esp.ike.extensions.mobike import Mobike
 from p4esp.ike.extensions.nat_detection import NatDetection
+from p4esp.ike.extensions.optimized_rekey import OptimizedRekeying
 from p4esp.ike.extensions.postquantum import PostquantumKeys
 from p4esp.ike.extensions.redirect import Redirect
 from p4esp.ike.extensions.revised_cookie import RevisedCookie
@@ -18,6 +20,9 @@ from p4esp.ike.extensions.vendor import PrivateNumbers
 
 STANDARD: tuple[Extension, ...] = (
     ExperimentalNumbers(),
+    PrivateNumbers(),
+    ChildPfsInfo(),
+    OptimizedRekeying(),
     NatDetection(),
     SignatureHashes(),
     Fragmentation(),
@@ -28,8 +33,7 @@ STANDARD: tuple[Extension, ...] = (
     InitialContact(),
     Mobike(),
     Redirect(),
-    PrivateNumbers(),
     RevisedCookie(),
     AuthAnnouncement(),
 )
-"""That of our vendor ID comes first: others ask what it found."""
+"""Those of vendor IDs come first: others ask what they found."""
