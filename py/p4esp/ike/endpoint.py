@@ -176,8 +176,8 @@ class IkeEndpoint:
         if not self._make_room(now):
             self._drop(Drop.IKE_SA_LIMIT, path, now, header)
             return None
-        sa = IkeSa.respond(self._env, candidates, path, now, key.spi_i)
         proved = self._admission.proves(header, message, path, now)
+        sa = IkeSa.respond(self._env, candidates, path, now, key.spi_i)
         self._half_open.add(key, sa.own_spi, proved=proved)
         return self._entries.enter(sa, key)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from p4esp.agenda.configuring import extension
+from p4esp.agenda.certificates import certificate
+from p4esp.agenda.configuring import extension, together
 from p4esp.agenda.model import Claim, Evidence, Item, Run, Section
+from p4esp.demo.lab import Lab
 from p4esp.demo.plan import LEFT, RIGHT
+from p4esp.service.journal import Kind
 
 _INIT, _AUTH = "IKE_SA_INIT request", "IKE_AUTH request"
 _LOADED: Final = Run(ike={"cookie_threshold": 0})
@@ -40,13 +43,30 @@ COOKIES: Final = Item(
     ),
 )
 
+
+def _with_certificates(name: str, section: Section) -> None:
+    """Left has two kinds of keys and prefers the one that right does not accept."""
+    (peer,) = section["peers"]
+    del peer["psk"]
+    kinds = {LEFT.name: ("rsa", "ecdsa"), RIGHT.name: ("ecdsa",)}
+    peer["certificates"] = [certificate(name, kind) for kind in kinds[name]]
+    pinned = [certificate(peer["name"], kind)["file"] for kind in kinds[peer["name"]]]
+    peer["trust"] = {"pinned": pinned, "signatures": ["ecdsa-sha256"]}
+
+
+async def _refused(lab: Lab) -> None:
+    """Wait until right has refused left."""
+    await lab.happened(lab.right, Kind.IKE_FAILED)
+
+
 METHODS: Final = Item(
     "auth-announcement",
     "Announcing authentication methods",
     ("RFC 9593",),
     "py/tests/ike/test_auth_announcement.py"
     "::test_an_initiator_takes_the_credential_that_the_responder_can_verify",
-    having=Run(extension(announce_auth=True)),
+    having=Run(together(_with_certificates, extension(announce_auth=True))),
+    lacking=Run(_with_certificates, _refused, packets=False),
     claims=(
         _both_agree("SUPPORTED_AUTH_METHODS"),
         Claim(
@@ -54,6 +74,12 @@ METHODS: Final = Item(
             lambda _, after: (
                 _says(after, "IKE_SA_INIT response", "N(SUPPORTED_AUTH_METHODS)")
                 and _says(after, _AUTH, "N(SUPPORTED_AUTH_METHODS)")
+            ),
+        ),
+        Claim(
+            "without it left signs by RSA, which right does not accept; with it, by ECDSA",
+            lambda before, after: (
+                before.says("accepted: ecdsa-sha256") and bool(after.children[LEFT.name])
             ),
         ),
     ),

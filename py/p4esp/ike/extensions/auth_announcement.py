@@ -36,13 +36,11 @@ class AuthAnnouncement:
             sa.announced.peer.discard(_METHODS)
             sa.announced.peer_auth = ()
         lists = every_usable(sa, _METHODS, message.payloads)
-        if not lists:
-            return
-        if exchange == ExchangeType.IKE_INTERMEDIATE and not _is_promised(sa):
+        if lists and exchange == ExchangeType.IKE_INTERMEDIATE and not _is_promised(sa):
             note_ignored(sa, f"{Notify(_METHODS)} in IKE_INTERMEDIATE, not promised before")
-            return
-        sa.announced.peer.add(_METHODS)
-        sa.announced.peer_auth = _read(sa, lists)
+        elif lists:
+            sa.announced.peer.add(_METHODS)
+            sa.announced.peer_auth = _read(sa, lists)
 
     def additions(
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
