@@ -31,6 +31,8 @@ class ExtensionSection(Section):
     """Leave the cookie out of what is proved. Experimental."""
     mtu_detection: bool = _DEFAULT.mtu_detection
     """Tell the peer how large its packets arrive whole, and heed what it says. Experimental."""
+    encrypted_ping: bool = _DEFAULT.encrypted_ping
+    """Say that ESP pings inside SAs are answered here, and learn who does. Experimental."""
 
     def wishes(self) -> ExtensionWishes:
         """The form the IKE core takes."""

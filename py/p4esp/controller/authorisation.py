@@ -6,7 +6,7 @@ the switch kept over a restart of the controller is held against both again.
 
 from collections.abc import Iterable
 
-from p4esp.controller.policy import PolicyIds
+from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.ike.codec.proposal import Transform
 from p4esp.ike.config import ChildConfig, FormatWish, PeerConfig
@@ -16,7 +16,7 @@ from p4esp.ike.constants import (
 )
 from p4esp.ike.eesp import eesp_templates
 from p4esp.ipsec.layouts import form_of, is_eesp
-from p4esp.ipsec.sa import ChildSaParams, Layout
+from p4esp.ipsec.sa import ChildSaParams, Layout, Mode
 from p4esp.ipsec.selectors import is_subset
 from p4esp.store import SaRecord
 
@@ -62,10 +62,25 @@ def _is_within(child: ChildSaParams, section: ChildConfig) -> bool:
     sides = is_subset(child.local_ts, local) and is_subset(child.remote_ts, remote)
     return (
         sides
-        and child.mode is section.mode
+        and _has_mode(child, section)
         and _has_format(child, section.format)
+        and _has_label(child, section)
         and _has_algorithms(child, section)
     )
+
+
+def _has_label(child: ChildSaParams, section: ChildConfig) -> bool:
+    """None is what remains where the peer knows no labels."""
+    label = child.share.label
+    if not label:
+        return not section.labels or not section.label_required
+    return label in section.labels
+
+
+def _has_mode(child: ChildSaParams, section: ChildConfig) -> bool:
+    """A tunnel is what remains where the peer did not agree."""
+    declined = child.mode is Mode.TUNNEL and not section.mode_required
+    return child.mode is section.mode or declined
 
 
 def _has_format(child: ChildSaParams, wish: FormatWish) -> bool:

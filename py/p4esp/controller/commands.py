@@ -113,7 +113,8 @@ class ControllerCommands:
         back: str = "",
     ) -> object:
         """The same inside an SA with the peer: the newest, or the one that `spi` names. `back`: the
-        SPI under which we want the reply, one of ours with that peer.
+        SPI under which we want the reply, one of ours with that peer. `announced` of the answer:
+        whether the peer has said that it answers such pings.
         """
         asked, octets = self._gateway(gateway), within("size", size, 0, MAX_SEALED_DATA)
         seconds, index = _waiting(wait), within("number", number, 0, 0xFFFF)
@@ -123,7 +124,9 @@ class ControllerCommands:
         check_way(live, way)
         named = None if wanted is None else way.record.child.spi_in
         taken = await asked.sealed_ping(live, index, octets, named, seconds)
-        return _reply(index, octets, taken) | {"spi": f"{live.record.child.spi_out:08x}"}
+        child = live.record.child
+        about = {"spi": f"{child.spi_out:08x}", "announced": asked.announces_pings(child)}
+        return _reply(index, octets, taken) | about
 
     def _gateway(self, name: str) -> Gateway:
         if name not in self._gateways:

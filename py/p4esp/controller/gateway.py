@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from p4esp.controller.authorisation import Authorisation
-from p4esp.controller.beet_pairs import BeetPairs, beet_children
+from p4esp.controller.beet_pairs import BeetPairs
 from p4esp.controller.cancellation import in_own_task
 from p4esp.controller.config import GatewayConfig
 from p4esp.controller.drop_audit import DropAudit
@@ -27,6 +27,7 @@ from p4esp.controller.esp_ping import EspPings
 from p4esp.controller.ike_events import IkeEvents
 from p4esp.controller.ike_transport import frame_of
 from p4esp.controller.interfaces import Interfaces
+from p4esp.controller.labels import LabelNumbers
 from p4esp.controller.link import (
     Inventory,
     LinkFixtures,
@@ -51,6 +52,7 @@ from p4esp.controller.sealed_ping import SealedPings
 from p4esp.controller.surroundings import Surroundings
 from p4esp.controller.target import Session, SwitchAddress, open_session
 from p4esp.engine.keyservice import KeyService
+from p4esp.ike.constants import NotifyType
 from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import Event
@@ -81,7 +83,8 @@ class Gateway:
         self._around = around
         self._address = SwitchAddress(name, config.address, config.device_id, around.election_id)
         self._rules = [policy.rule() for policy in config.policies]
-        self._interfaces = Interfaces(config)
+        self._labels = LabelNumbers(around.store, name)
+        self._interfaces = Interfaces(config, self._labels.of)
         self._placements = Placements(around.store, name, self._random_bits)
         self.keys = PairKeys(keys)
         self._protect = ProtectRules(self._rules)
@@ -110,8 +113,7 @@ class Gateway:
         around = self._around
         self._authorisation = Authorisation(peers, self._protect, self.sas.policy_ids)
         beet = BeetPairs(
-            beet_children(self._config),
-            lambda: self.sas.live.children(),  # noqa: PLW0108 -- `live` is another after a reconnect
+            lambda: self.sas.live.children()  # noqa: PLW0108 -- `live` is another after a reconnect
         )
         environment = Environment(
             random=around.random_bytes,
@@ -120,7 +122,7 @@ class Gateway:
             extensions=STANDARD,
             trace=trace_hook(self.name, around.journal, around.trace),
             export_keys=ike_key_export(around.export_keys),
-            objection=lambda *asked: self._protect.objection(*asked) or beet.objection(*asked),
+            objection=lambda wanted: self._protect.objects(wanted) or beet.objection(wanted),
             wall_clock=around.wall_clock,
         )
         endpoint = IkeEndpoint(environment, directory(peers), around.clock())
@@ -242,6 +244,7 @@ class Gateway:
             lost = []
         await form_sets(link.selection, self._config, self.sas.policy_ids)
         await link.session.subscribe_digests()
+        self._labels.keep(self._config.label_names)
         self._link = link
         self._replace(lost)
         self.connections.keep_up(self._kept_up())
@@ -311,6 +314,14 @@ class Gateway:
                 session.send_echo, sa, number, size, back=back, seconds=seconds
             )
 
+    def announces_pings(self, child: ChildSaParams) -> bool:
+        """Whether a child SA's peer has announced that it answers pings inside SAs."""
+        known = self.connections.established.values()
+        theirs = [
+            ike for ike in known if (ike.peer, ike.remote_id) == (child.peer, child.remote_id)
+        ]
+        return any(NotifyType.ENCRYPTED_PING_SUPPORTED.name in ike.extensions for ike in theirs)
+
     @contextmanager
     def _session_for_pings(self) -> Iterator[Session]:
         """What fails is the caller's to be told."""
@@ -332,10 +343,12 @@ class Gateway:
                 self._placements,
                 self._interfaces.local_id,
                 lambda remote: mtu_towards(self._interfaces, remote),
+                lambda child: self._labels.of(self._protect.of(child.peer, child.name).label),
             ),
             self._around.store,
             self._interfaces,
             self.sas.policy_ids,
+            self._labels,
         )
         watch = (self.sas.restore_keys, self._engine_changed)
         return new_link(session, self._config, fixtures, *watch, clock=self._around.clock)

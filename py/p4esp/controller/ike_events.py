@@ -106,7 +106,7 @@ class IkeEvents:
                 return
 
     async def _ike_up(self, ike: IkeSaInfo) -> None:
-        self._connections.established[ike.spi] = ike
+        self._connections.ike_up(ike)
         await self._mark(Op.INSERT, ike.spi)
         self._note(Kind.IKE_UP, ike, f"{ike.suite}, {ike.path}")
 

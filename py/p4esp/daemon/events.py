@@ -65,7 +65,7 @@ class DaemonEvents:
         connections = self._connections
         match event:
             case IkeEstablished(ike):
-                connections.established[ike.spi] = ike
+                connections.ike_up(ike)
             case IkeRekeyed(old, new):
                 connections.established.pop(old.spi, None)
                 connections.established[new.spi] = new

@@ -22,8 +22,8 @@ class Announced:
     """Whether we have promised to say in IKE_INTERMEDIATE what we can verify."""
     childless: bool = False
     """Whether IKE_AUTH may go without a child SA: the responder says so (RFC 6023)."""
-    private_numbers: bool = False
-    """Whether the peer has strongSwan's vendor ID, and with it knows USE_BEET_MODE."""
+    strongswan: bool = False
+    """Whether the peer has strongSwan's vendor ID."""
     own_experimental: bool = False
     """Whether we sent our own vendor ID, which stands for numbers of formats of ESP."""
     peer_experimental: bool = False
@@ -42,6 +42,11 @@ class Announced:
     def digital_signatures(self) -> bool:
         """Whether signatures are to be of method 14 (RFC 7427 3)."""
         return bool(self.own_hashes and self.peer_hashes)
+
+    @property
+    def beet(self) -> bool:
+        """Whether USE_BEET_MODE means BEET between the two: strongSwan's number, which is ours."""
+        return self.strongswan or self.experimental
 
     def agreed(self, kind: NotifyType) -> bool:
         """Whether both ends announced an extension."""

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from p4esp.ike.auth.credentials import PeerAuth, PostquantumKey
+from p4esp.ike.auth.credentials import PeerAuth
 from p4esp.ike.encrypted_dns import ResolverOffer
 from p4esp.ike.errors import CommandError
 from p4esp.ike.extension_wishes import ExtensionWishes
 from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.path import Path
 from p4esp.ike.pool import AddressPool
+from p4esp.ike.ppk import PpkPolicy
 from p4esp.ike.proposals import Template
 from p4esp.ike.redirection import Gateway
 from p4esp.ike.transport import Ports
@@ -118,6 +119,12 @@ class ChildConfig:
     """
     format: FormatWish = field(default_factory=FormatWish)
     ke: ChildKe = ChildKe.LISTED
+    labels: tuple[bytes, ...] = ()
+    """Security labels (RFC 9478), without NUL, best first: an SA has one of them."""
+    label_required: bool = True
+    """With a peer that knows no labels make no child SA, rather than one without a label."""
+    mode_required: bool = True
+    """Without the peer's consent to the mode: no child SA, rather than a tunnel."""
 
 
 class Childless(StrEnum):
@@ -167,8 +174,8 @@ class PeerConfig:
     """Seconds of silence after which the peer must prove it lives; None: never asked."""
     initial_contact: bool = True
     """Tell the peer to drop what it still has of us, when we have nothing of it."""
-    ppk: PostquantumKey | None = None
-    """Mixed into the keys of the IKE SA where the peer has it too (RFC 8784)."""
+    ppk: PpkPolicy | None = None
+    """Keys mixed into those of the IKE SA where the peer has one of them, too (RFC 8784, 9867)."""
     force_encapsulation: bool = False
     """Pretend to be behind a NAT, so that ESP is carried in UDP."""
     childless: Childless = Childless.ALLOW

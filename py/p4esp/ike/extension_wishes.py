@@ -28,6 +28,8 @@ class ExtensionWishes:
     """AUTH leaves the cookie out (draft-smyslov-ipsecme-ikev2-cookie-revised)."""
     mtu_detection: bool = False
     """Say how large packets arrive whole (draft-liu-ipsecme-ikev2-mtu-dect)."""
+    encrypted_ping: bool = False
+    """Say that pings inside SAs are answered (draft-antony-ipsecme-encrypted-esp-ping)."""
 
     @property
     def experimental(self) -> tuple[str, ...]:
@@ -39,6 +41,13 @@ class ExtensionWishes:
 
 
 PRIVATE: Final = frozenset(
-    ("pfs_info", "optimized_rekey", "delete_reason", "revised_cookie", "mtu_detection")
+    (
+        "pfs_info",
+        "optimized_rekey",
+        "delete_reason",
+        "revised_cookie",
+        "mtu_detection",
+        "encrypted_ping",
+    )
 )
 """They take the switch `experimental` and our vendor ID."""

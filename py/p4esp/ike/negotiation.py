@@ -13,7 +13,13 @@ from p4esp.ike.child_formats import (
     layout_agreed,
 )
 from p4esp.ike.child_methods import templates_of
-from p4esp.ike.child_scope import Scope, accepted_scope, agreed_scope, wanted_scope
+from p4esp.ike.child_scope import (
+    Scope,
+    accepted_scope,
+    agreed_scope,
+    rekeyed_scope,
+    wanted_scope,
+)
 from p4esp.ike.child_terms import share_accepted, share_agreed, terms_answered, terms_asked
 from p4esp.ike.children import ChildSa
 from p4esp.ike.choosing import methods_differ, methods_of, select, verify_choice, without_ke
@@ -21,11 +27,11 @@ from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation, Transform
-from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import NotifyType, TransformType
 from p4esp.ike.crypto.schedule import FreshInput, child_keys, child_roots
 from p4esp.ike.errors import Refusal
+from p4esp.ike.extensions.labels import labels_in_use, labels_wanted
 from p4esp.ike.keywords import describe
 from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
@@ -69,10 +75,9 @@ class ChildOffer:
 
     def payloads(self, *fresh: AnyPayload) -> list[AnyPayload]:
         """[N] SA, nonce and KE if there are any, TSi, TSr: the initiator's side is ours."""
-        selectors = TsInitiator(self.scope.local_ts), TsResponder(self.scope.remote_ts)
         association = SecurityAssociation(self.proposals)
         notifies = *self.scope.notifies(), *self.formats, *self.terms
-        return [*notifies, association, *fresh, *selectors]
+        return [*notifies, association, *fresh, *self.scope.selectors(initiator=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +99,10 @@ class Agreement:
     def payloads(self, *fresh: AnyPayload) -> list[AnyPayload]:
         """The responder's [N] SA, nonce and KE if there are any, TSi, TSr."""
         answer = replace(self.chosen, spi=self.spi_in.to_bytes(SPI_SIZE, "big"))
-        selectors = TsInitiator(self.scope.remote_ts), TsResponder(self.scope.local_ts)
         formats = formats_answered(self.scope.config, self.layout)
         association = SecurityAssociation((answer,))
         notifies = *self.scope.notifies(), *formats, *self.terms
-        return [*notifies, association, *fresh, *selectors]
+        return [*notifies, association, *fresh, *self.scope.selectors(initiator=False)]
 
 
 def make_offer(
@@ -117,8 +121,10 @@ def make_offer(
     """
     if replaces is None:
         scope = wanted_scope(sa, config, packet)
+        if share.label:
+            scope = replace(scope, labels=labels_wanted([share.label]))
     else:
-        scope = Scope(config, replaces.params.local_ts, replaces.params.remote_ts)
+        scope = replace(rekeyed_scope(replaces), labels=labels_in_use(replaces))
         share = replaces.params.share
     templates, formats = templates_of(sa, config, replaces), formats_asked(sa, config)
     spi = allocate(sa, _block_asked(config, formats))
@@ -133,7 +139,7 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     chosen = verify_choice(proposals, offer.proposals)
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
     layout = layout_accepted(sa, offer.config, offer.formats, answer, chosen)
-    share = share_accepted(sa, offer.config, offer.share, answer)
+    share = share_accepted(sa, offer.config, offer.share, answer, Share(label=scope.label))
     spi_out = check_peer_spi(sa, chosen.spi, layout)
     return Agreement(
         *(scope, chosen, offer.spi, spi_out),
@@ -154,7 +160,8 @@ def refusal_detail(offer: ChildOffer, error: Notify) -> str:
     if offer.with_ke and offer.replaces is not None and not offer.replaces.methods_known:
         return methods_differ(methods_of(offer.proposals), "none of them")  # IKE_AUTH took the rest
     offered = "; ".join(dict.fromkeys(describe(p.transforms) for p in offer.proposals))
-    return f"offered {offered}; the peer does not say what it accepts"
+    methods = f"; methods offered: {methods_of(offer.proposals)}" if offer.with_ke else ""
+    return f"offered {offered}; the peer does not say what it accepts{methods}"
 
 
 def answer_offer(
@@ -166,7 +173,7 @@ def answer_offer(
     scope = agreed_scope(sa, offer, replaces)
     chosen = select(proposals, _usable(templates_of(sa, scope.config, replaces), with_ke))
     layout = layout_agreed(sa, scope.config, offer, chosen)
-    share = share_agreed(sa, scope.config, offer, replaces)
+    share = share_agreed(sa, scope.config, offer, Share(label=scope.label), replaces)
     spi_out = check_peer_spi(sa, chosen.spi, layout)
     spi_in = allocate(sa, block_of(layout))
     terms = terms_answered(sa, scope.config, share)

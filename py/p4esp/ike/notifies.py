@@ -54,18 +54,15 @@ def usable_data(
         return None
 
 
-def every_usable(sa: "IkeSaState", kind: NotifyType, message: PayloadSet) -> list[bytes]:
-    """What a message holds of a notify that may come several times, of any size; those that are
-    malformed are recorded.
-    """
-    found = list[bytes]()
+def usable_each(
+    sa: "IkeSaState", kind: NotifyType, message: PayloadSet, sizes: Container[int]
+) -> list[bytes]:
+    """What a message holds of a notify that may come several times, malformed ones left out."""
+    found = []
     for notify in message.every(Notify):
         if notify.type == kind:
-            try:
-                _check(notify, range(1 << 16))
-                found.append(notify.data)
-            except MalformedNotifyError as error:
-                note_ignored(sa, str(error))
+            data = usable_data(sa, kind, PayloadSet((notify,)), sizes)
+            found += [] if data is None else [data]
     return found
 
 

@@ -21,8 +21,8 @@ from p4esp.ike.proposals import Template
 from p4esp.ike.real_message import without_cookie
 
 COOKIE, EXCLUDED = NotifyType.COOKIE, NotifyType.COOKIE_EXCLUDED
-WISH = ExtensionWishes(revised_cookie=True)
-OFF = ExtensionWishes()
+WISH = ExtensionWishes(revised_cookie=True, full_transcript=False)
+OFF = ExtensionWishes(full_transcript=False)
 LOADED = Settings(retransmission=STEADY, cookie_threshold=0, experimental=True)
 """Of a responder that asks everybody for a cookie."""
 IDLE = replace(LOADED, cookie_threshold=16)
@@ -106,6 +106,18 @@ def test_with_one_end_alone_auth_covers_the_cookie_as_ever(west, east, signed):
     _, shown = versions(lab)
     assert EXCLUDED not in kinds(shown)
     assert signed[:2] == [shown, shown]
+    assert is_up(lab)
+
+
+def test_a_transcript_of_both_messages_has_the_request_without_the_cookie_too(signed):
+    wish = replace(WISH, full_transcript=True)
+    lab = lab_of(wish, wish)
+    start(lab)
+    plain, _ = versions(lab)
+    response = lab.west.endpoint._entries.command_target(
+        lab.west.endpoint.ike_sas[0].spi
+    ).sa._state.init_response
+    assert signed[:2] == [bytes(8) + response + plain] * 2
     assert is_up(lab)
 
 

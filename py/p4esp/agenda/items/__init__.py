@@ -1,6 +1,12 @@
 """All items, in the order of the agenda."""
 
-from p4esp.agenda.items import formats, initial
+from p4esp.agenda.items import formats, initial, keys, labels, rekeying
 from p4esp.agenda.model import Item
 
-ITEMS: tuple[Item, ...] = (*formats.ITEMS, *initial.ITEMS)
+ITEMS: tuple[Item, ...] = (
+    *rekeying.ITEMS,
+    *formats.ITEMS,
+    *keys.ITEMS,
+    *labels.ITEMS,
+    *initial.ITEMS,
+)

@@ -10,13 +10,14 @@ from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.constants import ExchangeType, NotifyType
 from p4esp.ike.errors import ParseError
-from p4esp.ike.notifies import every_usable, note_ignored
+from p4esp.ike.notifies import note_ignored, usable_each
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.tasks.base import Inbound
 
 _METHODS = NotifyType.SUPPORTED_AUTH_METHODS
 _OVERHEAD = 48 + 8
 """Octets of an IPv6 header, a UDP header and the notify's own."""
+_SIZES = range(1 << 16)
 _CARRIED_BY = (
     (ExchangeType.IKE_SA_INIT, True),
     (ExchangeType.IKE_INTERMEDIATE, True),
@@ -35,7 +36,7 @@ class AuthAnnouncement:
         if exchange == ExchangeType.IKE_SA_INIT:
             sa.announced.peer.discard(_METHODS)
             sa.announced.peer_auth = ()
-        lists = every_usable(sa, _METHODS, message.payloads)
+        lists = usable_each(sa, _METHODS, message.payloads, _SIZES)
         if lists and exchange == ExchangeType.IKE_INTERMEDIATE and not _is_promised(sa):
             note_ignored(sa, f"{Notify(_METHODS)} in IKE_INTERMEDIATE, not promised before")
         elif lists:
@@ -58,7 +59,7 @@ class AuthAnnouncement:
         """The answer has about the length of the request, without the list."""
         notify = _notify(sa)
         room = sa.env.settings.fragment_size - _OVERHEAD - len(sa.init_request)
-        if len(notify.data) > room and sa.additional.pending:
+        if len(notify.data) > room and sa.additional.rounds:
             sa.announced.owes_methods = True
             return [Notify(_METHODS)]
         return [notify]

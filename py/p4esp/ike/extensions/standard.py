@@ -5,8 +5,10 @@ from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.certificate_requests import CertificateRequests
 from p4esp.ike.extensions.child_pfs import ChildPfsInfo
 from p4esp.ike.extensions.childless import ChildlessInitiation
+from p4esp.ike.extensions.encrypted_ping import ENCRYPTED_PING
 from p4esp.ike.extensions.experimental import ExperimentalNumbers
 from p4esp.ike.extensions.fragmentation import Fragmentation
+from p4esp.ike.extensions.full_transcript import FULL_TRANSCRIPT
 from p4esp.ike.extensions.initial_contact import InitialContact
 from p4esp.ike.extensions.intermediate import Intermediate
 from p4esp.ike.extensions.mobike import Mobike
@@ -28,11 +30,13 @@ STANDARD: tuple[Extension, ...] = (
     Fragmentation(),
     Intermediate(),
     PostquantumKeys(),
+    FULL_TRANSCRIPT,
     CertificateRequests(),
     ChildlessInitiation(),
     InitialContact(),
     Mobike(),
     Redirect(),
+    ENCRYPTED_PING,
     RevisedCookie(),
     AuthAnnouncement(),
 )

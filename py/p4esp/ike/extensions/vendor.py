@@ -16,12 +16,12 @@ STRONGSWAN: Final = VendorId(bytes.fromhex("882fe56d6fd20dbc2251613b2ebe5beb"))
 
 
 class PrivateNumbers:
-    """Lets both ends use USE_BEET_MODE."""
+    """Lets both ends use USE_BEET_MODE; so does our own vendor ID (`ExperimentalNumbers`)."""
 
     def received(self, sa: IkeSaState, message: Inbound) -> None:
         """Note whether the peer knows the numbers."""
         if message.header.exchange == ExchangeType.IKE_SA_INIT:
-            sa.announced.private_numbers = STRONGSWAN in message.payloads.every(VendorId)
+            sa.announced.strongswan = STRONGSWAN in message.payloads.every(VendorId)
 
     def additions(
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool

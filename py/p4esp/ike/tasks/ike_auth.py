@@ -186,6 +186,7 @@ class IkeAuthResponder(ResponderTask):
         peer = find_peer(sa, payloads)
         payloads = postquantum.responder_payloads(sa, peer, payloads)
         proof = check_proof(sa, peer, payloads.one(IdInitiator), payloads)
+        postquantum.take_up(sa, peer)
         sa.remote_id = proven_identity(peer, payloads.one(IdInitiator).identity, proof)
         sa.peer = peer
         with_child = payloads.has(SecurityAssociation)
