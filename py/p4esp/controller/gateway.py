@@ -10,7 +10,7 @@ the switch's connection. Each connection starts by asking what the switch still 
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
@@ -52,7 +52,9 @@ from p4esp.controller.sealed_ping import SealedPings
 from p4esp.controller.surroundings import Surroundings
 from p4esp.controller.target import Session, SwitchAddress, open_session
 from p4esp.engine.keyservice import KeyService
+from p4esp.ike.config import PeerConfig
 from p4esp.ike.constants import NotifyType
+from p4esp.ike.crash_tokens import SECRET_SIZE
 from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import Event
@@ -109,7 +111,7 @@ class Gateway:
         return int.from_bytes(self._around.random_bytes(bits // 8), "big")
 
     def _setup_ike(self) -> None:
-        peers = [peer.config() for peer in self._config.peers]
+        peers = self.peers
         around = self._around
         self._authorisation = Authorisation(peers, self._protect, self.sas.policy_ids)
         beet = BeetPairs(
@@ -124,12 +126,15 @@ class Gateway:
             export_keys=ike_key_export(around.export_keys),
             objection=lambda wanted: self._protect.objects(wanted) or beet.objection(wanted),
             wall_clock=around.wall_clock,
+            token_secret=self._token_secret(peers),
+            moves_counters=True,
         )
-        endpoint = IkeEndpoint(environment, directory(peers), around.clock())
+        self._environment = environment
         events = IkeEvents(
             self.name, self.sas, around.journal, lambda: self._link, around.export_keys
         )
         self._events = events
+        endpoint = self._new_endpoint()
         self.ike = Driver(endpoint, self._handle_event, self._send_datagram, around.clock)
         self.connections = Connections(
             *(self.name, peers, self.sas, self.ike),
@@ -141,9 +146,29 @@ class Gateway:
         )
         events.attach(self.ike, self.connections)
 
+    def _token_secret(self, peers: Iterable[PeerConfig]) -> bytes:
+        """What crash tokens are made of, the same for good; none where no peer is to have one."""
+        if not any(peer.extensions.crash_detection for peer in peers):
+            return b""
+        store, random_bytes = self._around.store, self._around.random_bytes
+        return store.secret(self.name, "crash tokens", lambda: random_bytes(SECRET_SIZE))
+
     async def _handle_event(self, event: Event) -> None:
         await self._events.handle(event)
         self._around.hub.publish(event)
+
+    def _new_endpoint(self) -> IkeEndpoint:
+        return IkeEndpoint(self._environment, directory(self.peers), self._around.clock())
+
+    def forget_ike(self) -> None:
+        """All IKE SAs are gone without a word, as after a crash; switch and store stay."""
+        self.ike.endpoint = self._new_endpoint()
+        self.connections.established.clear()
+
+    @property
+    def peers(self) -> list[PeerConfig]:
+        """Its IKE peers."""
+        return [peer.config() for peer in self._config.peers]
 
     async def run(self) -> None:
         """Serve for ever; a switch that cannot be used is tried again."""

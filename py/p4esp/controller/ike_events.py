@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 from p4esp.controller import tables
+from p4esp.controller.counter_sync import skip_counters
 from p4esp.controller.entries import Op, Update
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.link import SwitchLink
+from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import (
@@ -14,7 +16,6 @@ from p4esp.ike.events import (
     ChildFailed,
     ChildRekeyed,
     ChildUp,
-    DownReason,
     Event,
     IkeDown,
     IkeEstablished,
@@ -27,6 +28,7 @@ from p4esp.ike.events import (
     NegotiationFailed,
     PathChanged,
     Redirected,
+    ReplayCountersSkipped,
 )
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.connections import Connections
@@ -71,8 +73,8 @@ class IkeEvents:
         match event:
             case IkeEstablished(ike):
                 await self._ike_up(ike)
-            case IkeDown(ike, reason, detail):
-                await self._ike_down(ike, f"{reason}{': ' if detail else ''}{detail}")
+            case IkeDown():
+                await self._ike_down(event)
             case IkeRekeyed(old, new):
                 await self._ike_rekeyed(old, new)
             case IkeRekeyFailed(ike, reason):
@@ -83,6 +85,8 @@ class IkeEvents:
                 self._note(Kind.IKE_FAILED, ike, reason)
             case Redirected():
                 self._connections.redirected(event)
+            case ReplayCountersSkipped():
+                await self._skip_counters(event)
             case _:
                 await self._deal_with_child(event)
 
@@ -92,8 +96,8 @@ class IkeEvents:
                 await self._child_up(child)
             case ChildRekeyed(new=new):
                 await self._child_up(new, send=new.initiator)
-            case ChildDown(child, reason):
-                self._child_down(child, reason)
+            case ChildDown():
+                self._child_down(event)
             case ChildFailed(ike, name, reason, detail):
                 text = f"{name}: {reason}{': ' if detail else ''}{detail}"
                 self._note(Kind.SA_FAILED, ike, text)
@@ -118,11 +122,12 @@ class IkeEvents:
         await self._mark(Op.DELETE, old.spi)
         self._note(Kind.IKE_REKEYED, new, f"{new.suite}, was {old.spi.hex()}")
 
-    async def _ike_down(self, ike: IkeSaInfo, reason: str) -> None:
+    async def _ike_down(self, event: IkeDown) -> None:
+        ike = event.ike
         if self._connections.established.pop(ike.spi, None) is not None:
             await self._mark(Op.DELETE, ike.spi)
-            self._connections.peer_failed(ike.peer)  # what it was making will not come
-        self._note(Kind.IKE_DOWN, ike, reason)
+            self._connections.peer_failed(ike.peer, event.told)  # what it was making is lost
+        self._note(Kind.IKE_DOWN, ike, event.why)
 
     async def _mark(self, op: Op, spi: bytes) -> None:
         """Tell the pipeline which IKE SPIs are live: their messages have a meter of their own."""
@@ -139,6 +144,25 @@ class IkeEvents:
             await self._sas.readdress(change)
         except ControllerError as error:
             self._note(Kind.SA_FAILED, change.ike, f"cannot follow to {change.new}: {error}")
+
+    async def _skip_counters(self, event: ReplayCountersSkipped) -> None:
+        link = self._link()
+        for spi_in in event.children if link is not None else ():
+            live = self._sas.live.get(spi_in)
+            if live is not None and link is not None:
+                await self._skip(live, link, event)
+
+    async def _skip(self, live: LiveSa, link: SwitchLink, event: ReplayCountersSkipped) -> None:
+        """An SA whose numbers do not suffice is replaced instead."""
+        child = live.record.child
+        try:
+            if await skip_counters(live, link.state, event.delta):
+                text = f"{event.delta} of {child.spi_out:08x}"
+                self._note(Kind.SKIPPED, event.ike, text)
+            else:
+                self._ike.command(lambda endpoint, now: endpoint.rekey_child(child.spi_in, now))
+        except (ControllerError, CommandError) as error:
+            self._note(Kind.SA_FAILED, event.ike, f"{child.spi_in:08x}: counters stay: {error}")
 
     def _failed(self, ike: IkeSaInfo, reason: str) -> None:
         self._note(Kind.IKE_FAILED, ike, reason)
@@ -159,9 +183,9 @@ class IkeEvents:
         except CommandError:
             return  # IKE has given it up meanwhile
 
-    def _child_down(self, child: ChildSaParams, reason: DownReason) -> None:
-        self._sas.down(child, reason)
-        self._connections.child_down(child, reason)
+    def _child_down(self, event: ChildDown) -> None:
+        self._sas.down(event.child, event.why)
+        self._connections.child_down(event.child, event.reason, event.told)
 
     def _note(self, kind: Kind, ike: IkeSaInfo, text: str) -> None:
         self._journal.add(Entry(self._gateway, kind, ike.label, text))

@@ -115,14 +115,14 @@ class SaManager:
             raise SwitchUnreachableError(f"{self._gateway}: the switch is not connected")
         return self._installer
 
-    def down(self, child: ChildSaParams, reason: DownReason) -> None:
+    def down(self, child: ChildSaParams, reason: str) -> None:
         """A pair is no longer ours: remove it, in the background, after the grace period."""
         self.negotiated.discard(child.spi_in)
         live = self.live.pop(child.spi_in, None)
         if live is None:
             self._placements.spis.release(child.spi_in)
             return
-        self._note(Kind.SA_DOWN, child, reason.value)
+        self._note(Kind.SA_DOWN, child, reason)
         if self._installer is None:
             self._store.set_state(self._gateway, child.spi_in, SaState.DELETING)
         else:

@@ -302,6 +302,8 @@ class Settings:
     """Seconds without a datagram of ours after which a keepalive goes out when we are behind a NAT
     (RFC 3948 4); 0: none are sent.
     """
+    ticket_lifetime: float = 3600.0
+    """Seconds a ticket for a peer is good, at most (RFC 5723 9.8)."""
     hint_interval: float = 10.0
     """Seconds between liveness checks of one IKE SA that unauthenticated messages may cause."""
     audit_rate: float = 20.0

@@ -11,7 +11,7 @@ class Drop(StrEnum):
     MALFORMED = "no well-formed IKE header"
     OTHER_VERSION = "major version is not 2"
     UNKNOWN_SPI = "no IKE SA has this SPI"
-    NOT_AN_OPENING = "responder SPI is zero, but this is no IKE_SA_INIT request"
+    NOT_AN_OPENING = "responder SPI is zero, but this is no request that begins an IKE SA"
     TOO_LARGE = "IKE_SA_INIT request exceeds the size limit"
     NO_PEER = "no peer is configured for these addresses"
     NO_COOKIE = "IKE_SA_INIT request has to show a cookie of ours"

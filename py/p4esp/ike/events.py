@@ -7,6 +7,7 @@ inbound child SA that it promises is installed (RFC 7296 2.8).
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
@@ -25,6 +26,8 @@ class DownReason(StrEnum):
     REKEYED = "replaced by a rekeyed SA"
     COLLISION = "redundant after a simultaneous rekey"
     PEER_DEAD = "the peer does not answer"
+    PEER_CRASHED = "the peer has lost its state, and proves it"
+    RESUMED = "a newer one was resumed from it"
     INITIAL_CONTACT = "the peer started afresh"
     IKE_SA_GONE = "its IKE SA is gone"
     PROTOCOL_ERROR = "the peer broke the protocol"
@@ -55,6 +58,8 @@ class IkeSaInfo:
     """Which: type and name."""
     extensions: tuple[str, ...] = ()
     """Names of the notifies of extensions that both ends announced."""
+    resumed: bool = False
+    """Whether it was made from the keys of another (RFC 5723)."""
 
     @property
     def label(self) -> str:
@@ -97,6 +102,13 @@ class IkeDown:
     ike: IkeSaInfo
     reason: DownReason
     detail: str = ""
+    told: DeleteReason | None = None
+    """What the peer that deleted it says why."""
+
+    @property
+    def why(self) -> str:
+        """The reason in words."""
+        return ": ".join(filter(None, (self.reason, self.detail, _words(self.told))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +181,13 @@ class ChildDown:
 
     child: ChildSaParams
     reason: DownReason
+    told: DeleteReason | None = None
+    """What the peer that deleted it, or its IKE SA, says why."""
+
+    @property
+    def why(self) -> str:
+        """The reason in words."""
+        return ": ".join(filter(None, (self.reason, _words(self.told))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +243,19 @@ class Redirected:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayCountersSkipped:
+    """One end has been taken over and may have missed packets, or have forgotten some that it sent:
+    raise what child SAs count as sent (RFC 6311 5.2).
+    """
+
+    ike: IkeSaInfo
+    children: tuple[int, ...]
+    """Our inbound SPIs of them."""
+    delta: int
+    """What is to be added, packets."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerAlive:
     """The peer answered a liveness check that was asked for by command."""
 
@@ -246,8 +278,13 @@ Event = (
     | PathChanged
     | MoveRefused
     | Redirected
+    | ReplayCountersSkipped
     | PeerAlive
 )
+
+
+def _words(told: DeleteReason | None) -> str:
+    return "" if told is None else str(told)
 
 
 def peer_of(event: Event) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.encrypted_dns import Resolver
 from p4esp.ike.events import Event, IkeSaInfo
 from p4esp.ike.internal_config import InternalConfig
@@ -37,6 +38,7 @@ def ike_as_json(ike: IkeSaInfo) -> dict[str, Any]:
         "ppk": ike.ppk.value,
         "ppk_id": ike.ppk_id,
         "extensions": list(ike.extensions),
+        "resumed": ike.resumed,
         "nat": {"local": ike.nat.local, "remote": ike.nat.remote} if ike.nat else None,
     }
 
@@ -113,6 +115,8 @@ def _value(value: object) -> Any:
     if form is not None:
         return form(value)
     match value:
+        case DeleteReason():
+            return value.as_json()
         case tuple():
             return [_value(one) for one in value]
         case bool() | int() | None:

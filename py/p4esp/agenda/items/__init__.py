@@ -1,6 +1,6 @@
 """All items, in the order of the agenda."""
 
-from p4esp.agenda.items import formats, initial, keys, labels, rekeying
+from p4esp.agenda.items import ends, formats, initial, keys, labels, rekeying
 from p4esp.agenda.model import Item
 
 ITEMS: tuple[Item, ...] = (
@@ -8,5 +8,6 @@ ITEMS: tuple[Item, ...] = (
     *formats.ITEMS,
     *keys.ITEMS,
     *labels.ITEMS,
+    *ends.ITEMS,
     *initial.ITEMS,
 )

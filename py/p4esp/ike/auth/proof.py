@@ -92,6 +92,7 @@ def check_proof(
             raise AuthenticationError(
                 f"the peer uses AUTH method {auth.method}, accepted is {accepted}"
             )
+    sa.resumption.peer_method = auth.method
     return requirement
 
 

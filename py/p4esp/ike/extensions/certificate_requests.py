@@ -27,7 +27,7 @@ class CertificateRequests:
     ) -> list[AnyPayload]:
         """CERTREQ in a responder's IKE_SA_INIT and in an initiator's IKE_AUTH."""
         where = ExchangeType.IKE_SA_INIT if response else ExchangeType.IKE_AUTH
-        if exchange != where or not _may_sign(sa):
+        if exchange != where or sa.resumption.session or not _may_sign(sa):
             return []
         return [CertificateRequest.of(authorities(sa))]
 
