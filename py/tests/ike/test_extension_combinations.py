@@ -18,6 +18,7 @@ from p4esp.ike.proposals import Template
 IKE = ("aes256gcm16-prfsha256-x25519", "aes256gcm16-prfsha256-x25519-ke1_ecp256-ke1_none")
 ESP = ("aes256gcm16-noesn", "aes256gcm16-x25519-noesn", "aes256gcm16-x25519-modpnone-noesn")
 FORMATS = (FormatWish(), FormatWish("crypt-offset", shown=4), FormatWish("sub-child", subs=4))
+LABELS = ((), (), (b"secret",), (b"public", b"secret"))
 SWITCHES = [field.name for field in fields(ExtensionWishes)]
 
 
@@ -31,10 +32,13 @@ class End:
     esp: str
     format: FormatWish
     required: bool
+    labels: tuple[bytes, ...]
 
     def changes(self, nets: tuple[str, str]) -> dict[str, object]:
         wish = replace(self.format, required=self.required and not self.format.plain)
-        made = replace(child(*nets), proposals=(Template.esp(self.esp),), format=wish)
+        made = replace(
+            child(*nets), proposals=(Template.esp(self.esp),), format=wish, labels=self.labels
+        )
         ike = (Template.ike(self.ike),)
         return {"extensions": self.wishes, "proposals": ike, "children": (made,)}
 
@@ -58,6 +62,7 @@ def ends() -> st.SearchStrategy[End]:
         st.sampled_from(ESP),
         st.sampled_from(FORMATS),
         st.booleans(),
+        st.sampled_from(LABELS),
     )
 
 
@@ -101,6 +106,11 @@ def is_refused(west: End, east: End) -> bool:
     return insists and not has_format(west, east)
 
 
+def labels_fit(west: End, east: End) -> bool:
+    """Whether both have a label, or neither needs one."""
+    return west.labels == east.labels or bool(set(west.labels) & set(east.labels))
+
+
 def compare_methods(west: End, east: End, childless: Childless) -> bool:
     """Whether the exchange that makes the first child SA tells whether methods fit."""
     if childless is Childless.FORCE:
@@ -124,8 +134,9 @@ def test_any_extensions_end_in_sas_that_can_be_rekeyed_or_in_the_error_that_is_n
     fit = bool(methods(west) & methods(east))
     refused = is_refused(west, east) or (compare_methods(west, east, childless) and not fit)
     lab.run(5)
-    if refused:
-        assert_refused(lab, "NO_PROPOSAL_CHOSEN")
+    if refused or not labels_fit(west, east):
+        named = ("NO_PROPOSAL_CHOSEN",) if labels_fit(west, east) else ("TS_UNACCEPTABLE", "label")
+        assert_refused(lab, *named)
         return
     assert_carries(lab, west, east)
     rekey_children(lab, fit=fit)
@@ -133,14 +144,15 @@ def test_any_extensions_end_in_sas_that_can_be_rekeyed_or_in_the_error_that_is_n
     end(lab)
 
 
-def assert_refused(lab: Lab, name: str) -> None:
+def assert_refused(lab: Lab, *names: str) -> None:
     """West was told why, or saw it itself, and no child SA is left; the IKE SA stays."""
     assert_mirrored(lab)
     assert live(lab.west) == live(lab.east) == {}
     assert len(lab.west.endpoint.ike_sas) == 1
     reasons = [failed.reason for failed in lab.west.of(ChildFailed)]
     assert reasons, "nobody was told"
-    assert all(name in reason or "required" in reason for reason in reasons)
+    said = (*names, "required")
+    assert all(any(name in reason for name in said) for reason in reasons)
 
 
 def assert_carries(lab: Lab, west: End, east: End) -> None:
@@ -149,6 +161,9 @@ def assert_carries(lab: Lab, west: End, east: End) -> None:
     (mine,) = live(lab.west).values()
     wanted = west.format.name if has_format(west, east) else "esp"
     assert mine.layout.format == wanted
+    (theirs,) = live(lab.east).values()
+    assert mine.share == theirs.share
+    assert bool(mine.share.label) == bool(west.labels)
 
 
 def rekey_children(lab: Lab, *, fit: bool) -> None:
