@@ -118,6 +118,12 @@ class ChildConfig:
     """
     format: FormatWish = field(default_factory=FormatWish)
     ke: ChildKe = ChildKe.LISTED
+    resources: int = 0
+    """Resources over which its traffic may be spread, one SA each beside the first (RFC 9611); 0:
+    none.
+    """
+    dscp_classes: tuple[tuple[int, ...], ...] = ()
+    """DSCPs, ascending, of traffic that has an SA of its own; all others have the first SA."""
     labels: tuple[bytes, ...] = ()
     """Security labels (RFC 9478), without NUL, best first: an SA has one of them."""
     label_required: bool = True

@@ -1,7 +1,8 @@
 """SAs and events as JSON-ready values, for commands and traces. They never hold keys."""
 
 import re
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import Event, IkeSaInfo
@@ -70,14 +71,19 @@ def _share_as_json(share: Share) -> dict[str, Any]:
     }
 
 
+_OF_TYPE: Final[Mapping[type, Callable[[Any], Any]]] = {
+    IkeSaInfo: ike_as_json,
+    ChildSaParams: child_as_json,
+    Share: _share_as_json,
+    DeleteReason: DeleteReason.as_json,
+}
+
+
 def _value(value: object) -> Any:
+    known = _OF_TYPE.get(type(value))
+    if known is not None:
+        return known(value)
     match value:
-        case IkeSaInfo():
-            return ike_as_json(value)
-        case ChildSaParams():
-            return child_as_json(value)
-        case DeleteReason():
-            return value.as_json()
         case Path():
             return {"local": str(value.local), "remote": str(value.remote)}
         case bool() | int() | None:
