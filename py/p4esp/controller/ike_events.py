@@ -104,8 +104,8 @@ class IkeEvents:
                 text = f"{name}: {reason}{': ' if detail else ''}{detail}"
                 self._note(Kind.SA_FAILED, ike, text)
                 self._child_failed(event)
-            case InternalAddresses(ike, config):
-                self._note(Kind.ADDRESSES, ike, str(config))
+            case InternalAddresses(ike):
+                self._note(Kind.ADDRESSES, ike, event.text)
             case PathChanged():
                 await self._path_changed(event)
             case _:

@@ -16,6 +16,7 @@ from p4esp.ike.ppk import PpkMode
 from p4esp.ike.redirection import Gateway
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.sa import EVERYTHING, ChildSaParams, Share, UdpEncapsulation
+from p4esp.ipsec.selectors import Address
 
 
 class DownReason(StrEnum):
@@ -145,6 +146,14 @@ class InternalAddresses:
 
     ike: IkeSaInfo
     config: InternalConfig
+    unreachable: tuple[Address, ...] = ()
+    """Initiator: addresses of resolvers that the first child SA does not carry."""
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        outside = ", ".join(map(str, self.unreachable))
+        return f"{self.config}" + (f"; no child SA leads to {outside}" if outside else "")
 
 
 @dataclass(frozen=True, slots=True)

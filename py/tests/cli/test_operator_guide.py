@@ -92,6 +92,7 @@ SECTIONS = {
     "### `[gateways.NAME.peers.lifetime]`": SCHEMA["$defs"]["IkeLifetime"],
     "### `[gateways.NAME.peers.extensions]`": SCHEMA["$defs"]["ExtensionSection"],
     "### `[gateways.NAME.peers.assign]`": SCHEMA["$defs"]["AssignSection"],
+    "### `[[gateways.NAME.peers.assign.resolvers]]`": SCHEMA["$defs"]["ResolverSection"],
     "### `[[gateways.NAME.peers.children]]`": SCHEMA["$defs"]["GatewayChild"],
     "### `[gateways.NAME.peers.children.lifetime]`": SCHEMA["$defs"]["ChildLifetime"],
     "### `[[gateways.NAME.policies]]`": SCHEMA["$defs"]["PolicySection"],

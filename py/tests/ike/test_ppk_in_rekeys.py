@@ -271,7 +271,7 @@ def test_both_ends_rekey_at_once(what):
 @pytest.mark.parametrize("rekey", [rekey_child, rekey_ike])
 def test_an_optimized_rekey_has_the_key_in_it_too(rekey):
     _, east, lab = one_time_lab(
-        extensions=ExtensionWishes(optimized_rekey=True),
+        extensions=ExtensionWishes(optimized_rekey=True, pfs_info=True),
         settings=Settings(retransmission=STEADY, experimental=True),
     )
     rekey(lab)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 from ike_lab import EAST, STEADY, WEST, Lab, east_config, toward, west_config
+from ppk_lab import AUTH, INT, policy
 
-from p4esp.ike.auth.credentials import PostquantumKey, preshared
+from p4esp.ike.auth.credentials import preshared
 from p4esp.ike.codec.message import encode_clear, parse_message
 from p4esp.ike.codec.payloads import KeyExchange, Nonce, Notify
 from p4esp.ike.config import Limit, Settings
@@ -118,8 +119,11 @@ def prf_plus(key, seed, size):
     return stream[:size]
 
 
-def test_keys_and_auth_are_what_the_formulas_say(monkeypatch) -> None:
-    """RFC 5723 5.1 and 4.3.3, by hmac of the standard library."""
+@pytest.mark.parametrize("full", [True, False], ids=["both messages", "own message"])
+def test_keys_and_auth_are_what_the_formulas_say(monkeypatch, full) -> None:
+    """RFC 5723 5.1 and 4.3.3, by hmac of the standard library; whether AUTH covers both messages
+    was agreed on when the IKE SA began (ikev2-downgrade-prevention).
+    """
     proofs = []
     real = resumed_auth.resumed_proof
 
@@ -129,7 +133,8 @@ def test_keys_and_auth_are_what_the_formulas_say(monkeypatch) -> None:
         return proof
 
     monkeypatch.setattr(resumed_auth, "resumed_proof", noted)
-    lab = resumed_lab()
+    wishes = replace(WISH, full_transcript=full)
+    lab = resumed_lab(west=wishes, east=wishes)
     request, answer = message(lab, EAST), message(lab, WEST)
     ni, nr = (one.clear.one(Nonce).data for one in (request, answer))
     old, new = lab.west.keys[0][-1], lab.west.keys[-1][-1]
@@ -140,9 +145,10 @@ def test_keys_and_auth_are_what_the_formulas_say(monkeypatch) -> None:
     parts = [stream[sum(sizes[:n]) : sum(sizes[: n + 1])] for n in range(7)]
     assert parts == [bytes(k) for k in (new.d, new.ai, new.ar, new.ei, new.er, new.pi, new.pr)]
     for initiator, identity, data in proofs:
-        first, nonce = (request.raw, nr) if initiator else (answer.raw, ni)
-        key = parts[5] if initiator else parts[6]
-        assert data == prf(key, first + nonce + prf(key, identity))
+        own, other = (request.raw, answer.raw) if initiator else (answer.raw, request.raw)
+        nonce, key = (nr, parts[5]) if initiator else (ni, parts[6])
+        said = bytes(8) + other + own if full else own
+        assert data == prf(key, said + nonce + prf(key, identity))
     assert len(proofs) == 2
 
 
@@ -360,7 +366,7 @@ def test_a_cookie_is_demanded_of_tickets_too() -> None:
         ("east", {"remote_id": west_config().remote_id}),
         ("east", {"local_id": west_config().local_id}),
         ("east", {"name": "another"}),
-        ("east", {"ppk": PostquantumKey(b"\2id", bytes(32), required=True)}),
+        ("east", {"ppk": policy(required=True)}),
     ],
     ids=["switch", "own-id", "their-switch", "peer-id", "their-id", "name", "ppk"],
 )
@@ -377,14 +383,15 @@ def test_a_session_that_is_not_configured_so_any_more_begins_in_full(side, chang
     assert not any(up.ike.resumed for up in lab.east.of(IkeEstablished))
 
 
-def test_a_ppk_stays_in_the_keys_and_is_not_mixed_in_again() -> None:
+@pytest.mark.parametrize("mode", [AUTH, INT])
+def test_a_ppk_stays_in_the_keys_and_is_not_mixed_in_again(mode) -> None:
     """RFC 8784 3."""
-    ppk = PostquantumKey(b"\2quantum", bytes(range(32)), required=True)
+    ppk = policy(required=True, modes=(mode,))
     lab = resumed_lab(ppk=ppk, east_changes={"ppk": ppk})
     assert is_resumed(lab)
-    assert all(node.of(IkeEstablished)[-1].ike.ppk for node in (lab.west, lab.east))
+    assert all(node.of(IkeEstablished)[-1].ike.ppk is mode for node in (lab.west, lab.east))
     names = [name for record in lab.west.traces[-6:] for name in record.payloads]
-    assert not {"N(USE_PPK)", "N(PPK_IDENTITY)"} & set(names)
+    assert not {"N(USE_PPK)", "N(USE_PPK_INT)", "N(PPK_IDENTITY)"} & set(names)
 
 
 def test_another_preshared_key_does_not_matter_until_the_ticket_expires() -> None:

@@ -1,6 +1,6 @@
 """All items, in the order of the agenda."""
 
-from p4esp.agenda.items import ends, formats, keys, labels, rekeying, shares
+from p4esp.agenda.items import ends, formats, initial, keys, labels, rekeying, shares
 from p4esp.agenda.model import Item
 
 ITEMS: tuple[Item, ...] = (
@@ -10,4 +10,5 @@ ITEMS: tuple[Item, ...] = (
     *keys.ITEMS,
     *labels.ITEMS,
     *ends.ITEMS,
+    *initial.ITEMS,
 )
