@@ -315,11 +315,10 @@ class IkeEndpoint:
         """
         config = None if child is None else peer.child(child)
         way = path or self._path_to(peer)
-        kept = self._sessions.take(peer, now)
+        kept, first = self._sessions.take(peer, now), self._is_first(peer)
         if kept is not None:
-            sa = IkeSa.resume(self._env, peer, way, now, kept, child=config)
+            sa = IkeSa.resume(self._env, peer, way, now, kept, child=config, first_contact=first)
         else:
-            first = self._is_first(peer)
             sa = IkeSa.initiate(self._env, peer, way, now, child=config, first_contact=first)
         self._settle(self._entries.enter(sa), now)
         return sa.own_spi

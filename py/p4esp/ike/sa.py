@@ -102,10 +102,11 @@ class IkeSa:
         kept: Kept,
         *,
         child: ChildConfig | None = None,
+        first_contact: bool = False,
     ) -> Self:
-        """Start an IKE SA with a peer from a lost one (RFC 5723)."""
+        """Start an IKE SA with a peer from a lost one (RFC 5723); see `initiate`."""
         state = IkeSaState(env, path, now, spi_i=new_ike_spi(env.random), peer=peer)
-        state.first_contact, state.resumption.session = True, kept.session
+        state.first_contact, state.resumption.session = first_contact, kept.session
         state.redirection.first_children = (child.name,) if child else ()
         sa = cls(state)
         sa._start(SessionResume(state, kept, child))
