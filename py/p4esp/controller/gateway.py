@@ -10,11 +10,12 @@ the switch's connection. Each connection starts by asking what the switch still 
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+from p4esp.controller.arming import SetArming
 from p4esp.controller.authorisation import Authorisation
 from p4esp.controller.beet_pairs import BeetPairs
 from p4esp.controller.cancellation import in_own_task
@@ -38,7 +39,7 @@ from p4esp.controller.link import (
     take_over,
 )
 from p4esp.controller.link_mtu import mtu_towards
-from p4esp.controller.parallel import form_sets, parallel_children
+from p4esp.controller.parallel import equal_shares, form_sets, share_plans
 from p4esp.controller.path_mtu import PathMtu
 from p4esp.controller.ping_path import PingPaths
 from p4esp.controller.placement import Placements
@@ -49,6 +50,7 @@ from p4esp.controller.sa_installer import LiveSa, Numbers
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.sa_traffic import SaTraffic
 from p4esp.controller.sealed_ping import SealedPings
+from p4esp.controller.shares import Shares
 from p4esp.controller.surroundings import Surroundings
 from p4esp.controller.target import Session, SwitchAddress, open_session
 from p4esp.engine.keyservice import KeyService
@@ -94,7 +96,7 @@ class Gateway:
             *(name, around.store, self.keys, self._placements),
             rules=self._protect,
             journal=around.journal,
-            parallel={one: child.parallel for one, child in parallel_children(config).items()},
+            parallel=equal_shares(config),
         )
         self.drop_audit = DropAudit(name, around.journal)
         self.icmp_ignored: Counter[str] = Counter()
@@ -144,7 +146,23 @@ class Gateway:
             clock=around.clock,
             fraction=environment.fraction,
         )
-        events.attach(self.ike, self.connections)
+        self.shares = self._new_shares(environment.fraction)
+        events.attach(self.ike, self.connections, self.shares)
+
+    def _new_shares(self, fraction: Callable[[], float]) -> Shares:
+        around, connections = self._around, self.connections
+        return Shares(
+            *(self.name, share_plans(self._config), self.sas, self.ike),
+            connections.established.of_peer,
+            arming=SetArming(lambda: self._link, self._protect, self.sas.policy_ids),
+            bring_up=connections.bring_up,
+            journal=around.journal,
+            patience=around.patience,
+            retry=around.retry,
+            retry_most=around.retry_most,
+            clock=around.clock,
+            fraction=fraction,
+        )
 
     def _token_secret(self, peers: Iterable[PeerConfig]) -> bytes:
         """What crash tokens are made of, the same for good; none where no peer is to have one."""
@@ -183,6 +201,7 @@ class Gateway:
                 await asyncio.sleep(self._around.reconnect)
         finally:
             self.connections.stop()
+            self.shares.stop()
 
     async def _connect_once(self) -> None:
         try:
@@ -225,7 +244,7 @@ class Gateway:
                 events = self._sa_events(session)
                 tasks.create_task(events.run())
                 tasks.create_task(events.catch_up(link.state))
-                traffic = SaTraffic(session, self.sas, self.ike)
+                traffic = SaTraffic(session, self.sas, self.ike, self.shares.carried)
                 tasks.create_task(traffic.run(self._around.traffic_interval))
                 tasks.create_task(path_mtu.run())
                 resync = EsnResync(session, self.sas, link.state, self._around.journal)
@@ -259,7 +278,7 @@ class Gateway:
 
     def _sa_events(self, session: Session) -> SaEvents:
         parts = (self.sas, self.ike, self.connections, self._around.journal)
-        return SaEvents(session, *parts, clock=self._around.clock)
+        return SaEvents(session, *parts, acquire=self.shares.acquire, clock=self._around.clock)
 
     async def _bring_up(self, link: SwitchLink) -> None:
         if link.session.pushed:

@@ -9,6 +9,7 @@ from p4esp.controller.errors import ControllerError
 from p4esp.controller.link import SwitchLink
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
+from p4esp.controller.shares import Shares
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import (
     AuthenticationFailed,
@@ -55,9 +56,10 @@ class IkeEvents:
         self._journal = journal
         self._link = link
 
-    def attach(self, ike: Driver, connections: Connections) -> None:
+    def attach(self, ike: Driver, connections: Connections, shares: Shares) -> None:
         """Complete the circle: events lead to commands."""
         self._ike = ike
+        self._shares = shares
         self._connections = connections
 
     async def handle(self, event: Event) -> None:
@@ -95,15 +97,15 @@ class IkeEvents:
             case ChildUp(child):
                 await self._child_up(child)
             case ChildRekeyed(new=new):
-                await self._child_up(new, send=new.initiator)
+                await self._child_up(new, send=new.initiator, rekeyed=True)
             case ChildDown():
                 self._child_down(event)
             case ChildFailed(ike, name, reason, detail):
                 text = f"{name}: {reason}{': ' if detail else ''}{detail}"
                 self._note(Kind.SA_FAILED, ike, text)
-                self._connections.attempt_failed((ike.peer, name))
-            case InternalAddresses(ike, config):
-                self._note(Kind.ADDRESSES, ike, str(config))
+                self._child_failed(event)
+            case InternalAddresses(ike):
+                self._note(Kind.ADDRESSES, ike, event.text)
             case PathChanged():
                 await self._path_changed(event)
             case _:
@@ -127,6 +129,7 @@ class IkeEvents:
         if self._connections.established.pop(ike.spi, None) is not None:
             await self._mark(Op.DELETE, ike.spi)
             self._connections.peer_failed(ike.peer, event.told)  # what it was making is lost
+            self._shares.peer_down(ike.peer)
         self._note(Kind.IKE_DOWN, ike, event.why)
 
     async def _mark(self, op: Op, spi: bytes) -> None:
@@ -168,24 +171,41 @@ class IkeEvents:
         self._note(Kind.IKE_FAILED, ike, reason)
         self._connections.peer_failed(ike.peer)
 
-    async def _child_up(self, child: ChildSaParams, *, send: bool = True) -> None:
+    async def _child_up(
+        self, child: ChildSaParams, *, send: bool = True, rekeyed: bool = False
+    ) -> None:
         if self._export_keys is not None:
             self._export_keys.child(child)
         if await self._sas.up(child, send=send):
-            self._connections.child_up((child.peer, child.name))
-            self._sas.retire_strangers(child.peer)
-            if child.initiator:
-                self._connections.bring_up(child.peer, child.name)  # one of several, perhaps
+            await self._serve(child, rekeyed=rekeyed)
             return
-        self._connections.attempt_failed((child.peer, child.name))
+        if not child.share.partial:
+            self._connections.attempt_failed((child.peer, child.name))
         try:
             self._ike.command(lambda endpoint, now: endpoint.delete_child(child.spi_in, now))
         except CommandError:
             return  # IKE has given it up meanwhile
 
+    async def _serve(self, child: ChildSaParams, *, rekeyed: bool) -> None:
+        """An SA is installed: others of its child may be wanted now."""
+        if not child.share.partial:
+            self._connections.child_up((child.peer, child.name))
+            self._sas.retire_strangers(child.peer)
+            if child.initiator:
+                self._connections.bring_up(child.peer, child.name)  # one of several, perhaps
+        await self._shares.child_up(child, rekeyed=rekeyed)
+
+    def _child_failed(self, event: ChildFailed) -> None:
+        if event.share.partial:
+            self._shares.failed(event)
+        else:
+            self._connections.attempt_failed((event.ike.peer, event.name))
+
     def _child_down(self, event: ChildDown) -> None:
         self._sas.down(event.child, event.why)
-        self._connections.child_down(event.child, event.reason, event.told)
+        self._shares.child_down(event.child, event.reason)
+        if not event.child.share.partial:
+            self._connections.child_down(event.child, event.reason, event.told)
 
     def _note(self, kind: Kind, ike: IkeSaInfo, text: str) -> None:
         self._journal.add(Entry(self._gateway, kind, ike.label, text))

@@ -105,8 +105,8 @@ class DaemonEvents:
             case ChildFailed(ike, name, reason, detail):
                 text = f"{name}: {reason}{': ' if detail else ''}{detail}"
                 self._note(Kind.SA_FAILED, ike, text)
-            case InternalAddresses(ike, config):
-                self._note(Kind.ADDRESSES, ike, str(config))
+            case InternalAddresses(ike):
+                self._note(Kind.ADDRESSES, ike, event.text)
             case PathChanged(ike, old, new):
                 self._note(Kind.SA_MOVED, ike, f"{old} to {new}")
             case MoveRefused(ike, reason):

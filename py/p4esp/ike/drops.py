@@ -15,6 +15,7 @@ class Drop(StrEnum):
     TOO_LARGE = "IKE_SA_INIT request exceeds the size limit"
     NO_PEER = "no peer is configured for these addresses"
     NO_COOKIE = "IKE_SA_INIT request has to show a cookie of ours"
+    OUTDATED = "a later version of this IKE_SA_INIT request, with a cookie, has opened an IKE SA"
     SOURCE_RATE = "too many IKE_SA_INIT requests from this source, with good cookies"
     SOURCE_LIMIT = "too many half-open IKE SAs from this source"
     FAILED_BEFORE = "this source failed to authenticate too often"

@@ -177,15 +177,17 @@ class IkeEndpoint:
         if not candidates:
             self._drop(Drop.NO_PEER, path, now, header)
             return None
-        refused = self._admission.judge(header, message, path, now)
+        excluded = self._env.settings.experimental and any(map(_leaves_cookies_out, candidates))
+        refused = self._admission.judge(header, message, path, now, excluded=excluded)
         if refused is not None:
             self._refuse_opening(refused, header, path, now)
             return None
         if not self._make_room(now):
             self._drop(Drop.IKE_SA_LIMIT, path, now, header)
             return None
+        proved = self._admission.proves(header, message, path, now)
         sa = IkeSa.respond(self._env, candidates, path, now, key.spi_i)
-        self._half_open.add(key, sa.own_spi)
+        self._half_open.add(key, sa.own_spi, proved=proved)
         return self._entries.enter(sa, key)
 
     def _refuse_opening(self, refused: Refused, header: Header, path: Path, now: float) -> None:
@@ -474,6 +476,10 @@ class IkeEndpoint:
         entry = self._entries.owner_of(spi_in)
         entry.sa.note_usage(spi_in, octets, packets, now)
         self._settle(entry, now)
+
+
+def _leaves_cookies_out(peer: PeerConfig) -> bool:
+    return peer.extensions.revised_cookie
 
 
 def _is_opening(header: Header) -> bool:

@@ -7,6 +7,7 @@ inbound child SA that it promises is installed (RFC 7296 2.8).
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from p4esp.ike.constants import NotifyType
 from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.nat import NatStatus
@@ -14,7 +15,8 @@ from p4esp.ike.path import Path
 from p4esp.ike.ppk import PpkMode
 from p4esp.ike.redirection import Gateway
 from p4esp.ipsec.identity import Identity
-from p4esp.ipsec.sa import ChildSaParams, UdpEncapsulation
+from p4esp.ipsec.sa import EVERYTHING, ChildSaParams, Share, UdpEncapsulation
+from p4esp.ipsec.selectors import Address
 
 
 class DownReason(StrEnum):
@@ -144,6 +146,14 @@ class InternalAddresses:
 
     ike: IkeSaInfo
     config: InternalConfig
+    unreachable: tuple[Address, ...] = ()
+    """Initiator: addresses of resolvers that the first child SA does not carry."""
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        outside = ", ".join(map(str, self.unreachable))
+        return f"{self.config}" + (f"; no child SA leads to {outside}" if outside else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +200,10 @@ class ChildFailed:
     reason: str
     detail: str = ""
     """What is known of why, where the peer only says that it will not."""
+    share: Share = EVERYTHING
+    """The part of the child's traffic that it was to be for."""
+    refusal: NotifyType | None = None
+    """The peer's error, where it has a name that we know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,16 @@
 """Reading notifies that come once and hold so many octets, and saying which were not used."""
 
 from collections.abc import Container
+from typing import TYPE_CHECKING
 
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.drops import Drop
-from p4esp.ike.state import IkeSaState
 from p4esp.ike.trace import TraceKind, TraceRecord
+
+if TYPE_CHECKING:
+    from p4esp.ike.state import IkeSaState
 
 EMPTY: Container[int] = (0,)
 """Sizes of a notify without data."""
@@ -41,7 +44,7 @@ def _check(notify: Notify, sizes: Container[int], protocol: int) -> None:
 
 
 def usable_data(
-    sa: IkeSaState,
+    sa: "IkeSaState",
     kind: NotifyType,
     message: PayloadSet,
     sizes: Container[int] = EMPTY,
@@ -59,7 +62,7 @@ def usable_data(
 
 
 def usable_each(
-    sa: IkeSaState, kind: NotifyType, message: PayloadSet, sizes: Container[int]
+    sa: "IkeSaState", kind: NotifyType, message: PayloadSet, sizes: Container[int]
 ) -> list[bytes]:
     """What a message holds of a notify that may come several times, malformed ones left out."""
     found = []
@@ -70,7 +73,7 @@ def usable_each(
     return found
 
 
-def note_ignored(sa: IkeSaState, reason: str) -> None:
+def note_ignored(sa: "IkeSaState", reason: str) -> None:
     """Record a notify that is not used, while the rest of its message is."""
     hook = sa.env.dropped or sa.env.trace
     if hook is not None:

@@ -119,9 +119,14 @@ class Requesting:
         elif verdict is Verdict.REPLACED:
             self._window.take_back()
         elif verdict is Verdict.RETRY:
-            packets = self._build(outstanding.task, outstanding.message_id)
-            self._window.replace(packets, self._state.now, self._state.env.fraction())
-            self._wire.send(packets, self._state.path)
+            self._rebuild(outstanding)
+        elif verdict is Verdict.RETRY_LATER:
+            self._window.outdate(self._state.now, self._state.env.fraction())
+
+    def _rebuild(self, outstanding: Outstanding) -> None:
+        packets = self._build(outstanding.task, outstanding.message_id)
+        self._window.replace(packets, self._state.now, self._state.env.fraction())
+        self._wire.send(packets, self._state.path)
 
     @property
     def next_id(self) -> int:
@@ -147,6 +152,9 @@ class Requesting:
         """Retransmit when it is time; give up when all tries are spent."""
         outstanding, now = self._window.outstanding, self._state.now
         if outstanding is None or now < outstanding.deadline:
+            return
+        if outstanding.outdated:
+            self._rebuild(outstanding)
             return
         packets = self._window.retransmit(now, self._state.env.fraction())
         if packets is not None:

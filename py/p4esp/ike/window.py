@@ -27,6 +27,8 @@ class Outstanding:
     sent: int
     """Retransmissions so far."""
     deadline: float
+    outdated: bool = False
+    """Whether it is to be built anew rather than sent again."""
 
 
 class RequestWindow:
@@ -67,6 +69,14 @@ class RequestWindow:
         if self.outstanding is not None:
             self.outstanding.packets, self.outstanding.sent = packets, 0
             self.outstanding.deadline = now + self._policy.wait(0, fraction)
+            self.outstanding.outdated = False
+
+    def outdate(self, now: float, fraction: float) -> None:
+        """Wait for an answer for one interval more; other octets follow then."""
+        request = self.outstanding
+        if request is not None:
+            request.deadline = min(request.deadline, now + self._policy.wait(0, fraction))
+            request.outdated = True
 
     def answered_by(self, header: "Header") -> Outstanding | None:
         """The outstanding request this response belongs to. Reads only."""

@@ -27,8 +27,8 @@ class ExperimentalNumbers:
     def additions(
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
     ) -> list[AnyPayload]:
-        """The vendor ID, where a peer in question has such a format or extension; a responder only
-        answers it.
+        """The vendor ID, where a peer in question has such formats, classes or extensions; a
+        responder only answers it.
         """
         if exchange not in OPENINGS:
             return []
@@ -40,4 +40,4 @@ class ExperimentalNumbers:
 def _needs_it(peer: PeerConfig) -> bool:
     if peer.extensions.experimental:
         return True
-    return any(not is_standard(child.format.form) for child in peer.children)
+    return any(child.dscp_classes or not is_standard(child.format.form) for child in peer.children)

@@ -1,5 +1,6 @@
 """The extensions every endpoint should run with."""
 
+from p4esp.ike.extensions.auth_announcement import AuthAnnouncement
 from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.certificate_requests import CertificateRequests
 from p4esp.ike.extensions.child_pfs import ChildPfsInfo
@@ -18,6 +19,7 @@ from p4esp.ike.extensions.optimized_rekey import OptimizedRekeying
 from p4esp.ike.extensions.postquantum import PostquantumKeys
 from p4esp.ike.extensions.redirect import Redirect
 from p4esp.ike.extensions.resumption import SessionTickets
+from p4esp.ike.extensions.revised_cookie import RevisedCookie
 from p4esp.ike.extensions.signature_hashes import SignatureHashes
 from p4esp.ike.extensions.vendor import PrivateNumbers
 
@@ -38,6 +40,8 @@ STANDARD: tuple[Extension, ...] = (
     Mobike(),
     Redirect(),
     ENCRYPTED_PING,
+    RevisedCookie(),
+    AuthAnnouncement(),
     CrashDetection(),
     SessionTickets(),
     MESSAGE_IDS,

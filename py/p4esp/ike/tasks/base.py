@@ -29,6 +29,8 @@ class Verdict(Enum):
     DONE = auto()
     RETRY = auto()
     """Build and send again under the same message ID."""
+    RETRY_LATER = auto()
+    """The same, unless an answer comes within one more interval."""
     REPLACED = auto()
     """The next task in line takes its place, under the same message ID."""
     IGNORE = auto()

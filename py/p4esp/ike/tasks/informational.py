@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from p4esp.ike.children import ChildPhase
+from p4esp.ike.codec.configuration import Configuration
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Delete
 from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
 from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import DownReason, PeerAlive
 from p4esp.ike.extensions.delete_reason import reason_told
+from p4esp.ike.notifies import note_ignored
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.succession import deleted_by_peer
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
@@ -46,7 +48,11 @@ class InformationalResponder(ResponderTask):
         self._told: DeleteReason | None = None
 
     def process(self, sa: IkeSaState, request: Inbound) -> None:
-        """An IKE SA delete outweighs everything else in the message."""
+        """An IKE SA delete outweighs everything else in the message. Of CFG_SET no attribute is
+        accepted, which an answer without CP says (RFC 7296 3.15).
+        """
+        if request.payloads.has(Configuration):
+            note_ignored(sa, "CP in INFORMATIONAL; accepted: in IKE_AUTH, to ask for it")
         deletes = request.payloads.every(Delete)
         self._told = reason_told(sa, request.payloads)
         failed = request.payloads.notify(NotifyType.AUTHENTICATION_FAILED) is not None

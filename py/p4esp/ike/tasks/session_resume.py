@@ -7,6 +7,7 @@ from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Nonce, Notify
 from p4esp.ike.config import ChildConfig, PeerConfig
 from p4esp.ike.constants import NO_SPI, OWN_NONCE_SIZE, ExchangeType, NotifyType, name_of
+from p4esp.ike.cookie_demands import CookieDemands
 from p4esp.ike.crypto.schedule import Nonces
 from p4esp.ike.errors import ParseError, Refusal
 from p4esp.ike.establish import derive_resumed
@@ -15,7 +16,7 @@ from p4esp.ike.notifies import MalformedNotifyError, data_of
 from p4esp.ike.sessions import Kept, Session
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
-from p4esp.ike.tasks.ike_init import MAX_COOKIE_SIZE, MAX_COOKIES, IkeInit
+from p4esp.ike.tasks.ike_init import IkeInit
 from p4esp.ike.tasks.resumed_auth import ResumedAuth
 from p4esp.ike.tickets import MAX_TICKET, TicketError
 
@@ -30,13 +31,12 @@ class SessionResume(InitiatorTask):
         self._kept = kept
         self._child = child
         self._nonce = sa.env.random(OWN_NONCE_SIZE)
-        self._cookies: list[bytes] = []
+        self._cookies = CookieDemands()
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """N(COOKIE) first when we were given one, then Ni and the ticket."""
-        cookie = [Notify(NotifyType.COOKIE, cookie) for cookie in self._cookies[-1:]]
         ticket = Notify(NotifyType.TICKET_OPAQUE, self._kept.ticket)
-        return [*cookie, Nonce(self._nonce), ticket]
+        return [*self._cookies.payloads(sa), Nonce(self._nonce), ticket]
 
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         """Conclude, retry, or begin in full: nothing in this message is authenticated yet, and
@@ -50,17 +50,10 @@ class SessionResume(InitiatorTask):
             self._begin_in_full(sa)
             return Verdict.REPLACED
         if (cookie := payloads.notify(NotifyType.COOKIE)) is not None:
-            return self._take_cookie(cookie.data)
+            return self._cookies.take(sa, cookie, payloads)
         if (error := payloads.error()) is not None:
             sa.events.append(InitRefused(sa.info(), name_of(NotifyType, error.type)))
         return Verdict.IGNORE
-
-    def _take_cookie(self, data: bytes) -> Verdict:
-        known = data == b"" or data in self._cookies  # not a secret: the peer's
-        if known or len(data) > MAX_COOKIE_SIZE or len(self._cookies) == MAX_COOKIES:
-            return Verdict.IGNORE
-        self._cookies.append(data)
-        return Verdict.RETRY
 
     def _begin_in_full(self, sa: IkeSaState) -> None:
         self._kept.session.wipe()
