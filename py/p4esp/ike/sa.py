@@ -313,14 +313,22 @@ class IkeSa:
             raise CommandError(f"child SA {spi_in:08x} is being replaced or deleted already")
         self._command(CreateChild(child.config, child), now)
 
-    def delete_child(self, spi_in: int, now: float, told: DeleteReason | None = None) -> None:
-        """Delete a child SA at both ends; `told` is what the peer shall hear why."""
+    def delete_child(
+        self,
+        spi_in: int,
+        now: float,
+        told: DeleteReason | None = None,
+        reason: DownReason = DownReason.LOCAL_DELETE,
+    ) -> None:
+        """Delete a child SA at both ends; `told` is what the peer shall hear why, when it does not
+        follow from `reason`.
+        """
         self._require_established()
         check_tellable(self._state, told)
         child = self._child(spi_in)
         if child.phase is ChildPhase.DELETING:
             raise CommandError(f"child SA {spi_in:08x} is being deleted already")
-        self._command(DeleteChild(child, DownReason.LOCAL_DELETE, told), now)
+        self._command(DeleteChild(child, reason, told), now)
 
     def check_liveness(self, now: float) -> None:
         """Ask the peer for a sign of life: `PeerAlive`, or `IkeDown` in the end."""
