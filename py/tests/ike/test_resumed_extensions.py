@@ -15,8 +15,8 @@ EVERYTHING = ExtensionWishes(
     **{field.name: True for field in fields(ExtensionWishes) if field.name != "delete_downtime"}
 )
 SETTINGS = Settings(retransmission=STEADY, experimental=True)
-NOT_AGAIN = {"CHILD_SA_PFS_INFO_SUPPORTED", "COOKIE_EXCLUDED"}
-"""They belong to IKE_SA_INIT, and to the first child SA of an IKE SA that began with it."""
+NOT_AGAIN = {"CHILD_SA_PFS_INFO_SUPPORTED", "COOKIE_EXCLUDED", "SUPPORTED_AUTH_METHODS"}
+"""They are for IKE_SA_INIT, for AUTH by an identity, and for a child SA of an IKE SA so made."""
 
 
 def lose(lab) -> None:
