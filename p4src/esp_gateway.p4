@@ -10,6 +10,7 @@
 #include "stages/reply.p4"
 #include "stages/intake.p4"
 #include "stages/local.p4"
+#include "stages/label.p4"
 #include "stages/policy.p4"
 #include "stages/sa_select.p4"
 #include "stages/sa_member.p4"
@@ -40,6 +41,7 @@
 #include "stages/decap.p4"
 #include "stages/route.p4"
 #include "stages/egress_guard.p4"
+#include "stages/label_guard.p4"
 #include "stages/punt.p4"
 
 #define GOING_ON (meta.drop_reason == drop_t.NONE)
@@ -51,6 +53,7 @@ control classify(inout headers_t hdr, inout metadata_t meta) {
     reply_stage()      reply;
     intake_stage()     intake;
     local_stage()      local;
+    label_stage()      label;
     policy_stage()     policy;
 
     apply {
@@ -68,6 +71,9 @@ control classify(inout headers_t hdr, inout metadata_t meta) {
         }
         if (GOING_ON && (hdr.ip.isValid() || hdr.ip6.isValid())) {
             local.apply(hdr, meta);
+        }
+        if (meta.labelled == 1 && GOING_ON) {
+            label.apply(hdr, meta);
         }
         if (GOING_ON && (meta.path == path_t.PLAIN
                          || meta.path == path_t.HOST && meta.cleared == 0)) {
@@ -221,6 +227,7 @@ control gateway(inout headers_t hdr, inout metadata_t meta) {
     decap_stage()        decap;
     route_stage()        route;
     egress_guard_stage() egress_guard;
+    label_guard_stage()  label_guard;
     control_message()    control_messages;
     punt_limit()         limit;
     punt_stage()         punt;
@@ -254,6 +261,9 @@ control gateway(inout headers_t hdr, inout metadata_t meta) {
             route.apply(hdr, meta);
             if (GOING_ON) {
                 egress_guard.apply(hdr, meta);
+            }
+            if (meta.labelled == 1 && GOING_ON) {
+                label_guard.apply(hdr, meta);
             }
         }
         if (GOING_ON && meta.path == path_t.CONTROL) {

@@ -246,7 +246,8 @@ enum bit<8> drop_t {
     BAD_PSP          = 61,   // of another version or layout than the SA has, or a reserved bit
     BAD_COOKIE       = 62,   // an authentic PSP packet of another virtual network
     BAD_RESIDUE      = 63,   // Diet-ESP: authentic, and no packet
-    BAD_TEMPLATE     = 64    // Diet-ESP: not what the SA compresses
+    BAD_TEMPLATE     = 64,   // Diet-ESP: not what the SA compresses
+    BAD_LABEL        = 66    // for a host of another security label (RFC 9478)
 }
 
 // Why a packet goes to the controller; also the index of its meter (of the second set, from

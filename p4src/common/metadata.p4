@@ -65,6 +65,8 @@ struct metadata_t {
     bit<1>      local;            // its destination is ours
     bit<1>      proxied;          // of a host of ours: only IKE and ESP for it are ours
     bit<16>     local_id;
+    bit<1>      labelled;         // some of our hosts have labels
+    bit<8>      label;            // RFC 9478: security label; 0: none
     bit<8>      policy_version;
     bit<16>     policy;
     bit<1>      known_ike;

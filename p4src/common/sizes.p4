@@ -14,6 +14,7 @@
 #define SIZE_SAD           65536
 #define SIZE_DIET_PEER     4096
 #define SIZE_IN_POLICY     4096
+#define SIZE_LABEL         4096
 #define SIZE_ROUTE_V4      65536
 #define SIZE_ROUTE_V6      65536
 #define SIZE_NEIGHBOUR     65536

@@ -99,6 +99,7 @@ class Drop(IntEnum):
     BAD_COOKIE = 62
     BAD_RESIDUE = 63
     BAD_TEMPLATE = 64
+    BAD_LABEL = 66
 
 
 class Punt(IntEnum):

@@ -25,10 +25,33 @@ def _entry(
     )
 
 
-def port_role(port: int, role: Role, vid: int = 0, mac: str = NO_MAC) -> P4TableEntry:
-    """``vid`` 0: untagged frames. ``mac``: the only destination that is taken."""
+def port_role(
+    port: int, role: Role, vid: int = 0, mac: str = NO_MAC, *, labelled: bool = False
+) -> P4TableEntry:
+    """``vid`` 0: untagged frames. ``mac``: the only destination that is taken. ``labelled``: hosts
+    have security labels."""
     key = {"ingress_port": port, "vid": vid}
-    return _entry("port_role", key, "set_role", role=int(role), mac=mac)
+    action = "set_role_labelled" if labelled else "set_role"
+    return _entry("port_role", key, action, role=int(role), mac=mac)
+
+
+def source_label(port: int, hosts: str, label: int, vid: int = 0) -> P4TableEntry:
+    """The label of what hosts behind ``port`` send."""
+    table = by_family("source_label", "source_label_v6", hosts)
+    match = {"port": port, "vid": vid, "host": ip_network(hosts)}
+    return _entry(table, match, "set_label", label=label)
+
+
+def host_label(port: int, hosts: str, label: int, vid: int = 0) -> P4TableEntry:
+    """The label of what hosts behind ``port`` get."""
+    table = by_family("host_label", "host_label_v6", hosts)
+    match = {"port": port, "vid": vid, "host": ip_network(hosts)}
+    return _entry(table, match, "expect_label", label=label)
+
+
+def sa_label(sa: int, label: int) -> P4TableEntry:
+    """The label of what comes out of an inbound SA."""
+    return _entry("sa_label", {"sa": sa}, "set_label", label=label)
 
 
 def egress_if(port: int, role: Role, mac: str, vid: int = 0) -> P4TableEntry:
@@ -233,11 +256,14 @@ def spd(
     *,
     role: Role | None = None,
     version: int | None = None,
+    label: int | None = None,
     priority: int = 100,
     **params: int,
 ) -> P4TableEntry:
     """An SPD rule; ``action`` is protect (with ``policy``), bypass, discard or discard_unseen."""
     match = traffic.match()
+    if label is not None:
+        match["label"] = label
     if role is not None:
         match["role"] = int(role)
     if version is not None:

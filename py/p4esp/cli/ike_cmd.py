@@ -86,10 +86,11 @@ def status_command(control: ControlOption = DEFAULT_CONTROL, as_json: JsonOption
 
 
 def _ike_table(sas: list[dict[str, Any]]) -> Table:
-    table = Table("IKE SA", "peer", "state", "remote", "algorithms", box=None)
+    table = Table("IKE SA", "peer", "state", "remote", "algorithms", "PPK", box=None)
     for sa in sas:
         state = "up" if sa["established"] else "being made"
-        table.add_row(sa["spi"], sa["peer"], state, sa["remote"], sa["suite"])
+        ppk = f"{sa['ppk']} {sa['ppk_id']}".rstrip()
+        table.add_row(sa["spi"], sa["peer"], state, sa["remote"], sa["suite"], ppk)
     return table
 
 

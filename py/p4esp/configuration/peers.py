@@ -14,6 +14,7 @@ from p4esp.configuration.fields import (
     Id,
     IkeProposal,
     IpVersion,
+    Label,
     Name,
     Network,
     PeerId,
@@ -39,7 +40,14 @@ from p4esp.ike.auth.credentials import (
     Requirement,
 )
 from p4esp.ike.auth.schemes import RSA_SHA1
-from p4esp.ike.config import DEFAULT_IKE, ChildConfig, Childless, FormatWish, PeerConfig
+from p4esp.ike.config import (
+    DEFAULT_IKE,
+    ChildConfig,
+    ChildKe,
+    Childless,
+    FormatWish,
+    PeerConfig,
+)
 from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity, IdType
@@ -66,6 +74,8 @@ class ChildSection(Section):
     """`transport`: what the ends say, of a gateway its `hosts`; `beet`: one address each side."""
     mode_required: bool = True
     """With false, a tunnel where the peer declines `transport` or `beet`, instead of nothing."""
+    key_exchange: Literal["listed", "ike", "optional", "none"] = "listed"
+    """Of rekeys: what `proposals` name; or that of the IKE SA, too; or even none; or never any."""
     start: bool = False
     """Bring it up at start, and again whenever it is lost."""
     format: FormatName = "esp"
@@ -78,6 +88,10 @@ class ChildSection(Section):
     """Without the peer's consent to the format make no child SA, instead of plain ESP."""
     numbered: bool = True
     """With false, EESP has no sequence numbers and no protection against replays."""
+    labels: tuple[Label, ...] = Field(default=(), max_length=16)
+    """Security labels (RFC 9478), best first: it has one of them. Of a gateway one at most."""
+    label_required: bool = True
+    """With a peer that knows no labels make no child SA, instead of one without a label."""
     lifetime: ChildLifetime = ChildLifetime()
     """When it is rekeyed, and when it ends."""
 
@@ -87,10 +101,11 @@ class ChildSection(Section):
         templates = self.templates(allow_weak)
         lifetime = self.lifetime.of_child()
         return ChildConfig(
-            *(self.name, local, remote, templates, lifetime),
-            Mode(self.mode),
-            self.wish,
+            *(self.name, local, remote, templates, lifetime, Mode(self.mode), self.wish),
             mode_required=self.mode_required,
+            ke=ChildKe(self.key_exchange),
+            labels=tuple(label.encode() for label in self.labels),
+            label_required=self.label_required,
         )
 
     @property
@@ -146,7 +161,7 @@ class PeerSection(Section):
     trust: TrustSection | None = None
     """Which certificates of the peer's count."""
     ppk: PostquantumSection | None = None
-    """Postquantum preshared key."""
+    """Postquantum preshared keys."""
     allow_weak: bool = False
     """Admit what RFC 8247 discourages: `modp1536`, `modp1024`, `sha1`, `3des`, `rsa-sha1` ..."""
     proposals: tuple[IkeProposal, ...] = ()
@@ -248,7 +263,7 @@ class PeerSection(Section):
             remote=self.remote,
             proposals=self._templates(),
             children=tuple(child.config(self.allow_weak) for child in self.children),
-            ppk=self.ppk.key() if self.ppk else None,
+            ppk=self.ppk.policy(self.name) if self.ppk else None,
             lifetime=self.lifetime.of_ike_sa(),
             dpd_delay=self.dpd_delay or None,
             childless=Childless(self.childless),
@@ -297,6 +312,11 @@ def children_of(peers: Iterable[PeerSection]) -> list[tuple[str, ChildSection]]:
 def extensions_of(peers: Iterable[PeerSection]) -> list[tuple[str, ExtensionSection]]:
     """What is wanted of each peer, by its name."""
     return [(peer.name, peer.extensions) for peer in peers]
+
+
+def ppks_of(peers: Iterable[PeerSection]) -> list[tuple[str, PostquantumSection | None]]:
+    """The postquantum preshared keys of each peer, by its name."""
+    return [(peer.name, peer.ppk) for peer in peers]
 
 
 def _require(what: str, needed: bool, given: bool) -> None:

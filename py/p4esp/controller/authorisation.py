@@ -6,15 +6,12 @@ the switch kept over a restart of the controller is held against both again.
 
 from collections.abc import Iterable
 
-from p4esp.controller.policy import PolicyIds
+from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.ike.codec.proposal import Transform
 from p4esp.ike.config import ChildConfig, FormatWish, PeerConfig
 from p4esp.ike.constants import (
-    ESN_EXTENDED,
-    ESN_NONE,
-    NO_NUMBERS,
-    WHOLE_NUMBERS,
+    SequenceNumbers,
     TransformType,
 )
 from p4esp.ike.eesp import eesp_templates
@@ -67,6 +64,7 @@ def _is_within(child: ChildSaParams, section: ChildConfig) -> bool:
         sides
         and _has_mode(child, section)
         and _has_format(child, section.format)
+        and _has_label(child, section)
         and _has_algorithms(child, section)
     )
 
@@ -75,6 +73,14 @@ def _has_mode(child: ChildSaParams, section: ChildConfig) -> bool:
     """A tunnel is what remains where the peer did not agree."""
     declined = child.mode is Mode.TUNNEL and not section.mode_required
     return child.mode is section.mode or declined
+
+
+def _has_label(child: ChildSaParams, section: ChildConfig) -> bool:
+    """None is what remains where the peer knows no labels."""
+    label = child.share.label
+    if not label:
+        return not section.labels or not section.label_required
+    return label in section.labels
 
 
 def _has_format(child: ChildSaParams, wish: FormatWish) -> bool:
@@ -100,5 +106,5 @@ def _has_algorithms(child: ChildSaParams, section: ChildConfig) -> bool:
 def _numbers(child: ChildSaParams, *, eesp: bool) -> int:
     """What stands for the SA's sequence numbers in a proposal. EESP knows no ESN."""
     if child.esn or not eesp:
-        return ESN_EXTENDED if child.esn else ESN_NONE
-    return WHOLE_NUMBERS if child.layout.numbered else NO_NUMBERS
+        return SequenceNumbers.EXTENDED if child.esn else SequenceNumbers.SHORT
+    return SequenceNumbers.WHOLE if child.layout.numbered else SequenceNumbers.NONE

@@ -27,6 +27,7 @@ from p4esp.controller.esp_ping import EspPings
 from p4esp.controller.ike_events import IkeEvents
 from p4esp.controller.ike_transport import frame_of
 from p4esp.controller.interfaces import Interfaces
+from p4esp.controller.labels import LabelNumbers
 from p4esp.controller.link import (
     Inventory,
     LinkFixtures,
@@ -82,7 +83,8 @@ class Gateway:
         self._around = around
         self._address = SwitchAddress(name, config.address, config.device_id, around.election_id)
         self._rules = [policy.rule() for policy in config.policies]
-        self._interfaces = Interfaces(config)
+        self._labels = LabelNumbers(around.store, name)
+        self._interfaces = Interfaces(config, self._labels.of)
         self._placements = Placements(around.store, name, self._random_bits)
         self.keys = PairKeys(keys)
         self._protect = ProtectRules(self._rules)
@@ -242,6 +244,7 @@ class Gateway:
             lost = []
         await form_sets(link.selection, self._config, self.sas.policy_ids)
         await link.session.subscribe_digests()
+        self._labels.keep(self._config.label_names)
         self._link = link
         self._replace(lost)
         self.connections.keep_up(self._kept_up())
@@ -340,10 +343,12 @@ class Gateway:
                 self._placements,
                 self._interfaces.local_id,
                 lambda remote: mtu_towards(self._interfaces, remote),
+                lambda child: self._labels.of(self._protect.of(child.peer, child.name).label),
             ),
             self._around.store,
             self._interfaces,
             self.sas.policy_ids,
+            self._labels,
         )
         watch = (self.sas.restore_keys, self._engine_changed)
         return new_link(session, self._config, fixtures, *watch, clock=self._around.clock)

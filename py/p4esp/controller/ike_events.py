@@ -94,8 +94,9 @@ class IkeEvents:
                 await self._child_up(new, send=new.initiator)
             case ChildDown(child, reason):
                 self._child_down(child, reason)
-            case ChildFailed(ike, name, reason):
-                self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
+            case ChildFailed(ike, name, reason, detail):
+                text = f"{name}: {reason}{': ' if detail else ''}{detail}"
+                self._note(Kind.SA_FAILED, ike, text)
                 self._connections.attempt_failed((ike.peer, name))
             case InternalAddresses(ike, config):
                 self._note(Kind.ADDRESSES, ike, str(config))
@@ -105,7 +106,7 @@ class IkeEvents:
                 return
 
     async def _ike_up(self, ike: IkeSaInfo) -> None:
-        self._connections.established[ike.spi] = ike
+        self._connections.ike_up(ike)
         await self._mark(Op.INSERT, ike.spi)
         self._note(Kind.IKE_UP, ike, f"{ike.suite}, {ike.path}")
 

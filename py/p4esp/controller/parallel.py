@@ -2,7 +2,7 @@
 
 from p4esp.controller.config import GatewayChild, GatewayConfig
 from p4esp.controller.numbers import Spread
-from p4esp.controller.policy import PolicyIds
+from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.selection import SaSelection
 
 

@@ -113,21 +113,26 @@ class PairEntries:
 
 
 def pair_entries(
-    record: SaRecord, handles: Handles, local_id: int, settings: SaSettings
+    record: SaRecord, handles: Handles, local_id: int, settings: SaSettings, label: int = 0
 ) -> PairEntries:
     """The entries of an SA pair; UnsupportedSelectorError or UnsupportedSaError for what the
-    pipeline cannot carry.
+    pipeline cannot carry. `label`: the number of its security label.
     """
     place, child = record.placement, record.child
     check_carriable(child)
     check_format(child)
     _check_window(record)
     return PairEntries(
-        inbound=_inbound(record, handles.open),
+        inbound=(*_inbound(record, handles.open), *_label(record, label)),
         sad=_sad(record, local_id),
         tunnel=(*_tunnel(record), *format_out(record, settings.spread_of(child))),
         outbound=tables.sa_out(place.sa_out, _seal_with(record, handles.seal, settings)),
     )
+
+
+def _label(record: SaRecord, label: int) -> list[Entry]:
+    """Of a gateway without labels an SA has nothing to say of them."""
+    return [tables.sa_label(record.placement.sa_in, label)] if label else []
 
 
 def _sad(record: SaRecord, local_id: int) -> tuple[Entry, ...]:

@@ -9,7 +9,7 @@ from p4esp.controller.engine_keys import ENGINE_ERRORS, PairKeys
 from p4esp.controller.errors import ControllerError, SwitchUnreachableError
 from p4esp.controller.live_sas import LiveSas
 from p4esp.controller.placement import Placements
-from p4esp.controller.policy import PolicyIds
+from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.pools import PoolExhaustedError
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.controller.sa_installer import LiveSa, SaInstaller

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from p4esp.configuration.extensions import check_extensions
 from p4esp.configuration.fields import Address, FilePath
 from p4esp.configuration.formats import check_experimental
-from p4esp.configuration.peers import PeerSection, children_of, extensions_of
+from p4esp.configuration.peers import PeerSection, children_of, extensions_of, ppks_of
+from p4esp.configuration.postquantum import check_ppks
 from p4esp.configuration.sections import Section, load_file, require_unique
 from p4esp.configuration.settings import IkeSection
 from p4esp.ike.transport import Ports
@@ -41,6 +42,7 @@ class DaemonConfig(Section):
             raise ValueError(f"port and nat_port are both {self.port}; accepted: two ports")
         check_experimental(children_of(self.peers), allowed=self.experimental)
         check_extensions(extensions_of(self.peers), allowed=self.experimental)
+        check_ppks(ppks_of(self.peers), allowed=self.experimental)
         return self
 
     @property

@@ -13,7 +13,7 @@ from p4esp.ike.notifies import EMPTY, MalformedNotifyError, data_of, note_ignore
 from p4esp.ike.state import IkeSaState
 from p4esp.ipsec.sa import Mode
 
-_NOTIFIES: Final = {
+MODE_NOTIFIES: Final = {
     Mode.TRANSPORT: NotifyType.USE_TRANSPORT_MODE,
     Mode.BEET: NotifyType.USE_BEET_MODE,
 }
@@ -21,7 +21,7 @@ _NOTIFIES: Final = {
 
 def mode_notifies(mode: Mode) -> list[Notify]:
     """What asks for a mode other than the tunnel, and agrees to it."""
-    kind = _NOTIFIES.get(mode)
+    kind = MODE_NOTIFIES.get(mode)
     return [] if kind is None else [Notify(kind)]
 
 

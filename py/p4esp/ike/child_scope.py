@@ -12,6 +12,14 @@ from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.errors import CommandError, ProposalError, Refusal
+from p4esp.ike.extensions.labels import (
+    Labels,
+    accepted_label,
+    agreed_label,
+    labels_in_use,
+    labels_wanted,
+    note_empty_labels,
+)
 from p4esp.ike.state import IkeSaState, IntendedSa
 from p4esp.ipsec.sa import Mode
 from p4esp.ipsec.selectors import Address, TrafficSelector, is_subset, narrow
@@ -33,8 +41,15 @@ class Scope:
     remote_ts: Selectors
     tfc: bool = True
     """Whether the peer takes TFC padding; one that does not says so (RFC 7296 1.3.1)."""
+    labels: Labels = ()
+    """Security labels: of an offer those of which the peer is to choose one."""
     fallback: bool = False
     """Whether a tunnel takes the place of the mode that the child is for."""
+
+    @property
+    def label(self) -> bytes:
+        """The one that was agreed on; empty: none."""
+        return self.labels[0].bare if self.labels else b""
 
     @property
     def mode(self) -> Mode:
@@ -44,6 +59,15 @@ class Scope:
     def notifies(self) -> list[Notify]:
         """What asks for a mode other than the tunnel, and agrees to it."""
         return mode_notifies(self.mode)
+
+    def selectors(self, *, initiator: bool) -> tuple[TsInitiator, TsResponder]:
+        """The TS payloads; `initiator`: that is us."""
+        local, remote = self.local_ts + self.labels, self.remote_ts + self.labels
+        return (
+            (TsInitiator(local), TsResponder(remote))
+            if initiator
+            else (TsInitiator(remote), TsResponder(local))
+        )
 
 
 def packet_scope(config: ChildConfig, packet: Packet) -> Scope:
@@ -59,19 +83,19 @@ def wanted_scope(sa: IkeSaState, config: ChildConfig, packet: Scope | None) -> S
 
     `Refusal` when the mode cannot be had on this path.
     """
-    scope = _allowed(sa, config)
+    scope = replace(_allowed(sa, config), labels=labels_wanted(config.labels))
     if config.mode is Mode.BEET:
         _require_pair(scope)
     if packet is None or config.mode is Mode.BEET:
         return scope
     local_ts, remote_ts = packet.local_ts + scope.local_ts, packet.remote_ts + scope.remote_ts
-    return Scope(config, local_ts, remote_ts)
+    return replace(scope, local_ts=local_ts, remote_ts=remote_ts)
 
 
 def rekeyed_scope(old: ChildSa) -> Scope:
-    """What to propose in place of a child: the selectors and the mode in use (RFC 7296 2.9.2)."""
+    """What to propose in place of a child: selectors, mode and label in use (RFC 7296 2.9.2)."""
     params = old.params
-    scope = Scope(old.config, params.local_ts, params.remote_ts)
+    scope = Scope(old.config, params.local_ts, params.remote_ts, labels=labels_in_use(old))
     return replace(scope, fallback=params.mode is Mode.TUNNEL)
 
 
@@ -120,12 +144,14 @@ def agreed_scope(sa: IkeSaState, offer: PayloadSet, replaces: ChildSa | None) ->
     """
     theirs, ours = offer.one(TsInitiator).selectors, offer.one(TsResponder).selectors
     wish = mode_asked(sa, offer, replaces)
+    note_empty_labels(sa, offer)
     reason = f"no child configuration covers {listed(theirs)} to {listed(ours)}"
     refused = Refusal(NotifyType.TS_UNACCEPTABLE, reason)
     for config in _candidates(sa, theirs, ours, replaces):
         try:
             scope = _narrowed(sa, config, theirs, ours, wish)
-            return replace(scope, tfc=_takes_tfc(offer))
+            labels = agreed_label(config, offer, replaces)
+            return replace(scope, tfc=_takes_tfc(offer), labels=labels)
         except Refusal as refusal:
             refused = refusal
     raise refused
@@ -193,17 +219,33 @@ def accepted_scope(
     no longer has what the SA that is replaced carries (RFC 7296 2.9.2).
     """
     local_ts, remote_ts = answer.one(TsInitiator).selectors, answer.one(TsResponder).selectors
+    labels = accepted_label(offered.labels, offered.config, answer, replaces)
     _check_narrowed(local_ts, offered.local_ts)
     _check_narrowed(remote_ts, offered.remote_ts)
     if replaces is not None:
         _check_covered(replaces.params.local_ts, local_ts)
         _check_covered(replaces.params.remote_ts, remote_ts)
     fallback = _is_fallback(offered, mode_answered(sa, answer), replaces)
-    tfc = _takes_tfc(answer)
-    scope = Scope(offered.config, local_ts, remote_ts, tfc=tfc, fallback=fallback)
+    scope = Scope(offered.config, local_ts, remote_ts, _takes_tfc(answer), labels, fallback)
     objection = _objection(sa, scope, scope.mode)
     if objection is not None:
         raise ProposalError(objection)
+    return scope
+
+
+def inherited_scope(sa: IkeSaState, old: ChildSa) -> Scope:
+    """What the successor of a child SA carries that is to be like it; `Refusal` when that is no
+    longer allowed.
+    """
+    params, allowed = old.params, _allowed(sa, old.config)
+    scope = replace(rekeyed_scope(old), tfc=params.tfc, labels=())
+    if not is_subset(scope.local_ts, allowed.local_ts) or not is_subset(
+        scope.remote_ts, allowed.remote_ts
+    ):
+        raise Refusal(NotifyType.TS_UNACCEPTABLE, f"child {old.config.name} is for less than that")
+    objection = _objection(sa, scope, params.mode)
+    if objection is not None:
+        raise Refusal(NotifyType.TS_UNACCEPTABLE, objection)
     return scope
 
 

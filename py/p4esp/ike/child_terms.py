@@ -51,10 +51,15 @@ def terms_asked(sa: IkeSaState, config: ChildConfig, share: Share) -> tuple[Noti
 
 
 def share_agreed(
-    sa: IkeSaState, config: ChildConfig, offer: PayloadSet, replaces: ChildSa | None
+    sa: IkeSaState,
+    config: ChildConfig,
+    offer: PayloadSet,
+    share: Share,
+    replaces: ChildSa | None,
 ) -> Share:
-    """What we agree to of an offer; `Refusal` when it can't be had."""
-    share = Share()
+    """What we agree to of an offer; `Refusal` when it can't be had. `share` has the label that the
+    selectors have.
+    """
     for term in TERMS:
         share = term.agreed(sa, config, offer, share, replaces)
     return share
@@ -65,9 +70,12 @@ def terms_answered(sa: IkeSaState, config: ChildConfig, share: Share) -> tuple[N
     return tuple(notify for term in TERMS for notify in term.answered(sa, config, share))
 
 
-def share_accepted(sa: IkeSaState, config: ChildConfig, wanted: Share, answer: PayloadSet) -> Share:
-    """What a responder agreed to; `ProposalError` when that is not acceptable."""
-    share = Share()
+def share_accepted(
+    sa: IkeSaState, config: ChildConfig, wanted: Share, answer: PayloadSet, share: Share
+) -> Share:
+    """What a responder agreed to; `ProposalError` when that is not acceptable. `share` has the
+    label that the selectors have.
+    """
     for term in TERMS:
         share = term.accepted(sa, config, wanted, answer, share)
     return share

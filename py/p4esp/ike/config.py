@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from p4esp.ike.auth.credentials import PeerAuth, PostquantumKey
+from p4esp.ike.auth.credentials import PeerAuth
 from p4esp.ike.errors import CommandError
 from p4esp.ike.extension_wishes import ExtensionWishes
 from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.path import Path
 from p4esp.ike.pool import AddressPool
+from p4esp.ike.ppk import PpkPolicy
 from p4esp.ike.proposals import Template
 from p4esp.ike.redirection import Gateway
 from p4esp.ike.transport import Ports
@@ -89,6 +90,19 @@ class FormatWish:
         return format_named(self.name)
 
 
+class ChildKe(StrEnum):
+    """Which key exchange a CREATE_CHILD_SA for a child may have (RFC 7296 1.3.1)."""
+
+    LISTED = "listed"
+    """That of its proposals; none where they name none."""
+    IKE = "ike"
+    """That of its proposals, else that of the IKE SA."""
+    OPTIONAL = "optional"
+    """That of its proposals, else that of the IKE SA, else none."""
+    NONE = "none"
+    """None, whatever its proposals name."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChildConfig:
     """A child SA we would make or accept."""
@@ -105,6 +119,11 @@ class ChildConfig:
     format: FormatWish = field(default_factory=FormatWish)
     mode_required: bool = True
     """Without the peer's consent to the mode: no child SA, rather than a tunnel."""
+    ke: ChildKe = ChildKe.LISTED
+    labels: tuple[bytes, ...] = ()
+    """Security labels (RFC 9478), without NUL, best first: an SA has one of them."""
+    label_required: bool = True
+    """With a peer that knows no labels make no child SA, rather than one without a label."""
 
 
 class Childless(StrEnum):
@@ -152,8 +171,8 @@ class PeerConfig:
     """Seconds of silence after which the peer must prove it lives; None: never asked."""
     initial_contact: bool = True
     """Tell the peer to drop what it still has of us, when we have nothing of it."""
-    ppk: PostquantumKey | None = None
-    """Mixed into the keys of the IKE SA where the peer has it too (RFC 8784)."""
+    ppk: PpkPolicy | None = None
+    """Keys mixed into those of the IKE SA where the peer has one of them, too (RFC 8784, 9867)."""
     force_encapsulation: bool = False
     """Pretend to be behind a NAT, so that ESP is carried in UDP."""
     childless: Childless = Childless.ALLOW

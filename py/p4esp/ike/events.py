@@ -10,6 +10,7 @@ from enum import StrEnum
 from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
+from p4esp.ike.ppk import PpkMode
 from p4esp.ike.redirection import Gateway
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.sa import ChildSaParams, UdpEncapsulation
@@ -47,8 +48,10 @@ class IkeSaInfo:
     remote_id: Identity | None = None
     suite: str = ""
     nat: NatStatus | None = None
-    ppk: bool = False
-    """Whether its keys came with a postquantum preshared key in them (RFC 8784)."""
+    ppk: PpkMode = PpkMode.NONE
+    """How a postquantum preshared key got into its keys."""
+    ppk_id: str = ""
+    """Which: type and name."""
     extensions: tuple[str, ...] = ()
     """Names of the notifies of extensions that both ends announced."""
 
@@ -166,6 +169,8 @@ class ChildFailed:
     ike: IkeSaInfo
     name: str
     reason: str
+    detail: str = ""
+    """What is known of why, where the peer only says that it will not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,18 @@ def usable_data(
         return None
 
 
+def usable_each(
+    sa: IkeSaState, kind: NotifyType, message: PayloadSet, sizes: Container[int]
+) -> list[bytes]:
+    """What a message holds of a notify that may come several times, malformed ones left out."""
+    found = []
+    for notify in message.every(Notify):
+        if notify.type == kind:
+            data = usable_data(sa, kind, PayloadSet((notify,)), sizes)
+            found += [] if data is None else [data]
+    return found
+
+
 def note_ignored(sa: IkeSaState, reason: str) -> None:
     """Record a notify that is not used, while the rest of its message is."""
     hook = sa.env.dropped or sa.env.trace

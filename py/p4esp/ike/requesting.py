@@ -42,13 +42,13 @@ class Requesting:
 
     def settle(self) -> None:
         """Send the next request when its turn has come; give everything back when it is over."""
-        if self._state.phase in OVER:
-            self._abandon()
-            return
-        while self._window.outstanding is None and self._state.tasks:
-            task = self._state.tasks.popleft()
-            if task.prepare(self._state):
+        sa = self._state
+        while sa.phase not in OVER and self._window.outstanding is None and sa.tasks:
+            task = sa.tasks.popleft()
+            if task.prepare(sa):
                 self._send(task)
+        if sa.phase in OVER:
+            self._abandon()
 
     def _abandon(self) -> None:
         outstanding = self._window.outstanding

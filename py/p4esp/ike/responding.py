@@ -77,7 +77,7 @@ class Responding:
             return None
         if sa.keys is None:
             return IkeInitResponder() if exchange == ExchangeType.IKE_SA_INIT else None
-        if sa.additional.pending:
+        if sa.additional.rounds:
             turn = exchange == ExchangeType.IKE_INTERMEDIATE
             return IkeIntermediateResponder() if turn else None
         return IkeAuthResponder() if exchange == ExchangeType.IKE_AUTH else None

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +22,7 @@ from p4esp.ike.memory import Memory
 from p4esp.ike.mobility import Mobility
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
+from p4esp.ike.ppk import PostquantumKey, PpkMode, shown
 from p4esp.ike.protection import Protection
 from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.redirection import Redirection
@@ -135,12 +136,18 @@ class Subject(Enum):
 
 @dataclass(slots=True)
 class PostquantumState:
-    """Use of a postquantum preshared key in the initial exchanges (RFC 8784)."""
+    """Use of a postquantum preshared key (RFC 8784, RFC 9867)."""
 
-    announced: bool = False
-    """Whether both sides sent USE_PPK."""
-    in_use: bool = False
-    """Whether the keys in force have it mixed in."""
+    announced: frozenset[PpkMode] = frozenset()
+    """Initiator: the ways that it offered in IKE_SA_INIT."""
+    agreed: PpkMode = PpkMode.NONE
+    """The way that both ends announced there."""
+    mode: PpkMode = PpkMode.NONE
+    """The way that `key` got into the keys in force."""
+    key: PostquantumKey | None = None
+    """It stays known for as long as the IKE SA lives, whatever becomes of its source."""
+    owner: str = ""
+    """Name of the peer that it was found for: in IKE_INTERMEDIATE the responder cannot be sure."""
     plain: IkeKeys | None = None
     """Initiator: the keys without it, which count when the responder cannot use it."""
 
@@ -218,7 +225,8 @@ class IkeSaState:
         new = IkeSaState(self.env, self.path, self.now, spi_i=spi_i, spi_r=spi_r, peer=self.config)
         new.initiator, new.phase = initiator, Phase.STANDBY
         new.authenticated, new.provisional, new.nat = True, True, self.nat
-        new.fragmentation, new.mobility, new.ppk = self.fragmentation, self.mobility, self.ppk
+        new.fragmentation, new.mobility = self.fragmentation, self.mobility
+        new.ppk = replace(self.ppk)
         new.redirection, new.asked_of_us = self.redirection, self.asked_of_us
         new.children, new.predecessor = self.children, self
         new.remote_id, new.assigned = self.remote_id, self.assigned
@@ -275,7 +283,8 @@ class IkeSaState:
             self.remote_id or _expected(peer),
             str(self.suite) if self.suite else "",
             self.nat,
-            self.ppk.in_use,
+            self.ppk.mode,
+            shown(self.ppk.key.identity) if self.ppk.key else "",
             self.announced.extensions,
         )
 
@@ -334,7 +343,7 @@ class IkeSaState:
         for keys in (self.keys, self.ppk.plain):
             if keys is not None:
                 keys.wipe()
-        self.keys = self.protection = self.ppk.plain = None
+        self.keys = self.protection = self.ppk.plain = self.ppk.key = None
 
     def drop_child(self, child: ChildSa, reason: DownReason) -> None:
         """Forget a child SA and say so."""

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from p4esp.ike.config import PeerConfig
 from p4esp.ike.errors import CommandError
-from p4esp.ike.events import DownReason, Redirected
+from p4esp.ike.events import DownReason, IkeSaInfo, Redirected
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.backoff import RETRY, RETRY_MOST, Backoff
 from p4esp.service.driver import Driver
@@ -64,6 +64,8 @@ class Connections:
         self._backoff = Backoff(retry, retry_most, fraction)
         self._kept_up: frozenset[Wanted] = frozenset()
         self._under_way: defaultdict[str, set[str]] = defaultdict(set)
+        self._waiting: defaultdict[str, list[str]] = defaultdict(list)
+        """Of the children under way, by peer, those that wait for the IKE SA of another."""
         self._up_since: dict[Wanted, float] = {}
         self._pausing: dict[Wanted, asyncio.Task[None]] = {}
         self._refused: set[Wanted] = set()
@@ -98,11 +100,25 @@ class Connections:
         hopeless = wanted in self._refused
         if hopeless or child in self._under_way[peer] or self._sas.serves(*wanted):
             return
+        comes = self.established.of_peer(peer) is None and bool(self._under_way[peer])
         self._under_way[peer].add(child)
+        if comes:
+            self._waiting[peer].append(child)  # a second IKE SA would end the first one
+        else:
+            self._try(wanted)
+
+    def ike_up(self, ike: IkeSaInfo) -> None:
+        """There is an IKE SA: the children that have waited for one are made under it."""
+        self.established[ike.spi] = ike
+        for child in self._waiting.pop(ike.peer, ()):
+            if child in self._under_way[ike.peer]:
+                self._try((ike.peer, child))
+
+    def _try(self, wanted: Wanted) -> None:
         try:
-            self._request(peer, child)
+            self._request(*wanted)
         except CommandError as error:
-            self._journal.add(Entry(self._gateway, Kind.REFUSED, f"{peer}/{child}", str(error)))
+            self._journal.add(Entry(self._gateway, Kind.REFUSED, "/".join(wanted), str(error)))
             self.attempt_failed(wanted)
 
     def _request(self, peer: str, child: str) -> None:
@@ -153,6 +169,7 @@ class Connections:
 
     def peer_failed(self, peer: str) -> None:
         """No IKE SA came of an attempt."""
+        self._waiting.pop(peer, None)
         for child in list(self._under_way[peer]):
             self.attempt_failed((peer, child))
 

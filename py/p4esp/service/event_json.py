@@ -31,7 +31,8 @@ def ike_as_json(ike: IkeSaInfo) -> dict[str, Any]:
         "local_id": str(ike.local_id or ""),
         "remote_id": str(ike.remote_id or ""),
         "suite": ike.suite,
-        "ppk": ike.ppk,
+        "ppk": ike.ppk.value,
+        "ppk_id": ike.ppk_id,
         "extensions": list(ike.extensions),
         "nat": {"local": ike.nat.local, "remote": ike.nat.remote} if ike.nat else None,
     }

@@ -83,6 +83,7 @@ SECTIONS = {
     "### `[[gateways.NAME.interfaces]]`": SCHEMA["$defs"]["InterfaceConfig"],
     "### `[[gateways.NAME.routes]]`": SCHEMA["$defs"]["RouteConfig"],
     "### `[[gateways.NAME.neighbours]]`": SCHEMA["$defs"]["NeighbourConfig"],
+    "### `[[gateways.NAME.labels]]`": SCHEMA["$defs"]["LabelConfig"],
     "### `[[gateways.NAME.peers]]`": SCHEMA["$defs"]["GatewayPeer"],
     "### `[gateways.NAME.peers.certificate]`": SCHEMA["$defs"]["CertificateSection"],
     "### `[gateways.NAME.peers.trust]`": SCHEMA["$defs"]["TrustSection"],

@@ -8,6 +8,8 @@ import pytest
 
 from p4esp.ike.config import PeerConfig
 from p4esp.ike.errors import CommandError
+from p4esp.ike.events import IkeSaInfo
+from p4esp.ike.path import Path, UdpAddress
 from p4esp.ipsec.identity import Identity
 from p4esp.service.connections import Connections
 from p4esp.service.journal import Journal
@@ -177,3 +179,29 @@ async def test_an_attempt_that_ike_does_not_take_is_made_again(bench: Bench) -> 
     bench.refusing = False
     await passed()
     assert bench.attempts == 2
+
+
+def ike_of(peer: str) -> IkeSaInfo:
+    ends = UdpAddress(PEER.local, 500), UdpAddress(PEER.remote, 500)
+    return IkeSaInfo(b"8 octets", bytes(8), peer, True, Path(*ends))
+
+
+async def test_children_of_one_peer_share_the_ike_sa_that_is_being_made(bench: Bench) -> None:
+    """RFC 7296 2.4: a second IKE SA with INITIAL_CONTACT would end the first one at the peer."""
+    bench.connections.keep_up([NET, ("right", "other"), ("right", "third")])
+    bench.connections.start()
+    assert bench.attempts == 1
+    bench.connections.ike_up(ike_of("right"))
+    assert bench.attempts == 3
+    bench.connections.ike_up(ike_of("right"))
+    assert bench.attempts == 3
+
+
+async def test_a_child_that_waits_for_an_ike_sa_fails_with_it(bench: Bench) -> None:
+    bench.connections.keep_up([NET, ("right", "other")])
+    bench.connections.start()
+    bench.connections.peer_failed("right")
+    bench.connections.ike_up(ike_of("right"))
+    assert bench.attempts == 1
+    await passed()
+    assert bench.attempts == 3

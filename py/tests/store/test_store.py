@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from p4esp.ipsec.algorithms import SUITES
 from p4esp.ipsec.identity import Identity
-from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, UdpEncapsulation
+from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, Share, UdpEncapsulation
 from p4esp.ipsec.selectors import OPAQUE_PORTS, TrafficSelector
 from p4esp.store import KeyFileError, SaRecord, SaState, Sealer, Store, StoreError
 from p4esp.store.records import child_from, facts_of, secret_of
@@ -52,7 +52,16 @@ def children(draw: st.DrawFn) -> ChildSaParams:
         local_ts=draw(some),
         remote_ts=draw(some),
         remote_id=draw(st.builds(Identity, st.integers(0, 255), st.binary(max_size=20))),
+        share=draw(shares),
     )
+
+
+shares = st.builds(
+    Share,
+    st.none() | st.binary(max_size=8),
+    st.lists(st.integers(0, 63), max_size=4).map(tuple),
+    st.binary(max_size=40),
+)
 
 
 @given(children(), st.sampled_from(SaState))

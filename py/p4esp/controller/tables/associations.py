@@ -176,6 +176,11 @@ def in_policy(index: int, selector: PacketMatch, priority: int) -> Entry:
     return Entry.make(table, match, "in_selector", {}, priority=priority)
 
 
+def sa_label(index: int, label: int) -> Entry:
+    """The security label of what comes out of an inbound SA (RFC 9478)."""
+    return Entry.make("sa_label", {"sa": index}, "set_label", {"label": label})
+
+
 def layer4_delta(index: int, delta: int) -> Entry:
     """What a NAT's new addresses add to the checksums behind them (RFC 3948 3.1.2 a)."""
     return Entry.make("layer4_delta", {"sa": index}, "repair", {"delta": delta})

@@ -41,17 +41,6 @@ Requirement = PresharedKey | TrustedCertificates | Anonymous
 
 
 @dataclass(frozen=True, slots=True)
-class PostquantumKey:
-    """A postquantum preshared key (RFC 8784): keeps keys secret even if the key exchange falls."""
-
-    identity: bytes
-    """PPK_ID: an octet of type, 1 opaque or 2 fixed, and the identifier."""
-    secret: bytes = field(repr=False)
-    required: bool = False
-    """Whether to refuse a peer that does not use it."""
-
-
-@dataclass(frozen=True, slots=True)
 class PeerAuth:
     """Both directions of authentication with one peer; they are independent."""
 

@@ -2,14 +2,17 @@
 
 from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.certificate_requests import CertificateRequests
+from p4esp.ike.extensions.child_pfs import ChildPfsInfo
 from p4esp.ike.extensions.childless import ChildlessInitiation
 from p4esp.ike.extensions.encrypted_ping import ENCRYPTED_PING
 from p4esp.ike.extensions.experimental import ExperimentalNumbers
 from p4esp.ike.extensions.fragmentation import Fragmentation
+from p4esp.ike.extensions.full_transcript import FULL_TRANSCRIPT
 from p4esp.ike.extensions.initial_contact import InitialContact
 from p4esp.ike.extensions.intermediate import Intermediate
 from p4esp.ike.extensions.mobike import Mobike
 from p4esp.ike.extensions.nat_detection import NatDetection
+from p4esp.ike.extensions.optimized_rekey import OptimizedRekeying
 from p4esp.ike.extensions.postquantum import PostquantumKeys
 from p4esp.ike.extensions.redirect import Redirect
 from p4esp.ike.extensions.signature_hashes import SignatureHashes
@@ -17,17 +20,20 @@ from p4esp.ike.extensions.vendor import PrivateNumbers
 
 STANDARD: tuple[Extension, ...] = (
     ExperimentalNumbers(),
+    PrivateNumbers(),
+    ChildPfsInfo(),
+    OptimizedRekeying(),
     NatDetection(),
     SignatureHashes(),
     Fragmentation(),
     Intermediate(),
     PostquantumKeys(),
+    FULL_TRANSCRIPT,
     CertificateRequests(),
     ChildlessInitiation(),
     InitialContact(),
     Mobike(),
     Redirect(),
-    PrivateNumbers(),
     ENCRYPTED_PING,
 )
-"""That of our vendor ID comes first: others ask what it found."""
+"""Those of vendor IDs come first: others ask what they found."""

@@ -20,6 +20,7 @@ from p4esp.ike.errors import ParseError, ProposalError, Refusal
 from p4esp.ike.establish import check_nonces, derive_keys
 from p4esp.ike.events import InitRefused
 from p4esp.ike.ke_payloads import offered_methods
+from p4esp.ike.ppk import PpkMode
 from p4esp.ike.proposals import Template, additional_methods, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
@@ -70,8 +71,8 @@ class IkeInit(InitiatorTask):
 
     def _answered(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         ppk = sa.config.ppk
-        if ppk is not None and ppk.required and not sa.ppk.announced:
-            self._report(sa, "the answer lacks USE_PPK, which is mandatory")
+        if ppk is not None and ppk.required and sa.ppk.agreed is PpkMode.NONE:
+            self._report(sa, "the answer has no use for the PPK, which is mandatory")
             return Verdict.IGNORE
         self._conclude(sa, reply)
         return Verdict.DONE
@@ -112,7 +113,7 @@ class IkeInit(InitiatorTask):
         derive_keys(sa, chosen, nonces, secret)
         if sa.nat is not None and (sa.nat.found or sa.config.mobike):  # RFC 4555 3.3
             sa.use_path(sa.env.settings.ports.float(sa.path))
-        sa.tasks.extend(IkeIntermediate() for _ in sa.additional.pending)
+        sa.tasks.extend(IkeIntermediate() for _ in range(sa.additional.rounds))
         sa.tasks.append(IkeAuth(self._child))
 
 
