@@ -29,6 +29,7 @@
 #include "formats/diet_expand.p4"
 #include "stages/ecn.p4"
 #include "stages/selectors.p4"
+#include "stages/in_class.p4"
 #include "stages/layer4_repair.p4"
 #include "stages/time_to_live.p4"
 #include "stages/crypto_port.p4"
@@ -159,6 +160,7 @@ control admit(inout headers_t hdr, inout metadata_t meta) {
     rebuild_stage()       rebuild;
     ecn_stage()           ecn;
     selectors_stage()     selectors;
+    in_class_stage()      in_class;
     layer4_repair_stage() layer4_repair;
 
     apply {
@@ -183,6 +185,9 @@ control admit(inout headers_t hdr, inout metadata_t meta) {
         }
         if (GOING_ON && meta.punt == punt_t.NONE) {
             selectors.apply(hdr, meta);
+        }
+        if (GOING_ON && meta.sel_multi[1:1] == 1 && meta.punt == punt_t.NONE) {
+            in_class.apply(hdr, meta);
         }
         if (GOING_ON && meta.mode == mode_t.TRANSPORT && meta.punt == punt_t.NONE) {
             layer4_repair.apply(hdr, meta);

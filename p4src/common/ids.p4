@@ -289,7 +289,8 @@ enum bit<8> event_t {
     NONE       = 0,
     SOFT_LIMIT = 1,
     HARD_LIMIT = 2,
-    PEER_MOVED = 3    // an authentic packet, newer than any before, from another address or port
+    PEER_MOVED = 3,   // an authentic packet, newer than any before, from another address or port
+    ACQUIRE    = 4    // a bucket that wants an SA of its own sends; its number is in peer_low
 }
 
 // packet_out.op

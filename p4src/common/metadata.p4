@@ -168,7 +168,7 @@ struct metadata_t {
     bit<8>      inner_protocol;
 
     // Selector of an inbound SA that has one pair; with BEET the inner addresses.
-    bit<1>      sel_multi;
+    bit<2>      sel_multi;       // 1: in_policy has the selectors; 2: in_class has a class
     bit<32>     sel_src;
     bit<32>     sel_src_mask;
     bit<32>     sel_dst;

@@ -164,6 +164,7 @@ class Event(IntEnum):
     SOFT_LIMIT = 1
     HARD_LIMIT = 2
     PEER_MOVED = 3
+    ACQUIRE = 4
 
 
 class Mode(IntEnum):

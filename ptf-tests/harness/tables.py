@@ -156,6 +156,11 @@ def sa_member(number: int, bucket: int, sa: int) -> P4TableEntry:
     return _entry("sa_member", {"set": number, "bucket": bucket}, "member", sa=sa)
 
 
+def acquire_member(number: int, bucket: int) -> P4TableEntry:
+    """The fallback SA serves one bucket of a set, and the controller is told."""
+    return _entry("sa_member", {"set": number, "bucket": bucket}, "acquire_member")
+
+
 def tunnel_v6(sa: int, src: str, dst: str, flow_label: int = 0) -> P4TableEntry:
     """The outer IPv6 addresses of an outbound SA."""
     return _entry("tunnel_v6", {"sa": sa}, "between_v6", src=src, dst=dst, flow_label=flow_label)
@@ -270,6 +275,11 @@ def spd(
         match["version"] = version
     table = "spd_v6" if traffic.v6 else "spd"
     return _entry(table, match, action, priority=priority, **params)
+
+
+def in_class(sa: int, dscp: int) -> P4TableEntry:
+    """One code point of the class of an inbound SA."""
+    return _entry("in_class", {"sa": sa, "dscp": dscp}, "of_class")
 
 
 def in_policy(sa: int, traffic: Traffic, *, priority: int = 100) -> P4TableEntry:

@@ -65,11 +65,12 @@ def lab_for(
     west: PpkPolicy | None, east: PpkPolicy | None, proposals: str = PLAIN, **more: object
 ) -> Meddler:
     """Two ends with their policies, connected unless `connect` is false."""
-    connect = more.pop("connect", True)
+    connect, settings = more.pop("connect", True), more.pop("settings", None)
     templates = (Template.ike(proposals),)
     lab = Meddler(
         west_config(ppk=west, proposals=templates, **more),
         east_config(ppk=east, proposals=templates, **more),
+        settings=settings,  # type: ignore[arg-type]
     )
     if connect:
         lab.connect()

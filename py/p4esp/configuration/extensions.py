@@ -27,6 +27,8 @@ class ExtensionSection(Section):
     """Leave out of rekeys what does not change. Experimental."""
     delete_reason: bool = _DEFAULT.delete_reason
     """Say why an SA is deleted, and act on what the peer says. Experimental."""
+    delete_downtime: bool = _DEFAULT.delete_downtime
+    """Say it as draft -01 did: for how many seconds, and a text, but no type."""
     revised_cookie: bool = _DEFAULT.revised_cookie
     """Leave the cookie out of what is proved. Experimental."""
     mtu_detection: bool = _DEFAULT.mtu_detection

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from p4esp.configuration.secret_files import read_psk
 from p4esp.ike.auth.schemes import SCHEMES
+from p4esp.ike.codec.encrypted_dns import is_name
 from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity
@@ -114,6 +115,12 @@ def _signature(value: str) -> str:
     return value
 
 
+def _domain(value: str) -> str:
+    if not is_name(value):
+        raise ValueError("accepted: a domain name; what is not ASCII, as xn--...")
+    return value.removesuffix(".").lower()
+
+
 def _psk_file(path: Path) -> Path:
     read_psk(path)
     return path
@@ -140,6 +147,7 @@ EspProposal = Annotated[str, AfterValidator(_proposal(partial(Template.esp, allo
 """Whether a weak algorithm is allowed, the peer's section decides."""
 IpVersion = Annotated[int, AfterValidator(_ip_version)]
 SignatureName = Annotated[str, AfterValidator(_signature)]
+DomainName = Annotated[str, AfterValidator(_domain)]
 Label = Annotated[str, AfterValidator(_label)]
 Name = Annotated[str, AfterValidator(_name)]
 FilePath = Annotated[Path, AfterValidator(_beside_the_file)]

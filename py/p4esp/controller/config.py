@@ -4,6 +4,7 @@ Every error names the file, the key and what would be accepted.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -31,12 +32,14 @@ from p4esp.configuration.sections import (
     require_unique,
 )
 from p4esp.configuration.settings import IkeSection
+from p4esp.configuration.shares import DscpClass, check_classes, check_shares
 from p4esp.controller.engine_keys import TRANSFORMS
 from p4esp.controller.link_config import InterfaceConfig, LabelConfig, NeighbourConfig, RouteConfig
 from p4esp.controller.numbers import REPLAY_CELLS, DfMode
 from p4esp.controller.path_mtu_config import PathMtuSection
 from p4esp.controller.pools import cells_for
 from p4esp.controller.sa_entries import LAST_EXTENDED_SEQUENCE, SaSettings
+from p4esp.ike.config import ChildConfig
 from p4esp.ipsec.policy import Action, PolicyRule
 from p4esp.ipsec.selectors import is_subset
 
@@ -51,8 +54,19 @@ class GatewayChild(ChildSection):
 
     parallel: int = Field(default=1, ge=1, le=32)
     """SAs with equal selectors that carry its traffic together."""
+    per_resource: Literal["off", "eager", "on-demand"] = "off"
+    """Beside the first SA, `parallel` for a resource each (RFC 9611): at once, or when it sends."""
+    resource_idle: float = Field(default=300.0, ge=0)
+    """Seconds after which an SA made `on-demand` that carries nothing is deleted; 0: never."""
     spread: Literal["flow", "port", "dscp"] = "flow"
     """What chooses one of several SAs, subspaces or sub-SAs: flow, ingress port or DSCP."""
+    dscp_classes: tuple[DscpClass, ...] = ()
+    """DSCPs that have an SA of their own, such as `[[46], [34, 36]]`. Experimental."""
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        check_shares(self)
+        return self
 
     @model_validator(mode="after")
     def _engine_has_ciphers(self) -> Self:
@@ -67,6 +81,16 @@ class GatewayChild(ChildSection):
     def _sides_fit(self) -> Self:
         _require_one_family(self.local, self.remote)
         return self
+
+    @property
+    def resources(self) -> int:
+        """Resources with an SA each (RFC 9611)."""
+        return 0 if self.per_resource == "off" else self.parallel
+
+    def config(self, allow_weak: bool) -> ChildConfig:
+        """The form the IKE core takes."""
+        common = super().config(allow_weak)
+        return replace(common, resources=self.resources, dscp_classes=self.dscp_classes)
 
     @property
     def offers_esn(self) -> bool:
@@ -245,6 +269,7 @@ class GatewayConfig(Section):
         )
         check_experimental(children_of(self.peers), allowed=self.experimental)
         check_extensions(extensions_of(self.peers), allowed=self.experimental)
+        check_classes(self._children.items(), allowed=self.experimental)
         check_ppks(ppks_of(self.peers), allowed=self.experimental)
         self._check_hosts()
         self._check_children()

@@ -153,6 +153,8 @@ class SaEvent(IntEnum):
     SOFT_LIMIT = 1
     HARD_LIMIT = 2
     PEER_MOVED = 3
+    ACQUIRE = 4
+    """`peer_low` is the bucket that wants an SA of its own."""
 
 
 class Control(IntEnum):

@@ -26,6 +26,7 @@ SA_TABLES = (
         "sa_in",
         "in_policy",
         "in_policy_v6",
+        "in_class",
         "pair_v6",
         "layer4_delta",
         "peer",
@@ -146,4 +147,5 @@ def adopt_selection(
     serving = {entry.arg(first[entry.action]) for entry in entries}
     ranked = sorted(keep, key=lambda live: live.record.placement.sa_out not in serving)
     for live in ranked:
-        selection.adopt(destinations(live.record), live.record.placement.sa_out)
+        record = live.record
+        selection.adopt(destinations(record), record.placement.sa_out, record.child.share)

@@ -162,7 +162,8 @@ class SaInstaller:
         await writer.write(inserts(live.entries.tunnel))
         await writer.write(inserts((live.entries.outbound,)))
         served = destinations(live.record)
-        await self._switch.selection.add(served, place.sa_out, first=send)
+        share = live.record.child.share
+        await self._switch.selection.add(served, place.sa_out, first=send, share=share)
 
     async def _undo(self, record: SaRecord, live: LiveSa | None) -> None:
         try:

@@ -28,6 +28,8 @@ class DaemonConfig(Section):
     """UDP port that IKE shares with ESP when there is a NAT."""
     control: FilePath = Field(default=Path("ike.sock"), validate_default=True)
     """Unix socket for commands, mode 0600."""
+    token_file: FilePath = Field(default=Path("ike.tokens"), validate_default=True)
+    """Secret of `crash_detection`, 32 random octets, mode 0600; made when it is first needed."""
     ike: IkeSection = IkeSection()
     """Timers and limits."""
     experimental: bool = False

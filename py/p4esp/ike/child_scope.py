@@ -16,7 +16,6 @@ from p4esp.ike.extensions.labels import (
     Labels,
     accepted_label,
     agreed_label,
-    labels_in_use,
     labels_wanted,
     note_empty_labels,
 )
@@ -93,9 +92,9 @@ def wanted_scope(sa: IkeSaState, config: ChildConfig, packet: Scope | None) -> S
 
 
 def rekeyed_scope(old: ChildSa) -> Scope:
-    """What to propose in place of a child: selectors, mode and label in use (RFC 7296 2.9.2)."""
+    """What to propose in place of a child: the selectors and the mode in use (RFC 7296 2.9.2)."""
     params = old.params
-    scope = Scope(old.config, params.local_ts, params.remote_ts, labels=labels_in_use(old))
+    scope = Scope(old.config, params.local_ts, params.remote_ts)
     return replace(scope, fallback=params.mode is Mode.TUNNEL)
 
 
@@ -226,7 +225,8 @@ def accepted_scope(
         _check_covered(replaces.params.local_ts, local_ts)
         _check_covered(replaces.params.remote_ts, remote_ts)
     fallback = _is_fallback(offered, mode_answered(sa, answer), replaces)
-    scope = Scope(offered.config, local_ts, remote_ts, _takes_tfc(answer), labels, fallback)
+    tfc = _takes_tfc(answer)
+    scope = Scope(offered.config, local_ts, remote_ts, tfc, labels, fallback)
     objection = _objection(sa, scope, scope.mode)
     if objection is not None:
         raise ProposalError(objection)
@@ -238,12 +238,13 @@ def inherited_scope(sa: IkeSaState, old: ChildSa) -> Scope:
     longer allowed.
     """
     params, allowed = old.params, _allowed(sa, old.config)
-    scope = replace(rekeyed_scope(old), tfc=params.tfc, labels=())
-    if not is_subset(scope.local_ts, allowed.local_ts) or not is_subset(
+    scope = replace(rekeyed_scope(old), tfc=params.tfc)
+    within = is_subset(scope.local_ts, allowed.local_ts) and is_subset(
         scope.remote_ts, allowed.remote_ts
-    ):
-        raise Refusal(NotifyType.TS_UNACCEPTABLE, f"child {old.config.name} is for less than that")
+    )
     objection = _objection(sa, scope, params.mode)
+    if not within or params.mode is not scope.mode:
+        objection = f"child {old.config.name} is for {scope.mode} mode and for less than it carries"
     if objection is not None:
         raise Refusal(NotifyType.TS_UNACCEPTABLE, objection)
     return scope

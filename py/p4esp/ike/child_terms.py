@@ -10,6 +10,8 @@ from p4esp.ike.children import ChildSa
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.config import ChildConfig
+from p4esp.ike.extensions.dscp_classes import DscpClasses
+from p4esp.ike.extensions.resources import Resources
 from p4esp.ike.state import IkeSaState
 from p4esp.ipsec.sa import Share
 
@@ -30,8 +32,10 @@ class ChildTerm(Protocol):
     ) -> Share:
         """`share` with what we agree to of an offer; `Refusal` when it can't be had."""
 
-    def answered(self, sa: IkeSaState, config: ChildConfig, share: Share) -> list[Notify]:
-        """What our answer says of the share that we agreed to."""
+    def answered(
+        self, sa: IkeSaState, config: ChildConfig, offer: PayloadSet, share: Share
+    ) -> list[Notify]:
+        """What our answer to an offer says of the share that we agreed to."""
 
     def accepted(
         self, sa: IkeSaState, config: ChildConfig, wanted: Share, answer: PayloadSet, share: Share
@@ -41,8 +45,8 @@ class ChildTerm(Protocol):
         """
 
 
-TERMS: Final[tuple[ChildTerm, ...]] = ()
-"""All there are, in the order in which they are asked."""
+TERMS: Final[tuple[ChildTerm, ...]] = (DscpClasses(), Resources())
+"""All there are, in the order in which they are asked: resources divide a class."""
 
 
 def terms_asked(sa: IkeSaState, config: ChildConfig, share: Share) -> tuple[Notify, ...]:
@@ -65,9 +69,11 @@ def share_agreed(
     return share
 
 
-def terms_answered(sa: IkeSaState, config: ChildConfig, share: Share) -> tuple[Notify, ...]:
+def terms_answered(
+    sa: IkeSaState, config: ChildConfig, offer: PayloadSet, share: Share
+) -> tuple[Notify, ...]:
     """What our answer says."""
-    return tuple(notify for term in TERMS for notify in term.answered(sa, config, share))
+    return tuple(notify for term in TERMS for notify in term.answered(sa, config, offer, share))
 
 
 def share_accepted(

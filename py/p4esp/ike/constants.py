@@ -29,6 +29,12 @@ class ExchangeType(IntEnum):
     IKE_FOLLOWUP_KE = 44
 
 
+OPENINGS = (ExchangeType.IKE_SA_INIT, ExchangeType.IKE_SESSION_RESUME)
+"""Exchanges that begin an IKE SA, in clear: the second behaves like the first where nothing else is
+said (RFC 5723 4.3.2).
+"""
+
+
 class PayloadType(IntEnum):
     """Payload types (RFC 7296 3.2)."""
 

@@ -1,12 +1,14 @@
 """From agreed algorithms and a shared secret to a protected IKE SA (RFC 7296 2.14, 2.18)."""
 
 from p4esp.ike.codec.proposal import Proposal
+from p4esp.ike.crypto.prf import Key
 from p4esp.ike.crypto.schedule import (
     FreshInput,
     Nonces,
     ike_keys,
     ppk_skeyseed,
     rekeyed_skeyseed,
+    resumed_skeyseed,
     skeyseed,
 )
 from p4esp.ike.errors import ParseError
@@ -58,6 +60,11 @@ def derive_rekeyed(sa: IkeSaState, old: IkeSaState, chosen: Proposal, fresh: Fre
     _protect(sa, chosen, fresh.nonces, rekeyed_skeyseed(suite.prf, keys.d, fresh))
     if fresh.ppk is not None:
         sa.ppk.mode, sa.ppk.key = PpkMode.INTERMEDIATE, fresh.ppk
+
+
+def derive_resumed(sa: IkeSaState, chosen: Proposal, nonces: Nonces, old_sk_d: Key) -> None:
+    """The same for an IKE SA that is resumed (RFC 5723 5.1). Both SPIs must be set."""
+    _protect(sa, chosen, nonces, resumed_skeyseed(ike_suite(chosen).prf, old_sk_d, nonces))
 
 
 def _protect(sa: IkeSaState, chosen: Proposal, nonces: Nonces, seed: bytes) -> None:

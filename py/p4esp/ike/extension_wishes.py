@@ -24,6 +24,8 @@ class ExtensionWishes:
     """Rekeys leave out SA and TS (draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt)."""
     delete_reason: bool = False
     """Deletes say why (draft-pwouters-ipsecme-delete-info)."""
+    delete_downtime: bool = False
+    """They do so in the layout of draft -01: how long it will last, and a text."""
     revised_cookie: bool = False
     """AUTH leaves the cookie out (draft-smyslov-ipsecme-ikev2-cookie-revised)."""
     mtu_detection: bool = False

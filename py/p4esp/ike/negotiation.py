@@ -31,7 +31,8 @@ from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import NotifyType, TransformType
 from p4esp.ike.crypto.schedule import FreshInput, child_keys, child_roots
 from p4esp.ike.errors import Refusal
-from p4esp.ike.extensions.labels import labels_wanted
+from p4esp.ike.extensions.labels import labels_in_use, labels_wanted
+from p4esp.ike.extensions.resources import alike, check_alike, narrowed, no_room
 from p4esp.ike.keywords import describe
 from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
@@ -124,12 +125,14 @@ def make_offer(
         if share.label:
             scope = replace(scope, labels=labels_wanted([share.label]))
     else:
-        scope = rekeyed_scope(replaces)
+        scope = replace(rekeyed_scope(replaces), labels=labels_in_use(replaces))
         share = replaces.params.share
     templates, formats = templates_of(sa, config, replaces), formats_asked(sa, config)
+    if share.resource is not None and replaces is None:
+        templates = _like_the_others(sa, config, templates, share)
+    terms = terms_asked(sa, config, share)
     spi = allocate(sa, _block_asked(config, formats))
     proposals = offers(_usable(templates, with_ke), spi.to_bytes(SPI_SIZE, "big"))
-    terms = terms_asked(sa, config, share)
     return ChildOffer(scope, spi, proposals, with_ke, replaces, formats, share, terms)
 
 
@@ -140,6 +143,8 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
     layout = layout_accepted(sa, offer.config, offer.formats, answer, chosen)
     share = share_accepted(sa, offer.config, offer.share, answer, Share(label=scope.label))
+    if offer.replaces is None:
+        check_alike(sa, scope, chosen, layout, share)
     spi_out = check_peer_spi(sa, chosen.spi, layout)
     return Agreement(
         *(scope, chosen, offer.spi, spi_out),
@@ -160,22 +165,25 @@ def refusal_detail(offer: ChildOffer, error: Notify) -> str:
     if offer.with_ke and offer.replaces is not None and not offer.replaces.methods_known:
         return methods_differ(methods_of(offer.proposals), "none of them")  # IKE_AUTH took the rest
     offered = "; ".join(dict.fromkeys(describe(p.transforms) for p in offer.proposals))
-    return f"offered {offered}; the peer does not say what it accepts"
+    methods = f"; methods offered: {methods_of(offer.proposals)}" if offer.with_ke else ""
+    return f"offered {offered}; the peer does not say what it accepts{methods}"
 
 
 def answer_offer(
     sa: IkeSaState, offer: PayloadSet, replaces: ChildSa | None = None, *, with_ke: bool = False
 ) -> Agreement:
     """Agree to a child SA the peer proposes, under a fresh SPI; `Refusal` when nothing fits."""
-    check_room(sa, replaces)
+    check_room(sa, replaces, no_room(offer))
     proposals = _usable(offer.one(SecurityAssociation).proposals, with_ke)
     scope = agreed_scope(sa, offer, replaces)
     chosen = select(proposals, _usable(templates_of(sa, scope.config, replaces), with_ke))
     layout = layout_agreed(sa, scope.config, offer, chosen)
     share = share_agreed(sa, scope.config, offer, Share(label=scope.label), replaces)
+    if replaces is None:
+        check_alike(sa, scope, chosen, layout, share)
     spi_out = check_peer_spi(sa, chosen.spi, layout)
-    spi_in = allocate(sa, block_of(layout))
-    terms = terms_answered(sa, scope.config, share)
+    spi_in = allocate(sa, block_of(layout), no_room(offer))
+    terms = terms_answered(sa, scope.config, offer, share)
     return Agreement(scope, chosen, spi_in, spi_out, False, layout, share, terms, with_ke)
 
 
@@ -191,24 +199,42 @@ def _block_asked(config: ChildConfig, formats: Formats) -> int:
     return block(wish.subs) if blocks else 1
 
 
+def _like_the_others(
+    sa: IkeSaState, config: ChildConfig, templates: Sequence[Template], share: Share
+) -> tuple[Template, ...]:
+    """What to offer for a resource: an SA like those that there are (RFC 9611 3)."""
+    labels = (share.label,) if share.label else (*config.labels, b"")
+    found = (alike(sa, config, replace(share, label=label)) for label in labels)
+    others: list[ChildSa] = next(filter(None, found), [])
+    same = narrowed(templates, others[0]) if others else ()
+    if not same:
+        reason = f"child {config.name} has no SA to which one for a resource could be added"
+        raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, reason)
+    return same
+
+
 def block_of(layout: Layout) -> int:
     """How many SPIs a child SA of a layout has."""
     return block(layout.subs_in) if is_block(layout) else 1
 
 
-def check_room(sa: IkeSaState, replaces: ChildSa | None) -> None:
+def check_room(
+    sa: IkeSaState,
+    replaces: ChildSa | None,
+    refusal: NotifyType = NotifyType.NO_ADDITIONAL_SAS,
+) -> None:
     """`Refusal` when there are as many child SAs as may be; twice that while they are replaced."""
     limit = sa.env.settings.max_children * (1 if replaces is None else 2)
     if len(sa.children) >= limit:
-        raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"{len(sa.children)} child SAs are the limit")
+        raise Refusal(refusal, f"{len(sa.children)} child SAs are the limit")
 
 
-def allocate(sa: IkeSaState, count: int) -> int:
+def allocate(sa: IkeSaState, count: int, refusal: NotifyType = NotifyType.NO_ADDITIONAL_SAS) -> int:
     """The first of so many fresh inbound SPIs; `Refusal` when there are none."""
     try:
         return sa.env.spis.allocate(count)
     except LookupError as error:
-        raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"no SPI: {error}") from None
+        raise Refusal(refusal, f"no SPI: {error}") from None
 
 
 def check_peer_spi(sa: IkeSaState, octets: bytes, layout: Layout) -> int:

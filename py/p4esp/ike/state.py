@@ -14,9 +14,11 @@ from p4esp.ike.children import ChildSa, ChildTable
 from p4esp.ike.codec.proposal import Proposal
 from p4esp.ike.config import PeerConfig, Settings
 from p4esp.ike.constants import NO_SPI
+from p4esp.ike.crash_tokens import CrashTokens
 from p4esp.ike.crypto.keyexchange import RandomSource
 from p4esp.ike.crypto.schedule import IkeKeys, Nonces
 from p4esp.ike.crypto.suite import IkeSuite
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import ChildDown, DownReason, Event, IkeSaInfo, PathChanged
 from p4esp.ike.memory import Memory
 from p4esp.ike.mobility import Mobility
@@ -26,7 +28,9 @@ from p4esp.ike.ppk import PostquantumKey, PpkMode, shown
 from p4esp.ike.protection import Protection
 from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.redirection import Redirection
+from p4esp.ike.resumption import Resumption
 from p4esp.ike.term import Term
+from p4esp.ike.tickets import TicketOffice
 from p4esp.ike.trace import TraceHook
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.sa import Mode, UdpEncapsulation
@@ -103,6 +107,18 @@ class Environment:
     objection: Objection = no_objection
     """Asked before a child SA is agreed to (RFC 7296 2.9: TS_UNACCEPTABLE)."""
     wall_clock: WallClock = field(kw_only=True)
+    tickets: TicketOffice = field(init=False)
+    """For peers that want to resume an IKE SA (RFC 5723)."""
+    moves_counters: bool = field(default=False, kw_only=True)
+    """Whether the owner acts on `ReplayCountersSkipped` (RFC 6311)."""
+    token_secret: bytes = field(default=b"", repr=False, kw_only=True)
+    """What our crash tokens are made of (RFC 6290 5.1): kept for good by the owner, who gives none
+    where no peer is to have tokens.
+    """
+
+    def __post_init__(self) -> None:
+        """The keys of tickets are new with each process."""
+        object.__setattr__(self, "tickets", TicketOffice(self.random))
 
     def fraction(self) -> float:
         """A random number, 0 <= fraction < 1."""
@@ -189,7 +205,7 @@ class IkeSaState:
         self.mobility = Mobility(path, path, mover=self.initiator)
         self.fragmentation = False
         """Whether protected messages may travel in fragments (RFC 7383); rekeying inherits it."""
-        self.announced = Announced()
+        self.announced, self.crash = Announced(), CrashTokens.at(now)
         self.redirection = Redirection()
         self.assigned = Assigned()
         self.first_contact = False
@@ -201,7 +217,7 @@ class IkeSaState:
         """Whether the peer may already have a child SA whose answer has not reached us."""
         self.early_deletes: set[tuple[int, int]] = set()
         """Protocols and SPIs of the peer's that it deleted while we awaited such an answer."""
-        self.term = Term()
+        self.term, self.resumption = Term(), Resumption()
         self.asking = Subject.NOTHING
         self.successors: list[IkeSaState] = []
         """IKE SAs made by rekeying this one: two when both ends do so at once."""
@@ -231,6 +247,8 @@ class IkeSaState:
         new.children, new.predecessor = self.children, self
         new.remote_id, new.assigned = self.remote_id, self.assigned
         new.announced = self.announced
+        new.resumption = self.resumption.successor()
+        new.crash = self.crash.passed_on(self.now, made_by_us=initiator)
         self.successors.append(new)
         return new
 
@@ -286,6 +304,7 @@ class IkeSaState:
             self.ppk.mode,
             shown(self.ppk.key.identity) if self.ppk.key else "",
             self.announced.extensions,
+            self.resumption.session is not None,
         )
 
     @property
@@ -345,15 +364,17 @@ class IkeSaState:
                 keys.wipe()
         self.keys = self.protection = self.ppk.plain = self.ppk.key = None
 
-    def drop_child(self, child: ChildSa, reason: DownReason) -> None:
-        """Forget a child SA and say so."""
+    def drop_child(
+        self, child: ChildSa, reason: DownReason, told: DeleteReason | None = None
+    ) -> None:
+        """Forget a child SA and say so; `told` is what the peer says why."""
         self.children.remove(child)
-        self.events.append(ChildDown(child.params, reason))
+        self.events.append(ChildDown(child.params, reason, told))
 
-    def drop_children(self, reason: DownReason) -> None:
+    def drop_children(self, reason: DownReason, told: DeleteReason | None = None) -> None:
         """Forget all child SAs and say so."""
         for child in self.children:
-            self.drop_child(child, reason)
+            self.drop_child(child, reason, told)
 
 
 def _expected(peer: PeerConfig | None) -> Identity | None:

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from ike_lab import STEADY
 from ike_ledger import assert_mirrored
 from ike_meddler import opened, prf, prf_plus, sent, seven
 from ppk_lab import AUTH, INT, PLAIN, SECRET, Ring, key, lab_for, named, once, policy
 
 from p4esp.ike.codec.payloads import Nonce, Notify
+from p4esp.ike.config import Settings
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.drops import Drop
 from p4esp.ike.events import (
@@ -19,6 +21,7 @@ from p4esp.ike.events import (
     IkeRekeyed,
     IkeRekeyFailed,
 )
+from p4esp.ike.extension_wishes import ExtensionWishes
 from p4esp.ike.ke_payloads import answer_key_exchange
 from p4esp.ike.proposals import Template
 from p4esp.ike.tasks.create_child import CreateChildResponder
@@ -263,6 +266,21 @@ def test_both_ends_rekey_at_once(what):
     lab.run(20)
     assert_mirrored(lab)
     assert lab.west.of(ChildRekeyed) or lab.west.of(IkeRekeyed)
+
+
+@pytest.mark.parametrize("rekey", [rekey_child, rekey_ike])
+def test_an_optimized_rekey_has_the_key_in_it_too(rekey):
+    _, east, lab = one_time_lab(
+        extensions=ExtensionWishes(optimized_rekey=True, pfs_info=True),
+        settings=Settings(retransmission=STEADY, experimental=True),
+    )
+    rekey(lab)
+    request, response = last_exchange(lab)
+    assert request.notify(NotifyType.OPTIMIZED_REKEY)
+    assert named(response, TAKEN) == [b"\x01a"]
+    assert east.used == [b"\x01first", b"\x01a"]
+    assert lab.west.keys == lab.east.keys
+    assert_mirrored(lab)
 
 
 BAD = {

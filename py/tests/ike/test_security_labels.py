@@ -3,17 +3,30 @@
 from dataclasses import replace
 
 import pytest
-from ike_lab import EAST, EAST_NET, LATENCY, WEST_NET, Lab, child, east_config, toward, west_config
+from ike_lab import (
+    EAST,
+    EAST_NET,
+    LATENCY,
+    STEADY,
+    WEST_NET,
+    Lab,
+    child,
+    east_config,
+    toward,
+    west_config,
+)
 from ike_ledger import ask, assert_mirrored, ike_of, live
 
 from p4esp.ike import child_scope
 from p4esp.ike.codec.payloads import Nonce, Notify
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
 from p4esp.ike.codec.selectors import SecurityLabel, TsInitiator, TsResponder, UnknownSelector
+from p4esp.ike.config import Settings
 from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import ParseError
 from p4esp.ike.events import ChildDown, ChildFailed, IkeDown
+from p4esp.ike.extension_wishes import ExtensionWishes
 from p4esp.ike.negotiation import Agreement
 from p4esp.ipsec.sa import Share
 
@@ -267,6 +280,26 @@ def test_an_answer_to_a_rekey_with_another_label_is_refused_and_the_old_sa_stays
     lab.settle()
     assert "which was not offered" in lab.west.one(ChildFailed).reason
     assert list(live(lab.west)) == old
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_an_optimized_rekey_which_has_no_selectors_keeps_the_label(role):
+    wishes = ExtensionWishes(optimized_rekey=True, pfs_info=True)
+    ours = labelled(child(WEST_NET, EAST_NET), SECRET, PUBLIC)
+    theirs = labelled(child(EAST_NET, WEST_NET), PUBLIC, SECRET)
+    lab = Lab(
+        west_config(children=(ours,), extensions=wishes),
+        east_config(children=(theirs,), extensions=wishes),
+        settings=Settings(retransmission=STEADY, experimental=True),
+    )
+    lab.connect()
+    node = getattr(lab, role)
+    for _ in range(2):
+        node.endpoint.rekey_child(next(iter(live(node))), lab.now)
+        lab.settle()
+        assert labels(lab) == [PUBLIC]
+    (asked, *_) = [t for t in node.traces if "CREATE_CHILD_SA" in t.message]
+    assert "TSI" not in asked.payloads
 
 
 # Offers and answers of a test's own making

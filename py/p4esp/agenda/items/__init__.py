@@ -1,6 +1,14 @@
 """All items, in the order of the agenda."""
 
-from p4esp.agenda.items import formats, keys, labels
+from p4esp.agenda.items import ends, formats, initial, keys, labels, rekeying, shares
 from p4esp.agenda.model import Item
 
-ITEMS: tuple[Item, ...] = (*formats.ITEMS, *keys.ITEMS, *labels.ITEMS)
+ITEMS: tuple[Item, ...] = (
+    *rekeying.ITEMS,
+    *shares.ITEMS,
+    *formats.ITEMS,
+    *keys.ITEMS,
+    *labels.ITEMS,
+    *ends.ITEMS,
+    *initial.ITEMS,
+)

@@ -14,6 +14,7 @@ from p4esp.controller.tables.associations import (
     beet_v6,
     format_in,
     format_out,
+    in_class,
     in_policy,
     layer4_delta,
     peer,
@@ -39,6 +40,7 @@ from p4esp.controller.tables.forwarding import (
 )
 from p4esp.controller.tables.matches import PacketMatch, lpm, of_family
 from p4esp.controller.tables.policies import (
+    acquire_member,
     policy_version,
     sa_member,
     sa_select,
@@ -58,6 +60,7 @@ __all__ = [
     "ReadAs",
     "SealWith",
     "SendAs",
+    "acquire_member",
     "beet_v6",
     "boot_id",
     "crypto_port",
@@ -67,6 +70,7 @@ __all__ = [
     "format_out",
     "host_label",
     "ike_sa",
+    "in_class",
     "in_policy",
     "layer4_delta",
     "local",

@@ -77,3 +77,8 @@ def _select(policy: int, destination: Network, action: str, args: dict[str, int]
 def sa_member(number: int, bucket: int, index: int) -> Entry:
     """The SA that serves one of the 256 buckets of a set (numbered from 1)."""
     return Entry.make("sa_member", {"set": number, "bucket": bucket}, "member", {"sa": index})
+
+
+def acquire_member(number: int, bucket: int) -> Entry:
+    """The fallback SA serves one of the buckets of a set, and we are told that it is in use."""
+    return Entry.make("sa_member", {"set": number, "bucket": bucket}, "acquire_member", {})

@@ -47,6 +47,10 @@ class PeerAuth:
     own: Credential
     accepted: tuple[Requirement, ...]
     """Any one of them is enough."""
+    others: tuple[Credential, ...] = ()
+    """Further ones of ours, best first, for a peer that says it can verify one of them and not the
+    first (RFC 9593).
+    """
 
     def requirement(self, method: int) -> Requirement | None:
         """The accepted proof that an AUTH payload of a method can be."""

@@ -7,6 +7,7 @@ from typing import Final
 from p4esp.ike.codec.payloads import IdInitiator, IdResponder
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.crypto.auth import signed_octets
+from p4esp.ike.real_message import signed_request
 from p4esp.ike.state import IkeSaState
 
 IdPayload = IdInitiator | IdResponder
@@ -37,7 +38,7 @@ def _octets(sa: IkeSaState, identity: IdPayload, *, by_initiator: bool) -> bytes
 
 def _said(sa: IkeSaState, *, by_initiator: bool) -> bytes:
     """The signer's own message of IKE_SA_INIT; where both ends can, the other's before it."""
-    request, response = sa.init_request, sa.init_response
+    request, response = signed_request(sa), sa.init_response
     own, other = (request, response) if by_initiator else (response, request)
     if sa.announced.agreed(NotifyType.IKE_SA_INIT_FULL_TRANSCRIPT_AUTH):
         return _BOTH_MESSAGES + other + own

@@ -92,6 +92,11 @@ def _with_fresh_ppk(prf: Prf, sk_d: Key, fresh: FreshInput) -> Key:
     return sk_d if fresh.ppk is None else prf.expand(fresh.ppk.secret, bytes(sk_d), len(sk_d))
 
 
+def resumed_skeyseed(prf: Prf, old_sk_d: Key, nonces: Nonces) -> bytes:
+    """SKEYSEED of a resumed IKE SA; SK_d is the old one's (RFC 5723 5.1)."""
+    return prf(old_sk_d, b"Resumption" + nonces.joined)
+
+
 def ike_keys(prf: Prf, cipher: Suite, seed_key: bytes, nonces: Nonces, spis: bytes) -> IkeKeys:
     """Slice prf+(SKEYSEED, Ni | Nr | SPIi | SPIr) in the order of RFC 7296 2.14.
 

@@ -84,8 +84,15 @@ class CreateChild(InitiatorTask):
         try:
             self._offer = self._make_offer(sa)
         except Refusal as refusal:
-            sa.events.append(ChildFailed(sa.info(), self._config.name, str(refusal)))
+            self._fail(sa, str(refusal))
         return self._offer is not None
+
+    def _fail(
+        self, sa: IkeSaState, reason: str, detail: str = "", refusal: NotifyType | None = None
+    ) -> None:
+        share = self._share if self._old is None else self._old.params.share
+        failed = ChildFailed(sa.info(), self._config.name, reason, detail, share, refusal)
+        sa.events.append(failed)
 
     def _make_offer(self, sa: IkeSaState) -> ChildOffer:
         if self._old is not None and not self._regular:
@@ -117,8 +124,7 @@ class CreateChild(InitiatorTask):
     def _key_offer(self, offer: ChildOffer) -> KeyOffer:
         """The same for all tries, so that it remembers what the peer wants."""
         if self._key is None:
-            known = self._old is not None and self._old.methods_known
-            guess = self._old.method if self._old is not None and known else None
+            guess = None if self._old is None else self._old.known_method
             self._key = KeyOffer(offer.proposals, guess)
         return self._key
 
@@ -163,7 +169,7 @@ class CreateChild(InitiatorTask):
             self._stop_waiting(sa)
             sa.early_deletes.clear()
             sa.tasks.append(DeleteSpi(offer.spi, offer.protocols))
-            sa.events.append(ChildFailed(sa.info(), self._config.name, str(bad)))
+            self._fail(sa, str(bad))
         else:
             self._agreed = agreement, FreshInput(nonces, secret, ppk=ppk)
             follow_up(sa, self, agreement.chosen, reply.payloads)
@@ -191,8 +197,7 @@ class CreateChild(InitiatorTask):
     def _drop_deleted(self, sa: IkeSaState, child: ChildSa) -> None:
         sa.children.remove(child)
         self.abandon(sa)
-        reason = "the peer deleted it before its answer reached us"
-        sa.events.append(ChildFailed(sa.info(), self._config.name, reason))
+        self._fail(sa, "the peer deleted it before its answer reached us")
 
     @staticmethod
     def _lose(sa: IkeSaState, child: ChildSa) -> None:
@@ -220,7 +225,8 @@ class CreateChild(InitiatorTask):
             sa.tasks.appendleft(self)
         else:
             reason, detail = name_of(NotifyType, error.type), refusal_detail(offer, error)
-            sa.events.append(ChildFailed(sa.info(), self._config.name, reason, detail))
+            known = NotifyType(error.type) if error.type in list(NotifyType) else None
+            self._fail(sa, reason, detail, known)
 
     def _can_ask_otherwise(self, offer: ChildOffer, error: Notify) -> bool:
         """For an SA that need not be like the old one, with another key exchange method, or for the
@@ -240,7 +246,7 @@ class CreateChild(InitiatorTask):
         """The peer has lost the SA: drop it here too and make a new one (RFC 7296 2.25.1)."""
         if old in sa.children and old.successor is None:
             sa.drop_child(old, DownReason.PEER_DELETE)
-            sa.tasks.append(CreateChild(self._config))
+            sa.tasks.append(CreateChild(self._config, share=old.params.share))
 
 
 def _accept(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agreement:

@@ -2,7 +2,7 @@
 
 from p4esp.ike.choosing import select, verify_choice, without_additional
 from p4esp.ike.codec.payload import AnyPayload
-from p4esp.ike.codec.payloads import KeyExchange, Nonce, Notify
+from p4esp.ike.codec.payloads import KeyExchange, Nonce
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import (
@@ -13,6 +13,7 @@ from p4esp.ike.constants import (
     TransformType,
     name_of,
 )
+from p4esp.ike.cookie_demands import CookieDemands
 from p4esp.ike.crypto.keyexchange import KeyExchangeMethod
 from p4esp.ike.crypto.methods import KEY_EXCHANGES
 from p4esp.ike.crypto.schedule import Nonces
@@ -27,9 +28,6 @@ from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 from p4esp.ike.tasks.ike_auth import IkeAuth
 from p4esp.ike.tasks.ike_intermediate import IkeIntermediate
 
-MAX_COOKIES = 3
-MAX_COOKIE_SIZE = 64
-
 
 class IkeInit(InitiatorTask):
     """Our half: one attempt, with retries for a cookie or another key exchange method."""
@@ -41,8 +39,7 @@ class IkeInit(InitiatorTask):
         self._child = child
         self._offers = offers(sa.config.proposals)
         self._nonce = sa.env.random(OWN_NONCE_SIZE)
-        self._cookie = b""
-        self._cookies = 0
+        self._cookies = CookieDemands()
         self._tried: set[int] = set()
         self._exchange = self._start(sa, offered_methods(self._offers)[0])
 
@@ -52,7 +49,7 @@ class IkeInit(InitiatorTask):
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """N(COOKIE) first when we were given one, then SA, KE, Ni."""
-        cookie = [Notify(NotifyType.COOKIE, self._cookie)] if self._cookie else []
+        cookie = self._cookies.payloads(sa)
         ke = KeyExchange(self._exchange.transform_id, self._exchange.public)
         return [*cookie, SecurityAssociation(self._offers), ke, Nonce(self._nonce)]
 
@@ -62,7 +59,7 @@ class IkeInit(InitiatorTask):
         if payloads.has(SecurityAssociation):
             return self._answered(sa, reply)
         if (cookie := payloads.notify(NotifyType.COOKIE)) is not None:
-            return self._take_cookie(cookie.data)
+            return self._cookies.take(sa, cookie, payloads)
         if (wanted := payloads.notify(NotifyType.INVALID_KE_PAYLOAD)) is not None:
             return self._change_method(sa, wanted.data)
         if (error := payloads.error()) is not None:
@@ -77,13 +74,6 @@ class IkeInit(InitiatorTask):
         self._conclude(sa, reply)
         return Verdict.DONE
 
-    def _take_cookie(self, data: bytes) -> Verdict:
-        known = data in (b"", self._cookie)  # not a secret: the peer's
-        if known or len(data) > MAX_COOKIE_SIZE or self._cookies == MAX_COOKIES:
-            return Verdict.IGNORE
-        self._cookie, self._cookies = data, self._cookies + 1
-        return Verdict.RETRY
-
     def _change_method(self, sa: IkeSaState, data: bytes) -> Verdict:
         method = int.from_bytes(data, "big")
         if len(self._tried) > 1 and method == self._exchange.transform_id:
@@ -92,6 +82,7 @@ class IkeInit(InitiatorTask):
             self._report(sa, f"INVALID_KE_PAYLOAD wants method {data.hex()}, which is no choice")
             return Verdict.IGNORE
         self._exchange = self._start(sa, method)
+        self._cookies.settle()
         return Verdict.RETRY
 
     def _report(self, sa: IkeSaState, reason: str) -> None:

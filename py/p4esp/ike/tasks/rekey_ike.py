@@ -158,9 +158,9 @@ class RekeyIkeResponder(ResponderTask):
         answer = replace(chosen, spi=new_ike_spi(sa.env.random))
         taken, ppk = answer_fresh_ppk(sa, payloads)
         fresh = FreshInput(nonces, secret, ppk=ppk)
+        finish = partial(self._finish, sa, peer_spi, answer, fresh)
         named = SecurityAssociation((answer,)) if self._new_spi is None else new_spi(answer.spi)
         self._answer = [named, Nonce(nonces.responder), *ke, *taken]
-        finish = partial(self._finish, sa, peer_spi, answer, fresh)
         self._answer += await_followups(sa, chosen, finish, lambda: None)
 
     def _choose(self, sa: IkeSaState, request: PayloadSet) -> Proposal:
