@@ -387,7 +387,9 @@ class Gateway:
                 self._placements,
                 self._interfaces.local_id,
                 lambda remote: mtu_towards(self._interfaces, remote),
-                lambda child: self._labels.of(self._protect.of(child.peer, child.name).label),
+                lambda policy: self._labels.of(
+                    self._protect.label(self.sas.policy_ids.rule(policy))
+                ),
             ),
             self._around.store,
             self._interfaces,

@@ -73,8 +73,8 @@ class Numbers:
     """The SAD's number of one of our addresses; ControllerError when it is not ours."""
     mtu: Callable[[Address], int] = field(default=lambda _: ETHERNET_MTU)
     """The MTU of the interface towards a tunnel's far end."""
-    label: Callable[[ChildSaParams], int] = field(default=lambda _: 0)
-    """The number of an SA's security label; ControllerError when it is for no traffic of ours."""
+    label: Callable[[int], int] = field(default=lambda _: 0)
+    """The number of the security label of a policy's traffic; ControllerError for no policy."""
 
 
 class SaInstaller:
@@ -144,7 +144,7 @@ class SaInstaller:
     ) -> PairEntries:
         """The entries of a pair under certain handles."""
         child, mine = record.child, self._numbers.local_id(record.child.local)
-        label = self._numbers.label(child)
+        label = self._numbers.label(record.policy)
         entries = pair_entries(record, handles, mine, self._settings, label)
         carries_v6 = any(selector.first.version == 6 for selector in child.remote_ts)
         return tuned(entries, tuning or self.fresh_tuning(child), carries_v6=carries_v6)
