@@ -36,7 +36,7 @@ class Spis:
         self._next = itertools.count(first)
         self.used: set[int] = set()
 
-    def allocate(self, count: int = 1) -> int:
+    def allocate(self, count: int = 1, apart: object = None) -> int:
         spi = next(spi for spi in self._next if spi % count == 0)
         for _ in range(count - 1):
             next(self._next)

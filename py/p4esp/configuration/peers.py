@@ -21,9 +21,12 @@ from p4esp.configuration.fields import (
 )
 from p4esp.configuration.formats import (
     SHOWN_MOST,
+    Bits,
     FormatName,
+    check_compression,
     check_format,
     check_path,
+    check_siblings,
     default_proposals,
     wish_of,
 )
@@ -46,9 +49,12 @@ from p4esp.ipsec.identity import Identity, IdType
 from p4esp.ipsec.identity_pattern import parse_peer_identity
 from p4esp.ipsec.layouts import SENT_MOST
 from p4esp.ipsec.sa import Mode
-from p4esp.ipsec.selectors import TrafficSelector
+from p4esp.ipsec.selectors import ANY_PORTS, TrafficSelector
 
 Method = Literal["psk", "certificate", "null"]
+Selectors = tuple[TrafficSelector, ...]
+PORT_PROTOCOLS = (6, 17, 132)
+"""TCP, UDP and SCTP."""
 
 
 class ChildSection(Section):
@@ -60,6 +66,12 @@ class ChildSection(Section):
     """Prefixes on our side; at least one."""
     remote: tuple[Network, ...] = Field(min_length=1)
     """Prefixes on the peer's side; at least one."""
+    protocol: int = Field(default=0, ge=0, le=255)
+    """IP protocol number that it carries; 0: any."""
+    local_port: int | None = Field(default=None, ge=0, le=65535)
+    """TCP, UDP or SCTP port on our side; unset: any."""
+    remote_port: int | None = Field(default=None, ge=0, le=65535)
+    """That on the peer's side; unset: any."""
     proposals: tuple[EspProposal, ...] = ()
     """ESP proposals, best first, such as `aes256gcm16-esn`; empty: the built-in ones."""
     mode: Literal["tunnel", "transport", "beet"] = "tunnel"
@@ -76,17 +88,28 @@ class ChildSection(Section):
     """Without the peer's consent to the format make no child SA, instead of plain ESP."""
     numbered: bool = True
     """With false, EESP has no sequence numbers and no protection against replays."""
+    spi_bits: Bits | None = None
+    """Low bits of the SPI that `diet-esp` sends at least: 8, 16, 24 or 32; unset: 8."""
+    sn_bits: Bits | None = None
+    """Those of the sequence number; unset: 16."""
+    esp_trailer: bool = False
+    """With true, `diet-esp` has the ESP trailer, and 32 bits of alignment."""
     lifetime: ChildLifetime = ChildLifetime()
     """When it is rekeyed, and when it ends."""
 
     def config(self, allow_weak: bool) -> ChildConfig:
         """The form the IKE core takes."""
-        local, remote = selectors(self.local), selectors(self.remote)
+        local, remote = self.selectors()
         templates = self.templates(allow_weak)
         lifetime = self.lifetime.of_child()
         return ChildConfig(
             *(self.name, local, remote, templates, lifetime), Mode(self.mode), self.wish
         )
+
+    def selectors(self) -> tuple[Selectors, Selectors]:
+        """Those of our side and of the peer's; ValueError for ports without a protocol."""
+        here = selectors(self.local, self.protocol, self.local_port)
+        return here, selectors(self.remote, self.protocol, self.remote_port)
 
     @property
     def wish(self) -> FormatWish:
@@ -101,6 +124,7 @@ class ChildSection(Section):
     @model_validator(mode="after")
     def _format_fits(self) -> Self:
         check_format(self, Mode(self.mode), self.templates(allow_weak=True))
+        check_compression(self, *self.selectors())
         return self
 
 
@@ -164,6 +188,7 @@ class PeerSection(Section):
     def _is_usable(self) -> Self:
         self._check_material()
         require_unique("child", [child.name for child in self.children])
+        check_siblings([(child.name, child) for child in self.children])
         self._check_strength()
         self._check_beet()
         for child in self.children:
@@ -297,6 +322,11 @@ def _require_one(
         raise ValueError(f"child {child}: in BEET mode accepted: one address in {side}")
 
 
-def selectors(nets: tuple[Network, ...], protocol: int = 0) -> tuple[TrafficSelector, ...]:
-    """Traffic selectors for prefixes."""
-    return tuple(TrafficSelector.of_network(net, protocol) for net in nets)
+def selectors(
+    nets: tuple[Network, ...], protocol: int = 0, port: int | None = None
+) -> tuple[TrafficSelector, ...]:
+    """Traffic selectors for prefixes; ValueError for a port without a protocol that has some."""
+    ports = ANY_PORTS if port is None else (port, port)
+    if port is not None and protocol not in PORT_PROTOCOLS:
+        raise ValueError(f"port {port} of protocol {protocol}; accepted: protocol 6, 17 or 132")
+    return tuple(TrafficSelector.of_network(net, protocol, ports) for net in nets)

@@ -25,13 +25,15 @@ from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import KE_TYPES, NotifyType
 from p4esp.ike.crypto.schedule import FreshInput, child_keys, child_roots
+from p4esp.ike.diet import apart_of, check_beside
 from p4esp.ike.errors import Refusal
 from p4esp.ike.ke_payloads import chosen_method
 from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.term import Term
-from p4esp.ipsec.layouts import block, has_roots, is_block, spis_out, wrap_of
+from p4esp.ipsec.diet import Apart
+from p4esp.ipsec.layouts import block, form_of, has_roots, is_block, is_diet, spis_out, wrap_of
 from p4esp.ipsec.sa import EVERYTHING, ChildSaParams, Keymat, Layout, Share
 
 P = TypeVar("P", Proposal, Template)
@@ -86,14 +88,14 @@ class Agreement:
     layout: Layout = PLAIN
     share: Share = EVERYTHING
     terms: tuple[Notify, ...] = ()
+    formats: Formats = ()
 
     def payloads(self, *fresh: AnyPayload) -> list[AnyPayload]:
         """The responder's [N] SA, nonce and KE if there are any, TSi, TSr."""
         answer = replace(self.chosen, spi=self.spi_in.to_bytes(SPI_SIZE, "big"))
         selectors = TsInitiator(self.scope.remote_ts), TsResponder(self.scope.local_ts)
-        formats = formats_answered(self.scope.config, self.layout)
         association = SecurityAssociation((answer,))
-        notifies = *self.scope.notifies(), *formats, *self.terms
+        notifies = *self.scope.notifies(), *self.formats, *self.terms
         return [*notifies, association, *fresh, *selectors]
 
 
@@ -117,7 +119,7 @@ def make_offer(
         scope = Scope(config, replaces.params.local_ts, replaces.params.remote_ts)
         share = replaces.params.share
     templates, formats = templates_for(sa, config), formats_asked(sa, config)
-    spi = _allocate(sa, _block_asked(config, formats))
+    spi = _allocate(sa, _block_asked(config, formats), _apart_asked(sa, config, formats))
     proposals = offers(_usable(templates, with_ke), spi.to_bytes(SPI_SIZE, "big"))
     terms = terms_asked(sa, config, share)
     return ChildOffer(scope, spi, proposals, with_ke, replaces, formats, share, terms)
@@ -128,7 +130,7 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     proposals = _usable(answer.one(SecurityAssociation).proposals, offer.with_ke)
     chosen = verify_choice(proposals, offer.proposals)
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
-    layout = layout_accepted(sa, offer.config, offer.formats, answer, chosen)
+    layout = layout_accepted(sa, scope, offer.formats, answer, chosen)
     share = share_accepted(sa, offer.config, offer.share, answer)
     spi_out = _peer_spi(sa, chosen, layout)
     return Agreement(
@@ -146,12 +148,14 @@ def answer_offer(
     proposals = _usable(offer.one(SecurityAssociation).proposals, with_ke)
     scope = agreed_scope(sa, offer, replaces)
     chosen = select(proposals, _usable(templates_for(sa, scope.config), with_ke))
-    layout = layout_agreed(sa, scope.config, offer, chosen)
+    layout = layout_agreed(sa, scope, offer, chosen)
     share = share_agreed(sa, scope.config, offer, replaces)
     spi_out = _peer_spi(sa, chosen, layout)
-    spi_in = _allocate(sa, block(layout.subs_in) if is_block(layout) else 1)
+    formats = formats_answered(sa, scope, layout, offer)
+    count, apart = block(layout.subs_in) if is_block(layout) else 1, _apart(sa, layout)
+    spi_in = _allocate(sa, count, apart)
     terms = terms_answered(sa, scope.config, share)
-    return Agreement(scope, chosen, spi_in, spi_out, False, layout, share, terms)
+    return Agreement(scope, chosen, spi_in, spi_out, False, layout, share, terms, formats)
 
 
 def _usable(choices: Sequence[P], with_ke: bool) -> tuple[P, ...]:
@@ -171,9 +175,20 @@ def _block_asked(config: ChildConfig, formats: Formats) -> int:
     return block(wish.subs) if blocks else 1
 
 
-def _allocate(sa: IkeSaState, count: int) -> int:
+def _apart_asked(sa: IkeSaState, config: ChildConfig, formats: Formats) -> Apart | None:
+    """The SPI must do for the fewest octets of it that the peer may agree to."""
+    wish = config.format
+    asked = bool(formats) and is_diet(wish.form)
+    return _apart(sa, Layout(wish.name, spi_octets=wish.spi_octets)) if asked else None
+
+
+def _apart(sa: IkeSaState, layout: Layout) -> Apart | None:
+    return apart_of(sa, layout.spi_octets) if is_diet(form_of(layout)) else None
+
+
+def _allocate(sa: IkeSaState, count: int, apart: Apart | None) -> int:
     try:
-        return sa.env.spis.allocate(count)
+        return sa.env.spis.allocate(count, apart)
     except LookupError as error:
         raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"no SPI: {error}") from None
 
@@ -194,6 +209,7 @@ def _check_free(sa: IkeSaState, spi_out: int, layout: Layout) -> None:
     if spi_out < FIRST_ESP_SPI or spi_out % count or overlaps:
         reason = f"the peer's SPI {spi_out:08x} is reserved, in use or not aligned to {count}"
         raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, reason)
+    check_beside(sa, layout, spi_out)
 
 
 def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> ChildSa:

@@ -40,7 +40,7 @@ def refusal(data: dict[str, Any]) -> str:
     return str(caught.value)
 
 
-NOT_NEGOTIATED = {"psp", "diet-esp"}
+NOT_NEGOTIATED = {"psp"}
 """What IKE does not ask for."""
 
 
