@@ -10,6 +10,7 @@ from p4esp.controller.entries import Entry
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.link_config import InterfaceConfig
 from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, Role
+from p4esp.ipsec.layouts import is_diet
 from p4esp.ipsec.selectors import Address, Network
 
 
@@ -33,6 +34,8 @@ class Interfaces:
             for address in interface.addresses
         )
         self._local_ids: dict[Address, int] = {}
+        children = (child for peer in config.peers for child in peer.children)
+        self._diet = any(is_diet(child.wish.form) for child in children)
 
     def adopt(self, local: Iterable[Entry]) -> None:
         """Keep the ids by which a switch knows our addresses already."""
@@ -115,7 +118,8 @@ class Interfaces:
         ]
 
     def _local(self, address: Address, number: int) -> Entry:
-        return tables.local(address, number, proxied=address in self._config.hosts)
+        proxied = address in self._config.hosts
+        return tables.local(address, number, proxied=proxied, diet=self._diet)
 
     def _echoes(self) -> list[Entry]:
         """What lets the pipeline answer ESP pings: for us, never for hosts behind us."""

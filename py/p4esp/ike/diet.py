@@ -27,6 +27,7 @@ GENERATED: Final = 2
 _TRAILER: Final = {False: (0, 1), True: (2, 0)}
 """Alignment and `esp_trailer` by whether there is a trailer: of 8 bits and optional, or of 32."""
 ANY_SIZE: Final = range(1 << 16)
+_ALIKE: Final = "accepted: all child SAs of a peer compress alike, or none"
 Widths = tuple[range, range]
 """Octets of SPI and number that will do."""
 
@@ -188,10 +189,14 @@ def _rule(scope: Scope) -> DietRule:
 
 
 def _widths(sa: IkeSaState, wish: FormatWish) -> Widths:
-    """Octets of SPI and number that will do beside the child SAs there are."""
+    """Octets of SPI and number that will do beside the child SAs there are; FormatError where one
+    of them does not compress.
+    """
     spi, number = _from(wish.spi_octets), _from(wish.sn_octets)
     for child in sa.children:
         layout = child.params.layout
+        if layout.format != NAME:
+            raise FormatError(f"Diet-ESP beside format {layout.format}; {_ALIKE}")
         spi, number = _same(spi, layout.spi_octets), _same(number, layout.sn_octets)
     return spi, number
 
@@ -218,8 +223,7 @@ def check_beside(sa: IkeSaState, layout: Layout, spi_out: int) -> None:
     if other is not None:
         raise Refusal(
             NotifyType.NO_PROPOSAL_CHOSEN,
-            f"format {layout} beside {other.layout} of child {other.name}; accepted: all child SAs "
-            "compress alike, or none",
+            f"format {layout} beside {other.layout} of child {other.name}; {_ALIKE}",
         )
     if layout.format == NAME:
         _check_spis([spi_out, *(one.spi_out for one in present)], layout.spi_octets)

@@ -113,6 +113,13 @@ class Apart:
         return low_octets(spi, self.octets)
 
 
+def apart_of(child: ChildSaParams) -> Apart | None:
+    """What the inbound SPI of an SA differs from; None: it is sent whole, or counts as such."""
+    if child.layout.spi_octets == WHOLE:
+        return None
+    return Apart((child.local, child.remote), child.layout.spi_octets)
+
+
 def check_width(what: str, bits: int) -> None:
     """FormatError for a width of SPI or sequence number that is not of whole octets."""
     if bits not in (8 * octets for octets in LSB_OCTETS):
