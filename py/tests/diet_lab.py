@@ -24,8 +24,8 @@ class DietLab(FormatLab):
     def _section(self, site: Site) -> tuple[str, dict[str, Any]]:
         name, section = super()._section(site)
         (child,), (policy,) = section["peers"][0]["children"], section["policies"]
-        for part in (child, policy):
-            part |= self.selectors(site)
+        child |= self.selectors(site)
+        policy |= self.selectors(site)
         return name, section
 
     def selectors(self, site: Site) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Diet-ESP agreed on by N(HCP_PROPOSAL) (digest 9.9; draft-ietf-ipsecme-ikev2-diet-esp-extension)."""
+"""Diet-ESP agreed on by N(HCP_PROPOSAL) (digest 9.9, draft-ietf-ipsecme-ikev2-diet-esp-extension)."""
 
 import random
 from dataclasses import replace
@@ -107,15 +107,7 @@ def test_the_layout_is_that_of_the_digest():
 
 def test_what_is_not_said_has_its_default():
     values = HcpProposal(1).values()
-    assert [values[field][0] for field in Field if field is not Field.RANGE] == [
-        0,
-        0,
-        0,
-        3,
-        32,
-        32,
-        0,
-    ]
+    assert [values[Field(number)][0] for number in range(7)] == [0, 0, 0, 3, 32, 32, 0]
     assert HcpProposal.of(1, values) == HcpProposal(1)
 
 
@@ -212,7 +204,8 @@ def test_without_consent_it_is_plain_esp(wishes):
 def test_where_it_is_required_there_is_no_child_instead(asks):
     wishes = (required(WISH), PLAIN) if asks else (PLAIN, required(WISH))
     lab = diet_lab(*wishes)
-    assert not live(lab.west) and not live(lab.east)
+    assert not live(lab.west)
+    assert not live(lab.east)
     assert lab.west.of(ChildFailed)
     assert ike_of(lab.west)
 
@@ -283,9 +276,8 @@ def test_what_the_data_plane_cannot_do_is_refused_by_name_and_the_next_is_chosen
     """An unknown attribute discards its proposal."""
     lab, (answer,) = one_of(proposal(1, **changed), proposal(2))
     assert answer.data[0] == 2
-    lab = diet_lab(PLAIN, WISH, extensions=PRIVATE)
     answer = offer(lab, asking(proposal(1, **changed)))
-    assert formats_in(answer) == []
+    assert answer.error().type == NotifyType.NO_PROPOSAL_CHOSEN  # for plain ESP beside the others
     assert any(said in reason for reason in ignored(lab.east))
 
 
@@ -315,6 +307,12 @@ def test_a_malformed_notify_asks_for_nothing_and_is_audited(notifies):
     assert formats_in(offer(lab, *notifies)) == []
     assert made_by_offer(lab) == Layout()
     assert any("HCP_PROPOSAL" in reason for reason in ignored(lab.east))
+
+
+def test_beside_a_plain_child_nothing_is_compressed():
+    lab = diet_lab(PLAIN, WISH, extensions=PRIVATE)
+    assert formats_in(offer(lab, asking(proposal()))) == []
+    assert any("beside format esp; accepted: all child SAs" in one for one in ignored(lab.east))
 
 
 def test_an_empty_list_asks_for_nothing():
@@ -361,7 +359,7 @@ def test_an_answer_that_is_not_within_the_offer_makes_no_child(monkeypatch, said
 def test_an_answer_without_a_request_makes_no_child(monkeypatch):
     monkeypatch.setattr(negotiation, "formats_answered", lambda *_: (asking(proposal()),))
     lab = diet_lab(PLAIN, WISH, extensions=PRIVATE)
-    assert "HCP_PROPOSAL, which was not offered" in str(lab.west.of(ChildFailed))
+    assert "N(HCP_PROPOSAL), which was not offered" in str(lab.west.of(ChildFailed))
 
 
 # Beside other SAs of the peer
