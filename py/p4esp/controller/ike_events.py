@@ -6,6 +6,7 @@ from p4esp.controller import tables
 from p4esp.controller.entries import Op, Update
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.link import SwitchLink
+from p4esp.controller.path_mtu import PathMtu
 from p4esp.controller.sa_manager import SaManager
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import (
@@ -26,6 +27,7 @@ from p4esp.ike.events import (
     MoveRefused,
     NegotiationFailed,
     PathChanged,
+    PathMtuTold,
     Redirected,
 )
 from p4esp.ipsec.sa import ChildSaParams
@@ -52,6 +54,8 @@ class IkeEvents:
         self._sas = sas
         self._journal = journal
         self._link = link
+        self.path_mtu: PathMtu | None = None
+        """What learns path MTUs, while the switch is connected."""
 
     def attach(self, ike: Driver, connections: Connections) -> None:
         """Complete the circle: events lead to commands."""
@@ -99,6 +103,8 @@ class IkeEvents:
                 self._connections.attempt_failed((ike.peer, name))
             case InternalAddresses(ike, config):
                 self._note(Kind.ADDRESSES, ike, str(config))
+            case PathMtuTold() if self.path_mtu is not None:
+                await self.path_mtu.told(event)
             case PathChanged():
                 await self._path_changed(event)
             case _:

@@ -114,6 +114,7 @@ class Interfaces:
             *(entry for item in self._config.interfaces for entry in _interface_entries(item)),
             *(self._local(address, number) for address, number in self._local_ids.items()),
             *self._echoes(),
+            *self._fragments(),
             *(tables.route(net, via) for net, via in dict.fromkeys(self._routes())),
         ]
 
@@ -127,6 +128,11 @@ class Interfaces:
             return []
         ours = {attachment.address for attachment in self.attachments}
         return [tables.echo(number) for ip, number in self._local_ids.items() if ip in ours]
+
+    def _fragments(self) -> list[Entry]:
+        """What shows us first fragments from outside: where some peer may want to know of them."""
+        wanted = any(peer.extensions.mtu_detection for peer in self._config.peers)
+        return [tables.fragment(number) for number in self._local_ids.values() if wanted]
 
     def static_neighbours(self) -> list[Entry]:
         """Neighbours that the configuration names; ControllerError for one on no link of ours."""

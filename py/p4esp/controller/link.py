@@ -53,6 +53,7 @@ PUNT_RATES: Final = {
     Punt.PATH_MTU: (50, 50),
     Punt.ECHO: (200, 100),
     Punt.SEALED_ECHO: (200, 100),
+    Punt.FRAGMENT: (50, 50),
 }
 """Packets a second and burst that each class may send us; one class never starves another."""
 

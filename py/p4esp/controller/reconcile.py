@@ -26,7 +26,16 @@ SA_TABLES = (
     *("diet_in", "diet_sad", "sad", *OUTBOUND_TABLES, "sa_member"),
     *SELECTION_TABLES,
 )
-BASE_TABLES = ("port_role", "egress_if", "local_v4", "local_v6", "echo", "route_v4", "route_v6")
+BASE_TABLES = (
+    "port_role",
+    "egress_if",
+    "local_v4",
+    "local_v6",
+    "echo",
+    "fragment",
+    "route_v4",
+    "route_v6",
+)
 DIET_PEER_TABLES = ("diet_peer_v4", "diet_peer_v6")
 NEIGHBOUR_TABLES = ("neighbour", "neighbour_v6")
 SPD_TABLES = ("spd", "spd_v6")

@@ -45,6 +45,8 @@ class Tuning:
 
     path_mtu: int
     """Octets of the largest outer packet."""
+    inner_most: int = MOST
+    """Octets of the largest inner packet that the links behind the peer take."""
     trial_from: int = 0
     trial_skip: int = 0
     """RFC 4303 A3: while the window's top has the high half `trial_from`, `trial_skip` is added to
@@ -56,6 +58,7 @@ def tuned(entries: PairEntries, tuning: Tuning, *, carries_v6: bool) -> PairEntr
     """The entries of a pair with its learned values in them."""
     beside = (entry for entry in entries.tunnel if entry.table in ("format_out", "diet_out"))
     inner = inner_mtu(entries.outbound, tuning.path_mtu, next(beside, None))
+    inner = min(inner, tuning.inner_most)
     if carries_v6:
         inner = max(inner, LEAST_MTU)  # inside the SA is a link as well (RFC 8200 5)
     tfc = min(entries.outbound.arg("tfc_len"), inner)

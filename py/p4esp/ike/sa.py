@@ -14,6 +14,7 @@ from p4esp.ike.constants import NO_SPI, ExchangeType
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloadError
 from p4esp.ike.events import DownReason, Event, IkeSaInfo
+from p4esp.ike.extensions.mtu_detection import report
 from p4esp.ike.keepalive import Keepalive
 from p4esp.ike.lifetimes import handle_due, next_due, note_usage
 from p4esp.ike.mobility import follows, is_mobile
@@ -251,6 +252,12 @@ class IkeSa:
         if child.phase is ChildPhase.DELETING:
             raise CommandError(f"child SA {spi_in:08x} is being deleted already")
         self._command(DeleteChild(child, DownReason.LOCAL_DELETE), now)
+
+    def tell_mtu(self, spi_in: int, mtu: int, inner: bytes | None, now: float) -> None:
+        """Tell the peer how long packets of a child SA may be, outside or with `inner` inside."""
+        self._require_established()
+        self._state.now = now
+        self._command(report(self._state, self._child(spi_in), mtu, inner), now)
 
     def check_liveness(self, now: float) -> None:
         """Ask the peer for a sign of life: `PeerAlive`, or `IkeDown` in the end."""

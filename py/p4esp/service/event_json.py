@@ -75,6 +75,8 @@ def _value(value: object) -> Any:
             return child_as_json(value)
         case Path():
             return {"local": str(value.local), "remote": str(value.remote)}
+        case bytes():
+            return value.hex()
         case bool() | int() | None:
             return value
         case _:

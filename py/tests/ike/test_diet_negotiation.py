@@ -1,4 +1,4 @@
-"""Diet-ESP agreed on by N(HCP_PROPOSAL) (digest 9.9, draft-ietf-ipsecme-ikev2-diet-esp-extension)."""
+"""Diet-ESP agreed on (digest 9.9, draft-ietf-ipsecme-ikev2-diet-esp-extension)."""
 
 import random
 from dataclasses import replace

@@ -34,6 +34,11 @@ def echo(local_id: int) -> Entry:
     return Entry.make("echo", {"local_id": local_id}, "answer_echo", {})
 
 
+def fragment(local_id: int) -> Entry:
+    """First fragments to an address of ours are shown to us."""
+    return Entry.make("fragment", {"local_id": local_id}, "tell_fragments", {})
+
+
 def ike_sa(spi: bytes) -> Entry:
     """A live IKE SA, by our SPI (8 octets)."""
     return Entry.make("ike_sa", {"local_spi": int.from_bytes(spi, "big")}, "known_ike", {})

@@ -8,6 +8,7 @@ from p4esp.ike.extensions.fragmentation import Fragmentation
 from p4esp.ike.extensions.initial_contact import InitialContact
 from p4esp.ike.extensions.intermediate import Intermediate
 from p4esp.ike.extensions.mobike import Mobike
+from p4esp.ike.extensions.mtu_detection import MtuDetection
 from p4esp.ike.extensions.nat_detection import NatDetection
 from p4esp.ike.extensions.postquantum import PostquantumKeys
 from p4esp.ike.extensions.redirect import Redirect
@@ -25,6 +26,7 @@ STANDARD: tuple[Extension, ...] = (
     ChildlessInitiation(),
     InitialContact(),
     Mobike(),
+    MtuDetection(),
     Redirect(),
     PrivateNumbers(),
 )
