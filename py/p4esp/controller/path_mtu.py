@@ -1,4 +1,4 @@
-"""The path MTU of each SA: what routers and peers say of it, and how long that holds (RFC 4301 8.2).
+"""The path MTU of each SA: what routers and peers say of it, and for how long (RFC 4301 8.2).
 
 What they say comes from outside the SA and is not authenticated, so it counts only as far as it is
 plausible (RFC 4301 6.1.1, 8.2.1): it quotes a packet that this very SA has sent, not long ago, that
