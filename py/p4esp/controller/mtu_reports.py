@@ -2,9 +2,9 @@
 
 Outside: ESP that comes in fragments is dropped, and the pipeline shows us first fragments. The
 size of one is what the path takes at once. Nobody vouches for a fragment, so it counts only when it
-names an SA of ours between the right addresses; the peer has a floor. Inside: a link behind us that takes
-less than the one outside is told before a packet is lost, for the pipeline does not measure what it
-decapsulates, and again before the peer has forgotten.
+names an SA of ours between the right addresses; the peer has a floor. Inside: a link behind us that
+takes less than the one outside is told before a packet is lost, for the pipeline does not measure
+what it decapsulates, and again before the peer has forgotten.
 """
 
 import asyncio
