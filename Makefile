@@ -55,7 +55,7 @@ compose-check: $(VENV)/.ready  ## Check docker-compose.yml and all it refers to,
 	$(BIN)/python -m lab.compose_check
 
 test: $(VENV)/.ready $(SHELLVENV)/.ready | $(REPORTS)  ## The whole suite on the embedded switch, without root
-	$(BIN)/python ptf-tests/run.py --target embedded
+	$(BIN)/python ptf-tests/run.py --target embedded --jobs 2
 	$(BIN)/pytest -n 2 --junitxml=$(REPORTS)/pytest.xml
 
 interop: $(VENV)/.ready | $(REPORTS)  ## IKE and ESP with strongSwan and libreswan, in namespaces
@@ -76,7 +76,7 @@ lint: $(VENV)/.ready  ## ruff, strict typing, secrets never compared by ==, and 
 	$(BIN)/p4esp p4 check
 
 ptf: $(VENV)/.ready | $(REPORTS)  ## Packet tests; TARGET=embedded or bmv2
-	$(BIN)/python ptf-tests/run.py --target $(TARGET)
+	$(BIN)/python ptf-tests/run.py --target $(TARGET) --jobs 2
 
 p4: $(VENV)/.ready  ## Compile p4src (p4c on PATH, else its docker image) and renew the stamp
 	$(BIN)/p4esp p4 build

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_address
 from time import thread_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from p4esp.ike.config import PeerConfig, Settings
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 SITES = (("192.0.2.1", "10.1.0.0/16", "west"), ("192.0.2.2", "10.2.0.0/16", "east"))
 PSK = b"benchmark, not a secret"
 FIRST_SPI = 0x1000
+EXCHANGE_AT = 18
+"""Of the exchange type in an IKE header (port 500: no marker in front)."""
 PLENTY = 10**6
 """A limit that is no limit."""
 
@@ -69,42 +72,60 @@ class Side:
 class Pair:
     """West initiates, east responds: PSK, x25519, AES-GCM-16, PRF-HMAC-SHA2-256, one child SA."""
 
-    def __init__(self, dpd_delay: float | None = None) -> None:
-        """`dpd_delay`: seconds of silence after which west asks east for a sign of life."""
-        self.west = _side(*SITES, dpd_delay)
-        self.east = _side(*SITES[::-1], None)
+    def __init__(self, west: Mapping[str, Any] | None = None, **both: Any) -> None:
+        """What differs in the configuration of west, and of both."""
+        self.west = _side(*SITES, {**both, **(west or {})})
+        self.east = _side(*SITES[::-1], both)
+        self.octets: Counter[int] = Counter()
+        """Octets of all messages, by exchange type."""
 
     def handshake(self) -> None:
         """One more IKE SA with a child SA; RuntimeError when it fails."""
         west, east = self.west, self.east
         west.run(lambda: west.endpoint.initiate(west.config, 0.0, child="net"))
-        while self.carry():
-            pass
+        self.settle()
         if not (west.child_is_up() and east.child_is_up()):
             raise RuntimeError("the handshake failed")
 
+    def settle(self) -> None:
+        """Carry on until nobody has anything to say."""
+        while self.carry():
+            pass
+
     def carry(self) -> int:
         """Take everything that was sent across; how many datagrams there were."""
-        return _carry(self.west, self.east) + _carry(self.east, self.west)
+        return self._carry(self.west, self.east) + self._carry(self.east, self.west)
+
+    def _carry(self, source: Side, sink: Side) -> int:
+        datagrams = source.take()
+        for datagram in datagrams:
+            self.octets[datagram.data[EXCHANGE_AT]] += len(datagram.data)
+        _hand_over(datagrams, sink)
+        return len(datagrams)
 
 
-def _carry(source: Side, sink: Side) -> int:
-    """Takes all datagrams over; how many there were."""
+def _hand_over(datagrams: Iterable[Datagram], sink: Side) -> None:
     from p4esp.ike.path import Path
 
-    datagrams = source.take()
     for datagram in datagrams:
         arrival = Path(datagram.path.remote, datagram.path.local)
         data = datagram.data
         sink.run(lambda d=data, a=arrival: sink.endpoint.receive_datagram(d, a, 0.0))  # type: ignore[misc]
-    return len(datagrams)
 
 
-def _side(here: tuple[str, str, str], there: tuple[str, str, str], dpd_delay: float | None) -> Side:
+def _side(
+    here: tuple[str, str, str], there: tuple[str, str, str], changes: Mapping[str, Any]
+) -> Side:
     from p4esp.ike.config import Settings
 
-    config = replace(peer_config(here, there), dpd_delay=dpd_delay)
-    settings = Settings(init_rate=PLENTY, max_ike_sas=PLENTY, max_ike_sas_per_peer=PLENTY)
+    config = replace(peer_config(here, there), **changes)
+    settings = Settings(
+        init_rate=PLENTY,
+        create_child_rate=PLENTY,
+        max_ike_sas=PLENTY,
+        max_ike_sas_per_peer=PLENTY,
+        experimental=True,
+    )
     return Side(config, endpoint_for(config, settings, 0.0))
 
 

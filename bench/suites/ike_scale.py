@@ -61,7 +61,7 @@ def _report(connection: Connection) -> None:
 def _figures() -> dict[str, float]:
     Pair().handshake()
     before, start = _resident(), perf_counter()
-    pair = Pair(dpd_delay=QUIET)
+    pair = Pair({"dpd_delay": QUIET})
     for _ in range(MANY):
         pair.handshake()
     took, used = perf_counter() - start, _resident() - before

@@ -33,14 +33,15 @@ class Addresses:
     thrift_port: int
 
 
-def free_addresses() -> Addresses:
-    """Three loopback ports that are free now, taken together so that they differ."""
+def free_addresses(targets: int) -> list[Addresses]:
+    """Three free loopback ports for each target, taken together so that they differ."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3 * targets)]
         for sock in sockets:
             sock.bind(("127.0.0.1", 0))
         ports = [sock.getsockname()[1] for sock in sockets]
-    return Addresses(f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}", ports[2])
+    triples = zip(ports[::3], ports[1::3], ports[2::3], strict=True)
+    return [Addresses(f"127.0.0.1:{a}", f"127.0.0.1:{b}", thrift) for a, b, thrift in triples]
 
 
 def bmv2_command(addresses: Addresses) -> list[str]:
@@ -67,14 +68,13 @@ COMMANDS = {"bmv2": bmv2_command, "embedded": embedded_command}
 
 
 @contextmanager
-def running(target: str, log: Path) -> Iterator[Addresses]:
+def running(target: str, addresses: Addresses, log: Path) -> Iterator[None]:
     """A target that runs while the block does; its output goes to ``log``."""
-    addresses = free_addresses()
     with log.open("wb") as output:
         command = COMMANDS[target](addresses)
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
-            yield addresses
+            yield
             if process.poll() is not None:
                 raise TargetDiedError(f"{target} ended with {process.returncode}, see {log}")
         finally:

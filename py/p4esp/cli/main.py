@@ -29,6 +29,7 @@ COMMANDS = (
     Command("status", "status_cmd", "status_command", "What a running switch holds."),
     Command("counters", "status_cmd", "counters_command", "Drops, punts and outcomes by name."),
     Command("sa", "sa_cmd", "app", "Security associations of a running switch."),
+    Command("doctor", "doctor_cmd", "doctor_command", "What has failed, why, and what helps."),
     Command("ping", "ping_cmd", "ping_command", "Whether ESP gets to a peer and back."),
     Command("trace", "trace_cmd", "trace_command", "One packet's way through a pipeline."),
     Command("switch", "switch_cmd", "switch_command", "The embedded P4 switch."),

@@ -42,7 +42,14 @@ from p4esp.ike.auth.credentials import (
     Requirement,
 )
 from p4esp.ike.auth.schemes import RSA_SHA1
-from p4esp.ike.config import DEFAULT_IKE, ChildConfig, Childless, FormatWish, PeerConfig
+from p4esp.ike.config import (
+    DEFAULT_IKE,
+    ChildConfig,
+    ChildKe,
+    Childless,
+    FormatWish,
+    PeerConfig,
+)
 from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity, IdType
@@ -76,6 +83,8 @@ class ChildSection(Section):
     """ESP proposals, best first, such as `aes256gcm16-esn`; empty: the built-in ones."""
     mode: Literal["tunnel", "transport", "beet"] = "tunnel"
     """`transport`: what the ends say, of a gateway its `hosts`; `beet`: one address each side."""
+    key_exchange: Literal["listed", "ike", "optional", "none"] = "listed"
+    """Of rekeys: what `proposals` name; or that of the IKE SA, too; or even none; or never any."""
     start: bool = False
     """Bring it up at start, and again whenever it is lost."""
     format: FormatName = "esp"
@@ -103,7 +112,10 @@ class ChildSection(Section):
         templates = self.templates(allow_weak)
         lifetime = self.lifetime.of_child()
         return ChildConfig(
-            *(self.name, local, remote, templates, lifetime), Mode(self.mode), self.wish
+            *(self.name, local, remote, templates, lifetime),
+            Mode(self.mode),
+            self.wish,
+            ChildKe(self.key_exchange),
         )
 
     def selectors(self) -> tuple[Selectors, Selectors]:

@@ -11,10 +11,7 @@ from p4esp.controller.protect_rules import ProtectRules
 from p4esp.ike.codec.proposal import Transform
 from p4esp.ike.config import ChildConfig, FormatWish, PeerConfig
 from p4esp.ike.constants import (
-    ESN_EXTENDED,
-    ESN_NONE,
-    NO_NUMBERS,
-    WHOLE_NUMBERS,
+    SequenceNumbers,
     TransformType,
 )
 from p4esp.ike.eesp import eesp_templates
@@ -98,5 +95,5 @@ def _has_algorithms(child: ChildSaParams, section: ChildConfig) -> bool:
 def _numbers(child: ChildSaParams, *, eesp: bool) -> int:
     """What stands for the SA's sequence numbers in a proposal. EESP knows no ESN."""
     if child.esn or not eesp:
-        return ESN_EXTENDED if child.esn else ESN_NONE
-    return WHOLE_NUMBERS if child.layout.numbered else NO_NUMBERS
+        return SequenceNumbers.EXTENDED if child.esn else SequenceNumbers.SHORT
+    return SequenceNumbers.WHOLE if child.layout.numbered else SequenceNumbers.NONE

@@ -20,6 +20,7 @@ from p4esp.engine.client import EngineClient
 from p4esp.engine.keyservice import KeyService
 from p4esp.service.audit import TraceSink
 from p4esp.service.control import control_socket
+from p4esp.service.failures import failure_commands
 from p4esp.service.journal import Journal
 from p4esp.service.key_export import KeyExporter
 from p4esp.store import Sealer, Store
@@ -79,6 +80,7 @@ async def run_controller(
         if config.metrics_port is not None:
             stack.callback(_serve_metrics(collector, config.metrics_port))
         commands = ControllerCommands(controller.gateways, around.hub).table
+        commands |= failure_commands(journal)
         await stack.enter_async_context(control_socket(config.control, commands, around.hub))
         await controller.run()
 

@@ -98,8 +98,9 @@ class IkeEvents:
                 await self._child_up(new, send=new.initiator)
             case ChildDown(child, reason):
                 self._child_down(child, reason)
-            case ChildFailed(ike, name, reason):
-                self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
+            case ChildFailed(ike, name, reason, detail):
+                text = f"{name}: {reason}{': ' if detail else ''}{detail}"
+                self._note(Kind.SA_FAILED, ike, text)
                 self._connections.attempt_failed((ike.peer, name))
             case InternalAddresses(ike, config):
                 self._note(Kind.ADDRESSES, ike, str(config))

@@ -21,6 +21,7 @@ from p4esp.service.connections import Connections
 from p4esp.service.control import control_socket
 from p4esp.service.driver import Driver
 from p4esp.service.event_hub import EventHub
+from p4esp.service.failures import failure_commands
 from p4esp.service.journal import Journal
 from p4esp.service.key_export import KeyExporter, ike_key_export
 
@@ -94,10 +95,10 @@ class IkeDaemon:
 
         `ready` is called once packets and commands are taken.
         """
-        commands = DaemonCommands(self)
+        commands = DaemonCommands(self).table | failure_commands(self._around.journal)
         with UdpSockets(self._config.listen, self._config.ports, self.driver.received) as sockets:
             self._sockets = sockets
-            async with control_socket(self._config.control, commands.table, self.hub):
+            async with control_socket(self._config.control, commands, self.hub):
                 ready()
                 await self._serve()
 

@@ -102,8 +102,9 @@ class DaemonEvents:
                 self._note_child(Kind.SA_UP, child, str(child.suite))
             case ChildDown(child, reason):
                 self._note_child(Kind.SA_DOWN, child, reason)
-            case ChildFailed(ike, name, reason):
-                self._note(Kind.SA_FAILED, ike, f"{name}: {reason}")
+            case ChildFailed(ike, name, reason, detail):
+                text = f"{name}: {reason}{': ' if detail else ''}{detail}"
+                self._note(Kind.SA_FAILED, ike, text)
             case InternalAddresses(ike, config):
                 self._note(Kind.ADDRESSES, ike, str(config))
             case PathChanged(ike, old, new):

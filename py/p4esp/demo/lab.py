@@ -103,7 +103,7 @@ class Lab:
             journal=self.journal,
             clock=time.monotonic,
             random_bytes=os.urandom,
-            ike_settings=Settings(retransmission=Retransmission(first=0.5, tries=3)),
+            ike_settings=Settings(**self._ike_settings()),
             trace=lambda name, record: self.trace.append((name, record)),
             export_keys=self._export_keys,
             reconnect=0.02,
@@ -114,6 +114,9 @@ class Lab:
         services = {site.plan.name: site.engine for site in self.sites}
         self.controller = Controller(self.config(), services, replace(around, **changed))
         self._running = asyncio.create_task(self.controller.run())
+
+    def _ike_settings(self) -> dict[str, Any]:
+        return {"retransmission": Retransmission(first=0.5, tries=3), **self.change.ike}
 
     async def stop_controller(self) -> None:
         """Kill the controller; its last words are those of a crash."""

@@ -1,6 +1,7 @@
 """Two sites on paper: addresses, and the configuration a gateway has there."""
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Address
 from typing import Any, Final
@@ -58,6 +59,10 @@ class Change:
     sa: dict[str, Any] = field(default_factory=lambda: {"grace": 0.0})
     esp: tuple[str, ...] = ("aes256gcm16-esn",)
     encapsulate: bool = False
+    amend: Callable[[str, dict[str, Any]], None] = lambda _, __: None
+    """Changes a gateway's section in place: its name, and the section as a TOML file holds it."""
+    ike: dict[str, Any] = field(default_factory=dict)
+    """Settings of IKE that differ."""
 
 
 _SECTION: Final = """
@@ -112,4 +117,6 @@ def gateway_section(plan: Plan, address: str, change: Change) -> dict[str, Any]:
     peer["force_encapsulation"] = change.encapsulate
     peer["children"][0]["proposals"] = list(change.esp)
     peer["children"][0]["start"] = plan.name in change.starts
-    return section | {"sa": change.sa}
+    section["sa"] = change.sa
+    change.amend(plan.name, section)
+    return section

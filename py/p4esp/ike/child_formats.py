@@ -180,6 +180,11 @@ def _obstacle(sa: IkeSaState, form: Format) -> str | None:
     return None
 
 
+def obstacle_of(sa: IkeSaState, layout: Layout) -> str | None:
+    """Why the successor of a child SA can't have its layout between these two."""
+    return _obstacle(sa, form_of(layout))
+
+
 def _check_optional(config: ChildConfig, why: str) -> None:
     if config.format.required:
         reason = f"child {config.name}: format {config.format.name} is required, and {why}"

@@ -199,6 +199,22 @@ def accepted_scope(
     return scope
 
 
+def inherited_scope(sa: IkeSaState, old: ChildSa) -> Scope:
+    """What the successor of a child SA carries that is to be like it; `Refusal` when that is no
+    longer allowed.
+    """
+    params, allowed = old.params, _allowed(sa, old.config)
+    scope = Scope(old.config, params.local_ts, params.remote_ts, params.tfc)
+    if not is_subset(scope.local_ts, allowed.local_ts) or not is_subset(
+        scope.remote_ts, allowed.remote_ts
+    ):
+        raise Refusal(NotifyType.TS_UNACCEPTABLE, f"child {old.config.name} is for less than that")
+    objection = _objection(sa, scope, params.mode)
+    if objection is not None:
+        raise Refusal(NotifyType.TS_UNACCEPTABLE, objection)
+    return scope
+
+
 def _mode_of(sa: IkeSaState, message: PayloadSet) -> Mode:
     """The mode that a peer asks for, or agrees to; `Refusal` when it is two at once."""
     found = [mode for mode, kind in MODE_NOTIFIES.items() if message.notify(kind) is not None]

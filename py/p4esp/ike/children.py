@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from p4esp.ike.codec.proposal import Proposal
 from p4esp.ike.config import ChildConfig
-from p4esp.ike.constants import KE_NONE, ProtocolId
+from p4esp.ike.constants import ProtocolId
 from p4esp.ike.crypto.schedule import Nonces
+from p4esp.ike.ke_payloads import chosen_method
 from p4esp.ike.term import Term
 from p4esp.ipsec.layouts import form_of, is_eesp
 from p4esp.ipsec.sa import ChildSaParams
@@ -30,8 +32,12 @@ class ChildSa:
     config: ChildConfig
     nonces: Nonces
     """Of the exchange that made it: decides simultaneous rekeys (RFC 7296 2.8.1)."""
-    method: int = KE_NONE
-    """The key exchange method of that exchange."""
+    chosen: Proposal
+    """The algorithms that were agreed on, in an exchange or for the next one."""
+    methods_known: bool = True
+    """Whether key exchange methods are among them: else IKE_AUTH kept silent about them, and the
+    first rekey finds out (RFC 7296 1.2).
+    """
     fraction: float = 0.0
     """Random, 0 <= fraction < 1: how early its rekey begins."""
     term: Term = field(default_factory=Term)
@@ -42,6 +48,11 @@ class ChildSa:
     phase: ChildPhase = ChildPhase.INSTALLED
     successor: "ChildSa | None" = None
     """The SA by which the peer replaced this one."""
+
+    @property
+    def method(self) -> int:
+        """The key exchange method that was agreed on; `KE_NONE` when there is none."""
+        return chosen_method(self.chosen)
 
     @property
     def protocol(self) -> ProtocolId:

@@ -1,7 +1,9 @@
 """Choosing algorithms: templates against offers, and offers against choices (RFC 7296 2.7, 3.3)."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from p4esp.ike import keywords
 from p4esp.ike.codec.proposal import Proposal, Transform
@@ -18,12 +20,15 @@ from p4esp.ike.constants import (
 from p4esp.ike.errors import ProposalError, Refusal
 from p4esp.ike.proposals import Template
 
+P = TypeVar("P", Proposal, Template)
+
 _OPTIONAL: dict[int, int] = {
     TransformType.INTEG: INTEG_NONE,
     TransformType.KE: KE_NONE,
     **dict.fromkeys(ADDKE_TYPES, KE_NONE),
 }
 """Transform types that a choice may leave out, and the ID that says the same."""
+DIFFERENT_METHODS = "only key exchange methods differ"
 _OPTIONAL_IN_EESP = _OPTIONAL | {TransformType.SSKDF: SSKDF_NONE}
 
 
@@ -38,12 +43,16 @@ def select(offered: Sequence[Proposal], templates: Sequence[Template]) -> Propos
 
     The answer keeps the offer's number and carries the offerer's SPI. Raises NO_PROPOSAL_CHOSEN.
     """
-    for template in templates:
-        for proposal in offered:
-            chosen = _match(proposal, template)
-            if chosen is not None:
-                return chosen
-    raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, _mismatch(offered, templates))
+    chosen = _first_match(offered, templates)
+    if chosen is None:
+        raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, _mismatch(offered, templates))
+    return chosen
+
+
+def _first_match(offered: Iterable[Proposal], templates: Iterable[Template]) -> Proposal | None:
+    pairs = itertools.product(templates, offered)
+    matches = (_match(proposal, template) for template, proposal in pairs)
+    return next((chosen for chosen in matches if chosen is not None), None)
 
 
 def _match(proposal: Proposal, template: Template) -> Proposal | None:
@@ -128,6 +137,12 @@ def _verify_transforms(chosen: Proposal, offer: Proposal) -> None:
         raise ProposalError("the answer has the same key exchange method twice")
 
 
+def without_ke(choice: P) -> P:
+    """A template or proposal without its key exchange methods, additional ones included."""
+    kept = tuple(t for t in choice.transforms if t.type not in KE_TYPES)
+    return replace(choice, transforms=kept)
+
+
 def without_additional(templates: Iterable[Template]) -> list[Template]:
     """What remains of templates when there can be no additional key exchanges: those that need
     one are gone.
@@ -144,8 +159,21 @@ def _without_additional(template: Template) -> Iterator[Transform]:
 
 
 def _mismatch(offered: Sequence[Proposal], templates: Sequence[Template]) -> str:
+    if _first_match(map(without_ke, offered), map(without_ke, templates)) is not None:
+        return methods_differ(methods_of(offered), methods_of(templates))
     accepted, got = ("; ".join(map(_described, sides)) for sides in (templates, offered))
     return f"offered {got}; accepted {accepted or 'nothing'}"
+
+
+def methods_differ(offered: str, accepted: str) -> str:
+    """Why the rest of the algorithms is of no use; `p4esp doctor` knows this sentence."""
+    return f"{DIFFERENT_METHODS}: offered {offered}; accepted {accepted}"
+
+
+def methods_of(sides: Iterable[Proposal | Template]) -> str:
+    """The key exchange methods of proposals in keywords; `none` for one without."""
+    kept = (keywords.describe(t for t in side.transforms if t.type in KE_TYPES) for side in sides)
+    return ", ".join(dict.fromkeys(words or "none" for words in kept))
 
 
 def _described(side: Proposal | Template) -> str:

@@ -95,6 +95,19 @@ class FormatWish:
         return format_named(self.name)
 
 
+class ChildKe(StrEnum):
+    """Which key exchange a CREATE_CHILD_SA for a child may have (RFC 7296 1.3.1)."""
+
+    LISTED = "listed"
+    """That of its proposals; none where they name none."""
+    IKE = "ike"
+    """That of its proposals, else that of the IKE SA."""
+    OPTIONAL = "optional"
+    """That of its proposals, else that of the IKE SA, else none."""
+    NONE = "none"
+    """None, whatever its proposals name."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChildConfig:
     """A child SA we would make or accept."""
@@ -109,6 +122,7 @@ class ChildConfig:
     mode are one pair of inner addresses.
     """
     format: FormatWish = field(default_factory=FormatWish)
+    ke: ChildKe = ChildKe.LISTED
 
 
 class Childless(StrEnum):

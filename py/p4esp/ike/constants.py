@@ -11,11 +11,6 @@ NO_SPI = bytes(8)
 OWN_NONCE_SIZE = 32
 """Octets of our nonces: half the key of the largest PRF, as RFC 7296 2.10 asks for."""
 
-ESN_NONE = 0
-ESN_EXTENDED = 1
-WHOLE_NUMBERS = sources.WHOLE_NUMBERS
-"""Of EESP, whose sequence numbers are none of ESP's and the other way round."""
-NO_NUMBERS = sources.NO_NUMBERS
 SSKDF_NONE = sources.SSKDF_NONE
 SSKDF_HKDF_SHA2_256 = sources.SSKDF_HKDF_SHA2_256
 INTEG_NONE = 0
@@ -85,6 +80,24 @@ class TransformType(IntEnum):
     ADDKE7 = 12
     SSKDF = sources.SSKDF
     """Private, of EESP alone: what derives the keys of sub SAs."""
+
+
+class SequenceNumbers(IntEnum):
+    """IDs of transform type SN (RFC 9827): what numbers packets have, and how much of them is sent.
+
+    The numbers of EESP are none of ESP's, and the other way round.
+    """
+
+    SHORT = 0
+    """32-bit Sequential Numbers."""
+    EXTENDED = 1
+    """Partially Transmitted 64-bit Sequential Numbers: the low half is sent."""
+    UNSPECIFIED = 2
+    """32-bit Unspecified Numbers, of group SAs alone (RFC 9838): no template has it."""
+    WHOLE = sources.WHOLE_NUMBERS
+    """64-bit Sequential Numbers of EESP; private, as is the next."""
+    NONE = sources.NO_NUMBERS
+    """EESP without numbers."""
 
 
 ADDKE_TYPES = tuple(TransformType(n) for n in range(TransformType.ADDKE1, 13))

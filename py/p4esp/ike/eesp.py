@@ -13,12 +13,11 @@ from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.codec.proposal import Proposal, Transform
 from p4esp.ike.config import ChildConfig, FormatWish
 from p4esp.ike.constants import (
-    NO_NUMBERS,
     SSKDF_HKDF_SHA2_256,
     SSKDF_NONE,
-    WHOLE_NUMBERS,
     NotifyType,
     ProtocolId,
+    SequenceNumbers,
     TransformType,
 )
 from p4esp.ike.format_notifies import MOST_SUBS, UNIT
@@ -65,7 +64,9 @@ def _of_eesp(template: Template, wish: FormatWish) -> Template | None:
         return None
     ciphers = tuple(_ciphers(template, wish))
     kept = (transform for transform in template.transforms if transform.type not in _ESPS_OWN)
-    number = Transform(TransformType.SN, WHOLE_NUMBERS if wish.numbered else NO_NUMBERS)
+    number = Transform(
+        TransformType.SN, SequenceNumbers.WHOLE if wish.numbered else SequenceNumbers.NONE
+    )
     transforms = (*ciphers, *kept, number, *_derivations(wish))
     return replace(template, protocol=ProtocolId.EESP, transforms=transforms) if ciphers else None
 
@@ -115,5 +116,5 @@ def eesp_layout(config: ChildConfig, chosen: Proposal, limits: Limits) -> Layout
         min(wish.shown, limits.shown or 0),
         format_out="" if sent == wish.name else sent,
         one_key=not derived,
-        numbered=ids[TransformType.SN] == WHOLE_NUMBERS,
+        numbered=ids[TransformType.SN] == SequenceNumbers.WHOLE,
     )

@@ -166,6 +166,8 @@ class ChildFailed:
     ike: IkeSaInfo
     name: str
     reason: str
+    detail: str = ""
+    """What is known of why, where the peer only says that it will not."""
 
 
 @dataclass(frozen=True, slots=True)

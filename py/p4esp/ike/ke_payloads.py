@@ -25,6 +25,12 @@ def offered_methods(offered: Sequence[Proposal]) -> list[int]:
     return [method for method in dict.fromkeys(found) if method != KE_NONE]
 
 
+def may_lack_method(offered: Sequence[Proposal]) -> bool:
+    """Whether an offer does without a key exchange, too."""
+    methods = (proposal.of_type(TransformType.KE) for proposal in offered)
+    return any(not found or any(t.id == KE_NONE for t in found) for found in methods)
+
+
 def payload_of(payloads: PayloadSet, method: int) -> KeyExchange:
     """The one KE payload, which must be for this method; ParseError."""
     ke = payloads.one(KeyExchange)
@@ -36,11 +42,14 @@ def payload_of(payloads: PayloadSet, method: int) -> KeyExchange:
 class KeyOffer:
     """Our half of the exchange, with a key pair of its own for each request."""
 
-    def __init__(self, offered: Sequence[Proposal], guess: int = KE_NONE) -> None:
-        """`guess`: the method the peer took last time. An offer without methods needs no KE."""
+    def __init__(self, offered: Sequence[Proposal], guess: int | None = None) -> None:
+        """`guess`: the method the peer took last time, `KE_NONE` included; None: not known. An
+        offer without methods needs no KE.
+        """
         self._methods = offered_methods(offered)
         first = next(iter(self._methods), KE_NONE)
-        self._wanted = guess if guess in self._methods else first
+        possible = guess in self._methods or (guess == KE_NONE and may_lack_method(offered))
+        self._wanted = guess if guess is not None and possible else first
         self._changes = 0
         self._exchange: KeyExchangeMethod | None = None
 

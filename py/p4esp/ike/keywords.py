@@ -5,14 +5,11 @@ from collections.abc import Iterable
 from p4esp.ike.codec.proposal import Transform
 from p4esp.ike.constants import (
     ADDKE_TYPES,
-    ESN_EXTENDED,
-    ESN_NONE,
     KE_NONE,
-    NO_NUMBERS,
     SSKDF_HKDF_SHA2_256,
     SSKDF_NONE,
-    WHOLE_NUMBERS,
     ProtocolId,
+    SequenceNumbers,
     TransformType,
 )
 from p4esp.ike.crypto import methods, prf
@@ -46,8 +43,8 @@ _ADDKE = {
 _NO_KE = {"modpnone": Transform(TransformType.KE, KE_NONE)}
 """Beside methods it makes perfect forward secrecy the peer's choice (RFC 7296 3.3.6)."""
 _SN = {
-    "noesn": Transform(TransformType.SN, ESN_NONE),
-    "esn": Transform(TransformType.SN, ESN_EXTENDED),
+    "noesn": Transform(TransformType.SN, SequenceNumbers.SHORT),
+    "esn": Transform(TransformType.SN, SequenceNumbers.EXTENDED),
 }
 KEYWORDS: dict[int, dict[str, Transform]] = {
     ProtocolId.IKE: _ENCR | _INTEG | _PRF | _KE | _ADDKE,
@@ -115,8 +112,8 @@ def _describe_transform(transform: Transform) -> str:
 
 
 _OF_EESP = {
-    "seq64": Transform(TransformType.SN, WHOLE_NUMBERS),
-    "noseq": Transform(TransformType.SN, NO_NUMBERS),
+    "seq64": Transform(TransformType.SN, SequenceNumbers.WHOLE),
+    "noseq": Transform(TransformType.SN, SequenceNumbers.NONE),
     "sskdfsha256": Transform(TransformType.SSKDF, SSKDF_HKDF_SHA2_256),
     "nosskdf": Transform(TransformType.SSKDF, SSKDF_NONE),
 }

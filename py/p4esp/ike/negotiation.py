@@ -11,23 +11,23 @@ from p4esp.ike.child_formats import (
     formats_asked,
     layout_accepted,
     layout_agreed,
-    templates_for,
 )
+from p4esp.ike.child_methods import templates_of
 from p4esp.ike.child_scope import Scope, accepted_scope, agreed_scope, wanted_scope
 from p4esp.ike.child_terms import share_accepted, share_agreed, terms_answered, terms_asked
 from p4esp.ike.children import ChildSa
-from p4esp.ike.choosing import select, verify_choice
+from p4esp.ike.choosing import methods_differ, methods_of, select, verify_choice, without_ke
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Notify
-from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
+from p4esp.ike.codec.proposal import Proposal, SecurityAssociation, Transform
 from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig
-from p4esp.ike.constants import KE_TYPES, NotifyType
+from p4esp.ike.constants import NotifyType, TransformType
 from p4esp.ike.crypto.schedule import FreshInput, child_keys, child_roots
 from p4esp.ike.diet import apart_of, check_beside
 from p4esp.ike.errors import Refusal
-from p4esp.ike.ke_payloads import chosen_method
+from p4esp.ike.keywords import describe
 from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
 from p4esp.ike.state import IkeSaState
@@ -51,7 +51,9 @@ class ChildOffer:
     spi: int
     proposals: tuple[Proposal, ...]
     with_ke: bool
-    """Whether key exchange methods are offered: never in IKE_AUTH (RFC 7296 1.2)."""
+    """Whether key exchange methods are offered: in IKE_AUTH only where both ends have agreed to
+    that (RFC 7296 1.2).
+    """
     replaces: ChildSa | None = None
     formats: Formats = ()
     share: Share = EVERYTHING
@@ -88,6 +90,8 @@ class Agreement:
     layout: Layout = PLAIN
     share: Share = EVERYTHING
     terms: tuple[Notify, ...] = ()
+    with_ke: bool = True
+    """Whether key exchange methods are agreed on, too."""
     formats: Formats = ()
 
     def payloads(self, *fresh: AnyPayload) -> list[AnyPayload]:
@@ -118,8 +122,8 @@ def make_offer(
     else:
         scope = Scope(config, replaces.params.local_ts, replaces.params.remote_ts)
         share = replaces.params.share
-    templates, formats = templates_for(sa, config), formats_asked(sa, config)
-    spi = _allocate(sa, _block_asked(config, formats), _apart_asked(sa, config, formats))
+    templates, formats = templates_of(sa, config, replaces), formats_asked(sa, config)
+    spi = allocate(sa, _block_asked(config, formats), _apart_asked(sa, config, formats))
     proposals = offers(_usable(templates, with_ke), spi.to_bytes(SPI_SIZE, "big"))
     terms = terms_asked(sa, config, share)
     return ChildOffer(scope, spi, proposals, with_ke, replaces, formats, share, terms)
@@ -132,40 +136,51 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
     layout = layout_accepted(sa, scope, offer.formats, answer, chosen)
     share = share_accepted(sa, offer.config, offer.share, answer)
-    spi_out = _peer_spi(sa, chosen, layout)
+    spi_out = check_peer_spi(sa, chosen.spi, layout)
     return Agreement(
-        *(scope, chosen, offer.spi, spi_out), initiator=True, layout=layout, share=share
+        *(scope, chosen, offer.spi, spi_out),
+        initiator=True,
+        layout=layout,
+        share=share,
+        with_ke=offer.with_ke,
     )
+
+
+def refusal_detail(offer: ChildOffer, error: Notify) -> str:
+    """What is known of why the peer refused an offer: it does not say."""
+    if error.type == NotifyType.INVALID_KE_PAYLOAD:
+        wanted = Transform(TransformType.KE, int.from_bytes(error.data, "big"))
+        return methods_differ(methods_of(offer.proposals), describe((wanted,)))
+    if error.type != NotifyType.NO_PROPOSAL_CHOSEN:
+        return ""
+    if offer.with_ke and offer.replaces is not None and not offer.replaces.methods_known:
+        return methods_differ(methods_of(offer.proposals), "none of them")  # IKE_AUTH took the rest
+    offered = "; ".join(dict.fromkeys(describe(p.transforms) for p in offer.proposals))
+    return f"offered {offered}; the peer does not say what it accepts"
 
 
 def answer_offer(
     sa: IkeSaState, offer: PayloadSet, replaces: ChildSa | None = None, *, with_ke: bool = False
 ) -> Agreement:
     """Agree to a child SA the peer proposes, under a fresh SPI; `Refusal` when nothing fits."""
-    limit = sa.env.settings.max_children * (1 if replaces is None else 2)
-    if len(sa.children) >= limit:
-        raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"{len(sa.children)} child SAs are the limit")
+    check_room(sa, replaces)
     proposals = _usable(offer.one(SecurityAssociation).proposals, with_ke)
     scope = agreed_scope(sa, offer, replaces)
-    chosen = select(proposals, _usable(templates_for(sa, scope.config), with_ke))
+    chosen = select(proposals, _usable(templates_of(sa, scope.config, replaces), with_ke))
     layout = layout_agreed(sa, scope, offer, chosen)
     share = share_agreed(sa, scope.config, offer, replaces)
-    spi_out = _peer_spi(sa, chosen, layout)
+    spi_out = check_peer_spi(sa, chosen.spi, layout)
     formats = formats_answered(sa, scope, layout, offer)
-    count, apart = block(layout.subs_in) if is_block(layout) else 1, _apart(sa, layout)
-    spi_in = _allocate(sa, count, apart)
+    spi_in = allocate(sa, *spis_like(sa, layout))
     terms = terms_answered(sa, scope.config, share)
-    return Agreement(scope, chosen, spi_in, spi_out, False, layout, share, terms, formats)
+    return Agreement(
+        *(scope, chosen, spi_in, spi_out, False, layout, share, terms, with_ke), formats=formats
+    )
 
 
 def _usable(choices: Sequence[P], with_ke: bool) -> tuple[P, ...]:
     """Templates or proposals as they are, or without their key exchange methods."""
-    return tuple(choices) if with_ke else tuple(_without_ke(choice) for choice in choices)
-
-
-def _without_ke(choice: P) -> P:
-    kept = tuple(t for t in choice.transforms if t.type not in KE_TYPES)
-    return replace(choice, transforms=kept)
+    return tuple(choices) if with_ke else tuple(dict.fromkeys(map(without_ke, choices)))
 
 
 def _block_asked(config: ChildConfig, formats: Formats) -> int:
@@ -179,24 +194,46 @@ def _apart_asked(sa: IkeSaState, config: ChildConfig, formats: Formats) -> Apart
     """The SPI must do for the fewest octets of it that the peer may agree to."""
     wish = config.format
     asked = bool(formats) and is_diet(wish.form)
-    return _apart(sa, Layout(wish.name, spi_octets=wish.spi_octets)) if asked else None
+    return _apart_as(sa, Layout(wish.name, spi_octets=wish.spi_octets)) if asked else None
 
 
-def _apart(sa: IkeSaState, layout: Layout) -> Apart | None:
+def _apart_as(sa: IkeSaState, layout: Layout) -> Apart | None:
+    """What the inbound SPI of a child SA of a layout must differ from; None: from no more than all
+    others.
+    """
     return apart_of(sa, layout.spi_octets) if is_diet(form_of(layout)) else None
 
 
-def _allocate(sa: IkeSaState, count: int, apart: Apart | None) -> int:
+def _block_of(layout: Layout) -> int:
+    """How many SPIs a child SA of a layout has."""
+    return block(layout.subs_in) if is_block(layout) else 1
+
+
+def spis_like(sa: IkeSaState, layout: Layout) -> tuple[int, Apart | None]:
+    """What `allocate` must know for a child SA of a layout."""
+    return _block_of(layout), _apart_as(sa, layout)
+
+
+def check_room(sa: IkeSaState, replaces: ChildSa | None) -> None:
+    """`Refusal` when there are as many child SAs as may be; twice that while they are replaced."""
+    limit = sa.env.settings.max_children * (1 if replaces is None else 2)
+    if len(sa.children) >= limit:
+        raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"{len(sa.children)} child SAs are the limit")
+
+
+def allocate(sa: IkeSaState, count: int, apart: Apart | None) -> int:
+    """The first of so many fresh inbound SPIs; `Refusal` when there are none."""
     try:
         return sa.env.spis.allocate(count, apart)
     except LookupError as error:
         raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"no SPI: {error}") from None
 
 
-def _peer_spi(sa: IkeSaState, chosen: Proposal, layout: Layout) -> int:
-    if len(chosen.spi) != SPI_SIZE:
-        raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, f"an SPI of {len(chosen.spi)} octets")
-    spi = int.from_bytes(chosen.spi, "big")
+def check_peer_spi(sa: IkeSaState, octets: bytes, layout: Layout) -> int:
+    """The SPI that the peer has chosen; `Refusal` when it can't be one."""
+    if len(octets) != SPI_SIZE:
+        raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, f"an SPI of {len(octets)} octets")
+    spi = int.from_bytes(octets, "big")
     _check_free(sa, spi, layout)
     return spi
 
@@ -241,8 +278,8 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         layout=agreement.layout,
         share=agreement.share,
     )
-    method, fraction = chosen_method(agreement.chosen), sa.env.fraction()
-    child = ChildSa(params, agreement.scope.config, fresh.nonces, method, fraction)
+    fraction, known = sa.env.fraction(), agreement.with_ke
+    child = ChildSa(params, agreement.scope.config, fresh.nonces, agreement.chosen, known, fraction)
     child.term = Term.of(agreement.scope.config.lifetime.seconds, sa.now, fraction)
     sa.children.add(child)
     return child

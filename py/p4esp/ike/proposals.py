@@ -9,10 +9,9 @@ from p4esp.ike import keywords
 from p4esp.ike.codec.proposal import Proposal, Transform
 from p4esp.ike.constants import (
     ADDKE_TYPES,
-    ESN_EXTENDED,
-    ESN_NONE,
     KE_NONE,
     ProtocolId,
+    SequenceNumbers,
     TransformType,
 )
 from p4esp.ike.crypto.keyexchange import KeyExchangeMethod
@@ -51,7 +50,7 @@ class Template:
         """
         transforms = keywords.read(ProtocolId.ESP, text, allow_weak=allow_weak)
         if all(transform.type != TransformType.SN for transform in transforms):
-            transforms += (Transform(TransformType.SN, ESN_NONE),)
+            transforms += (Transform(TransformType.SN, SequenceNumbers.SHORT),)
         return cls(ProtocolId.ESP, transforms)._checked(text, _ESP_TYPES)
 
     def _checked(self, text: str, required: Iterable[TransformType]) -> Self:
@@ -112,7 +111,7 @@ class Template:
     @property
     def extended(self) -> bool:
         """Whether extended sequence numbers may come of it."""
-        return Transform(TransformType.SN, ESN_EXTENDED) in self.transforms
+        return Transform(TransformType.SN, SequenceNumbers.EXTENDED) in self.transforms
 
     @property
     def additional(self) -> bool:
@@ -152,7 +151,7 @@ def _type(transform: Transform) -> int:
 def esp_suite(chosen: Proposal) -> tuple[Suite, bool]:
     """Cipher suite and whether extended sequence numbers are used."""
     by_type = {transform.type: transform for transform in chosen.transforms}
-    return _suite_of(by_type), by_type[TransformType.SN].id == ESN_EXTENDED
+    return _suite_of(by_type), by_type[TransformType.SN].id == SequenceNumbers.EXTENDED
 
 
 def _suite_of(by_type: dict[int, Transform]) -> Suite:

@@ -79,7 +79,8 @@ def test_maxima_have_the_octets_of_the_digest(wish, derived, octets):
 def test_numbers_are_those_that_the_digest_gives():
     """0.4: none of them is allocated, so none may change unnoticed."""
     assert (ProtocolId.EESP, TransformType.SSKDF) == (201, 241)
-    assert (constants.WHOLE_NUMBERS, constants.NO_NUMBERS) == (1024, 1025)
+    numbers = constants.SequenceNumbers
+    assert (numbers.WHOLE, numbers.NONE) == (1024, 1025)
     assert (constants.SSKDF_NONE, constants.SSKDF_HKDF_SHA2_256) == (0, 1)
     assert (NotifyType.EESP_MAX_SUB_SA_ID, NotifyType.EESP_MAX_CRYPT_OFFSET) == (51201, 51202)
     assert NotifyType.USE_WESPV2_MODE == 51207

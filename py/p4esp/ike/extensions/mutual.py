@@ -21,13 +21,15 @@ class MutualNotify:
         wanted: Callable[[ExtensionWishes], bool],
         *,
         private: bool = False,
+        strongswans: bool = False,
         unasked: bool = False,
     ) -> None:
-        """`private`: the number counts between ends that share our vendor ID only. `unasked`: a
+        """`private`: the number counts between ends that share our vendor ID only; `strongswans`:
+        or with a peer that has strongSwan's, which gives it the same meaning. `unasked`: a
         responder says it to an initiator that has not.
         """
         self._kind, self._exchange, self._wanted = kind, exchange, wanted
-        self._private, self._unasked = private, unasked
+        self._private, self._strongswans, self._unasked = private, strongswans, unasked
 
     def received(self, sa: IkeSaState, message: Inbound) -> None:
         """Note whether the peer has it. One in another exchange is not looked at."""
@@ -39,7 +41,11 @@ class MutualNotify:
             sa.announced.peer.add(self._kind)
 
     def _means_something(self, sa: IkeSaState) -> bool:
-        return sa.announced.peer_experimental or not self._private
+        return sa.announced.peer_experimental or not self._private or self._with_strongswan(sa)
+
+    def _with_strongswan(self, sa: IkeSaState) -> bool:
+        known = self._strongswans and sa.announced.private_numbers
+        return known and sa.env.settings.experimental
 
     def additions(
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
@@ -52,5 +58,12 @@ class MutualNotify:
 
     def _may_say(self, sa: IkeSaState, *, response: bool) -> bool:
         asked = self._unasked or not response or self._kind in sa.announced.peer
-        shared = sa.announced.own_experimental or not self._private
+        shared = self._is_shared(sa, response=response)
         return asked and shared and any(self._wanted(peer.extensions) for peer in sa.in_question)
+
+    def _is_shared(self, sa: IkeSaState, *, response: bool) -> bool:
+        """Whether the peer knows what we mean; the first request of all can only hope so."""
+        if not self._private or self._with_strongswan(sa):
+            return True
+        first = self._exchange == ExchangeType.IKE_SA_INIT and not response
+        return sa.announced.own_experimental and (first or sa.announced.peer_experimental)

@@ -2,6 +2,7 @@
 
 from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.certificate_requests import CertificateRequests
+from p4esp.ike.extensions.child_pfs import ChildPfsInfo
 from p4esp.ike.extensions.childless import ChildlessInitiation
 from p4esp.ike.extensions.experimental import ExperimentalNumbers
 from p4esp.ike.extensions.fragmentation import Fragmentation
@@ -10,6 +11,7 @@ from p4esp.ike.extensions.intermediate import Intermediate
 from p4esp.ike.extensions.mobike import Mobike
 from p4esp.ike.extensions.mtu_detection import MtuDetection
 from p4esp.ike.extensions.nat_detection import NatDetection
+from p4esp.ike.extensions.optimized_rekey import OptimizedRekeying
 from p4esp.ike.extensions.postquantum import PostquantumKeys
 from p4esp.ike.extensions.redirect import Redirect
 from p4esp.ike.extensions.signature_hashes import SignatureHashes
@@ -17,6 +19,9 @@ from p4esp.ike.extensions.vendor import PrivateNumbers
 
 STANDARD: tuple[Extension, ...] = (
     ExperimentalNumbers(),
+    PrivateNumbers(),
+    ChildPfsInfo(),
+    OptimizedRekeying(),
     NatDetection(),
     SignatureHashes(),
     Fragmentation(),
@@ -28,6 +33,5 @@ STANDARD: tuple[Extension, ...] = (
     Mobike(),
     MtuDetection(),
     Redirect(),
-    PrivateNumbers(),
 )
-"""That of our vendor ID comes first: others ask what it found."""
+"""Those of vendor IDs come first: others ask what they found."""

@@ -5,11 +5,11 @@ from functools import partial
 
 from p4esp.ike.child_scope import Scope
 from p4esp.ike.children import ChildPhase, ChildSa
+from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import KeyExchange, Nonce, Notify
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import (
-    KE_NONE,
     OWN_NONCE_SIZE,
     ExchangeType,
     NotifyType,
@@ -19,6 +19,13 @@ from p4esp.ike.constants import (
 from p4esp.ike.crypto.schedule import FreshInput, Nonces
 from p4esp.ike.errors import IkeError, ParseError, Refusal
 from p4esp.ike.events import ChildFailed, ChildRekeyed, ChildUp, DownReason
+from p4esp.ike.inheriting import (
+    GO_REGULAR,
+    InheritedOffer,
+    accept_inheritance,
+    answer_inheriting,
+    inherited_offer,
+)
 from p4esp.ike.ke_payloads import KeyOffer, answer_key_exchange, chosen_method
 from p4esp.ike.negotiation import (
     Agreement,
@@ -27,6 +34,7 @@ from p4esp.ike.negotiation import (
     answer_offer,
     enter_child,
     make_offer,
+    refusal_detail,
 )
 from p4esp.ike.retrying import answered, retry_later
 from p4esp.ike.state import IkeSaState, Phase, Subject
@@ -58,6 +66,8 @@ class CreateChild(InitiatorTask):
         self._old = replaces
         self._packet = packet
         self._share = share
+        self._regular = False
+        """Whether the peer has refused an SA just like the old one."""
         self._single = False
         """Whether the peer wants a pair of addresses, not ranges."""
         self._nonce = b""
@@ -76,12 +86,18 @@ class CreateChild(InitiatorTask):
         return self._offer is not None
 
     def _make_offer(self, sa: IkeSaState) -> ChildOffer:
+        if self._old is not None and not self._regular:
+            inherited = inherited_offer(sa, self._old)
+            if inherited is not None:
+                return inherited
         packet, share = self._packet, self._share
         offer = make_offer(sa, self._config, self._old, packet=packet, with_ke=True, share=share)
         return replace(offer, scope=packet) if self._single and packet is not None else offer
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """[N(REKEY_SA)] [N(USE_TRANSPORT_MODE | USE_BEET_MODE)] SA Ni [KEi] TSi TSr."""
+        """[N(REKEY_SA)] [N(USE_TRANSPORT_MODE | USE_BEET_MODE)] SA Ni [KEi] TSi TSr; of an
+        optimized rekey N(REKEY_SA) N(OPTIMIZED_REKEY) Ni [KEi].
+        """
         offer = self._made_offer()
         sa.awaiting_child = True
         self._nonce = sa.env.random(OWN_NONCE_SIZE)
@@ -96,7 +112,8 @@ class CreateChild(InitiatorTask):
     def _key_offer(self, offer: ChildOffer) -> KeyOffer:
         """The same for all tries, so that it remembers what the peer wants."""
         if self._key is None:
-            guess = KE_NONE if self._old is None else self._old.method
+            known = self._old is not None and self._old.methods_known
+            guess = self._old.method if self._old is not None and known else None
             self._key = KeyOffer(offer.proposals, guess)
         return self._key
 
@@ -132,7 +149,7 @@ class CreateChild(InitiatorTask):
         offer = self._made_offer()
         nonces = Nonces(self._nonce, reply.payloads.one(Nonce).data)
         try:
-            agreement = accept_answer(sa, offer, reply.payloads)
+            agreement = _accept(sa, offer, reply.payloads)
             secret = self._key_offer(offer).conclude(
                 reply.payloads, chosen_method(agreement.chosen)
             )
@@ -185,6 +202,7 @@ class CreateChild(InitiatorTask):
 
     def refused(self, sa: IkeSaState, error: Notify) -> None:
         """Do what the error asks for."""
+        offer = self._made_offer()
         self._stop_waiting(sa)
         sa.early_deletes.clear()
         self.abandon(sa)
@@ -192,14 +210,19 @@ class CreateChild(InitiatorTask):
             retry_later(sa, self)
         elif error.type == NotifyType.CHILD_SA_NOT_FOUND and self._old is not None:
             self._start_over(sa, self._old)
-        elif self._can_ask_otherwise(error):
+        elif self._can_ask_otherwise(offer, error):
             sa.tasks.appendleft(self)
         else:
-            reason = name_of(NotifyType, error.type)
-            sa.events.append(ChildFailed(sa.info(), self._config.name, reason))
+            reason, detail = name_of(NotifyType, error.type), refusal_detail(offer, error)
+            sa.events.append(ChildFailed(sa.info(), self._config.name, reason, detail))
 
-    def _can_ask_otherwise(self, error: Notify) -> bool:
-        """With another key exchange method, or for the packet's addresses alone."""
+    def _can_ask_otherwise(self, offer: ChildOffer, error: Notify) -> bool:
+        """For an SA that need not be like the old one, with another key exchange method, or for the
+        packet's addresses alone.
+        """
+        if isinstance(offer, InheritedOffer):
+            self._regular, self._key = True, None
+            return error.type in GO_REGULAR
         if error.type == NotifyType.INVALID_KE_PAYLOAD and self._key is not None:
             return self._key.change(error.data)
         if error.type != NotifyType.SINGLE_PAIR_REQUIRED or self._packet is None:
@@ -214,6 +237,12 @@ class CreateChild(InitiatorTask):
             sa.tasks.append(CreateChild(self._config))
 
 
+def _accept(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agreement:
+    if isinstance(offer, InheritedOffer):
+        return accept_inheritance(sa, offer, answer)
+    return accept_answer(sa, offer, answer)
+
+
 def _replaceable(sa: IkeSaState, old: ChildSa) -> bool:
     return old in sa.children and old.phase is not ChildPhase.DELETING and old.successor is None
 
@@ -221,7 +250,9 @@ def _replaceable(sa: IkeSaState, old: ChildSa) -> bool:
 class CreateChildResponder(ResponderTask):
     """The peer's half."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_spi: bytes | None = None) -> None:
+        """`new_spi`: what the request names of an SA that is to be like the old one."""
+        self._new_spi = new_spi
         self._answer: list[AnyPayload] = []
 
     def process(self, sa: IkeSaState, request: Inbound) -> None:
@@ -231,7 +262,7 @@ class CreateChildResponder(ResponderTask):
         rekey = payloads.notify(NotifyType.REKEY_SA)
         old = None if rekey is None else _find_rekeyed(sa, rekey)
         nonces = Nonces(payloads.one(Nonce).data, sa.env.random(OWN_NONCE_SIZE))
-        agreement = answer_offer(sa, payloads, old, with_ke=True)
+        agreement = self._agree(sa, payloads, old)
         ke, secret = _answer_key_exchange(sa, agreement, request)
         self._answer = agreement.payloads(Nonce(nonces.responder), *ke)
         self._answer += await_followups(
@@ -240,6 +271,11 @@ class CreateChildResponder(ResponderTask):
             partial(self._finish, sa, agreement, FreshInput(nonces, secret), old),
             partial(sa.env.spis.release, agreement.spi_in),
         )
+
+    def _agree(self, sa: IkeSaState, request: PayloadSet, old: ChildSa | None) -> Agreement:
+        if old is None or self._new_spi is None:
+            return answer_offer(sa, request, old, with_ke=True)
+        return answer_inheriting(sa, old, request, self._new_spi)
 
     @staticmethod
     def _finish(
@@ -258,7 +294,9 @@ class CreateChildResponder(ResponderTask):
             sa.events.append(ChildRekeyed(old.params, child.params))
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """[N(USE_TRANSPORT_MODE | USE_BEET_MODE)] SA Nr [KEr] TSi TSr."""
+        """[N(USE_TRANSPORT_MODE | USE_BEET_MODE)] SA Nr [KEr] TSi TSr, or of an optimized rekey
+        N(OPTIMIZED_REKEY) Nr [KEr].
+        """
         return self._answer
 
 

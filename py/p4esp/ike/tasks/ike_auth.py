@@ -4,6 +4,7 @@ from p4esp.ike.assigning import ask, assign, learn
 from p4esp.ike.auth import postquantum
 from p4esp.ike.auth.peers import find_peer, proven_identity
 from p4esp.ike.auth.proof import check_proof, own_proof
+from p4esp.ike.child_methods import shown_in_auth
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Authentication, IdInitiator, IdResponder, Notify
@@ -25,7 +26,9 @@ from p4esp.ike.negotiation import (
     answer_offer,
     enter_child,
     make_offer,
+    refusal_detail,
 )
+from p4esp.ike.notifies import note_ignored
 from p4esp.ike.redirection import is_sent_away
 from p4esp.ike.state import IkeSaState, Phase
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
@@ -62,7 +65,7 @@ class IkeAuth(InitiatorTask):
 
     def _make_offer(self, sa: IkeSaState, child: ChildConfig) -> None:
         try:
-            self._offer = make_offer(sa, child)
+            self._offer = make_offer(sa, child, with_ke=shown_in_auth(sa))
         except Refusal as refusal:
             sa.events.append(ChildFailed(sa.info(), child.name, str(refusal)))
 
@@ -119,10 +122,11 @@ class IkeAuth(InitiatorTask):
         sa.remote_id = proven_identity(sa.config, identity.identity, proof)
 
     def _conclude_child(self, sa: IkeSaState, offer: ChildOffer, reply: Inbound) -> None:
-        error = reply.payloads.error()
+        error = _error_of_child(sa, reply.payloads)
         if error is not None:
             self.abandon(sa)
-            self._fail_child(sa, offer, name_of(NotifyType, error.type))
+            reason = name_of(NotifyType, error.type)
+            self._fail_child(sa, offer, reason, refusal_detail(offer, error))
             return
         try:
             learn(sa, reply.payloads)
@@ -135,14 +139,23 @@ class IkeAuth(InitiatorTask):
             sa.events.append(ChildUp(child.params))
 
     @staticmethod
-    def _fail_child(sa: IkeSaState, offer: ChildOffer, reason: str) -> None:
-        sa.events.append(ChildFailed(sa.info(), offer.config.name, reason))
+    def _fail_child(sa: IkeSaState, offer: ChildOffer, reason: str, detail: str = "") -> None:
+        sa.events.append(ChildFailed(sa.info(), offer.config.name, reason, detail))
 
     def abandon(self, sa: IkeSaState) -> None:
         """Give back the SPI."""
         if self._offer is not None:
             sa.env.spis.release(self._offer.spi)
             self._offer = None
+
+
+def _error_of_child(sa: IkeSaState, answer: PayloadSet) -> Notify | None:
+    """The first error of an answer. IKE_AUTH has no KE payload that could be the wrong one."""
+    errors = [notify for notify in answer.every(Notify) if notify.is_error]
+    real = [notify for notify in errors if notify.type != NotifyType.INVALID_KE_PAYLOAD]
+    if len(real) < len(errors):
+        note_ignored(sa, "N(INVALID_KE_PAYLOAD) in IKE_AUTH; accepted: in CREATE_CHILD_SA")
+    return next(iter(real), None)
 
 
 def _wanted(identity: PeerIdentity) -> list[AnyPayload]:
@@ -194,7 +207,7 @@ class IkeAuthResponder(ResponderTask):
             sa.events.append(ChildFailed(sa.info(), "", str(refusal)))
 
     def _answer_child(self, sa: IkeSaState, payloads: PayloadSet) -> None:
-        agreement = answer_offer(sa, payloads)
+        agreement = answer_offer(sa, payloads, with_ke=shown_in_auth(sa))
         self._child += agreement.payloads()
         child = enter_child(sa, agreement, FreshInput(sa.nonces))
         sa.events.append(ChildUp(child.params))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from p4esp.ike.choosing import select, verify_choice
+from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Nonce, Notify
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
@@ -20,6 +21,15 @@ from p4esp.ike.crypto.schedule import FreshInput, Nonces
 from p4esp.ike.errors import ProposalError, Refusal
 from p4esp.ike.establish import derive_rekeyed
 from p4esp.ike.events import IkeRekeyFailed
+from p4esp.ike.inheriting import (
+    GO_REGULAR,
+    IKE_SPI_SIZE,
+    inherited_ike,
+    inherited_proposal,
+    new_spi,
+    require_same_method,
+    spi_named,
+)
 from p4esp.ike.ke_payloads import KeyOffer, answer_key_exchange, chosen_method
 from p4esp.ike.proposals import Template, offers
 from p4esp.ike.retrying import answered, retry_later
@@ -41,42 +51,65 @@ class RekeyIke(InitiatorTask):
         """`sa` is the IKE SA to replace; no other is."""
         self._old = sa
         self._spi = new_ike_spi(sa.env.random)
-        self._offers = offers(_templates(sa), self._spi)
-        self._key = KeyOffer(self._offers, sa.secrets[0].key_exchange.transform_id)
+        self._inherited = inherited_ike(sa, _templates(sa), self._spi)
+        """What the new one is to be like, in an optimized rekey."""
+        self._propose(sa)
         self._nonce = b""
         self._peer_spi = NO_SPI
         self._agreed: tuple[Proposal, FreshInput] | None = None
+
+    def _propose(self, sa: IkeSaState) -> None:
+        inherited = self._inherited
+        self._offers = (inherited,) if inherited else offers(_templates(sa), self._spi)
+        self._key = KeyOffer(self._offers, sa.secrets[0].key_exchange.transform_id)
 
     def prepare(self, sa: IkeSaState) -> bool:
         """Nothing is left to do when the peer was faster."""
         return sa is self._old and sa.phase is Phase.ESTABLISHED
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """SA with our new SPI, Ni, KEi."""
+        """SA with our new SPI, or of an optimized rekey N(OPTIMIZED_REKEY); Ni, KEi."""
         self._nonce = sa.env.random(OWN_NONCE_SIZE)
         ke = self._key.payloads(sa.env.random)
-        return [SecurityAssociation(self._offers), Nonce(self._nonce), *ke]
+        named = new_spi(self._spi) if self._inherited else SecurityAssociation(self._offers)
+        return [named, Nonce(self._nonce), *ke]
 
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         """Make the new IKE SA, or see what the refusal asks for."""
         error = reply.payloads.error()
         if error is None:
             self._conclude(sa, reply)
-        elif error.type != NotifyType.INVALID_KE_PAYLOAD or not self._key.change(error.data):
-            self.refused(sa, error)
-        else:
+        elif self._can_ask_otherwise(sa, error):
             sa.tasks.appendleft(self)
+        else:
+            self.refused(sa, error)
         return Verdict.DONE
+
+    def _can_ask_otherwise(self, sa: IkeSaState, error: Notify) -> bool:
+        """For one that need not be like the old one, or with another key exchange method."""
+        if self._inherited is not None and error.type in GO_REGULAR:
+            self._inherited = None
+            self._propose(sa)
+            return True
+        return error.type == NotifyType.INVALID_KE_PAYLOAD and self._key.change(error.data)
 
     def _conclude(self, sa: IkeSaState, reply: Inbound) -> None:
         payloads = reply.payloads
         answered(sa)
-        chosen = verify_choice(payloads.one(SecurityAssociation).proposals, self._offers)
+        chosen = self._chosen(sa, payloads)
         secret = self._key.conclude(payloads, chosen_method(chosen))
         nonces = Nonces(self._nonce, payloads.one(Nonce).data)
         self._peer_spi = _ike_spi(chosen)
         self._agreed = chosen, FreshInput(nonces, secret)
         follow_up(sa, self, chosen, payloads)
+
+    def _chosen(self, sa: IkeSaState, answer: PayloadSet) -> Proposal:
+        if self._inherited is None:
+            return verify_choice(answer.one(SecurityAssociation).proposals, self._offers)
+        spi = spi_named(sa, answer, IKE_SPI_SIZE)
+        if spi is None:
+            raise ProposalError("the answer to an optimized rekey names no SPI of 8 octets")
+        return replace(self._inherited, spi=spi)
 
     def finish(self, sa: IkeSaState, additional: bytes) -> None:
         """Make the new IKE SA, with the secrets of additional exchanges if there were any."""
@@ -107,21 +140,31 @@ def is_being_rekeyed(sa: IkeSaState) -> bool:
 class RekeyIkeResponder(ResponderTask):
     """The peer's half."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_spi: bytes | None = None) -> None:
+        """`new_spi`: what the request names of an IKE SA that is to be like the old one."""
+        self._new_spi = new_spi
         self._answer: list[AnyPayload] = []
 
     def process(self, sa: IkeSaState, request: Inbound) -> None:
         """Make the new IKE SA; it takes over at once unless we are rekeying too."""
         _check_possible(sa)
         payloads = request.payloads
-        chosen = select(payloads.one(SecurityAssociation).proposals, _templates(sa))
+        chosen = self._choose(sa, payloads)
         peer_spi = _ike_spi(chosen)
         ke, secret = answer_key_exchange(sa.env.random, payloads, chosen_method(chosen))
         nonces = Nonces(payloads.one(Nonce).data, sa.env.random(OWN_NONCE_SIZE))
         answer = replace(chosen, spi=new_ike_spi(sa.env.random))
-        self._answer = [SecurityAssociation((answer,)), Nonce(nonces.responder), *ke]
+        named = SecurityAssociation((answer,)) if self._new_spi is None else new_spi(answer.spi)
+        self._answer = [named, Nonce(nonces.responder), *ke]
         finish = partial(self._finish, sa, peer_spi, answer, FreshInput(nonces, secret))
         self._answer += await_followups(sa, chosen, finish, lambda: None)
+
+    def _choose(self, sa: IkeSaState, request: PayloadSet) -> Proposal:
+        if self._new_spi is None:
+            return select(request.one(SecurityAssociation).proposals, _templates(sa))
+        chosen = inherited_proposal(sa.proposal, _templates(sa), self._new_spi)
+        require_same_method(request, chosen)
+        return chosen
 
     @staticmethod
     def _finish(
@@ -133,7 +176,7 @@ class RekeyIkeResponder(ResponderTask):
         made_by_peer(sa, new)
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """SA with our new SPI, Nr, KEr."""
+        """SA with our new SPI, or of an optimized rekey N(OPTIMIZED_REKEY); Nr, KEr."""
         return self._answer
 
 
