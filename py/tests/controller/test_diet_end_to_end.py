@@ -82,6 +82,15 @@ async def test_a_flow_costs_much_less_than_in_plain_esp() -> None:
     assert costs == {"esp": 46, "diet-esp": 14}
 
 
+async def test_the_largest_packet_fills_the_link_exactly() -> None:
+    """What is left out is more room for what is inside."""
+    async with running_diet_lab(DIET) as lab, asyncio.timeout(30):
+        await lab.tunnel_up()
+        most = lab.live(lab.left).entries.outbound.arg("inner_mtu")
+        more = (await exchange(lab, lab.left, (most - INNER,)))[0]
+        assert (most, more) == (1485, 15)
+
+
 async def test_traffic_of_two_sites_is_compressed_with_what_is_left_of_addresses() -> None:
     async with running_diet_lab(DIET | {"esp_trailer": True}, flow=False) as lab:
         await lab.tunnel_up()

@@ -1,6 +1,6 @@
 """All items, in the order of the agenda."""
 
-from p4esp.agenda.items import formats
+from p4esp.agenda.items import diet, formats, mtu
 from p4esp.agenda.model import Item
 
-ITEMS: tuple[Item, ...] = (*formats.ITEMS,)
+ITEMS: tuple[Item, ...] = (*formats.ITEMS, *diet.ITEMS, *mtu.ITEMS)
