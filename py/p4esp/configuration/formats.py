@@ -48,8 +48,6 @@ FormatName = Literal[
     "eesp-full",
     "diet-esp",
 ]
-Bits = Literal[8, 16, 24, 32]
-"""Bits of SPI or sequence number that are sent."""
 SPI_BITS: Final = 8
 SN_BITS: Final = 16
 """Enough for the windows that there are."""
@@ -82,11 +80,11 @@ class FormatKeys(Protocol):
         """Whether packets have sequence numbers."""
 
     @property
-    def spi_bits(self) -> Bits | None:
+    def spi_bits(self) -> int | None:
         """Low bits of the SPI that are sent at least."""
 
     @property
-    def sn_bits(self) -> Bits | None:
+    def sn_bits(self) -> int | None:
         """Those of the sequence number."""
 
     @property

@@ -21,7 +21,6 @@ from p4esp.configuration.fields import (
 )
 from p4esp.configuration.formats import (
     SHOWN_MOST,
-    Bits,
     FormatName,
     check_compression,
     check_format,
@@ -97,9 +96,9 @@ class ChildSection(Section):
     """Without the peer's consent to the format make no child SA, instead of plain ESP."""
     numbered: bool = True
     """With false, EESP has no sequence numbers and no protection against replays."""
-    spi_bits: Bits | None = None
+    spi_bits: int | None = Field(default=None, ge=8, le=32, multiple_of=8)
     """Low bits of the SPI that `diet-esp` sends at least: 8, 16, 24 or 32; unset: 8."""
-    sn_bits: Bits | None = None
+    sn_bits: int | None = Field(default=None, ge=8, le=32, multiple_of=8)
     """Those of the sequence number; unset: 16."""
     esp_trailer: bool = False
     """With true, `diet-esp` has the ESP trailer, and 32 bits of alignment."""

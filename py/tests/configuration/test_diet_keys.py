@@ -49,9 +49,9 @@ def test_what_is_not_said_is_8_bits_of_the_spi_and_16_of_the_number_and_no_trail
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "bits": ({"spi_bits": 12}, "spi_bits"),
     "a range": ({"local": ["10.1.0.0/16"]}, "Diet-ESP: protocol 17 between prefixes of 16 and 32"),
-    "two selectors": (
+    "selectors": (
         {"local": ["10.1.0.1/32", "10.1.0.10/32"]},
-        "2 and 1 selectors; accepted: one a side",
+        "2 and 1 selectors; accepted: one",
     ),
     "one port": ({"local_port": None}, "ports 0 to 65535; accepted: one port a side"),
     "transport": ({"mode": "transport"}, "has no transport mode"),
