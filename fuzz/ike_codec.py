@@ -2,17 +2,30 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from ipaddress import ip_address
 
 from ike_lab import Lab
 
+from p4esp.ike.auth.announcements import (
+    MAX_ANNOUNCEMENTS,
+    Announcement,
+    encode_list,
+    parse_list,
+)
 from p4esp.ike.codec.chain import MAX_PAYLOADS, PAYLOADS, encode_chain, parse_chain
+from p4esp.ike.codec.configuration import Configuration
+from p4esp.ike.codec.encrypted_dns import Digest
 from p4esp.ike.codec.header import parse_header
 from p4esp.ike.codec.message import parse_message
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Delete, Notify
-from p4esp.ike.constants import NotifyType, PayloadType, ProtocolId
+from p4esp.ike.codec.service_parameters import ServiceParameters
+from p4esp.ike.constants import HashAlgorithm, NotifyType, PayloadType, ProtocolId
 from p4esp.ike.cookies import Opening
+from p4esp.ike.encrypted_dns import Resolver, told
 from p4esp.ike.errors import ParseError
+from p4esp.ike.internal_config import InternalConfig, request
+from p4esp.ike.real_message import without_cookie
 from p4esp.ipsec.formats import FORMATS
 
 
@@ -33,6 +46,8 @@ def _check_message(data: bytes) -> None:
     assert header.encode() == parse_header(header.encode() + data[28:]).encode()
     with suppress(ParseError):
         Opening.read(header, data)
+        plain = without_cookie(data)
+        assert without_cookie(plain) == plain
     _check_chain(parse_message(data).clear.payloads)
 
 
@@ -45,6 +60,20 @@ def _check_chain(payloads: Iterable[AnyPayload]) -> None:
         assert again == items, f"{items} became {again}"
         assert encode_chain(again) == (first, octets)
     assert all(str(item) and repr(item) for item in items)
+    for item in items:
+        _check_values(item)
+
+
+def _check_values(payload: AnyPayload) -> None:
+    """What is inside CP and a list of methods: bounded, and malformed parts are left out."""
+    if isinstance(payload, Configuration):
+        assert isinstance(str(InternalConfig.of(payload)), str)
+        told((), payload, lambda reason: None)
+    if isinstance(payload, Notify) and payload.type == NotifyType.SUPPORTED_AUTH_METHODS:
+        found = list[Announcement]()
+        with suppress(ParseError):
+            parse_list(payload.data, found)
+        assert len(found) <= MAX_ANNOUNCEMENTS
 
 
 def seeds() -> list[bytes]:
@@ -59,7 +88,24 @@ def seeds() -> list[bytes]:
             first, chain = encode_chain(message.clear.payloads)
             found.append(bytes([first]) + chain)
             found += [bytes([p.payload_type]) + p.encode() for p in message.clear.payloads]
-    return [*found, *_of_formats()]
+    return [*found, *_of_formats(), *_of_extensions()]
+
+
+def _of_extensions() -> list[bytes]:
+    """What extensions say that a handshake without them does not."""
+    how = ServiceParameters(("dot", "h2"), 8853, "/dns-query{?dns}", ((9, b"x"),))
+    addresses = (ip_address("192.0.2.53"),), (ip_address("2001:db8::53"),)
+    pin = Digest(HashAlgorithm.SHA2_256, bytes(32))
+    resolvers = tuple(Resolver(n, f"r{n}.example", a, how, pin) for n, a in enumerate(addresses, 1))
+    methods = encode_list([Announcement(2), Announcement(9, 1), Announcement(14, 0, b"0\5\6\3+ep")])
+    said = (
+        request([4, 6], encrypted_dns=True),
+        InternalConfig(resolvers=resolvers, domains=("example",)).reply(),
+        Notify(NotifyType.SUPPORTED_AUTH_METHODS, methods),
+        Notify(NotifyType.COOKIE, b"crumbs"),
+        Notify(NotifyType.COOKIE_EXCLUDED),
+    )
+    return [bytes([one.payload_type]) + one.encode() for one in said]
 
 
 def _of_formats() -> list[bytes]:

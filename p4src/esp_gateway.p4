@@ -10,6 +10,7 @@
 #include "stages/reply.p4"
 #include "stages/intake.p4"
 #include "stages/local.p4"
+#include "stages/label.p4"
 #include "stages/policy.p4"
 #include "stages/sa_select.p4"
 #include "stages/sa_member.p4"
@@ -28,6 +29,7 @@
 #include "formats/diet_expand.p4"
 #include "stages/ecn.p4"
 #include "stages/selectors.p4"
+#include "stages/in_class.p4"
 #include "stages/layer4_repair.p4"
 #include "stages/time_to_live.p4"
 #include "stages/crypto_port.p4"
@@ -40,6 +42,7 @@
 #include "stages/decap.p4"
 #include "stages/route.p4"
 #include "stages/egress_guard.p4"
+#include "stages/label_guard.p4"
 #include "stages/punt.p4"
 
 #define GOING_ON (meta.drop_reason == drop_t.NONE)
@@ -51,6 +54,7 @@ control classify(inout headers_t hdr, inout metadata_t meta) {
     reply_stage()      reply;
     intake_stage()     intake;
     local_stage()      local;
+    label_stage()      label;
     policy_stage()     policy;
 
     apply {
@@ -68,6 +72,9 @@ control classify(inout headers_t hdr, inout metadata_t meta) {
         }
         if (GOING_ON && (hdr.ip.isValid() || hdr.ip6.isValid())) {
             local.apply(hdr, meta);
+        }
+        if (meta.labelled == 1 && GOING_ON) {
+            label.apply(hdr, meta);
         }
         if (GOING_ON && (meta.path == path_t.PLAIN
                          || meta.path == path_t.HOST && meta.cleared == 0)) {
@@ -153,6 +160,7 @@ control admit(inout headers_t hdr, inout metadata_t meta) {
     rebuild_stage()       rebuild;
     ecn_stage()           ecn;
     selectors_stage()     selectors;
+    in_class_stage()      in_class;
     layer4_repair_stage() layer4_repair;
 
     apply {
@@ -177,6 +185,9 @@ control admit(inout headers_t hdr, inout metadata_t meta) {
         }
         if (GOING_ON && meta.punt == punt_t.NONE) {
             selectors.apply(hdr, meta);
+        }
+        if (GOING_ON && meta.sel_multi[1:1] == 1 && meta.punt == punt_t.NONE) {
+            in_class.apply(hdr, meta);
         }
         if (GOING_ON && meta.mode == mode_t.TRANSPORT && meta.punt == punt_t.NONE) {
             layer4_repair.apply(hdr, meta);
@@ -221,6 +232,7 @@ control gateway(inout headers_t hdr, inout metadata_t meta) {
     decap_stage()        decap;
     route_stage()        route;
     egress_guard_stage() egress_guard;
+    label_guard_stage()  label_guard;
     control_message()    control_messages;
     punt_limit()         limit;
     punt_stage()         punt;
@@ -254,6 +266,9 @@ control gateway(inout headers_t hdr, inout metadata_t meta) {
             route.apply(hdr, meta);
             if (GOING_ON) {
                 egress_guard.apply(hdr, meta);
+            }
+            if (meta.labelled == 1 && GOING_ON) {
+                label_guard.apply(hdr, meta);
             }
         }
         if (GOING_ON && meta.path == path_t.CONTROL) {

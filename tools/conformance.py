@@ -40,7 +40,6 @@ GROUPS: Final = {
 }
 LEFT_OUT: Final[Mapping[str, str]] = {
     "ESN-08": "about a variant that infers by an overlap bit; ours infers by RFC 4303 A2.2",
-    "PAR-03": "the refusal TS_MAX_QUEUE is negotiated (RFC 9611 3), which is not there yet",
     "PMT-08": "ICMP errors inside an SA are data: they pass if its selectors cover them; what they "
     "quote is not looked into (RFC 4301 6.2 leaves that to configuration)",
     "SAL-05": "multicast SAs are not supported: IKEv2 makes unicast SAs",

@@ -246,7 +246,8 @@ enum bit<8> drop_t {
     BAD_PSP          = 61,   // of another version or layout than the SA has, or a reserved bit
     BAD_COOKIE       = 62,   // an authentic PSP packet of another virtual network
     BAD_RESIDUE      = 63,   // Diet-ESP: authentic, and no packet
-    BAD_TEMPLATE     = 64    // Diet-ESP: not what the SA compresses
+    BAD_TEMPLATE     = 64,   // Diet-ESP: not what the SA compresses
+    BAD_LABEL        = 66    // for a host of another security label (RFC 9478)
 }
 
 // Why a packet goes to the controller; also the index of its meter (of the second set, from
@@ -289,7 +290,8 @@ enum bit<8> event_t {
     NONE       = 0,
     SOFT_LIMIT = 1,
     HARD_LIMIT = 2,
-    PEER_MOVED = 3    // an authentic packet, newer than any before, from another address or port
+    PEER_MOVED = 3,   // an authentic packet, newer than any before, from another address or port
+    ACQUIRE    = 4    // a bucket that wants an SA of its own sends; its number is in peer_low
 }
 
 // packet_out.op

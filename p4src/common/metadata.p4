@@ -65,6 +65,8 @@ struct metadata_t {
     bit<1>      local;            // its destination is ours
     bit<1>      proxied;          // of a host of ours: only IKE and ESP for it are ours
     bit<16>     local_id;
+    bit<1>      labelled;         // some of our hosts have labels
+    bit<8>      label;            // RFC 9478: security label; 0: none
     bit<8>      policy_version;
     bit<16>     policy;
     bit<1>      known_ike;
@@ -166,7 +168,7 @@ struct metadata_t {
     bit<8>      inner_protocol;
 
     // Selector of an inbound SA that has one pair; with BEET the inner addresses.
-    bit<1>      sel_multi;
+    bit<2>      sel_multi;       // 1: in_policy has the selectors; 2: in_class has a class
     bit<32>     sel_src;
     bit<32>     sel_src_mask;
     bit<32>     sel_dst;

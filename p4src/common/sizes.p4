@@ -9,11 +9,13 @@
 #define SIZE_IKE_SA        65536
 #define SIZE_SPD           4096
 #define SIZE_SA_SELECT     131072
+#define SIZE_IN_CLASS      4096      // code points of inbound SAs with a class
 #define SIZE_SA_MEMBER     65536     // members of SA sets: 256 buckets each
 #define SIZE_SA            65536     // SAs a direction
 #define SIZE_SAD           65536
 #define SIZE_DIET_PEER     4096
 #define SIZE_IN_POLICY     4096
+#define SIZE_LABEL         4096
 #define SIZE_ROUTE_V4      65536
 #define SIZE_ROUTE_V6      65536
 #define SIZE_NEIGHBOUR     65536

@@ -49,6 +49,7 @@ control policy_stage(inout headers_t hdr, inout metadata_t meta) {
             meta.l4_known       : ternary @name("l4_known");
             meta.sport          : range   @name("sport");
             meta.dport          : range   @name("dport");
+            meta.label          : ternary @name("label");
         }
         actions = { protect; bypass; discard; discard_unseen; }
         const default_action = discard;
@@ -66,6 +67,7 @@ control policy_stage(inout headers_t hdr, inout metadata_t meta) {
             meta.l4_known       : ternary @name("l4_known");
             meta.sport          : range   @name("sport");
             meta.dport          : range   @name("dport");
+            meta.label          : ternary @name("label");
         }
         actions = { protect; bypass; discard; discard_unseen; }
         const default_action = discard;

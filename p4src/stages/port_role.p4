@@ -9,6 +9,14 @@ control port_role_stage(inout headers_t hdr, inout metadata_t meta) {
         meta.own_mac = mac;
     }
 
+    // Of a gateway some of whose hosts have labels (stages/label.p4).
+    @name(".set_role_labelled") @id(0x01000058)
+    action set_role_labelled(bit<8> role, bit<48> mac) {
+        meta.role = (role_t)role;
+        meta.own_mac = mac;
+        meta.labelled = 1;
+    }
+
     @name(".no_role") @id(0x01000002)
     action no_role() {
         meta.drop_reason = drop_t.NO_ROLE;
@@ -20,7 +28,7 @@ control port_role_stage(inout headers_t hdr, inout metadata_t meta) {
             meta.ingress_port : exact @name("ingress_port");
             meta.vid          : exact @name("vid");
         }
-        actions = { set_role; @defaultonly no_role; }
+        actions = { set_role; set_role_labelled; @defaultonly no_role; }
         const default_action = no_role;
         size = SIZE_PORT_ROLE;
     }

@@ -7,7 +7,7 @@ control sa_in_stage(inout headers_t hdr, inout metadata_t meta) {
     action open_with(bit<8> generation, bit<32> key, bit<16> space, bit<1> esn,
                      bit<16> window, bit<32> cell_base, bit<32> cell_mask,
                      bit<8> iv_len, bit<8> icv_len, bit<8> align,
-                     bit<1> sel_multi, bit<32> sel_src, bit<32> sel_src_mask,
+                     bit<2> sel_multi, bit<32> sel_src, bit<32> sel_src_mask,
                      bit<32> sel_dst, bit<32> sel_dst_mask, bit<8> sel_protocol,
                      bit<16> sel_sport_low, bit<16> sel_sport_high,
                      bit<16> sel_dport_low, bit<16> sel_dport_high,

@@ -6,6 +6,13 @@ control sa_member_stage(inout headers_t hdr, inout metadata_t meta) {
         meta.sa = sa;
     }
 
+    // RFC 9611: the fallback SA serves this bucket, too, until its resource has an SA of its own.
+    @name(".acquire_member") @id(0x01000050)
+    action acquire_member() {
+        meta.notify = event_t.ACQUIRE;
+        meta.peer_low = (bit<64>)meta.bucket;
+    }
+
     @name(".fallback") @id(0x01000024)
     action fallback() {}
 
@@ -15,7 +22,7 @@ control sa_member_stage(inout headers_t hdr, inout metadata_t meta) {
             meta.sa_set : exact @name("set");
             meta.bucket : exact @name("bucket");
         }
-        actions = { member; @defaultonly fallback; }
+        actions = { member; acquire_member; @defaultonly fallback; }
         const default_action = fallback;
         size = SIZE_SA_MEMBER;
     }

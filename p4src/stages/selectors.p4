@@ -85,9 +85,9 @@ control selectors_stage(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        if (meta.sel_multi == 1 && hdr.ip.isValid()) {
+        if (meta.sel_multi[0:0] == 1 && hdr.ip.isValid()) {
             in_policy.apply();
-        } else if (meta.sel_multi == 1) {
+        } else if (meta.sel_multi[0:0] == 1) {
             in_policy_v6.apply();
         } else {
             if (hdr.ip.isValid()) {

@@ -99,6 +99,7 @@ class Drop(IntEnum):
     BAD_COOKIE = 62
     BAD_RESIDUE = 63
     BAD_TEMPLATE = 64
+    BAD_LABEL = 66
 
 
 class Punt(IntEnum):
@@ -164,6 +165,7 @@ class Event(IntEnum):
     SOFT_LIMIT = 1
     HARD_LIMIT = 2
     PEER_MOVED = 3
+    ACQUIRE = 4
 
 
 class Mode(IntEnum):

@@ -101,7 +101,8 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class InboundSa:
-    """One inbound SA.  ``selectors`` of a multi-pair SA stand in ``in_policy`` instead."""
+    """One inbound SA.  ``selectors`` of a multi-pair SA stand in ``in_policy`` instead; ``dscps``:
+    its class, of an SA that has one."""
 
     sa: int
     generation: int
@@ -114,6 +115,7 @@ class InboundSa:
     local_id: int = 1
     selectors: Traffic = TUNNELLED
     multi: bool = False
+    dscps: tuple[int, ...] = ()
     mode: Mode = Mode.TUNNEL
     wrap: Wrap = Wrap.NONE
     trial: tuple[int, int] = (0, 0)
@@ -135,6 +137,7 @@ class InboundSa:
     def entries(self) -> list[P4TableEntry]:
         """``sa_in``, what its format needs and, for one pair of IPv6 selectors, ``pair_v6``."""
         entries = [self.entry(), *self.layout.inbound(self.sa, cells_for(self.window), self.spi)]
+        entries += [tables.in_class(self.sa, dscp) for dscp in self.dscps]
         if self.multi or not self.selectors.v6:
             return entries
         src, dst = self.selectors.src or "::/0", self.selectors.dst or "::/0"
@@ -156,7 +159,7 @@ class InboundSa:
             "iv_len": self.iv_len,
             "icv_len": self.icv_len,
             "align": self.align,
-            "sel_multi": int(self.multi),
+            "sel_multi": int(self.multi) + 2 * bool(self.dscps),
             **_selector_params(self.selectors),
             "mode": int(self.mode),
             "wrap": int(self.wrap),

@@ -25,10 +25,33 @@ def _entry(
     )
 
 
-def port_role(port: int, role: Role, vid: int = 0, mac: str = NO_MAC) -> P4TableEntry:
-    """``vid`` 0: untagged frames. ``mac``: the only destination that is taken."""
+def port_role(
+    port: int, role: Role, vid: int = 0, mac: str = NO_MAC, *, labelled: bool = False
+) -> P4TableEntry:
+    """``vid`` 0: untagged frames. ``mac``: the only destination that is taken. ``labelled``: hosts
+    have security labels."""
     key = {"ingress_port": port, "vid": vid}
-    return _entry("port_role", key, "set_role", role=int(role), mac=mac)
+    action = "set_role_labelled" if labelled else "set_role"
+    return _entry("port_role", key, action, role=int(role), mac=mac)
+
+
+def source_label(port: int, hosts: str, label: int, vid: int = 0) -> P4TableEntry:
+    """The label of what hosts behind ``port`` send."""
+    table = by_family("source_label", "source_label_v6", hosts)
+    match = {"port": port, "vid": vid, "host": ip_network(hosts)}
+    return _entry(table, match, "set_label", label=label)
+
+
+def host_label(port: int, hosts: str, label: int, vid: int = 0) -> P4TableEntry:
+    """The label of what hosts behind ``port`` get."""
+    table = by_family("host_label", "host_label_v6", hosts)
+    match = {"port": port, "vid": vid, "host": ip_network(hosts)}
+    return _entry(table, match, "expect_label", label=label)
+
+
+def sa_label(sa: int, label: int) -> P4TableEntry:
+    """The label of what comes out of an inbound SA."""
+    return _entry("sa_label", {"sa": sa}, "set_label", label=label)
 
 
 def egress_if(port: int, role: Role, mac: str, vid: int = 0) -> P4TableEntry:
@@ -131,6 +154,11 @@ def set_select(
 def sa_member(number: int, bucket: int, sa: int) -> P4TableEntry:
     """The SA that serves one bucket of a set."""
     return _entry("sa_member", {"set": number, "bucket": bucket}, "member", sa=sa)
+
+
+def acquire_member(number: int, bucket: int) -> P4TableEntry:
+    """The fallback SA serves one bucket of a set, and the controller is told."""
+    return _entry("sa_member", {"set": number, "bucket": bucket}, "acquire_member")
 
 
 def tunnel_v6(sa: int, src: str, dst: str, flow_label: int = 0) -> P4TableEntry:
@@ -238,17 +266,25 @@ def spd(
     *,
     role: Role | None = None,
     version: int | None = None,
+    label: int | None = None,
     priority: int = 100,
     **params: int,
 ) -> P4TableEntry:
     """An SPD rule; ``action`` is protect (with ``policy``), bypass, discard or discard_unseen."""
     match = traffic.match()
+    if label is not None:
+        match["label"] = label
     if role is not None:
         match["role"] = int(role)
     if version is not None:
         match["version"] = version
     table = "spd_v6" if traffic.v6 else "spd"
     return _entry(table, match, action, priority=priority, **params)
+
+
+def in_class(sa: int, dscp: int) -> P4TableEntry:
+    """One code point of the class of an inbound SA."""
+    return _entry("in_class", {"sa": sa, "dscp": dscp}, "of_class")
 
 
 def in_policy(sa: int, traffic: Traffic, *, priority: int = 100) -> P4TableEntry:

@@ -11,7 +11,7 @@ from scapy.layers.inet6 import IPv6
 
 from harness import frames, tables
 from harness.gateway import Frame, Verdict
-from harness.ids import Drop, Spread
+from harness.ids import Drop, Event, Spread
 from harness.tables import Traffic
 from harness.testcase import GatewayTest
 from harness.topology import (
@@ -207,6 +207,32 @@ class FallbackThatIsGoneLosesItsOwnFlowsOnly(SetTest):
             self.gw.reset(self.session.base)
 
 
+class BucketThatWantsAnSaSaysSo(SetTest):
+    """RFC 9611: the fallback SA carries its packets, and each is told; an SA of its own ends that,
+    and another bucket is silent.
+    """
+
+    def runTest(self) -> None:
+        for version in FAMILIES:
+            fallback = self.install_set(version, Spread.FLOW)
+            wants, other = flow(version, 3), flow(version, 4)
+            bucket = bucket_of(wants)
+            self.gw.insert(tables.acquire_member(SET, bucket))
+            with self.subTest(version=version):
+                self.assertEqual(self.sent_by([wants, other]), [fallback.sa.spi] * 2)
+                self._check_told(fallback, bucket)
+                member = self.outbound(outer=version)
+                self.gw.modify(tables.sa_member(SET, bucket, member.sa.sa))
+                self.assertEqual(self.sent_by([wants]), [member.sa.spi])
+                self.assertEqual((member.last(), fallback.last()), (1, 2))
+            self.gw.reset(self.session.base)
+
+    def _check_told(self, fallback: OutboundTunnel, bucket: int) -> None:
+        event = self.event()
+        told = (event["kind"], event["sa"], event["generation"], event["peer_low"])
+        self.assertEqual(told, (Event.ACQUIRE, fallback.sa.sa, fallback.sa.generation, bucket))
+
+
 class Par02AnyMemberOnAnyPort(SetTest):
     """PAR-02: packets of any SA of the set on any port, the same number on each."""
 
@@ -248,6 +274,24 @@ class Par04RemarkedOnTheWay(SetTest):
                 packet = _marked(version, 46, inbound=True)
                 outer = {"tos": dscp << 2} if version == 4 else {"tc": dscp << 2}
                 self.accept_esp(tunnel.frame(seq, packet, **outer), packet)
+
+
+class Par04StraysOfAClassAreCountedAndPass(SetTest):
+    """PAR-04: a code point of another class is counted; without a class nothing is."""
+
+    def runTest(self) -> None:
+        for version in FAMILIES:
+            for dscps, strays in (((), 0), ((46, 34), 3)):
+                with self.subTest(version=version, dscps=dscps):
+                    self._strays(version, dscps, strays)
+            self.gw.reset(self.session.base)
+
+    def _strays(self, version: int, dscps: tuple[int, ...], strays: int) -> None:
+        tunnel = self.inbound(outer=version, inner=version, dscps=dscps)
+        for seq, dscp in enumerate((46, 34, 0, 10, 63, 46), 1):
+            packet = _marked(version, dscp, inbound=True)
+            self.accept_esp(tunnel.frame(seq, packet), packet)
+        self.assertEqual(self.gw.traffic("sa_in_strays", tunnel.sa.sa)[0], strays)
 
 
 def _marked(version: int, dscp: int, ecn: int = 0, *, inbound: bool = False) -> bytes:

@@ -160,6 +160,7 @@ def crossing(
     families: Families = Families(),
     peer: Mapping[str, Any] | None = None,
     child: Mapping[str, Any] | None = None,
+    experimental: bool = False,
 ) -> Iterator[Crossing]:
     """Bring everything up; our gateway begins."""
     here, gate, them, there = _hosts(lab, families)
@@ -170,6 +171,7 @@ def crossing(
         secret = {"type": "IKE", "data": PSK, "owners": [OUR_ID, THEIR_ID]}
         charon.load(_connection(families), [secret])
         section = _gateway_section(families, peer or {}, child or {})
+        section["experimental"] = experimental
         options = ("--export-keys", str(keys), "--trace", str(directory / "trace.jsonl"))
         gateway = OurGateway(gate, directory / "gateway", section, options)
         stack.enter_context(gateway)

@@ -18,7 +18,7 @@ class Libreswan:
     def __init__(
         self, namespace: Namespace, directory: Path, connection: str, secret: str, shim: Path
     ) -> None:
-        """`connection`: lines of `conn net`; `secret`: a line of its secrets file."""
+        """`connection`: lines of `conn net`; `secret`: lines of its secrets file."""
         self._namespace = namespace
         self._directory = directory
         self._connection = connection

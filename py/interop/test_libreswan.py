@@ -1,51 +1,16 @@
 """IKE with libreswan, in both roles; its kernel side is pretended."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from lab.netlab import Lab
-from libreswan_daemon import Libreswan
-from our_daemon import EAGER, OurDaemon
+from libreswan_pairing import TERMS, Connected, connection
+from our_daemon import EAGER
 from p4esp.service.control_client import ControlError
-from pairing import OUR_ID, OUR_NETS, OURS, PSK, THEIR_ID, THEIR_NETS, THEIRS, Role, Terms
+from pairing import OUR_NETS, THEIR_NETS, Role, Terms
 
 ROLES = pytest.mark.parametrize("role", ["initiator", "responder"])
-CONNECTION = f"""\
- ikev2=insist
- authby=secret
- left={THEIRS[0]}
- leftid=@{THEIR_ID}
- leftsubnet={THEIR_NETS[0]}
- right={OURS[0]}
- rightid=@{OUR_ID}
- rightsubnet={OUR_NETS[0]}
- ike=aes_gcm128-sha2_256;dh31
- esp=aes_gcm128-null
- pfs=no
- leftupdown=%disabled
- rekey=no
- auto=add"""
-TERMS = Terms(ike="aes128gcm16-prfsha256-x25519", esp="aes128gcm16")
-
-
-@dataclass(slots=True)
-class Connected:
-    """Both daemons."""
-
-    ours: OurDaemon
-    theirs: Libreswan
-
-    def up(self, role: Role) -> None:
-        """Bring the child up in our role."""
-        if role == "initiator":
-            self.ours.tell("up", peer="charon", child="net")
-        else:
-            self.theirs.whack("--initiate", "--name", "net")
-            self.ours.wait("child-up")
 
 
 @pytest.fixture
@@ -53,21 +18,6 @@ def connected(shim, tmp_path) -> Iterator[Connected]:
     """A pair of daemons for one test: pluto starts fast."""
     with connection(shim, tmp_path, TERMS) as made:
         yield made
-
-
-@contextmanager
-def connection(shim: Path, tmp_path: Path, terms: Terms) -> Iterator[Connected]:
-    with Lab("lsw") as lab:
-        us, them = lab.host("us"), lab.host("them")
-        lab.cable((us, "wire", [f"{OURS[0]}/24"]), (them, "wire", [f"{THEIRS[0]}/24"]))
-        secret = f'@{THEIR_ID} @{OUR_ID} : PSK "{PSK}"'
-        with (
-            Libreswan(them, tmp_path / "pluto", CONNECTION, secret, shim) as theirs,
-            OurDaemon(
-                *(us, tmp_path / "ours", terms.our_configuration()), program=terms.our_program
-            ) as ours,
-        ):
-            yield Connected(ours, theirs)
 
 
 @ROLES

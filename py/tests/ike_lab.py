@@ -8,6 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import Any
 
 from p4esp.ike.auth.credentials import preshared
 from p4esp.ike.config import ChildConfig, PeerConfig, Retransmission, Settings
@@ -118,6 +119,7 @@ def make_node(
     seed: int,
     settings: Settings | None = None,
     extensions: Sequence[Extension] = STANDARD,
+    **more: Any,
 ) -> Node:
     source, spis = random.Random(seed), Spis(0xC0000000 + seed % 4096 * 0x10000)
     node_traces: list[TraceRecord] = []
@@ -136,6 +138,7 @@ def make_node(
         trace=node_traces.append,
         export_keys=lambda *facts: node_keys.append((*facts[:-1], deepcopy(facts[-1]))),
         objection=objection,
+        **more,
     )
     endpoint = IkeEndpoint(env, directory(configs), 0.0)
     node = Node(endpoint, spis, traces=node_traces, keys=node_keys)
@@ -162,11 +165,13 @@ class Lab:
         settings: Settings | None = None,
         seed: int = 1,
         extensions: Sequence[Extension] = STANDARD,
+        **more: Any,
     ) -> None:
+        """`more` goes to the environment of both nodes."""
         self.west_config = west or west_config()
         self.east_config = east or east_config()
-        self.west = make_node([self.west_config], seed, settings, extensions)
-        self.east = make_node([self.east_config], seed + 1, settings, extensions)
+        self.west = make_node([self.west_config], seed, settings, extensions, **more)
+        self.east = make_node([self.east_config], seed + 1, settings, extensions, **more)
         self.nodes = {WEST: self.west, EAST: self.east}
         self.fate = fate
         self.now = 0.0

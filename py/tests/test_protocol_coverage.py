@@ -1,4 +1,6 @@
-"""docs/protocols.md names modules and tests that exist, and leaves no cell empty."""
+"""docs/protocols.md names modules and tests that exist, and leaves no cell empty; and what
+docs/extensions.md names is there, too.
+"""
 
 import ast
 import re
@@ -9,9 +11,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "protocols.md"
+EXTENSIONS = ROOT / "docs" / "extensions.md"
 COLUMNS = ["Section", "Rule", "Where", "Test"]
+PEERS = [
+    *("Item", "own", "strongSwan 5.9.8", "strongSwan 6.1", "its branches"),
+    *("libreswan 4.10", "libreswan 5.4"),
+]
+"""Of the table of what was tried with whom."""
 _RULER = re.compile(r"[\s|:-]+")
 _CODE = re.compile(r"`([^`]+)`")
+_NODE = re.compile(r"`[^`]+\.py::[^`]+`")
 
 
 def cells(line):
@@ -67,20 +76,35 @@ def faults_of_places(cell):
 
 def faults(text):
     """Everything wrong with the tables of a document, with line numbers."""
-    found = []
+    found, columns = [], COLUMNS
     for number, row in table_lines(text):
-        if row == COLUMNS:
+        if row in (COLUMNS, PEERS):
+            columns = row
             continue
-        if len(row) != len(COLUMNS) or not all(row):
-            found.append(f"line {number}: wants {' | '.join(COLUMNS)}, none of them empty")
+        if len(row) != len(columns) or not all(row):
+            found.append(f"line {number}: wants {' | '.join(columns)}, none of them empty")
             continue
-        complaints = [*faults_of_places(row[2]), *faults_of_tests(row[3])]
-        found += [f"line {number}: {complaint}" for complaint in complaints]
+        found += [f"line {number}: {complaint}" for complaint in _complaints(columns, row)]
     return found
+
+
+def _complaints(columns, row):
+    if columns == PEERS:
+        return faults_of_nodes(" ".join(row))
+    return [*faults_of_places(row[2]), *faults_of_tests(row[3])]
+
+
+def faults_of_nodes(text):
+    """Tests named anywhere in a text that are not there."""
+    return [fault for node in _NODE.findall(text) for fault in faults_of_tests(node)]
 
 
 def test_every_row_names_a_rule_a_module_and_a_test_that_exist():
     assert faults(DOCUMENT.read_text()) == []
+
+
+def test_the_tests_named_by_the_extensions_exist():
+    assert faults_of_nodes(EXTENSIONS.read_text()) == []
 
 
 HERE = "`py/tests/test_protocol_coverage.py::test_the_checker_finds_each_fault`"
@@ -102,3 +126,10 @@ HERE = "`py/tests/test_protocol_coverage.py::test_the_checker_finds_each_fault`"
 def test_the_checker_finds_each_fault(row, complaint):
     found = faults(f"| {' | '.join(COLUMNS)} |\n|---|---|---|---|\n{row}\n")
     assert [complaint in fault for fault in found] == ([] if complaint is None else [True])
+
+
+def test_the_checker_looks_at_tests_in_the_table_of_peers():
+    head = f"| {' | '.join(PEERS)} |\n|{'---|' * len(PEERS)}\n"
+    assert faults(f"{head}| a | {HERE} |{' no |' * 5}\n") == []
+    (fault,) = faults(f"{head}| a | `py/tests/gone.py::test_x` |{' no |' * 5}\n")
+    assert "no file" in fault

@@ -40,6 +40,16 @@ control icv_accounting(inout headers_t hdr, inout metadata_t meta) {
     }
 }
 
+// Packets whose DSCP is none of their SA's class.
+control class_accounting(inout headers_t hdr, inout metadata_t meta) {
+    @name(".sa_in_strays") @id(0x12000007)
+    counter(SIZE_SA, CounterType.packets) sa_in_strays;
+
+    apply {
+        sa_in_strays.count((bit<32>)meta.sa);
+    }
+}
+
 // Keeps a flood of one class from the controller, from the other classes, and from the same
 // class of our own side and of tunnels.
 control punt_limit(inout headers_t hdr, inout metadata_t meta) {

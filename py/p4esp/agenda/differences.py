@@ -9,22 +9,26 @@ from typing import Any, Final
 
 from p4esp.agenda.model import Evidence, Message
 from p4esp.controller.entries import Entry
+from p4esp.ike.constants import NotifyType
+from p4esp.ike.ppk import PpkMode
 
 _USUAL: Final = {"mode": "tunnel", "format": "esp", "esn": False, "udp": False}
+_USUAL_EXTENSIONS: Final = frozenset((NotifyType.IKE_SA_INIT_FULL_TRANSCRIPT_AUTH.name,))
+"""Those that are on unless they are switched off."""
 _ALWAYS: Final = frozenset(("resource", "dscps", "label"))
 
 
 def agreed_on(evidence: Evidence) -> list[str]:
-    """Extensions of the IKE SA, and what is unusual about the first child SA."""
+    """What is unusual about the IKE SA and about the first child SA."""
     ike = next(iter(evidence.ike.get("left", ())), None)
     child = next(iter(evidence.children.get("left", ())), None)
     return [*(_of_ike(ike) if ike else ()), *(_of_child(child) if child else ())]
 
 
 def _of_ike(ike: dict[str, Any]) -> Iterator[str]:
-    yield from ike["extensions"]
-    if ike["ppk"]:
-        yield f"ppk {ike['ppk']}"
+    yield from (name for name in ike["extensions"] if name not in _USUAL_EXTENSIONS)
+    if ike["ppk"] != PpkMode.NONE:
+        yield f"PPK {ike['ppk_id']} by RFC {ike['ppk']}"
 
 
 def _of_child(child: dict[str, Any]) -> Iterator[str]:

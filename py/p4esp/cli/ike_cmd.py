@@ -13,6 +13,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from p4esp.cli.delete_reasons import (
+    DowntimeOption,
+    LanguageOption,
+    ReasonOption,
+    TextOption,
+    print_deletes,
+)
 from p4esp.cli.event_line import event_line
 from p4esp.cli.failures import one_line
 from p4esp.cli.fallback_group import RunGroup
@@ -80,16 +87,18 @@ def status_command(control: ControlOption = DEFAULT_CONTROL, as_json: JsonOption
         typer.echo(json.dumps(facts, indent=2))
         return
     Console().print(_ike_table(facts["ike_sas"]), _child_table(facts["child_sas"]))
+    print_deletes(facts)
     for what in ("drops", "lost"):
         for reason, count in facts[what].items():
             typer.echo(f"{count} {reason}")
 
 
 def _ike_table(sas: list[dict[str, Any]]) -> Table:
-    table = Table("IKE SA", "peer", "state", "remote", "algorithms", box=None)
+    table = Table("IKE SA", "peer", "state", "remote", "algorithms", "PPK", box=None)
     for sa in sas:
         state = "up" if sa["established"] else "being made"
-        table.add_row(sa["spi"], sa["peer"], state, sa["remote"], sa["suite"])
+        ppk = f"{sa['ppk']} {sa['ppk_id']}".rstrip()
+        table.add_row(sa["spi"], sa["peer"], state, sa["remote"], sa["suite"], ppk)
     return table
 
 
@@ -121,10 +130,18 @@ def up_command(
 
 @app.command("down")
 def down_command(
-    peer: PeerArgument, control: ControlOption = DEFAULT_CONTROL, as_json: JsonOption = False
+    peer: PeerArgument,
+    *,
+    reason: ReasonOption = "",
+    text: TextOption = "",
+    language: LanguageOption = "",
+    downtime: DowntimeOption = "",
+    control: ControlOption = DEFAULT_CONTROL,
+    as_json: JsonOption = False,
 ) -> None:
     """Delete the IKE SAs with a peer, and their child SAs."""
-    _tell(control, as_json, "down", peer=peer)
+    why = {"reason": reason, "text": text, "language": language, "downtime": downtime}
+    _tell(control, as_json, "down", peer=peer, **why)
 
 
 @app.command("rekey-child")
@@ -145,10 +162,18 @@ def rekey_ike_command(
 
 @app.command("delete-child")
 def delete_child_command(
-    child: ChildArgument, control: ControlOption = DEFAULT_CONTROL, as_json: JsonOption = False
+    child: ChildArgument,
+    *,
+    reason: ReasonOption = "",
+    text: TextOption = "",
+    language: LanguageOption = "",
+    downtime: DowntimeOption = "",
+    control: ControlOption = DEFAULT_CONTROL,
+    as_json: JsonOption = False,
 ) -> None:
     """Delete a child SA."""
-    _tell(control, as_json, "delete-child", child=child)
+    why = {"reason": reason, "text": text, "language": language, "downtime": downtime}
+    _tell(control, as_json, "delete-child", child=child, **why)
 
 
 @app.command("check")

@@ -25,6 +25,7 @@ COMMANDS = (
     Command("demo", "demo_cmd", "demo_command", "Two gateways, IKEv2, ESP and seven attacks."),
     Command("up", "up_cmd", "up_command", "Run the controller of a configuration."),
     Command("ike", "ike_cmd", "app", "IKEv2 on UDP sockets, without a switch."),
+    Command("ppk", "ppk_cmd", "app", "Postquantum preshared keys: a sealed store of them."),
     Command("ready", "ready_cmd", "app", "Readiness of a switch, an engine or a controller."),
     Command("status", "status_cmd", "status_command", "What a running switch holds."),
     Command("counters", "status_cmd", "counters_command", "Drops, punts and outcomes by name."),

@@ -17,6 +17,11 @@ from p4esp.service.control_client import ask
 MAX_COUNT: Final = 10_000
 """Pings of one call."""
 
+_UNANNOUNCED: Final = (
+    "{} has not announced ENCRYPTED_PING_SUPPORTED: "
+    "without a reply its SA may be alive all the same"
+)
+
 Ask = Callable[[int], dict[str, Any]]
 """Has one ping sent, by its number; `ms` of the answer is None without a reply."""
 
@@ -26,6 +31,8 @@ class Outcome:
     """What came of the pings so far, in milliseconds; None: no reply."""
 
     times: list[float | None] = field(default_factory=list)
+    announced: bool | None = None
+    """Whether the peer has said that it answers; None: nobody says that of pings outside SAs."""
 
     @property
     def replies(self) -> list[float]:
@@ -39,7 +46,8 @@ class Outcome:
 
     def facts(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {
+        announced = {} if self.announced is None else {"announced": self.announced}
+        return announced | {
             "sent": len(self.times),
             "received": len(self.replies),
             "loss_percent": round(self.loss, 1),
@@ -122,6 +130,7 @@ def ping_all(
         for number in range(1, count + 1):
             result = one(number)
             outcome.times.append(result["ms"])
+            outcome.announced = result.get("announced")
             tell(result)
             if number < count:
                 sleep(max(0.0, begun + number * interval - clock()))
@@ -156,5 +165,7 @@ def _conclude(outcome: Outcome, gateway: str, address: str, as_json: bool) -> No
         typer.echo(f"--- ESP ping of {address} by {gateway} ---")
         for line in outcome.lines():
             typer.echo(line)
+        if outcome.announced is False:
+            typer.echo(_UNANNOUNCED.format(address), err=True)
     if not outcome.replies:
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from p4esp.cli.delete_reasons import DowntimeOption, LanguageOption, ReasonOption, TextOption
 from p4esp.cli.event_line import event_line
 from p4esp.cli.failures import one_line
 from p4esp.cli.running_switch import (
@@ -101,10 +102,18 @@ def rekey_command(
 
 @app.command("delete")
 def delete_command(
-    spi: SpiArgument, control: ControlOption = DEFAULT_CONTROL, as_json: JsonOption = False
+    spi: SpiArgument,
+    *,
+    reason: ReasonOption = "",
+    text: TextOption = "",
+    language: LanguageOption = "",
+    downtime: DowntimeOption = "",
+    control: ControlOption = DEFAULT_CONTROL,
+    as_json: JsonOption = False,
 ) -> None:
     """Have the controller delete an SA at both ends; one that is to be up is soon made again."""
-    _tell("delete", spi, control, as_json)
+    why = {"reason": reason, "text": text, "language": language, "downtime": downtime}
+    _tell("delete", spi, control, as_json, **why)
 
 
 @app.command("rekey-ike")
@@ -132,9 +141,9 @@ def dummy_command(
     typer.echo(json.dumps(done, indent=2) if as_json else line)
 
 
-def _tell(command: str, spi: str, control: Path, as_json: bool) -> None:
+def _tell(command: str, spi: str, control: Path, as_json: bool, **more: str) -> None:
     with one_line(f"sa {command}"):
-        event = ask(control, command, spi=spi)
+        event = ask(control, command, spi=spi, **more)
     typer.echo(json.dumps(event, indent=2) if as_json else event_line(event))
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from enum import IntEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from p4esp.cli.delete_reasons import print_deletes
+from p4esp.cli.failures import one_line
 from p4esp.cli.running_switch import (
     DEFAULT_SWITCH,
     DeviceOption,
@@ -21,7 +24,11 @@ from p4esp.cli.running_switch import (
 from p4esp.controller.numbers import Drop, Outcome, Punt
 from p4esp.controller.reading import Reader
 from p4esp.controller.reconcile import BASE_TABLES, NEIGHBOUR_TABLES, SA_TABLES, SPD_TABLES
+from p4esp.service.control_client import ask
 
+ControlOption = Annotated[
+    Path | None, typer.Option("--control", help="Control socket of the running controller.")
+]
 EveryOption = Annotated[bool, typer.Option("--all", help="Names that counted nothing too.")]
 _TABLES = (
     *(*BASE_TABLES, *NEIGHBOUR_TABLES, "crypto_port", "ike_sa", *SPD_TABLES),
@@ -34,9 +41,15 @@ def status_command(
     switch: SwitchOption = DEFAULT_SWITCH,
     device_id: DeviceOption = 1,
     as_json: JsonOption = False,
+    control: ControlOption = None,
 ) -> None:
-    """Entries in each table, and whether engine and registers are in order."""
+    """Entries in each table, and whether engine and registers are in order; with `--control` also
+    what the controller knows of its peers.
+    """
     facts = look("status", switch, device_id, _status)
+    if control is not None:
+        with one_line("status"):
+            facts["gateways"] = ask(control, "status")
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
@@ -46,6 +59,14 @@ def status_command(
     for name, count in facts["entries"].items():
         table.add_row(name, str(count))
     Console().print(table)
+    for name, gateway in facts.get("gateways", {}).items():
+        _print_gateway(name, gateway)
+
+
+def _print_gateway(name: str, gateway: dict[str, Any]) -> None:
+    sas = f"{len(gateway['ike_sas'])} IKE SAs, {len(gateway['child_sas'])} child SAs"
+    typer.echo(f"{name}: {'connected' if gateway['connected'] else 'without its switch'}, {sas}")
+    print_deletes(gateway, f"{name}: ")
 
 
 async def _status(reader: Reader) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from p4esp.configuration.fields import Address, Network
+from p4esp.configuration.fields import Address, DomainName, Network
+from p4esp.configuration.resolvers import ResolverSection
 from p4esp.configuration.sections import Section
 from p4esp.ike.config import Assignment
 from p4esp.ike.internal_config import InternalConfig
@@ -23,6 +24,10 @@ class AssignSection(Section):
     """Name servers to tell it."""
     subnets: tuple[Network, ...] = ()
     """Prefixes it should reach through us; empty: whatever its child SAs carry."""
+    domains: tuple[DomainName, ...] = Field(default=(), max_length=16)
+    """Names that are to be asked of these name servers alone, for peers that want to know."""
+    resolvers: tuple[ResolverSection, ...] = Field(default=(), max_length=8)
+    """Name servers with encryption, for peers that ask for such."""
     required: bool = True
     """Refuse child SAs to a peer that does not ask for an address."""
 
@@ -38,4 +43,6 @@ class AssignSection(Section):
     def assignment(self) -> Assignment:
         """The form the IKE core takes, with nothing given yet."""
         pools = tuple(map(AddressPool, self.pools))
-        return Assignment(pools, InternalConfig((), self.dns, self.subnets), self.required)
+        config = InternalConfig(dns=self.dns, subnets=self.subnets, domains=self.domains)
+        offers = (offer for resolver in self.resolvers for offer in resolver.offers())
+        return Assignment(pools, config, self.required, tuple(offers))

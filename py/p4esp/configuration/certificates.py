@@ -1,5 +1,6 @@
 """Certificates in a file: those we sign with, and those a peer may sign with."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -88,6 +89,14 @@ def schemes(names: tuple[str, ...]) -> tuple[SignatureScheme, ...]:
 
 def _certificates(paths: tuple[Path, ...]) -> tuple[Certificate, ...]:
     return tuple(certificate for path in paths for certificate in read_certificates(path))
+
+
+def common_identity(certificates: Sequence[Certificate], text: str | None) -> Identity:
+    """The identity we claim with each of several certificates; ValueError when there is none."""
+    found = [own_identity(certificate, text) for certificate in certificates]
+    if len(set(found)) > 1:
+        raise ValueError("the certificates have different subjects; accepted: a common local_id")
+    return found[0]
 
 
 def own_identity(certificate: Certificate, text: str | None) -> Identity:

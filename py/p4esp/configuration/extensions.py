@@ -27,10 +27,14 @@ class ExtensionSection(Section):
     """Leave out of rekeys what does not change. Experimental."""
     delete_reason: bool = _DEFAULT.delete_reason
     """Say why an SA is deleted, and act on what the peer says. Experimental."""
+    delete_downtime: bool = _DEFAULT.delete_downtime
+    """Say it as draft -01 did: for how many seconds, and a text, but no type."""
     revised_cookie: bool = _DEFAULT.revised_cookie
     """Leave the cookie out of what is proved. Experimental."""
     mtu_detection: bool = _DEFAULT.mtu_detection
     """Tell the peer how large its packets arrive whole, and heed what it says. Experimental."""
+    encrypted_ping: bool = _DEFAULT.encrypted_ping
+    """Say that ESP pings inside SAs are answered here, and learn who does. Experimental."""
 
     def wishes(self) -> ExtensionWishes:
         """The form the IKE core takes."""

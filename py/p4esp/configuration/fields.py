@@ -21,12 +21,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from p4esp.configuration.secret_files import read_psk
 from p4esp.ike.auth.schemes import SCHEMES
+from p4esp.ike.codec.encrypted_dns import is_name
 from p4esp.ike.errors import ProposalError
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.identity_pattern import parse_peer_identity
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_LABEL: Final = re.compile(r"[!-~]{1,255}")
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 
 
@@ -52,6 +54,12 @@ def _parsed(kind: Callable[[Any], Any], accepted: str) -> BeforeValidator:
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise ValueError("accepted: 1 to 64 letters, digits, dots, dashes and underscores")
+    return value
+
+
+def _label(value: str) -> str:
+    if not _LABEL.fullmatch(value):
+        raise ValueError("accepted: 1 to 255 visible characters of ASCII, no blanks")
     return value
 
 
@@ -107,6 +115,12 @@ def _signature(value: str) -> str:
     return value
 
 
+def _domain(value: str) -> str:
+    if not is_name(value):
+        raise ValueError("accepted: a domain name; what is not ASCII, as xn--...")
+    return value.removesuffix(".").lower()
+
+
 def _psk_file(path: Path) -> Path:
     read_psk(path)
     return path
@@ -133,6 +147,8 @@ EspProposal = Annotated[str, AfterValidator(_proposal(partial(Template.esp, allo
 """Whether a weak algorithm is allowed, the peer's section decides."""
 IpVersion = Annotated[int, AfterValidator(_ip_version)]
 SignatureName = Annotated[str, AfterValidator(_signature)]
+DomainName = Annotated[str, AfterValidator(_domain)]
+Label = Annotated[str, AfterValidator(_label)]
 Name = Annotated[str, AfterValidator(_name)]
 FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
 PskFile = Annotated[FilePath, AfterValidator(_psk_file)]

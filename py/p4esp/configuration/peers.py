@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from p4esp.configuration.addresses import AssignSection
-from p4esp.configuration.certificates import CertificateSection, TrustSection, own_identity
+from p4esp.configuration.certificates import CertificateSection, TrustSection, common_identity
 from p4esp.configuration.extensions import ExtensionSection
 from p4esp.configuration.fields import (
     Address,
@@ -14,6 +14,7 @@ from p4esp.configuration.fields import (
     Id,
     IkeProposal,
     IpVersion,
+    Label,
     Name,
     Network,
     PeerId,
@@ -31,6 +32,7 @@ from p4esp.configuration.formats import (
 )
 from p4esp.configuration.lifetimes import ChildLifetime, IkeLifetime
 from p4esp.configuration.postquantum import PostquantumSection
+from p4esp.configuration.resolvers import check_reachable
 from p4esp.configuration.secret_files import PSK_MIN, read_psk
 from p4esp.configuration.sections import Section, require_unique
 from p4esp.ike.auth.credentials import (
@@ -84,6 +86,8 @@ class ChildSection(Section):
     """`transport`: what the ends say, of a gateway its `hosts`; `beet`: one address each side."""
     key_exchange: Literal["listed", "ike", "optional", "none"] = "listed"
     """Of rekeys: what `proposals` name; or that of the IKE SA, too; or even none; or never any."""
+    mode_required: bool = True
+    """With false, a tunnel where the peer declines `transport` or `beet`, instead of nothing."""
     start: bool = False
     """Bring it up at start, and again whenever it is lost."""
     format: FormatName = "esp"
@@ -102,6 +106,10 @@ class ChildSection(Section):
     """Those of the sequence number; unset: 16."""
     esp_trailer: bool = False
     """With true, `diet-esp` has the ESP trailer, and 32 bits of alignment."""
+    labels: tuple[Label, ...] = Field(default=(), max_length=16)
+    """Security labels (RFC 9478), best first: it has one of them. Of a gateway one at most."""
+    label_required: bool = True
+    """With a peer that knows no labels make no child SA, instead of one without a label."""
     lifetime: ChildLifetime = ChildLifetime()
     """When it is rekeyed, and when it ends."""
 
@@ -111,10 +119,11 @@ class ChildSection(Section):
         templates = self.templates(allow_weak)
         lifetime = self.lifetime.of_child()
         return ChildConfig(
-            *(self.name, local, remote, templates, lifetime),
-            Mode(self.mode),
-            self.wish,
-            ChildKe(self.key_exchange),
+            *(self.name, local, remote, templates, lifetime, Mode(self.mode), self.wish),
+            mode_required=self.mode_required,
+            ke=ChildKe(self.key_exchange),
+            labels=tuple(label.encode() for label in self.labels),
+            label_required=self.label_required,
         )
 
     def selectors(self) -> tuple[Selectors, Selectors]:
@@ -136,6 +145,17 @@ class ChildSection(Section):
     def _format_fits(self) -> Self:
         check_format(self, Mode(self.mode), self.templates(allow_weak=True))
         check_compression(self, *self.selectors())
+        return self
+
+    @model_validator(mode="after")
+    def _can_fall_back(self) -> Self:
+        """Sizes of a format go by the mode, so the two are not open at once."""
+        if not self.mode_required and self.mode == "tunnel":
+            raise ValueError("mode_required = false means nothing with mode tunnel; accepted: true")
+        if not self.mode_required and self.format != "esp":
+            raise ValueError(
+                f"mode_required = false with format {self.format}; accepted: format esp, or true"
+            )
         return self
 
 
@@ -162,10 +182,12 @@ class PeerSection(Section):
     """File with the pre-shared key, mode 0600; a line end behind the key does not count."""
     certificate: CertificateSection | None = None
     """What we sign with."""
+    certificates: tuple[CertificateSection, ...] = ()
+    """Instead of `certificate`: several, best first, of which the peer's announcement chooses."""
     trust: TrustSection | None = None
     """Which certificates of the peer's count."""
     ppk: PostquantumSection | None = None
-    """Postquantum preshared key."""
+    """Postquantum preshared keys."""
     allow_weak: bool = False
     """Admit what RFC 8247 discourages: `modp1536`, `modp1024`, `sha1`, `3des`, `rsa-sha1` ..."""
     proposals: tuple[IkeProposal, ...] = ()
@@ -178,6 +200,8 @@ class PeerSection(Section):
     """Internal addresses for the peer."""
     request_addresses: tuple[IpVersion, ...] = ()
     """IP versions of which we ask the peer for an internal address, such as `[4]`."""
+    request_encrypted_dns: bool = False
+    """Ask for name servers with encryption, too (RFC 9464)."""
     force_encapsulation: bool = False
     """Put ESP into UDP even when there is no NAT."""
     mobike: bool = False
@@ -202,6 +226,7 @@ class PeerSection(Section):
         check_siblings([(child.name, child) for child in self.children])
         self._check_strength()
         self._check_beet()
+        self._check_dns()
         for child in self.children:
             paths = {"force_encapsulation": self.force_encapsulation, "mobike": self.mobike}
             check_path(child.name, child.format, **paths)
@@ -214,7 +239,9 @@ class PeerSection(Section):
         methods = self._local_method, self._remote_method
         given = self.psk is not None or self.psk_file is not None
         _require("psk or psk_file", "psk" in methods, given)
-        _require("certificate", methods[0] == "certificate", self.certificate is not None)
+        if self.certificate is not None and self.certificates:
+            raise ValueError("accepted: exactly one of certificate and certificates")
+        _require("certificate", methods[0] == "certificate", bool(self._signed_with))
         _require("trust", methods[1] == "certificate", self.trust is not None)
         self._local_identity()
         pinned = bool(self.trust and self.trust.pinned)
@@ -222,6 +249,13 @@ class PeerSection(Section):
             raise ValueError("a pinned certificate has no name; accepted: one remote_id with it")
         if self.ppk is not None and "null" in methods and not self.ppk.required:
             raise ValueError("with null authentication accepted: a ppk that is required")
+
+    def _check_dns(self) -> None:
+        if self.request_encrypted_dns and not self.request_addresses:
+            raise ValueError("accepted: request_encrypted_dns with request_addresses")
+        if self.assign is not None:
+            nets = [net for child in self.children for net in child.local]
+            check_reachable(self.assign.resolvers, nets)
 
     def _check_beet(self) -> None:
         """One pair of inner addresses (RFC 7402 B.1); a peer that gets its own from us has one."""
@@ -236,14 +270,19 @@ class PeerSection(Section):
 
     @property
     def _local_method(self) -> Method:
-        return self.local_auth or ("certificate" if self.certificate else "psk")
+        return self.local_auth or ("certificate" if self._signed_with else "psk")
+
+    @property
+    def _signed_with(self) -> tuple[CertificateSection, ...]:
+        """Our certificates, best first."""
+        return (self.certificate,) if self.certificate else self.certificates
 
     @property
     def _remote_method(self) -> Method:
         return self.remote_auth or ("certificate" if self.trust else "psk")
 
     def _check_strength(self) -> None:
-        named = [item.signatures for item in (self.certificate, self.trust) if item]
+        named = [item.signatures for item in (*self._signed_with, self.trust) if item]
         if RSA_SHA1.name in sum(named, ()) and not self.allow_weak:
             raise ValueError(f"{RSA_SHA1.name} is weak; accepted: with allow_weak = true")
         try:
@@ -263,17 +302,18 @@ class PeerSection(Section):
             name=self.name,
             local_id=self._local_identity(),
             remote_id=parse_peer_identity(self.remote_id),
-            auth=PeerAuth(self._credential(), (self._requirement(),)),
+            auth=self._auth(),
             local=self.local,
             remote=self.remote,
             proposals=self._templates(),
             children=tuple(child.config(self.allow_weak) for child in self.children),
-            ppk=self.ppk.key() if self.ppk else None,
+            ppk=self.ppk.policy(self.name) if self.ppk else None,
             lifetime=self.lifetime.of_ike_sa(),
             dpd_delay=self.dpd_delay or None,
             childless=Childless(self.childless),
             assignment=self.assign.assignment() if self.assign else None,
             request_addresses=self.request_addresses,
+            request_encrypted_dns=self.request_encrypted_dns,
             force_encapsulation=self.force_encapsulation,
             mobike=self.mobike,
             follow_redirects=self.follow_redirects,
@@ -283,20 +323,24 @@ class PeerSection(Section):
         )
 
     def _local_identity(self) -> Identity:
-        """With a certificate it is a name in it, and a distinguished name is taken from it."""
-        certificate = self.certificate.credential().certificates[0] if self.certificate else None
-        if certificate is not None:
-            return own_identity(certificate, self.local_id)
+        """With certificates it is a name in all of them; without `local_id` their subject."""
+        if self._signed_with:
+            certificates = [one.credential().certificates[0] for one in self._signed_with]
+            return common_identity(certificates, self.local_id)
         if self.local_id is not None:
             return Identity.parse(self.local_id)
         if self._local_method == "null":
             return Identity(IdType.NULL, b"")
         raise ValueError("local_id is missing; accepted: our identity, or a certificate with one")
 
-    def _credential(self) -> Credential:
-        if self.certificate is not None:
-            return self.certificate.credential()
-        return Anonymous() if self._local_method == "null" else PresharedKey(self._psk())
+    def _auth(self) -> PeerAuth:
+        first, *others = self._credentials()
+        return PeerAuth(first, (self._requirement(),), tuple(others))
+
+    def _credentials(self) -> list[Credential]:
+        if self._signed_with:
+            return [one.credential() for one in self._signed_with]
+        return [Anonymous() if self._local_method == "null" else PresharedKey(self._psk())]
 
     def _requirement(self) -> Requirement:
         if self.trust is not None:
@@ -317,6 +361,11 @@ def children_of(peers: Iterable[PeerSection]) -> list[tuple[str, ChildSection]]:
 def extensions_of(peers: Iterable[PeerSection]) -> list[tuple[str, ExtensionSection]]:
     """What is wanted of each peer, by its name."""
     return [(peer.name, peer.extensions) for peer in peers]
+
+
+def ppks_of(peers: Iterable[PeerSection]) -> list[tuple[str, PostquantumSection | None]]:
+    """The postquantum preshared keys of each peer, by its name."""
+    return [(peer.name, peer.ppk) for peer in peers]
 
 
 def _require(what: str, needed: bool, given: bool) -> None:

@@ -44,6 +44,8 @@ class IkeSection(Section):
     """Records per second of messages that were not used; the others are only counted."""
     fragment_size: int = Field(default=_LIMITS.fragment_size, ge=576, le=65535)
     """Octets of the largest IP packet a message makes when the peer takes fragments (RFC 7383)."""
+    ticket_lifetime: float = Field(default=_LIMITS.ticket_lifetime, ge=1, le=86400)
+    """Seconds in which a peer with `resumption` may come back with its ticket."""
     nat_keepalive: float = Field(default=_LIMITS.nat_keepalive, ge=0)
     """Silence after which we send a keepalive when we are behind a NAT; 0: never."""
 

@@ -6,17 +6,16 @@ the switch kept over a restart of the controller is held against both again.
 
 from collections.abc import Iterable
 
-from p4esp.controller.policy import PolicyIds
+from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.ike.codec.proposal import Transform
 from p4esp.ike.config import ChildConfig, FormatWish, PeerConfig
-from p4esp.ike.constants import (
-    SequenceNumbers,
-    TransformType,
-)
+from p4esp.ike.constants import TransformType
 from p4esp.ike.eesp import eesp_templates
+from p4esp.ike.extensions.resources import number_of
+from p4esp.ike.proposals import numbers_of
 from p4esp.ipsec.layouts import form_of, is_eesp
-from p4esp.ipsec.sa import ChildSaParams, Layout
+from p4esp.ipsec.sa import ChildSaParams, Layout, Mode, Share
 from p4esp.ipsec.selectors import is_subset
 from p4esp.store import SaRecord
 
@@ -62,10 +61,34 @@ def _is_within(child: ChildSaParams, section: ChildConfig) -> bool:
     sides = is_subset(child.local_ts, local) and is_subset(child.remote_ts, remote)
     return (
         sides
-        and child.mode is section.mode
+        and _has_mode(child, section)
         and _has_format(child, section.format)
+        and _has_share(child.share, section)
+        and _has_label(child, section)
         and _has_algorithms(child, section)
     )
+
+
+def _has_share(share: Share, section: ChildConfig) -> bool:
+    """Whether resource and class are still what the configuration knows."""
+    number = number_of(share)
+    resource = number is None or number < section.resources
+    classes = (set(share.dscps) <= set(dscps) for dscps in section.dscp_classes)
+    return resource and (not share.dscps or any(classes))
+
+
+def _has_label(child: ChildSaParams, section: ChildConfig) -> bool:
+    """None is what remains where the peer knows no labels."""
+    label = child.share.label
+    if not label:
+        return not section.labels or not section.label_required
+    return label in section.labels
+
+
+def _has_mode(child: ChildSaParams, section: ChildConfig) -> bool:
+    """A tunnel is what remains where the peer did not agree."""
+    declined = child.mode is Mode.TUNNEL and not section.mode_required
+    return child.mode is section.mode or declined
 
 
 def _has_format(child: ChildSaParams, wish: FormatWish) -> bool:
@@ -86,14 +109,7 @@ def _has_algorithms(child: ChildSaParams, section: ChildConfig) -> bool:
     """Whether one template allows suite and numbers together."""
     eesp = is_eesp(form_of(child.layout))
     templates = eesp_templates(section) if eesp else section.proposals
-    number = Transform(TransformType.SN, _numbers(child, eesp=eesp))
+    number = Transform(TransformType.SN, numbers_of(child))
     return any(
         number in template.transforms and child.suite in template.suites() for template in templates
     )
-
-
-def _numbers(child: ChildSaParams, *, eesp: bool) -> int:
-    """What stands for the SA's sequence numbers in a proposal. EESP knows no ESN."""
-    if child.esn or not eesp:
-        return SequenceNumbers.EXTENDED if child.esn else SequenceNumbers.SHORT
-    return SequenceNumbers.WHOLE if child.layout.numbered else SequenceNumbers.NONE

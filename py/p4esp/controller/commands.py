@@ -17,6 +17,7 @@ from p4esp.service.control import Command
 from p4esp.service.event_hub import EventHub
 from p4esp.service.event_json import child_as_json, event_as_json, ike_as_json
 from p4esp.service.outcomes import Commander
+from p4esp.service.told import deletes_as_json, told_by
 
 SPI_DIGITS: Final = 8
 MAX_WAIT: Final = 60_000
@@ -54,6 +55,7 @@ class ControllerCommands:
                 "engine": gateway.link is not None and gateway.link.health.offered,
                 "ike_sas": [ike_as_json(ike) for ike in gateway.connections.established.values()],
                 "child_sas": [child_as_json(child) for child in gateway.sas.live.children()],
+                **deletes_as_json(gateway.connections),
             }
             for name, gateway in self._gateways.items()
         }
@@ -63,10 +65,15 @@ class ControllerCommands:
         gateway, child = self._find(spi)
         return event_as_json(await self._commander(gateway).rekey_child(child))
 
-    async def delete(self, spi: str) -> object:
-        """Delete an SA at both ends. One that is to be up is soon made again."""
+    async def delete(
+        self, spi: str, reason: str = "", text: str = "", language: str = "", downtime: str = ""
+    ) -> object:
+        """Delete an SA at both ends, and tell the peer why. One that is to be up is soon made
+        again.
+        """
         gateway, child = self._find(spi)
-        return event_as_json(await self._commander(gateway).delete_child(child.spi_in))
+        told = told_by(reason, text, language, downtime)
+        return event_as_json(await self._commander(gateway).delete_child(child.spi_in, told))
 
     async def rekey_ike(self, spi: str) -> object:
         """Replace an IKE SA, named by our SPI, by a fresh one that takes over its child SAs."""
@@ -113,7 +120,8 @@ class ControllerCommands:
         back: str = "",
     ) -> object:
         """The same inside an SA with the peer: the newest, or the one that `spi` names. `back`: the
-        SPI under which we want the reply, one of ours with that peer.
+        SPI under which we want the reply, one of ours with that peer. `announced` of the answer:
+        whether the peer has said that it answers such pings.
         """
         asked, octets = self._gateway(gateway), within("size", size, 0, MAX_SEALED_DATA)
         seconds, index = _waiting(wait), within("number", number, 0, 0xFFFF)
@@ -123,7 +131,9 @@ class ControllerCommands:
         check_way(live, way)
         named = None if wanted is None else way.record.child.spi_in
         taken = await asked.sealed_ping(live, index, octets, named, seconds)
-        return _reply(index, octets, taken) | {"spi": f"{live.record.child.spi_out:08x}"}
+        child = live.record.child
+        about = {"spi": f"{child.spi_out:08x}", "announced": asked.announces_pings(child)}
+        return _reply(index, octets, taken) | about
 
     def _gateway(self, name: str) -> Gateway:
         if name not in self._gateways:

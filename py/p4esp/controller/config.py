@@ -4,6 +4,7 @@ Every error names the file, the key and what would be accepted.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -11,15 +12,17 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from p4esp.configuration.extensions import check_extensions
-from p4esp.configuration.fields import Address, FilePath, Name, Network, Server
+from p4esp.configuration.fields import Address, FilePath, Label, Name, Network, Server
 from p4esp.configuration.formats import check_experimental, check_window
 from p4esp.configuration.peers import (
     ChildSection,
     PeerSection,
     children_of,
     extensions_of,
+    ppks_of,
     selectors,
 )
+from p4esp.configuration.postquantum import check_ppks
 from p4esp.configuration.sections import (
     ConfigError,
     Section,
@@ -29,15 +32,19 @@ from p4esp.configuration.sections import (
     require_unique,
 )
 from p4esp.configuration.settings import IkeSection
+from p4esp.configuration.shares import DscpClass, check_classes, check_shares
 from p4esp.controller.engine_keys import TRANSFORMS
-from p4esp.controller.link_config import InterfaceConfig, NeighbourConfig, RouteConfig
+from p4esp.controller.link_config import InterfaceConfig, LabelConfig, NeighbourConfig, RouteConfig
 from p4esp.controller.numbers import REPLAY_CELLS, DfMode
 from p4esp.controller.path_mtu_config import PathMtuSection
 from p4esp.controller.pools import cells_for
 from p4esp.controller.sa_entries import LAST_EXTENDED_SEQUENCE, SaSettings
+from p4esp.ike.config import ChildConfig
 from p4esp.ipsec.policy import Action, PolicyRule
 from p4esp.ipsec.selectors import TrafficSelector, is_subset
 
+MAX_LABELS: Final = 127
+"""Labels of one gateway: those of the configuration before may be in the switch beside them."""
 SA_CELLS: Final = REPLAY_CELLS // 64
 """Replay cells that one SA may take."""
 
@@ -47,8 +54,19 @@ class GatewayChild(ChildSection):
 
     parallel: int = Field(default=1, ge=1, le=32)
     """SAs with equal selectors that carry its traffic together."""
+    per_resource: Literal["off", "eager", "on-demand"] = "off"
+    """Beside the first SA, `parallel` for a resource each (RFC 9611): at once, or when it sends."""
+    resource_idle: float = Field(default=300.0, ge=0)
+    """Seconds after which an SA made `on-demand` that carries nothing is deleted; 0: never."""
     spread: Literal["flow", "port", "dscp"] = "flow"
     """What chooses one of several SAs, subspaces or sub-SAs: flow, ingress port or DSCP."""
+    dscp_classes: tuple[DscpClass, ...] = ()
+    """DSCPs that have an SA of their own, such as `[[46], [34, 36]]`. Experimental."""
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        check_shares(self)
+        return self
 
     @model_validator(mode="after")
     def _engine_has_ciphers(self) -> Self:
@@ -63,6 +81,16 @@ class GatewayChild(ChildSection):
     def _sides_fit(self) -> Self:
         _require_one_family(self.local, self.remote)
         return self
+
+    @property
+    def resources(self) -> int:
+        """Resources with an SA each (RFC 9611)."""
+        return 0 if self.per_resource == "off" else self.parallel
+
+    def config(self, allow_weak: bool) -> ChildConfig:
+        """The form the IKE core takes."""
+        common = super().config(allow_weak)
+        return replace(common, resources=self.resources, dscp_classes=self.dscp_classes)
 
     @property
     def offers_esn(self) -> bool:
@@ -128,6 +156,8 @@ class PolicySection(Section):
     """The highest wins."""
     child: str | None = None
     """`peer/child` that carries the traffic; with `protect` only. One rule for each child."""
+    label: Label | None = None
+    """Security label of the traffic, with `protect` that of the child; unset: traffic without."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -139,7 +169,10 @@ class PolicySection(Section):
         """The rule in IPsec's vocabulary; PolicyError when it contradicts itself."""
         local = selectors(self.local, self.protocol, self.local_port)
         remote = selectors(self.remote, self.protocol, self.remote_port)
-        return PolicyRule(self.name, Action(self.action), local, remote, self.priority, self.child)
+        return PolicyRule(
+            *(self.name, Action(self.action), local, remote, self.priority, self.child),
+            label=(self.label or "").encode(),
+        )
 
 
 def _check_dscp(value: Any) -> Any:
@@ -214,6 +247,8 @@ class GatewayConfig(Section):
     """Routes; networks of interfaces need none."""
     neighbours: tuple[NeighbourConfig, ...] = ()
     """Neighbours that are not asked for by ARP or neighbour discovery."""
+    labels: tuple[LabelConfig, ...] = ()
+    """Security labels of hosts (RFC 9478); what comes from others has none."""
     experimental: bool = False
     """Admit formats of ESP and extensions of IKE that are no standard, under our vendor ID."""
     esp_ping: bool = False
@@ -239,12 +274,15 @@ class GatewayConfig(Section):
         )
         check_experimental(children_of(self.peers), allowed=self.experimental)
         check_extensions(extensions_of(self.peers), allowed=self.experimental)
+        check_classes(self._children.items(), allowed=self.experimental)
+        check_ppks(ppks_of(self.peers), allowed=self.experimental)
         self._check_hosts()
         self._check_children()
         self._check_windows()
         self._check_cells()
         self._check_addresses()
         self._check_links()
+        self._check_labels()
         return self
 
     @property
@@ -263,6 +301,26 @@ class GatewayConfig(Section):
         return {
             f"{peer.name}/{child.name}": child for peer in self.peers for child in peer.children
         }
+
+    @property
+    def label_names(self) -> set[bytes]:
+        """All security labels of hosts and rules."""
+        of_rules = {rule.label for rule in self.policies if rule.label}
+        return {label.encode() for label in of_rules | {item.label for item in self.labels}}
+
+    def _check_labels(self) -> None:
+        """A host has one label, where its traffic comes in."""
+        protected = [(i.port, i.vlan) for i in self.interfaces if i.role == "protected"]
+        for item in self.labels:
+            if (item.port, item.vlan) not in protected:
+                accepted = ", ".join(f"{port}.{vlan}" for port, vlan in protected) or "none"
+                where = f"{item.port}.{item.vlan}"
+                raise ValueError(f"labels: {where} is no protected interface; {accepted=!s}")
+        require_unique(
+            "labelled", [f"{i.port}.{i.vlan} {net}" for i in self.labels for net in i.hosts]
+        )
+        if len(self.label_names) > MAX_LABELS:
+            raise ValueError(f"{len(self.label_names)} security labels; accepted: {MAX_LABELS}")
 
     def _check_hosts(self) -> None:
         require_unique("host", list(map(str, self.hosts)))
@@ -295,6 +353,7 @@ class GatewayConfig(Section):
                 raise ValueError(f"policy {policy.name}: child {policy.child!r}; {accepted=!s}")
             if policy.child is not None:
                 _check_carries(known[policy.child], policy)
+                _check_label(known[policy.child], policy)
 
     def _check_cells(self) -> None:
         """One SA must not take the replay cells of all others."""
@@ -437,6 +496,16 @@ def _check_carries(child: GatewayChild, policy: PolicySection) -> None:
                 f"policy {policy.name}: {side} {_join(wanted)} is more than child {policy.child} "
                 f"carries; accepted: within {_join(carried)}"
             )
+
+
+def _check_label(child: GatewayChild, policy: PolicySection) -> None:
+    """One rule has one child, so both have the same label."""
+    if child.labels != ((policy.label,) if policy.label else ()):
+        accepted = child.labels[0] if len(child.labels) == 1 else "one label, in both, or none"
+        raise ValueError(
+            f"policy {policy.name}: label {policy.label or '(none)'} with child {policy.child}, "
+            f"which has {', '.join(child.labels) or 'none'}; {accepted=!s}"
+        )
 
 
 def _own_address(what: str, address: Address) -> ValueError:

@@ -33,6 +33,7 @@ AUDITED: Final = {
     Drop.UNSEEN_PORTS: "RFC 4301 7.4",
     Drop.BAD_SUB: "ours: docs/formats.md",
     Drop.BAD_COOKIE: "google/psp",
+    Drop.BAD_LABEL: "RFC 4301 5.2",
 }
 """Where each auditable event stands; `docs/drop-reasons.md` explains them."""
 

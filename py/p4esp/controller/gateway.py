@@ -10,13 +10,14 @@ the switch's connection. Each connection starts by asking what the switch still 
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+from p4esp.controller.arming import SetArming
 from p4esp.controller.authorisation import Authorisation
-from p4esp.controller.beet_pairs import BeetPairs, beet_children
+from p4esp.controller.beet_pairs import BeetPairs
 from p4esp.controller.cancellation import in_own_task
 from p4esp.controller.config import GatewayConfig
 from p4esp.controller.drop_audit import DropAudit
@@ -27,6 +28,7 @@ from p4esp.controller.esp_ping import EspPings
 from p4esp.controller.ike_events import IkeEvents
 from p4esp.controller.ike_transport import frame_of
 from p4esp.controller.interfaces import Interfaces
+from p4esp.controller.labels import LabelNumbers
 from p4esp.controller.link import (
     Inventory,
     LinkFixtures,
@@ -38,7 +40,7 @@ from p4esp.controller.link import (
 )
 from p4esp.controller.link_mtu import mtu_towards
 from p4esp.controller.mtu_reports import MtuReports
-from p4esp.controller.parallel import form_sets, parallel_children
+from p4esp.controller.parallel import equal_shares, form_sets, share_plans
 from p4esp.controller.path_mtu import PathMtu
 from p4esp.controller.ping_path import PingPaths
 from p4esp.controller.placement import Placements
@@ -49,9 +51,13 @@ from p4esp.controller.sa_installer import LiveSa, Numbers
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.sa_traffic import SaTraffic
 from p4esp.controller.sealed_ping import SealedPings
+from p4esp.controller.shares import Shares
 from p4esp.controller.surroundings import Surroundings
 from p4esp.controller.target import Session, SwitchAddress, open_session
 from p4esp.engine.keyservice import KeyService
+from p4esp.ike.config import PeerConfig
+from p4esp.ike.constants import NotifyType
+from p4esp.ike.crash_tokens import SECRET_SIZE
 from p4esp.ike.endpoint import IkeEndpoint, directory
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import Event
@@ -82,7 +88,8 @@ class Gateway:
         self._around = around
         self._address = SwitchAddress(name, config.address, config.device_id, around.election_id)
         self._rules = [policy.rule() for policy in config.policies]
-        self._interfaces = Interfaces(config)
+        self._labels = LabelNumbers(around.store, name)
+        self._interfaces = Interfaces(config, self._labels.of)
         self._placements = Placements(around.store, name, self._random_bits)
         self.keys = PairKeys(keys)
         self._protect = ProtectRules(self._rules)
@@ -90,7 +97,7 @@ class Gateway:
             *(name, around.store, self.keys, self._placements),
             rules=self._protect,
             journal=around.journal,
-            parallel={one: child.parallel for one, child in parallel_children(config).items()},
+            parallel=equal_shares(config),
         )
         self.drop_audit = DropAudit(name, around.journal)
         self.icmp_ignored: Counter[str] = Counter()
@@ -107,12 +114,11 @@ class Gateway:
         return int.from_bytes(self._around.random_bytes(bits // 8), "big")
 
     def _setup_ike(self) -> None:
-        peers = [peer.config() for peer in self._config.peers]
+        peers = self.peers
         around = self._around
         self._authorisation = Authorisation(peers, self._protect, self.sas.policy_ids)
         beet = BeetPairs(
-            beet_children(self._config),
-            lambda: self.sas.live.children(),  # noqa: PLW0108 -- `live` is another after a reconnect
+            lambda: self.sas.live.children()  # noqa: PLW0108 -- `live` is another after a reconnect
         )
         environment = Environment(
             random=around.random_bytes,
@@ -121,14 +127,17 @@ class Gateway:
             extensions=STANDARD,
             trace=trace_hook(self.name, around.journal, around.trace),
             export_keys=ike_key_export(around.export_keys),
-            objection=lambda *asked: self._protect.objection(*asked) or beet.objection(*asked),
+            objection=lambda wanted: self._protect.objects(wanted) or beet.objection(wanted),
             wall_clock=around.wall_clock,
+            token_secret=self._token_secret(peers),
+            moves_counters=True,
         )
-        endpoint = IkeEndpoint(environment, directory(peers), around.clock())
+        self._environment = environment
         events = IkeEvents(
             self.name, self.sas, around.journal, lambda: self._link, around.export_keys
         )
         self._events = events
+        endpoint = self._new_endpoint()
         self.ike = Driver(endpoint, self._handle_event, self._send_datagram, around.clock)
         self.connections = Connections(
             *(self.name, peers, self.sas, self.ike),
@@ -138,11 +147,47 @@ class Gateway:
             clock=around.clock,
             fraction=environment.fraction,
         )
-        events.attach(self.ike, self.connections)
+        self.shares = self._new_shares(environment.fraction)
+        events.attach(self.ike, self.connections, self.shares)
+
+    def _new_shares(self, fraction: Callable[[], float]) -> Shares:
+        around, connections = self._around, self.connections
+        return Shares(
+            *(self.name, share_plans(self._config), self.sas, self.ike),
+            connections.established.of_peer,
+            arming=SetArming(lambda: self._link, self._protect, self.sas.policy_ids),
+            bring_up=connections.bring_up,
+            journal=around.journal,
+            patience=around.patience,
+            retry=around.retry,
+            retry_most=around.retry_most,
+            clock=around.clock,
+            fraction=fraction,
+        )
+
+    def _token_secret(self, peers: Iterable[PeerConfig]) -> bytes:
+        """What crash tokens are made of, the same for good; none where no peer is to have one."""
+        if not any(peer.extensions.crash_detection for peer in peers):
+            return b""
+        store, random_bytes = self._around.store, self._around.random_bytes
+        return store.secret(self.name, "crash tokens", lambda: random_bytes(SECRET_SIZE))
 
     async def _handle_event(self, event: Event) -> None:
         await self._events.handle(event)
         self._around.hub.publish(event)
+
+    def _new_endpoint(self) -> IkeEndpoint:
+        return IkeEndpoint(self._environment, directory(self.peers), self._around.clock())
+
+    def forget_ike(self) -> None:
+        """All IKE SAs are gone without a word, as after a crash; switch and store stay."""
+        self.ike.endpoint = self._new_endpoint()
+        self.connections.established.clear()
+
+    @property
+    def peers(self) -> list[PeerConfig]:
+        """Its IKE peers."""
+        return [peer.config() for peer in self._config.peers]
 
     async def run(self) -> None:
         """Serve for ever; a switch that cannot be used is tried again."""
@@ -157,6 +202,7 @@ class Gateway:
                 await asyncio.sleep(self._around.reconnect)
         finally:
             self.connections.stop()
+            self.shares.stop()
 
     async def _connect_once(self) -> None:
         try:
@@ -200,7 +246,7 @@ class Gateway:
                 events = self._sa_events(session)
                 tasks.create_task(events.run())
                 tasks.create_task(events.catch_up(link.state))
-                traffic = SaTraffic(session, self.sas, self.ike)
+                traffic = SaTraffic(session, self.sas, self.ike, self.shares.carried)
                 tasks.create_task(traffic.run(self._around.traffic_interval))
                 tasks.create_task(path_mtu.run())
                 if any(peer.extensions.mtu_detection for peer in self._config.peers):
@@ -241,7 +287,7 @@ class Gateway:
 
     def _sa_events(self, session: Session) -> SaEvents:
         parts = (self.sas, self.ike, self.connections, self._around.journal)
-        return SaEvents(session, *parts, clock=self._around.clock)
+        return SaEvents(session, *parts, acquire=self.shares.acquire, clock=self._around.clock)
 
     async def _bring_up(self, link: SwitchLink) -> None:
         if link.session.pushed:
@@ -251,6 +297,7 @@ class Gateway:
             lost = []
         await form_sets(link.selection, self._config, self.sas.policy_ids)
         await link.session.subscribe_digests()
+        self._labels.keep(self._config.label_names)
         self._link = link
         self._replace(lost)
         self.connections.keep_up(self._kept_up())
@@ -320,6 +367,14 @@ class Gateway:
                 session.send_echo, sa, number, size, back=back, seconds=seconds
             )
 
+    def announces_pings(self, child: ChildSaParams) -> bool:
+        """Whether a child SA's peer has announced that it answers pings inside SAs."""
+        known = self.connections.established.values()
+        theirs = [
+            ike for ike in known if (ike.peer, ike.remote_id) == (child.peer, child.remote_id)
+        ]
+        return any(NotifyType.ENCRYPTED_PING_SUPPORTED.name in ike.extensions for ike in theirs)
+
     @contextmanager
     def _session_for_pings(self) -> Iterator[Session]:
         """What fails is the caller's to be told."""
@@ -341,10 +396,12 @@ class Gateway:
                 self._placements,
                 self._interfaces.local_id,
                 lambda remote: mtu_towards(self._interfaces, remote),
+                lambda child: self._labels.of(self._protect.of(child.peer, child.name).label),
             ),
             self._around.store,
             self._interfaces,
             self.sas.policy_ids,
+            self._labels,
         )
         watch = (self.sas.restore_keys, self._engine_changed)
         return new_link(session, self._config, fixtures, *watch, clock=self._around.clock)

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 
 from p4esp.controller import tables
+from p4esp.controller.counter_sync import skip_counters
 from p4esp.controller.entries import Op, Update
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.link import SwitchLink
 from p4esp.controller.path_mtu import PathMtu
+from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
+from p4esp.controller.shares import Shares
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import (
     AuthenticationFailed,
@@ -15,7 +18,6 @@ from p4esp.ike.events import (
     ChildFailed,
     ChildRekeyed,
     ChildUp,
-    DownReason,
     Event,
     IkeDown,
     IkeEstablished,
@@ -29,6 +31,7 @@ from p4esp.ike.events import (
     PathChanged,
     PathMtuTold,
     Redirected,
+    ReplayCountersSkipped,
 )
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.connections import Connections
@@ -57,9 +60,10 @@ class IkeEvents:
         self.path_mtu: PathMtu | None = None
         """What learns path MTUs, while the switch is connected."""
 
-    def attach(self, ike: Driver, connections: Connections) -> None:
+    def attach(self, ike: Driver, connections: Connections, shares: Shares) -> None:
         """Complete the circle: events lead to commands."""
         self._ike = ike
+        self._shares = shares
         self._connections = connections
 
     async def handle(self, event: Event) -> None:
@@ -75,8 +79,8 @@ class IkeEvents:
         match event:
             case IkeEstablished(ike):
                 await self._ike_up(ike)
-            case IkeDown(ike, reason, detail):
-                await self._ike_down(ike, f"{reason}{': ' if detail else ''}{detail}")
+            case IkeDown():
+                await self._ike_down(event)
             case IkeRekeyed(old, new):
                 await self._ike_rekeyed(old, new)
             case IkeRekeyFailed(ike, reason):
@@ -87,6 +91,8 @@ class IkeEvents:
                 self._note(Kind.IKE_FAILED, ike, reason)
             case Redirected():
                 self._connections.redirected(event)
+            case ReplayCountersSkipped():
+                await self._skip_counters(event)
             case _:
                 await self._deal_with_child(event)
 
@@ -95,15 +101,15 @@ class IkeEvents:
             case ChildUp(child):
                 await self._child_up(child)
             case ChildRekeyed(new=new):
-                await self._child_up(new, send=new.initiator)
-            case ChildDown(child, reason):
-                self._child_down(child, reason)
+                await self._child_up(new, send=new.initiator, rekeyed=True)
+            case ChildDown():
+                self._child_down(event)
             case ChildFailed(ike, name, reason, detail):
                 text = f"{name}: {reason}{': ' if detail else ''}{detail}"
                 self._note(Kind.SA_FAILED, ike, text)
-                self._connections.attempt_failed((ike.peer, name))
-            case InternalAddresses(ike, config):
-                self._note(Kind.ADDRESSES, ike, str(config))
+                self._child_failed(event)
+            case InternalAddresses(ike):
+                self._note(Kind.ADDRESSES, ike, event.text)
             case PathMtuTold() if self.path_mtu is not None:
                 await self.path_mtu.told(event)
             case PathChanged():
@@ -112,7 +118,7 @@ class IkeEvents:
                 return
 
     async def _ike_up(self, ike: IkeSaInfo) -> None:
-        self._connections.established[ike.spi] = ike
+        self._connections.ike_up(ike)
         await self._mark(Op.INSERT, ike.spi)
         self._note(Kind.IKE_UP, ike, f"{ike.suite}, {ike.path}")
 
@@ -124,11 +130,13 @@ class IkeEvents:
         await self._mark(Op.DELETE, old.spi)
         self._note(Kind.IKE_REKEYED, new, f"{new.suite}, was {old.spi.hex()}")
 
-    async def _ike_down(self, ike: IkeSaInfo, reason: str) -> None:
+    async def _ike_down(self, event: IkeDown) -> None:
+        ike = event.ike
         if self._connections.established.pop(ike.spi, None) is not None:
             await self._mark(Op.DELETE, ike.spi)
-            self._connections.peer_failed(ike.peer)  # what it was making will not come
-        self._note(Kind.IKE_DOWN, ike, reason)
+            self._connections.peer_failed(ike.peer, event.told)  # what it was making is lost
+            self._shares.peer_down(ike.peer)
+        self._note(Kind.IKE_DOWN, ike, event.why)
 
     async def _mark(self, op: Op, spi: bytes) -> None:
         """Tell the pipeline which IKE SPIs are live: their messages have a meter of their own."""
@@ -146,28 +154,64 @@ class IkeEvents:
         except ControllerError as error:
             self._note(Kind.SA_FAILED, change.ike, f"cannot follow to {change.new}: {error}")
 
+    async def _skip_counters(self, event: ReplayCountersSkipped) -> None:
+        link = self._link()
+        for spi_in in event.children if link is not None else ():
+            live = self._sas.live.get(spi_in)
+            if live is not None and link is not None:
+                await self._skip(live, link, event)
+
+    async def _skip(self, live: LiveSa, link: SwitchLink, event: ReplayCountersSkipped) -> None:
+        """An SA whose numbers do not suffice is replaced instead."""
+        child = live.record.child
+        try:
+            if await skip_counters(live, link.state, event.delta):
+                text = f"{event.delta} of {child.spi_out:08x}"
+                self._note(Kind.SKIPPED, event.ike, text)
+            else:
+                self._ike.command(lambda endpoint, now: endpoint.rekey_child(child.spi_in, now))
+        except (ControllerError, CommandError) as error:
+            self._note(Kind.SA_FAILED, event.ike, f"{child.spi_in:08x}: counters stay: {error}")
+
     def _failed(self, ike: IkeSaInfo, reason: str) -> None:
         self._note(Kind.IKE_FAILED, ike, reason)
         self._connections.peer_failed(ike.peer)
 
-    async def _child_up(self, child: ChildSaParams, *, send: bool = True) -> None:
+    async def _child_up(
+        self, child: ChildSaParams, *, send: bool = True, rekeyed: bool = False
+    ) -> None:
         if self._export_keys is not None:
             self._export_keys.child(child)
         if await self._sas.up(child, send=send):
-            self._connections.child_up((child.peer, child.name))
-            self._sas.retire_strangers(child.peer)
-            if child.initiator:
-                self._connections.bring_up(child.peer, child.name)  # one of several, perhaps
+            await self._serve(child, rekeyed=rekeyed)
             return
-        self._connections.attempt_failed((child.peer, child.name))
+        if not child.share.partial:
+            self._connections.attempt_failed((child.peer, child.name))
         try:
             self._ike.command(lambda endpoint, now: endpoint.delete_child(child.spi_in, now))
         except CommandError:
             return  # IKE has given it up meanwhile
 
-    def _child_down(self, child: ChildSaParams, reason: DownReason) -> None:
-        self._sas.down(child, reason)
-        self._connections.child_down(child, reason)
+    async def _serve(self, child: ChildSaParams, *, rekeyed: bool) -> None:
+        """An SA is installed: others of its child may be wanted now."""
+        if not child.share.partial:
+            self._connections.child_up((child.peer, child.name))
+            self._sas.retire_strangers(child.peer)
+            if child.initiator:
+                self._connections.bring_up(child.peer, child.name)  # one of several, perhaps
+        await self._shares.child_up(child, rekeyed=rekeyed)
+
+    def _child_failed(self, event: ChildFailed) -> None:
+        if event.share.partial:
+            self._shares.failed(event)
+        else:
+            self._connections.attempt_failed((event.ike.peer, event.name))
+
+    def _child_down(self, event: ChildDown) -> None:
+        self._sas.down(event.child, event.why)
+        self._shares.child_down(event.child, event.reason)
+        if not event.child.share.partial:
+            self._connections.child_down(event.child, event.reason, event.told)
 
     def _note(self, kind: Kind, ike: IkeSaInfo, text: str) -> None:
         self._journal.add(Entry(self._gateway, kind, ike.label, text))

@@ -1,6 +1,6 @@
 """The switch's interfaces, addresses and routes as configured: entries, and who is where."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
@@ -8,6 +8,7 @@ from p4esp.controller import nd, tables
 from p4esp.controller.config import GatewayConfig
 from p4esp.controller.entries import Entry
 from p4esp.controller.errors import ControllerError
+from p4esp.controller.labels import LabelNumber, no_labels
 from p4esp.controller.link_config import InterfaceConfig
 from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, Role
 from p4esp.ipsec.layouts import is_diet
@@ -26,8 +27,9 @@ class Attachment:
 class Interfaces:
     """What a gateway's configuration says about its ports."""
 
-    def __init__(self, config: GatewayConfig) -> None:
+    def __init__(self, config: GatewayConfig, label_number: LabelNumber = no_labels) -> None:
         self._config = config
+        self._label_number = label_number
         self.attachments = tuple(
             Attachment(address.ip, address.network, interface)
             for interface in config.interfaces
@@ -107,16 +109,30 @@ class Interfaces:
         return [*connected, *((route.destination, route.via) for route in self._config.routes)]
 
     def entries(self) -> list[Entry]:
-        """Port roles, egress interfaces, addresses, who answers ESP pings, and routes."""
+        """Labels of hosts, port roles, egress interfaces, addresses, who answers pings, routes."""
+        labelled = bool(self._config.labels)
         return [
+            *self._labels(),
             tables.port_role(CPU_PORT, 0, Role.CPU),
-            tables.port_role(CRYPTO_PORT, 0, Role.CRYPTO),
-            *(entry for item in self._config.interfaces for entry in _interface_entries(item)),
+            tables.port_role(CRYPTO_PORT, 0, Role.CRYPTO, labelled=labelled),
+            *(
+                entry
+                for item in self._config.interfaces
+                for entry in _interface_entries(item, labelled=labelled)
+            ),
             *(self._local(address, number) for address, number in self._local_ids.items()),
             *self._echoes(),
             *self._fragments(),
             *(tables.route(net, via) for net, via in dict.fromkeys(self._routes())),
         ]
+
+    def _labels(self) -> Iterator[Entry]:
+        """Whose label is which, of what hosts send and of what they get."""
+        for item in self._config.labels:
+            number = self._label_number(item.label.encode())
+            for hosts in item.hosts:
+                yield tables.source_label(item.port, item.vlan, hosts, number)
+                yield tables.host_label(item.port, item.vlan, hosts, number)
 
     def _local(self, address: Address, number: int) -> Entry:
         proxied = address in self._config.hosts
@@ -166,7 +182,8 @@ def exact_address(entry: Entry, name: str) -> Address:
     return IPv6Address(value) if entry.table.endswith("_v6") else IPv4Address(value)
 
 
-def _interface_entries(interface: InterfaceConfig) -> Sequence[Entry]:
+def _interface_entries(interface: InterfaceConfig, *, labelled: bool) -> Sequence[Entry]:
     port, vid, role = interface.port, interface.vlan, interface.pipeline_role
     mac = int.from_bytes(interface.mac, "big")
-    return tables.port_role(port, vid, role, mac), tables.egress_if(port, vid, role, mac)
+    entry = tables.port_role(port, vid, role, mac, labelled=labelled)
+    return entry, tables.egress_if(port, vid, role, mac)

@@ -12,11 +12,13 @@ from p4esp.controller.entries import Entry, deletes, difference, inserts, modifi
 from p4esp.controller.errors import SwitchUnreachableError
 from p4esp.controller.health import EngineHealth, Report, Restore
 from p4esp.controller.interfaces import Interfaces
+from p4esp.controller.labels import LabelNumbers
 from p4esp.controller.neighbours import Neighbours
 from p4esp.controller.numbers import Punt
 from p4esp.controller.parallel import spreads_of
 from p4esp.controller.placement import Placements
-from p4esp.controller.policy import PolicyIds, PolicyTable
+from p4esp.controller.policy import PolicyTable
+from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.reconcile import (
     BASE_TABLES,
     DIET_PEER_TABLES,
@@ -89,6 +91,7 @@ class LinkFixtures:
     store: Store
     interfaces: Interfaces
     policy_ids: PolicyIds
+    labels: LabelNumbers
 
 
 def new_link(
@@ -111,7 +114,7 @@ def new_link(
         writer=writer,
         state=port.state,
         selection=port.selection,
-        policy=PolicyTable(writer, fixtures.policy_ids),
+        policy=PolicyTable(writer, fixtures.policy_ids, fixtures.labels.of),
         neighbours=Neighbours(fixtures.interfaces, writer, *send, clock=clock),
         health=EngineHealth(fixtures.keys, writer, restore, report),
         installer=SaInstaller(

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from p4esp.configuration.fields import Address, Interface, Mac, Network, Port, Vid
+from p4esp.configuration.fields import Address, Interface, Label, Mac, Network, Port, Vid
 from p4esp.configuration.sections import Section
 from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, Role
 
@@ -75,6 +75,19 @@ class RouteConfig(Section):
             )
         _require_global("via", self.via)
         return self
+
+
+class LabelConfig(Section):
+    """Hosts of our site that have a security label (RFC 9478)."""
+
+    label: Label
+    """What they send has it, and nothing else reaches them."""
+    port: Port
+    """Port of the switch, of a `protected` interface."""
+    vlan: Vid = 0
+    """802.1Q VLAN on that port; 0: untagged."""
+    hosts: tuple[Network, ...] = Field(min_length=1)
+    """Prefixes of their addresses; at least one. The longest counts."""
 
 
 class NeighbourConfig(Section):

@@ -114,6 +114,7 @@ class Drop(IntEnum):
     BAD_COOKIE = 62
     BAD_RESIDUE = 63
     BAD_TEMPLATE = 64
+    BAD_LABEL = 66
 
 
 class Punt(IntEnum):
@@ -153,6 +154,8 @@ class SaEvent(IntEnum):
     SOFT_LIMIT = 1
     HARD_LIMIT = 2
     PEER_MOVED = 3
+    ACQUIRE = 4
+    """`peer_low` is the bucket that wants an SA of its own."""
 
 
 class Control(IntEnum):

@@ -7,89 +7,65 @@ from outside, which the pipeline drops where a rule wants them protected (RFC 43
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from p4esp.controller import tables
 from p4esp.controller.entries import Entry, Op, Update, deletes, inserts
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.fragment_rules import Pair, unseen_by
+from p4esp.controller.labels import LabelNumber, no_labels
 from p4esp.controller.numbers import SIZE_SPD, Role
+from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.selectors import packet_matches
 from p4esp.controller.tables import PacketMatch
 from p4esp.controller.writer import TableWriter
 from p4esp.ipsec.policy import Action, PolicyRule
 from p4esp.ipsec.selectors import TrafficSelector
-from p4esp.store import Store
 
 VERSIONS = 256
-MAX_POLICIES = 65536
+NO_LABELS: Final[Mapping[bytes, int]] = {b"": 0}
 
 
 class PolicyTooLargeError(ControllerError):
     """The rules do not fit; the text says how many there are, and how many are accepted."""
 
 
-class PolicyIds:
-    """A number for each protect rule, kept for as long as a rule of that name exists."""
-
-    def __init__(self, store: Store, gateway: str) -> None:
-        self._store = store
-        self._gateway = gateway
-        self._ids = store.policy_ids(gateway)
-        self._rules = {number: rule for rule, number in self._ids.items()}
-        self._lowest = 1
-        """No lower number is free."""
-
-    def of(self, rule: str) -> int:
-        """The number of a rule, new if need be; policy 0 is never used."""
-        if rule not in self._ids:
-            number = self._lowest_free()
-            self._store.add_policy_id(self._gateway, rule, number)
-            self._ids[rule], self._rules[number] = number, rule
-        return self._ids[rule]
-
-    def rule(self, policy: int) -> str | None:
-        """The name of the rule with a number."""
-        return self._rules.get(policy)
-
-    def keep(self, rules: Iterable[str]) -> None:
-        """Give back the numbers of all other rules, once nothing in the switch names them."""
-        for rule in self._ids.keys() - set(rules):
-            self._store.remove_policy_id(self._gateway, rule)
-            number = self._ids.pop(rule)
-            del self._rules[number]
-            self._lowest = min(self._lowest, number)
-
-    def _lowest_free(self) -> int:
-        while self._lowest in self._rules:
-            self._lowest += 1
-        if self._lowest >= MAX_POLICIES:
-            raise ControllerError(f"{self._gateway}: all {MAX_POLICIES - 1} policy ids are in use")
-        return self._lowest
-
-
 def spd_entries(
-    rules: Sequence[PolicyRule], policy_ids: Mapping[str, int], version: int
+    rules: Sequence[PolicyRule],
+    policy_ids: Mapping[str, int],
+    version: int,
+    labels: Mapping[bytes, int] = NO_LABELS,
 ) -> list[Entry]:
-    """The rules as entries of one version. Among rules of one priority the first one wins."""
+    """The rules as entries of one version. Among rules of one priority the first one wins.
+
+    `labels`: the numbers of their security labels.
+    """
     ranked = sorted(rules, key=lambda rule: -rule.priority)
     kept = unseen_by(ranked)
     return [
         entry
         for rank, rule in enumerate(ranked)
-        for entry in _entries(rule, kept[rank], policy_ids, (version, len(ranked) - rank))
+        for entry in _entries(
+            *(rule, kept[rank], policy_ids), (version, len(ranked) - rank, labels[rule.label])
+        )
     ]
 
 
 def _entries(
-    rule: PolicyRule, kept: Iterable[Pair], policy_ids: Mapping[str, int], place: tuple[int, int]
+    rule: PolicyRule,
+    kept: Iterable[Pair],
+    policy_ids: Mapping[str, int],
+    place: tuple[int, int, int],
 ) -> Iterator[Entry]:
-    """One rule in a version and at a priority, and the fragments kept from the rules below."""
-    version, priority = place
+    """One rule in a version, at a priority and for a label, and the fragments kept from the rules
+    below.
+    """
+    version, priority, label = place
     for role, match in _matches(rule.local, rule.remote):
-        yield _entry(rule, policy_ids, (version, role, match, priority))
+        yield _entry(rule, policy_ids, (version, role, match, priority), label)
     for local, remote in kept:
         for role, match in _matches([local], [remote]):
-            yield tables.spd_discard_unseen(version, role, match, priority)
+            yield tables.spd_discard_unseen(version, role, match, priority, label=label)
 
 
 def _matches(
@@ -103,19 +79,23 @@ def _entry(
     rule: PolicyRule,
     policy_ids: Mapping[str, int],
     place: tuple[int, Role, PacketMatch, int],
+    label: int,
 ) -> Entry:
     if rule.action is Action.PROTECT:
-        return tables.spd_protect(*place, policy=policy_ids[rule.name])
+        return tables.spd_protect(*place, policy=policy_ids[rule.name], label=label)
     make = tables.spd_bypass if rule.action is Action.BYPASS else tables.spd_discard
-    return make(*place)
+    return make(*place, label=label)
 
 
 class PolicyTable:
     """The SPD of one switch."""
 
-    def __init__(self, writer: TableWriter, ids: PolicyIds) -> None:
+    def __init__(
+        self, writer: TableWriter, ids: PolicyIds, label_number: LabelNumber = no_labels
+    ) -> None:
         self._writer = writer
         self._ids = ids
+        self._label_number = label_number
         self._version = 0
         self._entries: list[Entry] = []
 
@@ -132,10 +112,11 @@ class PolicyTable:
         stay in force then.
         """
         ids = self._numbers(rules)
+        labels = {rule.label: self._label_number(rule.label) for rule in rules}
         await self._drop_leftovers()
-        if set(spd_entries(rules, ids, self._version)) != set(self._entries):
+        if set(spd_entries(rules, ids, self._version, labels)) != set(self._entries):
             version = (self._version + 1) % VERSIONS
-            await self._switch_to(version, spd_entries(rules, ids, version))
+            await self._switch_to(version, spd_entries(rules, ids, version, labels))
         self._ids.keep(ids)
 
     async def _drop_leftovers(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.selectors import check_matchable
+from p4esp.ike.state import IntendedSa
 from p4esp.ipsec.policy import PolicyRule
 from p4esp.ipsec.selectors import TrafficSelector, is_subset
 
@@ -31,6 +32,10 @@ class ProtectRules:
         peer, name = child.split("/", 1)
         return peer, name
 
+    def objects(self, wanted: IntendedSa) -> str | None:
+        """Why the pipeline cannot carry what is about to be agreed to."""
+        return self.objection(wanted.peer, wanted.child, wanted.local_ts, wanted.remote_ts)
+
     def objection(
         self,
         peer: str,
@@ -38,7 +43,7 @@ class ProtectRules:
         local: Sequence[TrafficSelector],
         remote: Sequence[TrafficSelector],
     ) -> str | None:
-        """Why the pipeline cannot carry such a child SA (see `Environment.objection`)."""
+        """Why the pipeline cannot carry such a child SA."""
         try:
             _require_whole_rule(self.of(peer, child), local, remote)
             check_matchable(remote, local)

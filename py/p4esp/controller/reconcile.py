@@ -22,19 +22,14 @@ from p4esp.store import SaRecord, SaState
 SELECTION_TABLES = ("sa_select", "sa_select_v6")
 OUTBOUND_TABLES = ("tunnel_v6", "format_out", "diet_out", "sa_out")
 SA_TABLES = (
-    *("sa_in", "in_policy", "in_policy_v6", "pair_v6", "layer4_delta", "peer", "format_in"),
-    *("diet_in", "diet_sad", "sad", *OUTBOUND_TABLES, "sa_member"),
+    *("sa_in", "in_policy", "in_policy_v6", "in_class", "pair_v6", "layer4_delta", "peer"),
+    *("format_in", "sa_label", "diet_in", "diet_sad", "sad", *OUTBOUND_TABLES, "sa_member"),
     *SELECTION_TABLES,
 )
 BASE_TABLES = (
-    "port_role",
-    "egress_if",
-    "local_v4",
-    "local_v6",
-    "echo",
-    "fragment",
-    "route_v4",
-    "route_v6",
+    *("port_role", "egress_if", "local_v4", "local_v6"),
+    *("echo", "fragment", "route_v4", "route_v6"),
+    *("source_label", "source_label_v6", "host_label", "host_label_v6"),
 )
 DIET_PEER_TABLES = ("diet_peer_v4", "diet_peer_v6")
 NEIGHBOUR_TABLES = ("neighbour", "neighbour_v6")
@@ -144,4 +139,5 @@ def adopt_selection(
     serving = {entry.arg(first[entry.action]) for entry in entries}
     ranked = sorted(keep, key=lambda live: live.record.placement.sa_out not in serving)
     for live in ranked:
-        selection.adopt(destinations(live.record), live.record.placement.sa_out)
+        record = live.record
+        selection.adopt(destinations(record), record.placement.sa_out, record.child.share)

@@ -43,6 +43,8 @@ LAST_SEQUENCE: Final = (1 << 32) - 1
 LAST_EXTENDED_SEQUENCE: Final = (1 << 37) - 1
 """The replay cells' tags end there (design section 4)."""
 PLAIN: Final = Layout()
+_MULTI: Final = 1
+_OF_CLASS: Final = 2
 FLOW_LABEL_MAX: Final = (1 << 20) - 1
 """An SA is one flow; its label comes from the SPI, which the peer drew at random (RFC 6437)."""
 
@@ -115,10 +117,10 @@ class PairEntries:
 
 
 def pair_entries(
-    record: SaRecord, handles: Handles, local_id: int, settings: SaSettings
+    record: SaRecord, handles: Handles, local_id: int, settings: SaSettings, label: int = 0
 ) -> PairEntries:
     """The entries of an SA pair; UnsupportedSelectorError or UnsupportedSaError for what the
-    pipeline cannot carry.
+    pipeline cannot carry. `label`: the number of its security label.
     """
     place, child = record.placement, record.child
     check_carriable(child)
@@ -126,11 +128,16 @@ def pair_entries(
     check_diet(record)
     _check_window(record)
     return PairEntries(
-        inbound=_inbound(record, handles.open),
+        inbound=(*_inbound(record, handles.open), *_label(record, label)),
         sad=_sad(record, local_id),
         tunnel=(*_tunnel(record), *format_out(record, settings.spread_of(child))),
         outbound=tables.sa_out(place.sa_out, _seal_with(record, handles.seal, settings)),
     )
+
+
+def _label(record: SaRecord, label: int) -> list[Entry]:
+    """Of a gateway without labels an SA has nothing to say of them."""
+    return [tables.sa_label(record.placement.sa_in, label)] if label else []
 
 
 def _sad(record: SaRecord, local_id: int) -> tuple[Entry, ...]:
@@ -168,8 +175,13 @@ def _inbound(record: SaRecord, handle: int) -> tuple[Entry, ...]:
     sa_in = tables.sa_in(index, _open_with(record, handle, pair))
     delta = layer4_delta(child)
     repair = [tables.layer4_delta(index, delta)] if delta else []
-    others = (*format_in(record), *repair, *_watch(record))
+    others = (*format_in(record), *repair, *_watch(record), *_class(record))
     return (sa_in, *_selector_entries(record, pair, matches), *others)
+
+
+def _class(record: SaRecord) -> list[Entry]:
+    """What is not counted as a stray, of an SA for a class of DSCPs."""
+    return [tables.in_class(record.placement.sa_in, dscp) for dscp in record.child.share.dscps]
 
 
 def _watch(record: SaRecord) -> list[Entry]:
@@ -197,7 +209,8 @@ def _selector_entries(
 
 def _open_with(record: SaRecord, handle: int, pair: OnePair | None) -> OpenWith:
     place, child = record.placement, record.child
-    selector = {"sel_multi": 1} if pair is None else pair.args
+    selector = {} if pair is None else pair.args
+    multi = _MULTI * (pair is None) | _OF_CLASS * bool(child.share.dscps)
     return OpenWith(
         generation=place.generation_in,
         key=handle,
@@ -207,7 +220,7 @@ def _open_with(record: SaRecord, handle: int, pair: OnePair | None) -> OpenWith:
         cell_base=place.cell_base,
         cell_mask=max(place.cells_each - 1, 0),
         **_format(child, form_of(child.layout)),
-        **selector,
+        **(selector | {"sel_multi": multi}),
     )
 
 

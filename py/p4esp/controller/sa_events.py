@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from p4esp.controller.numbers import SaEvent
 from p4esp.controller.peer_moves import PeerMoves
@@ -29,8 +29,11 @@ class SaEvents:
         connections: Connections,
         journal: Journal,
         *,
+        acquire: Callable[[tuple[str, str], int], Awaitable[None]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`acquire` takes a child, by peer and name, and a bucket that wants an SA of its own."""
+        self._acquire = acquire
         self._session = session
         self._sas = sas
         self._ike = ike
@@ -41,19 +44,26 @@ class SaEvents:
     async def run(self) -> None:
         """Serve until cancelled."""
         async for digest in self._session.digests():
-            self._deal_with(digest)
+            await self._deal_with(digest)
 
-    def _deal_with(self, digest: Mapping[str, int]) -> None:
+    async def _deal_with(self, digest: Mapping[str, int]) -> None:
         """An event that is not of the SA's present generation came too late."""
         kind, index, generation = digest["kind"], digest["sa"], digest["generation"]
         if kind == SaEvent.PEER_MOVED:
             live = self._sas.live.by_inbound_index(index)
             if live is not None and live.record.placement.generation_in == generation:
                 self._peer_moved(live, digest)
-        elif kind in (SaEvent.SOFT_LIMIT, SaEvent.HARD_LIMIT):
+        elif kind in (SaEvent.SOFT_LIMIT, SaEvent.HARD_LIMIT, SaEvent.ACQUIRE):
             live = self._sas.live.by_outbound_index(index)
             if live is not None and live.record.placement.generation_out == generation:
-                self._act(live, kind, count_of(live.record.child.layout, digest["seq"]))
+                await self._of_outbound(live, digest)
+
+    async def _of_outbound(self, live: LiveSa, digest: Mapping[str, int]) -> None:
+        child, kind = live.record.child, digest["kind"]
+        if kind == SaEvent.ACQUIRE:
+            await self._acquire((child.peer, child.name), digest["peer_low"])
+        else:
+            self._act(live, kind, count_of(child.layout, digest["seq"]))
 
     def _peer_moved(self, live: LiveSa, digest: Mapping[str, int]) -> None:
         """The peer's NAT has another mapping for it: its SAs follow, by way of IKE."""

@@ -74,6 +74,8 @@ class Numbers:
     """The SAD's number of one of our addresses; ControllerError when it is not ours."""
     mtu: Callable[[Address], int] = field(default=lambda _: ETHERNET_MTU)
     """The MTU of the interface towards a tunnel's far end."""
+    label: Callable[[ChildSaParams], int] = field(default=lambda _: 0)
+    """The number of an SA's security label; ControllerError when it is for no traffic of ours."""
 
 
 class SaInstaller:
@@ -144,7 +146,8 @@ class SaInstaller:
     ) -> PairEntries:
         """The entries of a pair under certain handles."""
         child, mine = record.child, self._numbers.local_id(record.child.local)
-        entries = pair_entries(record, handles, mine, self._settings)
+        label = self._numbers.label(child)
+        entries = pair_entries(record, handles, mine, self._settings, label)
         carries_v6 = any(selector.first.version == 6 for selector in child.remote_ts)
         return tuned(entries, tuning or self.fresh_tuning(child), carries_v6=carries_v6)
 
@@ -162,7 +165,8 @@ class SaInstaller:
         await writer.write(inserts(live.entries.tunnel))
         await writer.write(inserts((live.entries.outbound,)))
         served = destinations(live.record)
-        await self._switch.selection.add(served, place.sa_out, first=send)
+        share = live.record.child.share
+        await self._switch.selection.add(served, place.sa_out, first=send, share=share)
 
     async def _undo(self, record: SaRecord, live: LiveSa | None) -> None:
         try:

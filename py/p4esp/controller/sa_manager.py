@@ -9,7 +9,7 @@ from p4esp.controller.engine_keys import ENGINE_ERRORS, PairKeys
 from p4esp.controller.errors import ControllerError, SwitchUnreachableError
 from p4esp.controller.live_sas import LiveSas
 from p4esp.controller.placement import Placements
-from p4esp.controller.policy import PolicyIds
+from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.pools import PoolExhaustedError
 from p4esp.controller.protect_rules import ProtectRules
 from p4esp.controller.sa_installer import LiveSa, SaInstaller
@@ -37,7 +37,7 @@ class SaManager:
         journal: Journal,
         parallel: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
-        """`parallel` says of which child (peer and name) there are to be several SAs."""
+        """`parallel` says of which child (peer and name) there are to be several equal SAs."""
         self._parallel = parallel or {}
         self._gateway = gateway
         self._store = store
@@ -88,11 +88,15 @@ class SaManager:
 
     def serves(self, peer: str, name: str) -> bool:
         """Whether a child of this configuration is up, under an IKE SA that still is; of one with
-        several SAs, whether they all are.
+        several equal SAs, whether they all are. One for a part of its traffic is none of them.
         """
-        children = (live.record.child for live in self.live.of_child(peer, name))
-        up = sum(child.spi_in in self.negotiated for child in children)
+        up = sum(not child.share.partial for child in self.negotiated_of(peer, name))
         return up >= self._parallel.get((peer, name), 1)
+
+    def negotiated_of(self, peer: str, name: str) -> list[ChildSaParams]:
+        """The SAs of a child that are installed and that IKE has."""
+        children = (live.record.child for live in self.live.of_child(peer, name))
+        return [child for child in children if child.spi_in in self.negotiated]
 
     async def up(self, child: ChildSaParams, *, send: bool = True) -> bool:
         """Install a new pair; False, with the reason in the journal, when that failed."""
@@ -116,14 +120,14 @@ class SaManager:
             raise SwitchUnreachableError(f"{self._gateway}: the switch is not connected")
         return self._installer
 
-    def down(self, child: ChildSaParams, reason: DownReason) -> None:
+    def down(self, child: ChildSaParams, reason: str) -> None:
         """A pair is no longer ours: remove it, in the background, after the grace period."""
         self.negotiated.discard(child.spi_in)
         live = self.live.pop(child.spi_in, None)
         if live is None:
             self._placements.spis.release(child.spi_in)
             return
-        self._note(Kind.SA_DOWN, child, reason.value)
+        self._note(Kind.SA_DOWN, child, reason)
         if self._installer is None:
             self._store.set_state(self._gateway, child.spi_in, SaState.DELETING)
         else:

@@ -6,19 +6,15 @@ A bucket of nobody is served by the fallback SA, the one that `sa_select` names.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
 
 from p4esp.controller import tables
-from p4esp.controller.entries import Op, Update, deletes
+from p4esp.controller.entries import Entry, Op, Update, deletes
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.numbers import Spread
+from p4esp.controller.share_sets import BUCKETS, WANTING, Division, Moves, ShareSet
 from p4esp.controller.writer import TableWriter
-
-BUCKETS: Final = 256
-
-Moves = Mapping[int, tuple[int | None, int | None]]
-"""Who served buckets, and who does now: an SA, or None for the fallback."""
+from p4esp.ipsec.sa import Share
 
 
 class SaSet:
@@ -30,6 +26,29 @@ class SaSet:
         self.owner: list[int | None] = [None] * BUCKETS
         self.members: list[int] = []
         self._bound: dict[int, int] = {}
+        self._waiting: list[int] = []
+
+    def take(self, sa: int, share: Share, *, now: bool) -> Moves:
+        """An SA more, whatever its share: at once, or (`now` false) as the heir of the next that
+        leaves.
+        """
+        if now:
+            return self.join(sa)
+        self._waiting.append(sa)
+        return {}
+
+    def lose(self, sa: int) -> Moves:
+        """An SA less, if it was there."""
+        if sa in self._waiting:
+            self._waiting.remove(sa)
+            return {}
+        if sa not in self.members and sa not in self.owner:
+            return {}
+        return self.leave(sa, self._waiting.pop(0) if self._waiting else None)
+
+    def want(self, resources: Iterable[int], *, wanting: bool) -> Moves:
+        """Nobody asks for an SA here."""
+        return {}
 
     def join(self, sa: int) -> Moves:
         """A member more takes its share from those that have most; no other bucket moves."""
@@ -101,33 +120,41 @@ class SaSets:
 
     def __init__(self, writer: TableWriter) -> None:
         self._writer = writer
-        self._sets: dict[int, SaSet] = {}
-        self._waiting: dict[int, list[int]] = {}
+        self._sets: dict[int, SaSet | ShareSet] = {}
 
-    def of(self, policy: int) -> SaSet | None:
+    def of(self, policy: int) -> SaSet | ShareSet | None:
         """The set of a policy."""
         return self._sets.get(policy)
 
-    async def form(self, policy: int, spread: Spread, members: Sequence[int]) -> None:
+    async def form(
+        self,
+        policy: int,
+        spread: Spread,
+        division: Division | None,
+        members: Sequence[tuple[int, Share]],
+    ) -> None:
         """Make a set, or anew what is left of one, and fill its buckets; `sa_select` may name it
-        then.
+        then. Without a division all SAs have equal shares.
         """
-        old, made = self._sets.get(policy, SaSet(policy, spread)), SaSet(policy, spread)
-        self._sets[policy], self._waiting[policy] = made, []
-        for sa in members:
-            made.join(sa)
+        made = SaSet(policy, spread) if division is None else ShareSet(policy, spread, division)
+        old = self._sets.get(policy, SaSet(policy, spread))
+        self._sets[policy] = made
+        for sa, share in members:
+            made.take(sa, share, now=True)
         owners = enumerate(zip(old.owner, made.owner, strict=True))
         await self._write(made, {at: move for at, move in owners if move[0] != move[1]})
 
-    async def join(self, policy: int, sa: int, *, now: bool) -> None:
-        """An SA more: at once, or (`now` false) as the heir of the next that leaves."""
+    async def join(self, policy: int, sa: int, share: Share, *, now: bool) -> None:
+        """An SA more: at once, or (`now` false) in the place of one that leaves."""
         joined = self._sets.get(policy)
-        if joined is None:
-            return
-        if now:
-            await self._write(joined, joined.join(sa))
-        else:
-            self._waiting[policy].append(sa)
+        if joined is not None:
+            await self._write(joined, joined.take(sa, share, now=now))
+
+    async def want(self, policy: int, resources: Iterable[int], *, wanting: bool) -> None:
+        """Have digests sent, or not any more, when resources send that have no SA."""
+        wanted = self._sets.get(policy)
+        if wanted is not None:
+            await self._write(wanted, wanted.want(resources, wanting=wanting))
 
     async def bind(self, policy: int, sa: int, buckets: Iterable[int]) -> None:
         """Have an SA serve certain buckets alone, a port's or a DSCP's (RFC 9611 resources)."""
@@ -136,13 +163,8 @@ class SaSets:
 
     async def leave(self, sa: int) -> None:
         """No bucket points to an SA any more when this returns."""
-        for policy, left in list(self._sets.items()):
-            waiting = self._waiting[policy]
-            if sa in waiting:
-                waiting.remove(sa)
-            elif sa in left.members or sa in left.owner:
-                heir = waiting.pop(0) if waiting else None
-                await self._write(left, left.leave(sa, heir))
+        for left in list(self._sets.values()):
+            await self._write(left, left.lose(sa))
 
     async def dissolve(self, policy: int) -> None:
         """Take the entries of a set away, which nothing names any more, and forget it. What the
@@ -151,17 +173,23 @@ class SaSets:
         gone = self._sets.pop(policy)
         owners = [(at, sa) for at, sa in enumerate(gone.owner) if sa is not None]
         try:
-            await self._writer.clear(deletes(tables.sa_member(policy, *one) for one in owners))
+            await self._writer.clear(deletes(_entry(policy, *one) for one in owners))
         except ControllerError:
             self._sets[policy] = gone
             raise
 
-    async def _write(self, changed: SaSet, moves: Moves) -> None:
+    async def _write(self, changed: SaSet | ShareSet, moves: Moves) -> None:
         await self._writer.write([_update(changed.number, at, *moves[at]) for at in moves])
 
 
 def _update(number: int, bucket: int, before: int | None, after: int | None) -> Update:
     if after is None:
-        return Update(Op.DELETE, tables.sa_member(number, bucket, before or 0))
+        return Update(Op.DELETE, _entry(number, bucket, before))
     op = Op.INSERT if before is None else Op.MODIFY
-    return Update(op, tables.sa_member(number, bucket, after))
+    return Update(op, _entry(number, bucket, after))
+
+
+def _entry(number: int, bucket: int, owner: int | None) -> Entry:
+    if owner == WANTING:
+        return tables.acquire_member(number, bucket)
+    return tables.sa_member(number, bucket, owner or 0)

@@ -1,7 +1,7 @@
 """What SAs carry: a sign of the peer's life (RFC 7296 2.4), and use that counts towards limits."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -35,8 +35,16 @@ class _Reading(NamedTuple):
 class SaTraffic:
     """Watches the counters of one session: one read each way for all SAs."""
 
-    def __init__(self, session: Session, sas: SaManager, ike: Driver) -> None:
+    def __init__(
+        self,
+        session: Session,
+        sas: SaManager,
+        ike: Driver,
+        carried: Callable[[Collection[int]], None],
+    ) -> None:
+        """`carried` is told of the SAs that have carried something, by inbound SPI."""
         self._session = session
+        self._carried = carried
         self._sas = sas
         self._ike = ike
         self._first: dict[int, _Reading] = {}
@@ -52,9 +60,10 @@ class SaTraffic:
         """Tell IKE what each SA has carried since it was first seen here."""
         before, self._last = self._last, await self._read()
         self._first = {spi: self._first.get(spi, now) for spi, now in self._last.items()}
-        for spi_in, now in self._last.items():
-            if now != before.get(spi_in, now):
-                self._report(spi_in, before[spi_in], now)
+        moved = [spi for spi, now in self._last.items() if now != before.get(spi, now)]
+        for spi_in in moved:
+            self._report(spi_in, before[spi_in], self._last[spi_in])
+        self._carried(moved)
 
     def _report(self, spi_in: int, before: _Reading, now: _Reading) -> None:
         packets, octets = now.since(self._first[spi_in])

@@ -13,7 +13,9 @@ from p4esp.controller.entries import Entry, difference, modifies
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.numbers import Spread
 from p4esp.controller.sa_sets import SaSets
+from p4esp.controller.share_sets import Division
 from p4esp.controller.writer import TableWriter
+from p4esp.ipsec.sa import EVERYTHING, Share
 from p4esp.ipsec.selectors import Network
 
 Destination = tuple[int, Network]
@@ -27,15 +29,24 @@ class SaSelection:
         self._writer = writer
         self._candidates: dict[Destination, list[int]] = {}
         self._served: dict[int, list[Destination]] = {}
+        self._shares: dict[int, Share] = {}
         self._sets = SaSets(writer)
         self._in_set: dict[int, set[Destination]] = {}
         """What the set of each policy serves. It begins with what all members have, and never grows
         while there is any of that: a destination that comes later is served by an SA alone.
         """
 
-    async def add(self, destinations: Iterable[Destination], sa: int, *, first: bool) -> None:
+    async def add(
+        self,
+        destinations: Iterable[Destination],
+        sa: int,
+        *,
+        first: bool,
+        share: Share = EVERYTHING,
+    ) -> None:
         """Let an SA serve destinations: from now on, or (`first` false) when others are gone."""
         served = list(destinations)
+        self._shares[sa] = share
         before = self._entries(served)
         self._give_to_idle_sets(served)
         for place in served:
@@ -43,7 +54,7 @@ class SaSelection:
         await self._writer.write(difference(before, self._entries(served)))
         for policy in {policy for policy, _ in served}:
             if self._may_join(policy, sa):
-                await self._sets.join(policy, sa, now=first)
+                await self._sets.join(policy, sa, share, now=first)
 
     def _give_to_idle_sets(self, served: Iterable[Destination]) -> None:
         """A set that serves nothing has no members: the next SA decides anew what it serves."""
@@ -71,6 +82,7 @@ class SaSelection:
             self._drop(place, sa)
         await self._writer.clear(difference(before, self._entries(served)))
         await self._sets.leave(sa)
+        self._shares.pop(sa, None)
 
     def _drop(self, place: Destination, sa: int) -> None:
         self._candidates[place].remove(sa)
@@ -78,8 +90,11 @@ class SaSelection:
             del self._candidates[place]
             self._in_set.get(place[0], set()).discard(place)
 
-    def adopt(self, destinations: Iterable[Destination], sa: int) -> None:
+    def adopt(
+        self, destinations: Iterable[Destination], sa: int, share: Share = EVERYTHING
+    ) -> None:
         """Take over what the switch does already, in the order of the calls."""
+        self._shares[sa] = share
         for place in destinations:
             self._candidates.setdefault(place, []).append(sa)
             self._served.setdefault(sa, []).append(place)
@@ -88,15 +103,16 @@ class SaSelection:
         """What the table must hold."""
         return self._entries(self._candidates)
 
-    async def form_set(self, policy: int, spread: Spread) -> None:
-        """Have the SAs of a policy, present and future ones, serve it together (RFC 9611). One that
-        serves some of its destinations only takes no part.
+    async def form_set(self, policy: int, spread: Spread, division: Division | None = None) -> None:
+        """Have the SAs of a policy, present and future ones, serve it together (RFC 9611): in equal
+        parts, or each its share. One that serves some of its destinations only takes no part.
         """
         places = self._places(policy)
         served = [self._candidates[place] for place in places]
         members = [sa for sa in served[0] if all(sa in sas for sas in served)] if served else []
         self._in_set[policy] = set(places) if members else set()
-        await self._sets.form(policy, spread, members)
+        shares = [(sa, self._share(sa)) for sa in members]
+        await self._sets.form(policy, spread, division, shares)
         await self._writer.write(modifies(self._entries(self._places(policy))))
 
     async def dissolve_set(self, policy: int) -> None:
@@ -110,6 +126,10 @@ class SaSelection:
             self._in_set[policy] = places & self._candidates.keys()
             raise
         await self._sets.dissolve(policy)
+
+    async def want(self, policy: int, resources: Iterable[int], *, wanting: bool) -> None:
+        """Have digests sent, or not any more, when resources send that have no SA."""
+        await self._sets.want(policy, resources, wanting=wanting)
 
     async def bind(self, policy: int, sa: int, buckets: Iterable[int]) -> None:
         """Have an SA serve certain buckets alone: ports, or DSCPs."""
@@ -127,11 +147,23 @@ class SaSelection:
         """The entries of those destinations that anybody serves."""
         return [self._entry(place) for place in places if place in self._candidates]
 
+    def _fallback(self, place: Destination) -> int:
+        """The first that has no share of its own; where all have one, the least particular."""
+        return min(self._candidates[place], key=lambda sa: _particular(self._share(sa)))
+
+    def _share(self, sa: int) -> Share:
+        return self._shares.get(sa, EVERYTHING)
+
     def _entry(self, place: Destination) -> Entry:
-        fallback, behind = self._candidates[place][0], self._sets.of(place[0])
+        fallback, behind = self._fallback(place), self._sets.of(place[0])
         if behind is None or not self._is_in_set(place):
             return tables.sa_select(*place, fallback)
         return tables.sa_select_set(*place, behind.number, behind.spread, fallback)
 
     def _is_in_set(self, place: Destination) -> bool:
         return place in self._in_set.get(place[0], ())
+
+
+def _particular(share: Share) -> int:
+    """How little it is meant for traffic of others."""
+    return 2 * bool(share.dscps) + (share.resource is not None)

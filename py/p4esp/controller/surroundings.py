@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from p4esp.controller.program import Program
+from p4esp.controller.shares import PATIENCE
 from p4esp.ike.config import Settings
 from p4esp.ike.state import WallClock
 from p4esp.service.audit import TraceSink
@@ -41,6 +42,8 @@ class Surroundings:
     retry: float = RETRY
     retry_most: float = RETRY_MOST
     """The least and the most time between two attempts at a child."""
+    patience: float = PATIENCE
+    """Between two at more SAs of one, where the peer has said that it makes no more."""
     health_interval: float = 1.0
     traffic_interval: float = 10.0
     """How often IKE is told what SAs carry, for liveness checks and limits."""

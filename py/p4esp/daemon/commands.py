@@ -16,6 +16,7 @@ from p4esp.service.driver import Driver
 from p4esp.service.event_hub import EventHub
 from p4esp.service.event_json import child_as_json, event_as_json, ike_as_json
 from p4esp.service.outcomes import Commander
+from p4esp.service.told import deletes_as_json, told_by
 
 
 class Commanded(Protocol):
@@ -68,6 +69,7 @@ class DaemonCommands:
                 for ike in daemon.driver.endpoint.ike_sas
             ],
             "child_sas": [child_as_json(child) for child in daemon.plane.children.values()],
+            **deletes_as_json(daemon.connections),
             **daemon.counters(),
         }
 
@@ -95,11 +97,15 @@ class DaemonCommands:
         )
         return event_as_json(event)
 
-    async def down(self, peer: str) -> object:
-        """Delete all IKE SAs with a peer."""
+    async def down(
+        self, peer: str, reason: str = "", text: str = "", language: str = "", downtime: str = ""
+    ) -> object:
+        """Delete all IKE SAs with a peer, and tell it why."""
         self._peer(peer)
-        sas = [ike.spi for ike in self._daemon.driver.endpoint.ike_sas if ike.peer == peer]
-        return [event_as_json(await self._commander.delete_ike(spi)) for spi in _some(sas, peer)]
+        told = told_by(reason, text, language, downtime)
+        found = self._daemon.driver.endpoint.ike_sas
+        sas = _some((ike.spi for ike in found if ike.peer == peer), peer)
+        return [event_as_json(await self._commander.delete_ike(spi, told)) for spi in sas]
 
     async def rekey_child(self, child: str) -> object:
         """Replace a child SA by a fresh one."""
@@ -111,9 +117,13 @@ class DaemonCommands:
         (spi, *_) = _some(self._established(peer), peer)
         return event_as_json(await self._commander.rekey_ike(spi))
 
-    async def delete_child(self, child: str) -> object:
-        """Delete a child SA."""
-        return event_as_json(await self._commander.delete_child(self._child(child).spi_in))
+    async def delete_child(
+        self, child: str, reason: str = "", text: str = "", language: str = "", downtime: str = ""
+    ) -> object:
+        """Delete a child SA, and tell the peer why."""
+        told = told_by(reason, text, language, downtime)
+        spi_in = self._child(child).spi_in
+        return event_as_json(await self._commander.delete_child(spi_in, told))
 
     async def check(self, peer: str) -> object:
         """Ask a peer whether it is alive."""

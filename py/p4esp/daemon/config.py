@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from p4esp.configuration.extensions import check_extensions
 from p4esp.configuration.fields import Address, FilePath
 from p4esp.configuration.formats import check_experimental
-from p4esp.configuration.peers import PeerSection, children_of, extensions_of
+from p4esp.configuration.peers import PeerSection, children_of, extensions_of, ppks_of
+from p4esp.configuration.postquantum import check_ppks
 from p4esp.configuration.sections import Section, load_file, require_unique
 from p4esp.configuration.settings import IkeSection
 from p4esp.ike.transport import Ports
@@ -27,6 +28,8 @@ class DaemonConfig(Section):
     """UDP port that IKE shares with ESP when there is a NAT."""
     control: FilePath = Field(default=Path("ike.sock"), validate_default=True)
     """Unix socket for commands, mode 0600."""
+    token_file: FilePath = Field(default=Path("ike.tokens"), validate_default=True)
+    """Secret of `crash_detection`, 32 random octets, mode 0600; made when it is first needed."""
     ike: IkeSection = IkeSection()
     """Timers and limits."""
     experimental: bool = False
@@ -41,6 +44,7 @@ class DaemonConfig(Section):
             raise ValueError(f"port and nat_port are both {self.port}; accepted: two ports")
         check_experimental(children_of(self.peers), allowed=self.experimental)
         check_extensions(extensions_of(self.peers), allowed=self.experimental)
+        check_ppks(ppks_of(self.peers), allowed=self.experimental)
         return self
 
     @property

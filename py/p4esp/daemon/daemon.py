@@ -24,6 +24,7 @@ from p4esp.service.event_hub import EventHub
 from p4esp.service.failures import failure_commands
 from p4esp.service.journal import Journal
 from p4esp.service.key_export import KeyExporter, ike_key_export
+from p4esp.store.sealing import key_from_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class IkeDaemon:
     """Runs until cancelled."""
 
     def __init__(self, config: DaemonConfig, around: Surroundings) -> None:
-        """ValueError when a peer's secret can no longer be read."""
+        """ValueError when a peer's secret can no longer be read, StoreError for the token file."""
         self._config = config
         self._around = around
         self.peers: Mapping[str, PeerConfig] = {peer.name: peer.config() for peer in config.peers}
@@ -72,8 +73,14 @@ class IkeDaemon:
             trace=trace_hook(NAME, around.journal, around.trace),
             export_keys=ike_key_export(around.export_keys),
             wall_clock=around.wall_clock,
+            token_secret=self._token_secret(),
         )
         return IkeEndpoint(environment, directory(self.peers.values()), around.clock())
+
+    def _token_secret(self) -> bytes:
+        """What crash tokens are made of, the same for good; none where no peer is to have one."""
+        wanted = any(peer.extensions.crash_detection for peer in self.peers.values())
+        return key_from_file(self._config.token_file) if wanted else b""
 
     async def _send(self, datagram: Datagram) -> None:
         if self._sockets is not None:

@@ -65,21 +65,21 @@ class DaemonEvents:
         connections = self._connections
         match event:
             case IkeEstablished(ike):
-                connections.established[ike.spi] = ike
+                connections.ike_up(ike)
             case IkeRekeyed(old, new):
                 connections.established.pop(old.spi, None)
                 connections.established[new.spi] = new
-            case IkeDown(ike):
+            case IkeDown(ike, told=told):
                 if connections.established.pop(ike.spi, None) is not None:
-                    connections.peer_failed(ike.peer)  # what it was making will not come
+                    connections.peer_failed(ike.peer, told)  # what it was making will not come
             case NegotiationFailed(ike) | AuthenticationFailed(ike):
                 connections.peer_failed(ike.peer)
             case ChildUp(child) | ChildRekeyed(new=child):
                 connections.child_up((child.peer, child.name))
             case ChildFailed(ike, name):
                 connections.attempt_failed((ike.peer, name))
-            case ChildDown(child, reason):
-                connections.child_down(child, reason)
+            case ChildDown(child, reason, told):
+                connections.child_down(child, reason, told)
             case Redirected():
                 connections.redirected(event)
 
@@ -87,8 +87,8 @@ class DaemonEvents:
         match event:
             case IkeEstablished(ike):
                 self._note(Kind.IKE_UP, ike, f"{ike.suite}, {ike.path}")
-            case IkeDown(ike, reason, detail):
-                self._note(Kind.IKE_DOWN, ike, f"{reason}{': ' if detail else ''}{detail}")
+            case IkeDown(ike):
+                self._note(Kind.IKE_DOWN, ike, event.why)
             case IkeRekeyed(old, new):
                 self._note(Kind.IKE_REKEYED, new, f"{new.suite}, was {old.spi.hex()}")
             case (
@@ -100,13 +100,13 @@ class DaemonEvents:
                 self._note(Kind.IKE_FAILED, ike, reason)
             case ChildUp(child) | ChildRekeyed(new=child):
                 self._note_child(Kind.SA_UP, child, str(child.suite))
-            case ChildDown(child, reason):
-                self._note_child(Kind.SA_DOWN, child, reason)
+            case ChildDown(child):
+                self._note_child(Kind.SA_DOWN, child, event.why)
             case ChildFailed(ike, name, reason, detail):
                 text = f"{name}: {reason}{': ' if detail else ''}{detail}"
                 self._note(Kind.SA_FAILED, ike, text)
-            case InternalAddresses(ike, config):
-                self._note(Kind.ADDRESSES, ike, str(config))
+            case InternalAddresses(ike):
+                self._note(Kind.ADDRESSES, ike, event.text)
             case PathChanged(ike, old, new):
                 self._note(Kind.SA_MOVED, ike, f"{old} to {new}")
             case MoveRefused(ike, reason):

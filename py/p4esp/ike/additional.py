@@ -33,8 +33,10 @@ class AdditionalExchanges:
 
     supported: bool = False
     """Whether the peer can do IKE_INTERMEDIATE."""
+    rounds: int = 0
+    """IKE_INTERMEDIATE exchanges that are still to come before IKE_AUTH."""
     pending: deque[type[KeyExchangeMethod]] = field(default_factory=deque)
-    """Methods that are still to come before IKE_AUTH."""
+    """Key exchange methods of them; the last round may be without."""
     int_auth: IntAuth = field(default_factory=IntAuth)
     followup: Followup | None = None
     """One at a time: a peer that begins anew gives up the one before."""

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from p4esp.ike.codec.configuration import Configuration
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
-from p4esp.ike.constants import ConfigType, NotifyType
+from p4esp.ike.codec.selectors import TsResponder
+from p4esp.ike.constants import ConfigAttributeType, ConfigType, NotifyType
+from p4esp.ike.encrypted_dns import told
 from p4esp.ike.errors import ProposalError, Refusal
 from p4esp.ike.events import InternalAddresses
 from p4esp.ike.internal_config import InternalConfig, request, requested_versions
+from p4esp.ike.notifies import note_ignored
 from p4esp.ike.pool import AddressPool, PoolExhaustedError
 from p4esp.ipsec.selectors import Address, TrafficSelector, narrow
 
@@ -57,8 +61,8 @@ def _hosts_within(hosts: Iterable[Address], policy: Selectors) -> Selectors:
 
 def ask(sa: "IkeSaState") -> list[AnyPayload]:
     """CP of our IKE_AUTH request, where addresses are wanted."""
-    versions = sa.config.request_addresses
-    return [request(versions)] if versions else []
+    versions, encrypted = sa.config.request_addresses, sa.config.request_encrypted_dns
+    return [request(versions, encrypted_dns=encrypted)] if versions else []
 
 
 def learn(sa: "IkeSaState", answer: PayloadSet) -> None:
@@ -66,11 +70,30 @@ def learn(sa: "IkeSaState", answer: PayloadSet) -> None:
     if not sa.config.request_addresses:
         return
     reply = answer.optional(Configuration)
-    given = InternalConfig.of(reply) if reply and reply.kind == ConfigType.REPLY else None
+    given = _given(sa, reply) if reply and reply.kind == ConfigType.REPLY else None
     if given is None or not given.addresses:
         raise ProposalError("the peer assigned no internal address")
     sa.assigned.ours = given.addresses
-    sa.events.append(InternalAddresses(sa.info(), given))
+    sa.events.append(InternalAddresses(sa.info(), given, _unreachable(given, answer)))
+
+
+def _given(sa: "IkeSaState", reply: Configuration) -> InternalConfig:
+    """What a CFG_REPLY says, without what was not asked for."""
+    ignored = partial(note_ignored, sa)
+    given = InternalConfig.of(reply, ignored)
+    if sa.config.request_encrypted_dns or not (given.resolvers or given.domains):
+        return given
+    ignored("encrypted DNS, which was not asked for")
+    return replace(given, resolvers=(), domains=())
+
+
+def _unreachable(given: InternalConfig, answer: PayloadSet) -> tuple[Address, ...]:
+    """Addresses of resolvers outside the selectors of the child SA that comes with them."""
+    selectors = answer.optional(TsResponder)
+    if selectors is None:
+        return ()
+    addresses = [address for resolver in given.resolvers for address in resolver.addresses]
+    return tuple(one for one in addresses if not _hosts_within([one], selectors.selectors))
 
 
 def assign(sa: "IkeSaState", asked: PayloadSet) -> list[AnyPayload]:
@@ -83,9 +106,19 @@ def assign(sa: "IkeSaState", asked: PayloadSet) -> list[AnyPayload]:
         if assignment.required:
             raise Refusal(NotifyType.FAILED_CP_REQUIRED, "the peer asked for no internal address")
         return []
-    given = replace(assignment.config, addresses=_lease(sa, assignment.pools, wanted))
+    given = replace(
+        assignment.config,
+        addresses=_lease(sa, assignment.pools, wanted),
+        resolvers=told(assignment.resolvers, wanted, partial(note_ignored, sa)),
+        domains=_domains(assignment.config.domains, wanted),
+    )
     sa.events.append(InternalAddresses(sa.info(), given))
     return [given.reply()]
+
+
+def _domains(ours: tuple[str, ...], wanted: Configuration) -> tuple[str, ...]:
+    """Told to who asks for them (RFC 8598 3.2)."""
+    return ours if wanted.values(ConfigAttributeType.INTERNAL_DNS_DOMAIN) else ()
 
 
 def _lease(

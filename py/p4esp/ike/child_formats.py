@@ -180,8 +180,11 @@ def _obstacle(sa: IkeSaState, form: Format) -> str | None:
     return None
 
 
-def obstacle_of(sa: IkeSaState, layout: Layout) -> str | None:
+def obstacle_of(sa: IkeSaState, config: ChildConfig, layout: Layout) -> str | None:
     """Why the successor of a child SA can't have its layout between these two."""
+    wish = config.format
+    if layout.format != wish.name and (wish.required or layout != PLAIN):
+        return f"its format is {layout.format}, policy has {wish.name}"
     return _obstacle(sa, form_of(layout))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from p4esp.ike.assigning import local_side, remote_side
+from p4esp.ike.child_modes import mode_answered, mode_asked, mode_notifies
 from p4esp.ike.children import ChildSa
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payloads import Notify
@@ -11,7 +12,14 @@ from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.errors import CommandError, ProposalError, Refusal
-from p4esp.ike.state import IkeSaState
+from p4esp.ike.extensions.labels import (
+    Labels,
+    accepted_label,
+    agreed_label,
+    labels_wanted,
+    note_empty_labels,
+)
+from p4esp.ike.state import IkeSaState, IntendedSa
 from p4esp.ipsec.sa import Mode
 from p4esp.ipsec.selectors import Address, TrafficSelector, is_subset, narrow
 
@@ -19,10 +27,6 @@ MAX_LISTED = 8
 """Selectors that errors name."""
 
 Selectors = tuple[TrafficSelector, ...]
-MODE_NOTIFIES = {
-    Mode.TRANSPORT: NotifyType.USE_TRANSPORT_MODE,
-    Mode.BEET: NotifyType.USE_BEET_MODE,
-}
 Packet = tuple[TrafficSelector, TrafficSelector]
 """The selectors of one packet: from here, to there."""
 
@@ -36,16 +40,33 @@ class Scope:
     remote_ts: Selectors
     tfc: bool = True
     """Whether the peer takes TFC padding; one that does not says so (RFC 7296 1.3.1)."""
+    labels: Labels = ()
+    """Security labels: of an offer those of which the peer is to choose one."""
+    fallback: bool = False
+    """Whether a tunnel takes the place of the mode that the child is for."""
+
+    @property
+    def label(self) -> bytes:
+        """The one that was agreed on; empty: none."""
+        return self.labels[0].bare if self.labels else b""
 
     @property
     def mode(self) -> Mode:
-        """The configured one; the other end must want the same."""
-        return self.config.mode
+        """The configured one, or a tunnel in its place."""
+        return Mode.TUNNEL if self.fallback else self.config.mode
 
     def notifies(self) -> list[Notify]:
         """What asks for a mode other than the tunnel, and agrees to it."""
-        kind = MODE_NOTIFIES.get(self.mode)
-        return [] if kind is None else [Notify(kind)]
+        return mode_notifies(self.mode)
+
+    def selectors(self, *, initiator: bool) -> tuple[TsInitiator, TsResponder]:
+        """The TS payloads; `initiator`: that is us."""
+        local, remote = self.local_ts + self.labels, self.remote_ts + self.labels
+        return (
+            (TsInitiator(local), TsResponder(remote))
+            if initiator
+            else (TsInitiator(remote), TsResponder(local))
+        )
 
 
 def packet_scope(config: ChildConfig, packet: Packet) -> Scope:
@@ -61,23 +82,31 @@ def wanted_scope(sa: IkeSaState, config: ChildConfig, packet: Scope | None) -> S
 
     `Refusal` when the mode cannot be had on this path.
     """
-    scope = _allowed(sa, config)
+    scope = replace(_allowed(sa, config), labels=labels_wanted(config.labels))
     if config.mode is Mode.BEET:
         _require_pair(scope)
     if packet is None or config.mode is Mode.BEET:
         return scope
     local_ts, remote_ts = packet.local_ts + scope.local_ts, packet.remote_ts + scope.remote_ts
-    return Scope(config, local_ts, remote_ts)
+    return replace(scope, local_ts=local_ts, remote_ts=remote_ts)
+
+
+def rekeyed_scope(old: ChildSa) -> Scope:
+    """What to propose in place of a child: the selectors and the mode in use (RFC 7296 2.9.2)."""
+    params = old.params
+    scope = Scope(old.config, params.local_ts, params.remote_ts)
+    return replace(scope, fallback=params.mode is Mode.TUNNEL)
 
 
 def _allowed(sa: IkeSaState, config: ChildConfig) -> Scope:
     """All that a child may carry: in transport mode only what these two hosts say."""
-    if config.mode is Mode.BEET and not sa.announced.private_numbers:
+    unknown = config.mode is Mode.BEET and not sa.announced.beet
+    if unknown and config.mode_required:
         reason = f"child {config.name} is for BEET mode, which the peer has no vendor ID for"
         raise Refusal(NotifyType.TS_UNACCEPTABLE, reason)
     if config.mode is not Mode.TRANSPORT:
         local_ts, remote_ts = local_side(sa, config.local_ts), remote_side(sa, config.remote_ts)
-        return Scope(config, local_ts, remote_ts)
+        return Scope(config, local_ts, remote_ts, fallback=unknown)
     if sa.nat is not None and sa.nat.found:
         reason = f"child {config.name}: transport mode through a NAT (2.23.1) is not supported"
         raise Refusal(NotifyType.TS_UNACCEPTABLE, reason)
@@ -91,19 +120,16 @@ def _allowed(sa: IkeSaState, config: ChildConfig) -> Scope:
 
 def _require_pair(scope: Scope) -> None:
     """In BEET mode the inner addresses are not sent, so there is one pair of them."""
-    fault = _fault_of_pair(scope)
-    if fault is not None:
-        raise Refusal(NotifyType.TS_UNACCEPTABLE, fault)
-
-
-def _fault_of_pair(scope: Scope) -> str | None:
     both = (*scope.local_ts, *scope.remote_ts)
     single = len(scope.local_ts) == len(scope.remote_ts) == 1
-    if single and all(ts.first == ts.last for ts in both) and both[0].version == both[1].version:
-        return None
+    one_family = len({ts.version for ts in both}) == 1
+    if single and one_family and all(ts.first == ts.last for ts in both):
+        return
     sides = f"{listed(scope.local_ts)} - {listed(scope.remote_ts)}"
-    return (
-        f"child {scope.config.name}: BEET mode is between two addresses of one family, not {sides}"
+    name = scope.config.name
+    raise Refusal(
+        NotifyType.SINGLE_PAIR_REQUIRED if one_family else NotifyType.TS_UNACCEPTABLE,
+        f"child {name}: BEET mode is between two addresses of one family, not {sides}",
     )
 
 
@@ -113,18 +139,21 @@ def _only(host: Address) -> Selectors:
 
 def agreed_scope(sa: IkeSaState, offer: PayloadSet, replaces: ChildSa | None) -> Scope:
     """What is in common of the peer's proposal and one of our children; a rekey stays with its
-    child. `Refusal` when nothing is.
+    child and its mode. `Refusal` when nothing is.
     """
     theirs, ours = offer.one(TsInitiator).selectors, offer.one(TsResponder).selectors
-    wish = _mode_of(sa, offer)
+    wish = mode_asked(sa, offer, replaces)
+    note_empty_labels(sa, offer)
     reason = f"no child configuration covers {listed(theirs)} to {listed(ours)}"
+    refused = Refusal(NotifyType.TS_UNACCEPTABLE, reason)
     for config in _candidates(sa, theirs, ours, replaces):
         try:
             scope = _narrowed(sa, config, theirs, ours, wish)
-            return replace(scope, tfc=_takes_tfc(offer))
+            labels = agreed_label(config, offer, replaces)
+            return replace(scope, tfc=_takes_tfc(offer), labels=labels)
         except Refusal as refusal:
-            reason = refusal.reason
-    raise Refusal(NotifyType.TS_UNACCEPTABLE, reason)
+            refused = refusal
+    raise refused
 
 
 def _candidates(
@@ -160,7 +189,9 @@ def _narrowed(
     wish: Mode,
 ) -> Scope:
     allowed = _allowed(sa, config)
-    scope = Scope(config, narrow(ours, allowed.local_ts), narrow(theirs, allowed.remote_ts))
+    local_ts, remote_ts = narrow(ours, allowed.local_ts), narrow(theirs, allowed.remote_ts)
+    fallback = allowed.fallback or (wish is not config.mode and not config.mode_required)
+    scope = Scope(config, local_ts, remote_ts, fallback=fallback)
     objection = _objection(sa, scope, wish)
     if objection is not None:
         raise Refusal(NotifyType.TS_UNACCEPTABLE, objection)
@@ -168,14 +199,16 @@ def _narrowed(
 
 
 def _objection(sa: IkeSaState, scope: Scope, wish: Mode) -> str | None:
+    """Why there can be no such child SA; `Refusal` for BEET mode with more than one pair."""
     name = scope.config.name
     if not scope.local_ts or not scope.remote_ts:
         return f"child {name} has nothing in common with the proposal"
     if scope.mode not in (Mode.TUNNEL, wish):
         return f"child {name} is for {scope.mode} mode, the peer asks for {wish} mode"
-    if scope.mode is Mode.BEET and (fault := _fault_of_pair(scope)) is not None:
-        return fault
-    return sa.env.objection(sa.config.name, name, scope.local_ts, scope.remote_ts)
+    if scope.mode is Mode.BEET:
+        _require_pair(scope)
+    ends = scope.local_ts, scope.remote_ts
+    return sa.env.objection(IntendedSa(sa.config.name, sa.proven_id, name, scope.mode, *ends))
 
 
 def accepted_scope(
@@ -185,14 +218,15 @@ def accepted_scope(
     no longer has what the SA that is replaced carries (RFC 7296 2.9.2).
     """
     local_ts, remote_ts = answer.one(TsInitiator).selectors, answer.one(TsResponder).selectors
-    scope = Scope(offered.config, local_ts, remote_ts, tfc=_takes_tfc(answer))
+    labels = accepted_label(offered.labels, offered.config, answer, replaces)
     _check_narrowed(local_ts, offered.local_ts)
     _check_narrowed(remote_ts, offered.remote_ts)
     if replaces is not None:
         _check_covered(replaces.params.local_ts, local_ts)
         _check_covered(replaces.params.remote_ts, remote_ts)
-    if _mode_of(sa, answer) is not scope.mode:
-        raise ProposalError(f"the peer answered in another mode, asked for was {scope.mode}")
+    fallback = _is_fallback(offered, mode_answered(sa, answer), replaces)
+    tfc = _takes_tfc(answer)
+    scope = Scope(offered.config, local_ts, remote_ts, tfc, labels, fallback)
     objection = _objection(sa, scope, scope.mode)
     if objection is not None:
         raise ProposalError(objection)
@@ -204,25 +238,27 @@ def inherited_scope(sa: IkeSaState, old: ChildSa) -> Scope:
     longer allowed.
     """
     params, allowed = old.params, _allowed(sa, old.config)
-    scope = Scope(old.config, params.local_ts, params.remote_ts, params.tfc)
-    if not is_subset(scope.local_ts, allowed.local_ts) or not is_subset(
+    scope = replace(rekeyed_scope(old), tfc=params.tfc)
+    within = is_subset(scope.local_ts, allowed.local_ts) and is_subset(
         scope.remote_ts, allowed.remote_ts
-    ):
-        raise Refusal(NotifyType.TS_UNACCEPTABLE, f"child {old.config.name} is for less than that")
+    )
     objection = _objection(sa, scope, params.mode)
+    if not within or params.mode is not scope.mode:
+        objection = f"child {old.config.name} is for {scope.mode} mode and for less than it carries"
     if objection is not None:
         raise Refusal(NotifyType.TS_UNACCEPTABLE, objection)
     return scope
 
 
-def _mode_of(sa: IkeSaState, message: PayloadSet) -> Mode:
-    """The mode that a peer asks for, or agrees to; `Refusal` when it is two at once."""
-    found = [mode for mode, kind in MODE_NOTIFIES.items() if message.notify(kind) is not None]
-    if not sa.announced.private_numbers and Mode.BEET in found:
-        found.remove(Mode.BEET)
-    if len(found) > 1:
-        raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, f"the peer asks for {' and '.join(found)}")
-    return found[0] if found else Mode.TUNNEL
+def _is_fallback(offered: Scope, answered: Mode, replaces: ChildSa | None) -> bool:
+    """Whether it has come to a tunnel where the child is for another mode. A peer that declines
+    gets it only for a new child whose configuration does not insist.
+    """
+    if answered is offered.mode:
+        return offered.fallback
+    if answered is not Mode.TUNNEL or offered.config.mode_required or replaces is not None:
+        raise ProposalError(f"the peer answered in another mode, asked for was {offered.mode}")
+    return True
 
 
 def _takes_tfc(message: PayloadSet) -> bool:

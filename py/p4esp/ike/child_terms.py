@@ -10,6 +10,8 @@ from p4esp.ike.children import ChildSa
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.config import ChildConfig
+from p4esp.ike.extensions.dscp_classes import DscpClasses
+from p4esp.ike.extensions.resources import Resources
 from p4esp.ike.state import IkeSaState
 from p4esp.ipsec.sa import Share
 
@@ -30,8 +32,10 @@ class ChildTerm(Protocol):
     ) -> Share:
         """`share` with what we agree to of an offer; `Refusal` when it can't be had."""
 
-    def answered(self, sa: IkeSaState, config: ChildConfig, share: Share) -> list[Notify]:
-        """What our answer says of the share that we agreed to."""
+    def answered(
+        self, sa: IkeSaState, config: ChildConfig, offer: PayloadSet, share: Share
+    ) -> list[Notify]:
+        """What our answer to an offer says of the share that we agreed to."""
 
     def accepted(
         self, sa: IkeSaState, config: ChildConfig, wanted: Share, answer: PayloadSet, share: Share
@@ -41,8 +45,8 @@ class ChildTerm(Protocol):
         """
 
 
-TERMS: Final[tuple[ChildTerm, ...]] = ()
-"""All there are, in the order in which they are asked."""
+TERMS: Final[tuple[ChildTerm, ...]] = (DscpClasses(), Resources())
+"""All there are, in the order in which they are asked: resources divide a class."""
 
 
 def terms_asked(sa: IkeSaState, config: ChildConfig, share: Share) -> tuple[Notify, ...]:
@@ -51,23 +55,33 @@ def terms_asked(sa: IkeSaState, config: ChildConfig, share: Share) -> tuple[Noti
 
 
 def share_agreed(
-    sa: IkeSaState, config: ChildConfig, offer: PayloadSet, replaces: ChildSa | None
+    sa: IkeSaState,
+    config: ChildConfig,
+    offer: PayloadSet,
+    share: Share,
+    replaces: ChildSa | None,
 ) -> Share:
-    """What we agree to of an offer; `Refusal` when it can't be had."""
-    share = Share()
+    """What we agree to of an offer; `Refusal` when it can't be had. `share` has the label that the
+    selectors have.
+    """
     for term in TERMS:
         share = term.agreed(sa, config, offer, share, replaces)
     return share
 
 
-def terms_answered(sa: IkeSaState, config: ChildConfig, share: Share) -> tuple[Notify, ...]:
+def terms_answered(
+    sa: IkeSaState, config: ChildConfig, offer: PayloadSet, share: Share
+) -> tuple[Notify, ...]:
     """What our answer says."""
-    return tuple(notify for term in TERMS for notify in term.answered(sa, config, share))
+    return tuple(notify for term in TERMS for notify in term.answered(sa, config, offer, share))
 
 
-def share_accepted(sa: IkeSaState, config: ChildConfig, wanted: Share, answer: PayloadSet) -> Share:
-    """What a responder agreed to; `ProposalError` when that is not acceptable."""
-    share = Share()
+def share_accepted(
+    sa: IkeSaState, config: ChildConfig, wanted: Share, answer: PayloadSet, share: Share
+) -> Share:
+    """What a responder agreed to; `ProposalError` when that is not acceptable. `share` has the
+    label that the selectors have.
+    """
     for term in TERMS:
         share = term.accepted(sa, config, wanted, answer, share)
     return share

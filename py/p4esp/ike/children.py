@@ -55,6 +55,11 @@ class ChildSa:
         return chosen_method(self.chosen)
 
     @property
+    def known_method(self) -> int | None:
+        """The same; None when it is not known."""
+        return self.method if self.methods_known else None
+
+    @property
     def protocol(self) -> ProtocolId:
         """What it is called by in deletes and rekeys."""
         eesp = is_eesp(form_of(self.params.layout))

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from p4esp.ike.auth.credentials import PeerAuth, PostquantumKey
+from p4esp.ike.auth.credentials import PeerAuth
+from p4esp.ike.encrypted_dns import ResolverOffer
 from p4esp.ike.errors import CommandError
 from p4esp.ike.extension_wishes import ExtensionWishes
 from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.path import Path
 from p4esp.ike.pool import AddressPool
+from p4esp.ike.ppk import PpkPolicy
 from p4esp.ike.proposals import Template
 from p4esp.ike.redirection import Gateway
 from p4esp.ike.transport import Ports
@@ -123,6 +125,18 @@ class ChildConfig:
     """
     format: FormatWish = field(default_factory=FormatWish)
     ke: ChildKe = ChildKe.LISTED
+    resources: int = 0
+    """Resources over which its traffic may be spread, one SA each beside the first (RFC 9611); 0:
+    none.
+    """
+    dscp_classes: tuple[tuple[int, ...], ...] = ()
+    """DSCPs, ascending, of traffic that has an SA of its own; all others have the first SA."""
+    labels: tuple[bytes, ...] = ()
+    """Security labels (RFC 9478), without NUL, best first: an SA has one of them."""
+    label_required: bool = True
+    """With a peer that knows no labels make no child SA, rather than one without a label."""
+    mode_required: bool = True
+    """Without the peer's consent to the mode: no child SA, rather than a tunnel."""
 
 
 class Childless(StrEnum):
@@ -146,6 +160,8 @@ class Assignment:
     """What goes with the addresses."""
     required: bool = True
     """Make no child SA for a peer that does not ask: it could claim anybody's address."""
+    resolvers: tuple[ResolverOffer, ...] = ()
+    """Name servers with encryption, for a peer that asks for such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +186,8 @@ class PeerConfig:
     """Seconds of silence after which the peer must prove it lives; None: never asked."""
     initial_contact: bool = True
     """Tell the peer to drop what it still has of us, when we have nothing of it."""
-    ppk: PostquantumKey | None = None
-    """Mixed into the keys of the IKE SA where the peer has it too (RFC 8784)."""
+    ppk: PpkPolicy | None = None
+    """Keys mixed into those of the IKE SA where the peer has one of them, too (RFC 8784, 9867)."""
     force_encapsulation: bool = False
     """Pretend to be behind a NAT, so that ESP is carried in UDP."""
     childless: Childless = Childless.ALLOW
@@ -179,6 +195,8 @@ class PeerConfig:
     """Internal addresses for the peer; its side of child SAs is then no more than these."""
     request_addresses: tuple[int, ...] = ()
     """IP versions (4, 6) of which we ask the peer for an internal address."""
+    request_encrypted_dns: bool = False
+    """Ask with the addresses for name servers that are spoken to under encryption (RFC 9464)."""
     mobike: bool = False
     """Let the end that began change its addresses (RFC 4555): the peer's to any, whatever `remote`
     says.
@@ -296,6 +314,8 @@ class Settings:
     """Seconds without a datagram of ours after which a keepalive goes out when we are behind a NAT
     (RFC 3948 4); 0: none are sent.
     """
+    ticket_lifetime: float = 3600.0
+    """Seconds a ticket for a peer is good, at most (RFC 5723 9.8)."""
     hint_interval: float = 10.0
     """Seconds between liveness checks of one IKE SA that unauthenticated messages may cause."""
     audit_rate: float = 20.0

@@ -29,6 +29,12 @@ class ExchangeType(IntEnum):
     IKE_FOLLOWUP_KE = 44
 
 
+OPENINGS = (ExchangeType.IKE_SA_INIT, ExchangeType.IKE_SESSION_RESUME)
+"""Exchanges that begin an IKE SA, in clear: the second behaves like the first where nothing else is
+said (RFC 5723 4.3.2).
+"""
+
+
 class PayloadType(IntEnum):
     """Payload types (RFC 7296 3.2)."""
 
@@ -239,6 +245,7 @@ class NotifyType(IntEnum):
     NO_PPK_AUTH = 16437
     INTERMEDIATE_EXCHANGE_SUPPORTED = 16438
     ADDITIONAL_KEY_EXCHANGE = 16441
+    USE_AGGFRAG = 16442
     SUPPORTED_AUTH_METHODS = 16443
     SA_RESOURCE_INFO = 16444
     USE_PPK_INT = 16445

@@ -16,6 +16,7 @@ from p4esp.ike.codec.message import encode_clear
 from p4esp.ike.codec.payloads import Nonce, Notify
 from p4esp.ike.constants import HEADER_SIZE, NO_SPI, NotifyType, PayloadType
 from p4esp.ike.errors import ParseError
+from p4esp.ike.extensions.experimental import P4ESP
 from p4esp.ike.path import Path
 
 LIFETIME: Final = 60.0
@@ -30,6 +31,9 @@ class Opening:
     nonce: bytes
     cookie: bytes
     """Empty when the first payload is no cookie."""
+    knows_us: bool
+    """Whether it has our vendor ID, so that private numbers of ours mean something to its sender.
+    """
 
     @classmethod
     def read(cls, header: Header, message: bytes) -> Self:
@@ -38,7 +42,8 @@ class Opening:
         nonces = [body for kind, body in chain if kind == PayloadType.NONCE]
         if len(nonces) != 1:
             raise ParseError(f"IKE_SA_INIT request with {len(nonces)} nonces, must have one")
-        return cls(header, Nonce.parse(nonces[0]).data, _cookie_in(*chain[0]))
+        ours = (PayloadType.VENDOR, P4ESP.data) in chain
+        return cls(header, Nonce.parse(nonces[0]).data, _cookie_in(*chain[0]), ours)
 
 
 def _cookie_in(kind: int, body: bytes) -> bytes:
@@ -56,13 +61,16 @@ class Cookies:
         self._random = random
         self._secrets: dict[int, bytes] = {}
 
-    def demand(self, opening: Opening, path: Path, now: float) -> bytes:
-        """The answer that asks for the request once more, with a cookie."""
+    def demand(self, opening: Opening, path: Path, now: float, *, excluded: bool) -> bytes:
+        """The answer that asks for the request once more, with a cookie. `excluded`: we would leave
+        it out of what AUTH covers.
+        """
         period = _period(now)
         cookie = Notify(NotifyType.COOKIE, _cookie(period, self._secret(period), opening, path))
+        told = [Notify(NotifyType.COOKIE_EXCLUDED)] if excluded and opening.knows_us else []
         asked = opening.header
         answer = Header(asked.spi_i, NO_SPI, asked.exchange, False, True, asked.message_id)
-        return encode_clear(answer, [cookie])
+        return encode_clear(answer, [cookie, *told])
 
     def is_shown(self, opening: Opening, path: Path, now: float) -> bool:
         """Whether a request has the cookie we gave its sender."""

@@ -7,9 +7,16 @@ from dataclasses import replace
 from p4esp.ike.admission import Admission, Refused
 from p4esp.ike.audit import Audit
 from p4esp.ike.child_scope import Packet
+from p4esp.ike.clustering import (
+    EXPORT_NONCE_SIZE,
+    open_export,
+    restore_state,
+    seal_export,
+)
 from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.config import PeerConfig, PeerLookup
-from p4esp.ike.constants import NO_SPI, VERSION, ExchangeType
+from p4esp.ike.constants import NO_SPI, OPENINGS, VERSION
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError
 from p4esp.ike.events import (
@@ -28,12 +35,13 @@ from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.redirection import Gateway, Redirects
 from p4esp.ike.registry import Entry, Registry
 from p4esp.ike.sa import IkeSa
+from p4esp.ike.sessions import KeptSessions
 from p4esp.ike.state import Environment, Phase
 from p4esp.ike.timers import Timers
 from p4esp.ike.trace import TraceKind, TraceRecord
 from p4esp.ike.transport import Kind, Ports
 from p4esp.ipsec.identity import NOBODY, Identity
-from p4esp.ipsec.sa import EVERYTHING, Share
+from p4esp.ipsec.sa import EVERYTHING, ChildSaParams, Share
 from p4esp.ipsec.selectors import Address
 
 MAX_HINTS = 1.0
@@ -60,9 +68,10 @@ class IkeEndpoint:
         self._entries = Registry()
         self._half_open = HalfOpen(env.settings)
         self._admission = Admission(env.settings, env.random, self._half_open, now)
-        self._replies = OutsideReplies(env.settings.unprotected_replies, now)
+        self._replies = OutsideReplies(env.settings.unprotected_replies, now, env.token_secret)
         self._hints = RateLimit(MAX_HINTS, now)
         self._redirects = Redirects()
+        self._sessions = KeptSessions()
         self._timers = Timers()
         self._outbox: list[Datagram] = []
         self._events: deque[Event] = deque()
@@ -168,15 +177,17 @@ class IkeEndpoint:
         if not candidates:
             self._drop(Drop.NO_PEER, path, now, header)
             return None
-        refused = self._admission.judge(header, message, path, now)
+        excluded = self._env.settings.experimental and any(map(_leaves_cookies_out, candidates))
+        refused = self._admission.judge(header, message, path, now, excluded=excluded)
         if refused is not None:
             self._refuse_opening(refused, header, path, now)
             return None
         if not self._make_room(now):
             self._drop(Drop.IKE_SA_LIMIT, path, now, header)
             return None
+        proved = self._admission.proves(header, message, path, now)
         sa = IkeSa.respond(self._env, candidates, path, now, key.spi_i)
-        self._half_open.add(key, sa.own_spi)
+        self._half_open.add(key, sa.own_spi, proved=proved)
         return self._entries.enter(sa, key)
 
     def _refuse_opening(self, refused: Refused, header: Header, path: Path, now: float) -> None:
@@ -241,9 +252,12 @@ class IkeEndpoint:
             self._entries.note(sa, event)
             if isinstance(event, IkeEstablished):
                 self._note_established(event, now)
+                self._end_resumed(sa, now)
             if entry.init_key is not None and isinstance(event, AuthenticationFailed):
                 self._admission.note_failure(entry.init_key.remote, now)
             self._events.append(event)
+        if (kept := sa.take_kept()) is not None:
+            self._sessions.keep(kept)
         for datagram in sa.datagrams_to_send(now):
             self._send(datagram.data, datagram.path, sa.info.peer)
         if entry.init_key is not None and sa.authenticated:
@@ -279,25 +293,36 @@ class IkeEndpoint:
             self._retire(self._entries[others[0]], now)
         self._entries.note_established(ike)
 
+    def _end_resumed(self, sa: IkeSa, now: float) -> None:
+        """The IKE SA that was resumed goes without a word, if it is still here (RFC 5723 4.3.4)."""
+        old = None if sa.resumed_from is None else self._entries.get(sa.resumed_from)
+        if old is not None:
+            self._abort(old, DownReason.RESUMED, now)
+
     def _retire(self, entry: Entry, now: float) -> None:
         """Delete the oldest IKE SA of a peer that has too many."""
         self._entries.forget_established(entry.sa.info)
         if entry.sa.phase is Phase.ESTABLISHED:
-            entry.sa.delete(now)
+            entry.sa.delete(now, reason=DownReason.NO_ROOM)
             self._settle(entry, now)
 
     def initiate(
         self, peer: PeerConfig, now: float, *, child: str | None = None, path: Path | None = None
     ) -> bytes:
-        """Start an IKE SA with a peer; returns our SPI, which names it from now on.
+        """Start an IKE SA with a peer, or resume the one that was lost; returns our SPI, which
+        names it from now on.
 
         `child`: name of the child SA to make with it; None: none. `path`: when the addresses are
         not fixed by the peer's configuration.
         """
         config = None if child is None else peer.child(child)
         way = path or self._path_to(peer)
-        first = self._is_first(peer)
-        sa = IkeSa.initiate(self._env, peer, way, now, child=config, first_contact=first)
+        kept = self._sessions.take(peer, now)
+        if kept is not None:
+            sa = IkeSa.resume(self._env, peer, way, now, kept, child=config)
+        else:
+            first = self._is_first(peer)
+            sa = IkeSa.initiate(self._env, peer, way, now, child=config, first_contact=first)
         self._settle(self._entries.enter(sa), now)
         return sa.own_spi
 
@@ -370,17 +395,49 @@ class IkeEndpoint:
         entry.sa.rekey_child(spi_in, now)
         self._settle(entry, now)
 
-    def delete_child(self, spi_in: int, now: float) -> None:
-        """Delete a child SA, named by its inbound SPI."""
+    def delete_child(self, spi_in: int, now: float, told: DeleteReason | None = None) -> None:
+        """Delete a child SA, named by its inbound SPI; `told` is what the peer shall hear why."""
         entry = self._entries.owner_of(spi_in)
-        entry.sa.delete_child(spi_in, now)
+        entry.sa.delete_child(spi_in, now, told)
         self._settle(entry, now)
 
-    def delete_ike(self, ike: bytes, now: float) -> None:
-        """Delete an IKE SA and its child SAs."""
+    def delete_ike(self, ike: bytes, now: float, told: DeleteReason | None = None) -> None:
+        """Delete an IKE SA and its child SAs; `told` is what the peer shall hear why."""
         entry = self._entries.command_target(ike)
-        entry.sa.delete(now)
+        entry.sa.delete(now, told)
         self._settle(entry, now)
+
+    def export_ike(self, ike: bytes, key: bytes) -> bytes:
+        """An IKE SA for another member of a cluster, sealed under a key of 32 octets that the
+        members share; it stays usable here.
+        """
+        content = self._entries.command_target(ike).sa.export()
+        return seal_export(content, key, self._env.random(EXPORT_NONCE_SIZE))
+
+    def take_over(
+        self,
+        sealed: bytes,
+        key: bytes,
+        peers: Iterable[PeerConfig],
+        children: Iterable[ChildSaParams],
+        now: float,
+        *,
+        missed: int = 0,
+    ) -> bytes:
+        """Go on with an IKE SA that another member exported, who has failed; returns our SPI.
+
+        `children` are the child SAs that the data plane has of it. `missed`: how many packets may
+        have been sent or received since the counters were last the same.
+        """
+        known = {child.spi_in: child for child in children}
+        content = open_export(sealed, key)
+        exported = restore_state(self._env, peers, known, content, now)
+        if exported.state.own_spi in self._entries:
+            raise CommandError("the IKE SA is here already; accepted: one that is not")
+        entry = self._entries.enter(IkeSa.take_over(exported, now, missed))
+        self._entries.note_taken_over(entry.sa)
+        self._settle(entry, now)
+        return entry.sa.own_spi
 
     def update_addresses(self, ike: bytes, path: Path, now: float) -> None:
         """Move an IKE SA and its child SAs to another path (RFC 4555)."""
@@ -409,10 +466,7 @@ class IkeEndpoint:
         self._settle(entry, now)
 
     def tell_mtu(self, spi_in: int, mtu: int, inner: bytes | None, now: float) -> None:
-        """Tell the peer how long packets may be that it sends on a child SA, named by our inbound
-        SPI: `mtu` octets outside, or inside when there is an `inner` packet, of which some octets
-        are quoted. `CommandError` where the peer does not know of that, or was told just now.
-        """
+        """Tell the peer how long packets of a child SA may be (`IkeSa.tell_mtu`)."""
         entry = self._entries.owner_of(spi_in)
         entry.sa.tell_mtu(spi_in, mtu, inner, now)
         self._settle(entry, now)
@@ -431,9 +485,13 @@ class IkeEndpoint:
         self._settle(entry, now)
 
 
+def _leaves_cookies_out(peer: PeerConfig) -> bool:
+    return peer.extensions.revised_cookie
+
+
 def _is_opening(header: Header) -> bool:
     return (
-        header.exchange == ExchangeType.IKE_SA_INIT
+        header.exchange in OPENINGS
         and header.initiator
         and not header.response
         and header.message_id == 0

@@ -1,8 +1,18 @@
 """From agreed algorithms and a shared secret to a protected IKE SA (RFC 7296 2.14, 2.18)."""
 
 from p4esp.ike.codec.proposal import Proposal
-from p4esp.ike.crypto.schedule import FreshInput, Nonces, ike_keys, rekeyed_skeyseed, skeyseed
+from p4esp.ike.crypto.prf import Key
+from p4esp.ike.crypto.schedule import (
+    FreshInput,
+    Nonces,
+    ike_keys,
+    ppk_skeyseed,
+    rekeyed_skeyseed,
+    resumed_skeyseed,
+    skeyseed,
+)
 from p4esp.ike.errors import ParseError
+from p4esp.ike.ppk import PostquantumKey, PpkMode
 from p4esp.ike.proposals import additional_methods, ike_suite
 from p4esp.ike.protection import Protection
 from p4esp.ike.state import IkeSaState
@@ -14,6 +24,8 @@ def derive_keys(sa: IkeSaState, chosen: Proposal, nonces: Nonces, secret: bytes)
     """
     _protect(sa, chosen, nonces, skeyseed(ike_suite(chosen).prf, nonces, secret))
     sa.additional.pending.extend(additional_methods(chosen))
+    with_ppk = sa.ppk.agreed is PpkMode.INTERMEDIATE
+    sa.additional.rounds = max(len(sa.additional.pending), int(with_ppk))
 
 
 def add_key_exchange(sa: IkeSaState, secret: bytes) -> None:
@@ -21,18 +33,38 @@ def add_key_exchange(sa: IkeSaState, secret: bytes) -> None:
     (RFC 9370 2.2.2).
     """
     suite, keys = sa.secrets
-    if sa.proposal is None:
-        raise RuntimeError("keys without a proposal")
     sa.additional.pending.popleft()
-    fresh = FreshInput(sa.nonces, secret)
-    _protect(sa, sa.proposal, sa.nonces, rekeyed_skeyseed(suite.prf, keys.d, fresh))
-    keys.wipe()
+    _replace_keys(sa, rekeyed_skeyseed(suite.prf, keys.d, FreshInput(sa.nonces, secret)))
+
+
+def add_ppk(sa: IkeSaState, key: PostquantumKey) -> None:
+    """Mix a postquantum preshared key into all keys, after whatever else the last IKE_INTERMEDIATE
+    adds (RFC 9867 3.1).
+    """
+    suite, keys = sa.secrets
+    _replace_keys(sa, ppk_skeyseed(suite.prf, keys.d, key.secret))
+    sa.ppk.mode, sa.ppk.key = PpkMode.INTERMEDIATE, key
+
+
+def _replace_keys(sa: IkeSaState, seed: bytes) -> None:
+    if sa.proposal is None or sa.keys is None:
+        raise RuntimeError("keys without a proposal")
+    old = sa.keys
+    _protect(sa, sa.proposal, sa.nonces, seed)
+    old.wipe()
 
 
 def derive_rekeyed(sa: IkeSaState, old: IkeSaState, chosen: Proposal, fresh: FreshInput) -> None:
     """The same for an IKE SA made by rekeying `old`."""
     suite, keys = old.secrets
     _protect(sa, chosen, fresh.nonces, rekeyed_skeyseed(suite.prf, keys.d, fresh))
+    if fresh.ppk is not None:
+        sa.ppk.mode, sa.ppk.key = PpkMode.INTERMEDIATE, fresh.ppk
+
+
+def derive_resumed(sa: IkeSaState, chosen: Proposal, nonces: Nonces, old_sk_d: Key) -> None:
+    """The same for an IKE SA that is resumed (RFC 5723 5.1). Both SPIs must be set."""
+    _protect(sa, chosen, nonces, resumed_skeyseed(ike_suite(chosen).prf, old_sk_d, nonces))
 
 
 def _protect(sa: IkeSaState, chosen: Proposal, nonces: Nonces, seed: bytes) -> None:

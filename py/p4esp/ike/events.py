@@ -7,12 +7,16 @@ inbound child SA that it promises is installed (RFC 7296 2.8).
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from p4esp.ike.constants import NotifyType
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
+from p4esp.ike.ppk import PpkMode
 from p4esp.ike.redirection import Gateway
 from p4esp.ipsec.identity import Identity
-from p4esp.ipsec.sa import ChildSaParams, UdpEncapsulation
+from p4esp.ipsec.sa import EVERYTHING, ChildSaParams, Share, UdpEncapsulation
+from p4esp.ipsec.selectors import Address
 
 
 class DownReason(StrEnum):
@@ -23,6 +27,8 @@ class DownReason(StrEnum):
     REKEYED = "replaced by a rekeyed SA"
     COLLISION = "redundant after a simultaneous rekey"
     PEER_DEAD = "the peer does not answer"
+    PEER_CRASHED = "the peer has lost its state, and proves it"
+    RESUMED = "a newer one was resumed from it"
     INITIAL_CONTACT = "the peer started afresh"
     IKE_SA_GONE = "its IKE SA is gone"
     PROTOCOL_ERROR = "the peer broke the protocol"
@@ -47,10 +53,14 @@ class IkeSaInfo:
     remote_id: Identity | None = None
     suite: str = ""
     nat: NatStatus | None = None
-    ppk: bool = False
-    """Whether its keys came with a postquantum preshared key in them (RFC 8784)."""
+    ppk: PpkMode = PpkMode.NONE
+    """How a postquantum preshared key got into its keys."""
+    ppk_id: str = ""
+    """Which: type and name."""
     extensions: tuple[str, ...] = ()
     """Names of the notifies of extensions that both ends announced."""
+    resumed: bool = False
+    """Whether it was made from the keys of another (RFC 5723)."""
 
     @property
     def label(self) -> str:
@@ -93,6 +103,13 @@ class IkeDown:
     ike: IkeSaInfo
     reason: DownReason
     detail: str = ""
+    told: DeleteReason | None = None
+    """What the peer that deleted it says why."""
+
+    @property
+    def why(self) -> str:
+        """The reason in words."""
+        return ": ".join(filter(None, (self.reason, self.detail, _words(self.told))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +146,14 @@ class InternalAddresses:
 
     ike: IkeSaInfo
     config: InternalConfig
+    unreachable: tuple[Address, ...] = ()
+    """Initiator: addresses of resolvers that the first child SA does not carry."""
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        outside = ", ".join(map(str, self.unreachable))
+        return f"{self.config}" + (f"; no child SA leads to {outside}" if outside else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +182,13 @@ class ChildDown:
 
     child: ChildSaParams
     reason: DownReason
+    told: DeleteReason | None = None
+    """What the peer that deleted it, or its IKE SA, says why."""
+
+    @property
+    def why(self) -> str:
+        """The reason in words."""
+        return ": ".join(filter(None, (self.reason, _words(self.told))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +200,10 @@ class ChildFailed:
     reason: str
     detail: str = ""
     """What is known of why, where the peer only says that it will not."""
+    share: Share = EVERYTHING
+    """The part of the child's traffic that it was to be for."""
+    refusal: NotifyType | None = None
+    """The peer's error, where it has a name that we know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +264,19 @@ class Redirected:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayCountersSkipped:
+    """One end has been taken over and may have missed packets, or have forgotten some that it sent:
+    raise what child SAs count as sent (RFC 6311 5.2).
+    """
+
+    ike: IkeSaInfo
+    children: tuple[int, ...]
+    """Our inbound SPIs of them."""
+    delta: int
+    """What is to be added, packets."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerAlive:
     """The peer answered a liveness check that was asked for by command."""
 
@@ -251,8 +300,13 @@ Event = (
     | PathChanged
     | MoveRefused
     | Redirected
+    | ReplayCountersSkipped
     | PeerAlive
 )
+
+
+def _words(told: DeleteReason | None) -> str:
+    return "" if told is None else str(told)
 
 
 def peer_of(event: Event) -> str:

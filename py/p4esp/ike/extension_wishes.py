@@ -24,10 +24,14 @@ class ExtensionWishes:
     """Rekeys leave out SA and TS (draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt)."""
     delete_reason: bool = False
     """Deletes say why (draft-pwouters-ipsecme-delete-info)."""
+    delete_downtime: bool = False
+    """They do so in the layout of draft -01: how long it will last, and a text."""
     revised_cookie: bool = False
     """AUTH leaves the cookie out (draft-smyslov-ipsecme-ikev2-cookie-revised)."""
     mtu_detection: bool = False
     """Say how large packets arrive whole (draft-liu-ipsecme-ikev2-mtu-dect)."""
+    encrypted_ping: bool = False
+    """Say that pings inside SAs are answered (draft-antony-ipsecme-encrypted-esp-ping)."""
 
     @property
     def experimental(self) -> tuple[str, ...]:
@@ -39,6 +43,13 @@ class ExtensionWishes:
 
 
 PRIVATE: Final = frozenset(
-    ("pfs_info", "optimized_rekey", "delete_reason", "revised_cookie", "mtu_detection")
+    (
+        "pfs_info",
+        "optimized_rekey",
+        "delete_reason",
+        "revised_cookie",
+        "mtu_detection",
+        "encrypted_ping",
+    )
 )
 """They take the switch `experimental` and our vendor ID."""

@@ -33,6 +33,8 @@ class HalfOpen:
         self._waiting: dict[InitKey, bytes] = {}
         """Those that are not authenticated, oldest first."""
         self._sources: Counter[bytes] = Counter()
+        self._proved: dict[tuple[bytes, UdpAddress], InitKey] = {}
+        """Those whose request has shown a good cookie."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -60,8 +62,14 @@ class HalfOpen:
         """Our SPI of the IKE SA that this very request made."""
         return self._spis.get(key)
 
-    def add(self, key: InitKey, own_spi: bytes) -> None:
-        """Count a new half-open IKE SA."""
+    def has_proved(self, spi_i: bytes, remote: UdpAddress) -> bool:
+        """Whether a request with this SPI from there has shown a good cookie."""
+        return (spi_i, remote) in self._proved
+
+    def add(self, key: InitKey, own_spi: bytes, *, proved: bool = False) -> None:
+        """Count a new half-open IKE SA. `proved`: its request has shown a good cookie."""
+        if proved:
+            self._proved[key.spi_i, key.remote] = key
         self._spis[key] = self._waiting[key] = own_spi
         self._sources[source_of(key.remote)] += 1
 
@@ -78,3 +86,5 @@ class HalfOpen:
         """The IKE SA is gone."""
         self.graduate(key)
         del self._spis[key]
+        if self._proved.get((key.spi_i, key.remote)) == key:  # not a secret: of octets anybody sees
+            del self._proved[key.spi_i, key.remote]

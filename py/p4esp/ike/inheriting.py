@@ -11,7 +11,8 @@ from typing import Final
 
 from p4esp.ike.child_formats import obstacle_of
 from p4esp.ike.child_methods import templates_of
-from p4esp.ike.child_scope import MODE_NOTIFIES, Scope, inherited_scope
+from p4esp.ike.child_modes import MODE_NOTIFIES
+from p4esp.ike.child_scope import Scope, inherited_scope
 from p4esp.ike.children import ChildSa
 from p4esp.ike.choosing import select
 from p4esp.ike.codec.message import PayloadSet
@@ -139,7 +140,7 @@ def inherited_offer(sa: IkeSaState, old: ChildSa) -> InheritedOffer | None:
         scope = _check_inheritable(sa, old)
     except Refusal:
         return None
-    spi = allocate(sa, *spis_like(sa, old.params.layout))
+    spi = allocate(sa, spis_like(sa, old.params.layout))
     proposal = replace(old.chosen, number=_NUMBER, spi=spi.to_bytes(SPI_SIZE, "big"))
     return InheritedOffer(scope, spi, (proposal,), True, old, share=old.params.share)
 
@@ -148,7 +149,7 @@ def _check_inheritable(sa: IkeSaState, old: ChildSa) -> Scope:
     """That a child SA like the old one may be made today; its scope."""
     if not old.methods_known:
         raise _refusal("IKE_AUTH agreed on no key exchange method for later")
-    obstacle = obstacle_of(sa, old.params.layout)
+    obstacle = obstacle_of(sa, old.config, old.params.layout)
     if obstacle is not None:
         raise _refusal(obstacle)
     try:
@@ -163,27 +164,25 @@ def accept_inheritance(sa: IkeSaState, offer: InheritedOffer, answer: PayloadSet
     spi = spi_named(sa, answer, SPI_SIZE)
     if spi is None or offer.replaces is None:
         raise ProposalError("the answer to an optimized rekey names no SPI of 4 octets")
-    return _inheritance(sa, offer.replaces, offer.scope, offer.spi, spi, initiator=True)
+    old, chosen = offer.replaces, replace(offer.replaces.chosen, spi=spi)
+    spi_out = check_peer_spi(sa, spi, old.params.layout)
+    return Inheritance(
+        *(offer.scope, chosen, offer.spi, spi_out, True),
+        layout=old.params.layout,
+        share=old.params.share,
+    )
 
 
 def answer_inheriting(
     sa: IkeSaState, old: ChildSa, request: PayloadSet, peer_spi: bytes
 ) -> Inheritance:
-    """Agree to a child SA like the old one, under a fresh SPI."""
+    """Agree to a child SA like the old one, under a fresh SPI; `Refusal` when that cannot be."""
+    layout, chosen = old.params.layout, replace(old.chosen, spi=peer_spi)
     check_room(sa, old)
     scope = _check_inheritable(sa, old)
     require_same_method(request, old.chosen)
-    check_peer_spi(sa, peer_spi, old.params.layout)
-    spi = allocate(sa, *spis_like(sa, old.params.layout))
-    return _inheritance(sa, old, scope, spi, peer_spi, initiator=False)
-
-
-def _inheritance(
-    sa: IkeSaState, old: ChildSa, scope: Scope, spi_in: int, peer_spi: bytes, *, initiator: bool
-) -> Inheritance:
-    spi_out = check_peer_spi(sa, peer_spi, old.params.layout)
+    spi_out = check_peer_spi(sa, peer_spi, layout)
+    spi_in = allocate(sa, spis_like(sa, layout))
     return Inheritance(
-        *(scope, replace(old.chosen, spi=peer_spi), spi_in, spi_out, initiator),
-        layout=old.params.layout,
-        share=old.params.share,
+        *(scope, chosen, spi_in, spi_out, False), layout=layout, share=old.params.share
     )

@@ -1,6 +1,6 @@
 """What a responder's network gives an initiator, and its form in CP payloads (RFC 7296 3.15)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Self, TypeVar
@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 from p4esp.ike.codec.configuration import ConfigAttribute, Configuration
 from p4esp.ike.constants import ConfigAttributeType as Kind
 from p4esp.ike.constants import ConfigType
+from p4esp.ike.encrypted_dns import Ignored, Resolver, answers, domains_in, heard, questions
 from p4esp.ipsec.selectors import Address, Network
 
 T = TypeVar("T")
@@ -22,6 +23,12 @@ class InternalConfig:
     dns: tuple[Address, ...] = ()
     subnets: tuple[Network, ...] = ()
     """What should be reached through the responder; none: whatever the child SAs carry."""
+    resolvers: tuple[Resolver, ...] = ()
+    """Name servers to be spoken to under encryption, the preferred ones first; rather these than
+    `dns`.
+    """
+    domains: tuple[str, ...] = ()
+    """Names that are to be asked of these name servers alone; none: all that they answer."""
 
     def reply(self) -> Configuration:
         """CFG_REPLY."""
@@ -29,12 +36,15 @@ class InternalConfig:
             *map(_address, self.addresses),
             *map(_name_server, self.dns),
             *map(_subnet, self.subnets),
+            *answers(self.resolvers, self.domains),
         )
         return Configuration(ConfigType.REPLY, attributes)
 
     @classmethod
-    def of(cls, reply: Configuration) -> Self:
-        """What a CFG_REPLY says. Unknown attributes and unusable values are left out."""
+    def of(cls, reply: Configuration, ignored: Ignored = lambda _: None) -> Self:
+        """What a CFG_REPLY says. Unknown attributes and unusable values are left out; of those
+        about encrypted DNS `ignored` is told.
+        """
         addresses = (
             *_read(reply, Kind.INTERNAL_IP4_ADDRESS, _ip4),
             *_read(reply, Kind.INTERNAL_IP6_ADDRESS, _ip6_of_prefix),
@@ -47,17 +57,30 @@ class InternalConfig:
             *_read(reply, Kind.INTERNAL_IP4_SUBNET, _net4),
             *_read(reply, Kind.INTERNAL_IP6_SUBNET, _net6),
         )
-        return cls(tuple(filter(_is_host, addresses)), tuple(filter(_is_host, dns)), subnets)
+        return cls(
+            tuple(filter(_is_host, addresses)),
+            tuple(filter(_is_host, dns)),
+            subnets,
+            heard(reply, ignored),
+            domains_in(reply, ignored),
+        )
 
     def __str__(self) -> str:
-        parts = (("", self.addresses), ("dns ", self.dns), ("subnets ", self.subnets))
+        parts: tuple[tuple[str, tuple[object, ...]], ...] = (
+            ("", self.addresses),
+            ("dns ", self.dns),
+            ("subnets ", self.subnets),
+            ("encrypted dns ", self.resolvers),
+            ("for ", self.domains),
+        )
         return ", ".join(label + " ".join(map(str, items)) for label, items in parts if items)
 
 
-def request(versions: Iterable[int]) -> Configuration:
+def request(versions: Sequence[int], *, encrypted_dns: bool = False) -> Configuration:
     """CFG_REQUEST for an address of each IP version, and for what belongs to it."""
     kinds = [kind for version in versions for kind in _ASKED[version]]
-    return Configuration(ConfigType.REQUEST, tuple(map(ConfigAttribute, kinds)))
+    more = questions(versions) if encrypted_dns else []
+    return Configuration(ConfigType.REQUEST, (*map(ConfigAttribute, kinds), *more))
 
 
 def requested_versions(asked: Configuration) -> list[int]:

@@ -13,7 +13,13 @@ from p4esp.ike.child_formats import (
     layout_agreed,
 )
 from p4esp.ike.child_methods import templates_of
-from p4esp.ike.child_scope import Scope, accepted_scope, agreed_scope, wanted_scope
+from p4esp.ike.child_scope import (
+    Scope,
+    accepted_scope,
+    agreed_scope,
+    rekeyed_scope,
+    wanted_scope,
+)
 from p4esp.ike.child_terms import share_accepted, share_agreed, terms_answered, terms_asked
 from p4esp.ike.children import ChildSa
 from p4esp.ike.choosing import methods_differ, methods_of, select, verify_choice, without_ke
@@ -21,12 +27,13 @@ from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation, Transform
-from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import NotifyType, TransformType
 from p4esp.ike.crypto.schedule import FreshInput, child_keys, child_roots
 from p4esp.ike.diet import apart_of, check_beside
 from p4esp.ike.errors import Refusal
+from p4esp.ike.extensions.labels import labels_in_use, labels_wanted
+from p4esp.ike.extensions.resources import alike, check_alike, narrowed, no_room
 from p4esp.ike.keywords import describe
 from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
@@ -38,6 +45,8 @@ from p4esp.ipsec.sa import EVERYTHING, ChildSaParams, Keymat, Layout, Share
 
 P = TypeVar("P", Proposal, Template)
 
+SpiWish = tuple[int, Apart | None]
+"""How many SPIs of one block, and what they must differ from."""
 SPI_SIZE = 4
 FIRST_ESP_SPI = 256
 """Lower ones are reserved (RFC 4303 2.1)."""
@@ -71,10 +80,9 @@ class ChildOffer:
 
     def payloads(self, *fresh: AnyPayload) -> list[AnyPayload]:
         """[N] SA, nonce and KE if there are any, TSi, TSr: the initiator's side is ours."""
-        selectors = TsInitiator(self.scope.local_ts), TsResponder(self.scope.remote_ts)
         association = SecurityAssociation(self.proposals)
         notifies = *self.scope.notifies(), *self.formats, *self.terms
-        return [*notifies, association, *fresh, *selectors]
+        return [*notifies, association, *fresh, *self.scope.selectors(initiator=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +105,9 @@ class Agreement:
     def payloads(self, *fresh: AnyPayload) -> list[AnyPayload]:
         """The responder's [N] SA, nonce and KE if there are any, TSi, TSr."""
         answer = replace(self.chosen, spi=self.spi_in.to_bytes(SPI_SIZE, "big"))
-        selectors = TsInitiator(self.scope.remote_ts), TsResponder(self.scope.local_ts)
         association = SecurityAssociation((answer,))
         notifies = *self.scope.notifies(), *self.formats, *self.terms
-        return [*notifies, association, *fresh, *selectors]
+        return [*notifies, association, *fresh, *self.scope.selectors(initiator=False)]
 
 
 def make_offer(
@@ -119,13 +126,17 @@ def make_offer(
     """
     if replaces is None:
         scope = wanted_scope(sa, config, packet)
+        if share.label:
+            scope = replace(scope, labels=labels_wanted([share.label]))
     else:
-        scope = Scope(config, replaces.params.local_ts, replaces.params.remote_ts)
+        scope = replace(rekeyed_scope(replaces), labels=labels_in_use(replaces))
         share = replaces.params.share
     templates, formats = templates_of(sa, config, replaces), formats_asked(sa, config)
-    spi = allocate(sa, _block_asked(config, formats), _apart_asked(sa, config, formats))
-    proposals = offers(_usable(templates, with_ke), spi.to_bytes(SPI_SIZE, "big"))
+    if share.resource is not None and replaces is None:
+        templates = _like_the_others(sa, config, templates, share)
     terms = terms_asked(sa, config, share)
+    spi = allocate(sa, _spis_asked(sa, config, formats))
+    proposals = offers(_usable(templates, with_ke), spi.to_bytes(SPI_SIZE, "big"))
     return ChildOffer(scope, spi, proposals, with_ke, replaces, formats, share, terms)
 
 
@@ -135,7 +146,9 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     chosen = verify_choice(proposals, offer.proposals)
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
     layout = layout_accepted(sa, scope, offer.formats, answer, chosen)
-    share = share_accepted(sa, offer.config, offer.share, answer)
+    share = share_accepted(sa, offer.config, offer.share, answer, Share(label=scope.label))
+    if offer.replaces is None:
+        check_alike(sa, scope, chosen, layout, share)
     spi_out = check_peer_spi(sa, chosen.spi, layout)
     return Agreement(
         *(scope, chosen, offer.spi, spi_out),
@@ -156,23 +169,26 @@ def refusal_detail(offer: ChildOffer, error: Notify) -> str:
     if offer.with_ke and offer.replaces is not None and not offer.replaces.methods_known:
         return methods_differ(methods_of(offer.proposals), "none of them")  # IKE_AUTH took the rest
     offered = "; ".join(dict.fromkeys(describe(p.transforms) for p in offer.proposals))
-    return f"offered {offered}; the peer does not say what it accepts"
+    methods = f"; methods offered: {methods_of(offer.proposals)}" if offer.with_ke else ""
+    return f"offered {offered}; the peer does not say what it accepts{methods}"
 
 
 def answer_offer(
     sa: IkeSaState, offer: PayloadSet, replaces: ChildSa | None = None, *, with_ke: bool = False
 ) -> Agreement:
     """Agree to a child SA the peer proposes, under a fresh SPI; `Refusal` when nothing fits."""
-    check_room(sa, replaces)
+    check_room(sa, replaces, no_room(offer))
     proposals = _usable(offer.one(SecurityAssociation).proposals, with_ke)
     scope = agreed_scope(sa, offer, replaces)
     chosen = select(proposals, _usable(templates_of(sa, scope.config, replaces), with_ke))
     layout = layout_agreed(sa, scope, offer, chosen)
-    share = share_agreed(sa, scope.config, offer, replaces)
+    share = share_agreed(sa, scope.config, offer, Share(label=scope.label), replaces)
+    if replaces is None:
+        check_alike(sa, scope, chosen, layout, share)
     spi_out = check_peer_spi(sa, chosen.spi, layout)
     formats = formats_answered(sa, scope, layout, offer)
-    spi_in = allocate(sa, *spis_like(sa, layout))
-    terms = terms_answered(sa, scope.config, share)
+    spi_in = allocate(sa, spis_like(sa, layout), no_room(offer))
+    terms = terms_answered(sa, scope.config, offer, share)
     return Agreement(
         *(scope, chosen, spi_in, spi_out, False, layout, share, terms, with_ke), formats=formats
     )
@@ -183,25 +199,28 @@ def _usable(choices: Sequence[P], with_ke: bool) -> tuple[P, ...]:
     return tuple(choices) if with_ke else tuple(dict.fromkeys(map(without_ke, choices)))
 
 
-def _block_asked(config: ChildConfig, formats: Formats) -> int:
-    """How many SPIs to have ready: the peer may agree to a block of them."""
-    wish = config.format
-    blocks = bool(formats) and is_block(Layout(wish.name))
-    return block(wish.subs) if blocks else 1
-
-
-def _apart_asked(sa: IkeSaState, config: ChildConfig, formats: Formats) -> Apart | None:
-    """The SPI must do for the fewest octets of it that the peer may agree to."""
-    wish = config.format
-    asked = bool(formats) and is_diet(wish.form)
-    return _apart_as(sa, Layout(wish.name, spi_octets=wish.spi_octets)) if asked else None
-
-
-def _apart_as(sa: IkeSaState, layout: Layout) -> Apart | None:
-    """What the inbound SPI of a child SA of a layout must differ from; None: from no more than all
-    others.
+def _spis_asked(sa: IkeSaState, config: ChildConfig, formats: Formats) -> SpiWish:
+    """The SPIs to have ready: the peer may agree to a block of them, or that the fewest octets of
+    them are sent.
     """
-    return apart_of(sa, layout.spi_octets) if is_diet(form_of(layout)) else None
+    wish = config.format
+    if not formats:
+        return 1, None
+    return spis_like(sa, Layout(wish.name, wish.subs, spi_octets=wish.spi_octets))
+
+
+def _like_the_others(
+    sa: IkeSaState, config: ChildConfig, templates: Sequence[Template], share: Share
+) -> tuple[Template, ...]:
+    """What to offer for a resource: an SA like those that there are (RFC 9611 3)."""
+    labels = (share.label,) if share.label else (*config.labels, b"")
+    found = (alike(sa, config, replace(share, label=label)) for label in labels)
+    others: list[ChildSa] = next(filter(None, found), [])
+    same = narrowed(templates, others[0]) if others else ()
+    if not same:
+        reason = f"child {config.name} has no SA to which one for a resource could be added"
+        raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, reason)
+    return same
 
 
 def _block_of(layout: Layout) -> int:
@@ -209,24 +228,35 @@ def _block_of(layout: Layout) -> int:
     return block(layout.subs_in) if is_block(layout) else 1
 
 
-def spis_like(sa: IkeSaState, layout: Layout) -> tuple[int, Apart | None]:
-    """What `allocate` must know for a child SA of a layout."""
-    return _block_of(layout), _apart_as(sa, layout)
+def spis_like(sa: IkeSaState, layout: Layout) -> SpiWish:
+    """What a child SA of a layout takes."""
+    return _block_of(layout), _apart(sa, layout)
 
 
-def check_room(sa: IkeSaState, replaces: ChildSa | None) -> None:
+def _apart(sa: IkeSaState, layout: Layout) -> Apart | None:
+    """What its inbound SPI must differ from; None: from no more than all others."""
+    return apart_of(sa, layout.spi_octets) if is_diet(form_of(layout)) else None
+
+
+def check_room(
+    sa: IkeSaState,
+    replaces: ChildSa | None,
+    refusal: NotifyType = NotifyType.NO_ADDITIONAL_SAS,
+) -> None:
     """`Refusal` when there are as many child SAs as may be; twice that while they are replaced."""
     limit = sa.env.settings.max_children * (1 if replaces is None else 2)
     if len(sa.children) >= limit:
-        raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"{len(sa.children)} child SAs are the limit")
+        raise Refusal(refusal, f"{len(sa.children)} child SAs are the limit")
 
 
-def allocate(sa: IkeSaState, count: int, apart: Apart | None) -> int:
+def allocate(
+    sa: IkeSaState, spis: SpiWish, refusal: NotifyType = NotifyType.NO_ADDITIONAL_SAS
+) -> int:
     """The first of so many fresh inbound SPIs; `Refusal` when there are none."""
     try:
-        return sa.env.spis.allocate(count, apart)
+        return sa.env.spis.allocate(*spis)
     except LookupError as error:
-        raise Refusal(NotifyType.NO_ADDITIONAL_SAS, f"no SPI: {error}") from None
+        raise Refusal(refusal, f"no SPI: {error}") from None
 
 
 def check_peer_spi(sa: IkeSaState, octets: bytes, layout: Layout) -> int:

@@ -6,7 +6,7 @@ from p4esp.ike.codec.chain import parse_chain
 from p4esp.ike.codec.encrypted import Encrypted, Part
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import Message, PayloadSet
-from p4esp.ike.constants import ExchangeType
+from p4esp.ike.constants import OPENINGS
 from p4esp.ike.crypto.int_auth import plain_form
 from p4esp.ike.errors import FragmentError, IntegrityError
 from p4esp.ike.protection import Protection
@@ -65,9 +65,9 @@ class Opener:
         `IntegrityError`: not authentic; `FragmentError`: a fragment that is not used.
         """
         encrypted, raw = message.encrypted, message.raw
-        if message.header.exchange == ExchangeType.IKE_SA_INIT:
+        if message.header.exchange in OPENINGS:
             if encrypted is not None:
-                raise IntegrityError("encrypted payload in IKE_SA_INIT")
+                raise IntegrityError("encrypted payload in an exchange that begins an IKE SA")
             return Opened(message.header, raw, len(raw), message.clear)
         if encrypted is None:
             raise IntegrityError("message without SK payload in a protected exchange")

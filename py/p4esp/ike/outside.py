@@ -3,11 +3,13 @@
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import Message, encode_clear, parse_message
 from p4esp.ike.codec.payloads import Notify
-from p4esp.ike.constants import NO_SPI, VERSION, ExchangeType, NotifyType
+from p4esp.ike.constants import NO_SPI, OPENINGS, VERSION, ExchangeType, NotifyType, PayloadType
+from p4esp.ike.crash_tokens import make_token, token_notify
 from p4esp.ike.errors import ParseError
 from p4esp.ike.ratelimit import RateLimit
 
 CHILD_SPI_SIZE = 4
+_PROTECTED = (PayloadType.SK, PayloadType.SKF)
 MAX_HINT_SIZE = 128
 """Octets of the largest claim that an SPI is not known; it is a header and a notify."""
 
@@ -15,9 +17,12 @@ MAX_HINT_SIZE = 128
 class OutsideReplies:
     """Error answers to requests that belong to no IKE SA; few, so that nobody makes use of us."""
 
-    def __init__(self, rate: float, now: float) -> None:
-        """`rate`: answers per second, to all together."""
+    def __init__(self, rate: float, now: float, token_secret: bytes = b"") -> None:
+        """`rate`: answers per second, to all together. `token_secret`: what crash tokens are made
+        of, if any are.
+        """
         self._allowance = RateLimit(rate, now)
+        self._token_secret = token_secret
 
     def refuse_version(self, request: Header, now: float) -> bytes | None:
         """Tell who speaks a later version which one we speak (RFC 7296 2.5)."""
@@ -25,17 +30,30 @@ class OutsideReplies:
         return self._answer(request, NotifyType.INVALID_MAJOR_VERSION, now) if later else None
 
     def refuse_spi(self, request: Header, now: float) -> bytes | None:
-        """Tell a peer that we have no such IKE SA, so that it asks for a sign of life."""
-        if request.exchange == ExchangeType.IKE_SA_INIT or request.spi_i == NO_SPI:
+        """Tell a peer that we have no such IKE SA, so that it asks for a sign of life; its token
+        proves it (RFC 6290 4.5).
+        """
+        if request.exchange in OPENINGS or request.spi_i == NO_SPI:
             return None
-        return self._answer(request, NotifyType.INVALID_IKE_SPI, now)
+        return self._answer(request, NotifyType.INVALID_IKE_SPI, now, *self._token(request))
 
-    def _answer(self, request: Header, error: NotifyType, now: float) -> bytes | None:
+    def _token(self, request: Header) -> list[Notify]:
+        """The token of the IKE SA that a protected request is about, which is none of ours."""
+        if not self._token_secret or request.next_payload not in _PROTECTED:
+            return []
+        ours, theirs = request.spi_r, request.spi_i
+        if not request.initiator:
+            ours, theirs = theirs, ours
+        return [token_notify(make_token(self._token_secret, ours, theirs))]
+
+    def _answer(
+        self, request: Header, error: NotifyType, now: float, *more: Notify
+    ) -> bytes | None:
         if request.response or not self._allowance.allow(now):
             return None
         spis, exchange, ours = (request.spi_i, request.spi_r), request.exchange, request.initiator
         answer = Header(*spis, exchange, not ours, True, request.message_id)
-        return encode_clear(answer, [Notify(error)])
+        return encode_clear(answer, [Notify(error), *more])
 
 
 def reported_child_spi(header: Header, message: bytes) -> int | None:

@@ -20,6 +20,8 @@ from p4esp.ike.crypto.prf import PRFS
 from p4esp.ike.crypto.suite import IkeSuite
 from p4esp.ike.errors import ProposalError
 from p4esp.ipsec.algorithms import Suite, suite_of_transforms
+from p4esp.ipsec.layouts import form_of, is_eesp
+from p4esp.ipsec.sa import ChildSaParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Template:
         """Every suite that may come of it."""
         integrities = self.of_type(TransformType.INTEG) or (None,)
         pairs = itertools.product(self.of_type(TransformType.ENCR), integrities)
-        return tuple(_suite(encryption, integrity) for encryption, integrity in pairs)
+        return tuple(suite_of(encryption, integrity) for encryption, integrity in pairs)
 
     @property
     def extended(self) -> bool:
@@ -154,9 +156,17 @@ def esp_suite(chosen: Proposal) -> tuple[Suite, bool]:
     return _suite_of(by_type), by_type[TransformType.SN].id == SequenceNumbers.EXTENDED
 
 
+def numbers_of(child: ChildSaParams) -> int:
+    """What stands for an SA's sequence numbers in a proposal. EESP knows no ESN."""
+    if child.esn or not is_eesp(form_of(child.layout)):
+        return SequenceNumbers.EXTENDED if child.esn else SequenceNumbers.SHORT
+    return SequenceNumbers.WHOLE if child.layout.numbered else SequenceNumbers.NONE
+
+
 def _suite_of(by_type: dict[int, Transform]) -> Suite:
-    return _suite(by_type[TransformType.ENCR], by_type.get(TransformType.INTEG))
+    return suite_of(by_type[TransformType.ENCR], by_type.get(TransformType.INTEG))
 
 
-def _suite(encr: Transform, integrity: Transform | None) -> Suite:
+def suite_of(encr: Transform, integrity: Transform | None) -> Suite:
+    """The algorithms that two transforms stand for."""
     return suite_of_transforms(encr.id, encr.key_bits, integrity.id if integrity else None)

@@ -32,6 +32,7 @@ class Protection:
         self._out, self._in = (forward, backward) if initiator else (backward, forward)
         self._random = random
         self._sent = 0
+        """The last IV that counts; it wraps where it does not begin with 0."""
 
     def seal(self, header: Header, payloads: Sequence[AnyPayload]) -> bytes:
         """A complete message."""
@@ -56,8 +57,12 @@ class Protection:
         """Random for CBC (RFC 7296 3.14), else a counter that never repeats (RFC 5282 3.1)."""
         if self._out.random_iv:
             return self._random(self._out.iv_size)
-        self._sent += 1
+        self._sent = (self._sent + 1) % (1 << 8 * self._out.iv_size)
         return self._sent.to_bytes(self._out.iv_size, "big")
+
+    def begin_anywhere(self) -> None:
+        """Use IVs that another one with the same keys has not used: he counts from elsewhere."""
+        self._sent = int.from_bytes(self._random(self._out.iv_size), "big")
 
     def open(self, message: Message) -> PayloadSet:
         """The payloads inside SK. `IntegrityError`: not authentic; `ParseError`: malformed."""

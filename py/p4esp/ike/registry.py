@@ -94,6 +94,11 @@ class Registry(dict[bytes, Entry]):
         elif isinstance(event, IkeRekeyed):
             self._note_rekeyed(event)
 
+    def note_taken_over(self, sa: IkeSa) -> None:
+        """An IKE SA came with its child SAs, which no event announces."""
+        for child in sa.children:
+            self.children[child.params.spi_in] = sa.own_spi
+
     def _note_rekeyed(self, event: IkeRekeyed) -> None:
         """The new IKE SA stands where the old one stood, which need not have been named so."""
         new = event.new

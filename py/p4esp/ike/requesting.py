@@ -2,7 +2,7 @@
 
 from p4esp.ike.codec.header import Header
 from p4esp.ike.codec.message import Message
-from p4esp.ike.constants import ExchangeType
+from p4esp.ike.constants import OPENINGS
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import FragmentError, IkeError, IntegrityError
 from p4esp.ike.events import DownReason
@@ -42,13 +42,13 @@ class Requesting:
 
     def settle(self) -> None:
         """Send the next request when its turn has come; give everything back when it is over."""
-        if self._state.phase in OVER:
-            self._abandon()
-            return
-        while self._window.outstanding is None and self._state.tasks:
-            task = self._state.tasks.popleft()
-            if task.prepare(self._state):
+        sa = self._state
+        while sa.phase not in OVER and self._window.outstanding is None and sa.tasks:
+            task = sa.tasks.popleft()
+            if task.prepare(sa):
                 self._send(task)
+        if sa.phase in OVER:
+            self._abandon()
 
     def _abandon(self) -> None:
         outstanding = self._window.outstanding
@@ -61,15 +61,17 @@ class Requesting:
         if self._window.exhausted:
             give_up(self._state, DownReason.PROTOCOL_ERROR, "all message IDs are used up")
             return
-        packets = self._build(task, self._window.next_id)
+        packets = self._build(task, self._window.id_for(task))
         self._state.asking = task.subject
         self._window.send(task, packets, self._state.now, self._state.env.fraction())
         self._wire.send(packets, self._state.path)
 
     def _build(self, task: InitiatorTask, message_id: int) -> Packets:
-        payloads = task.build(self._state) + self._wire.additions(task.exchange, response=False)
+        payloads = task.build(self._state)
+        if task.message_id is None:
+            payloads += self._wire.additions(task.exchange, response=False)
         packets = self._wire.encode(task.exchange, message_id, payloads, response=False)
-        if task.exchange is ExchangeType.IKE_SA_INIT:
+        if task.exchange in OPENINGS:
             (self._state.init_request,) = packets
         return packets
 
@@ -102,7 +104,7 @@ class Requesting:
         ends the IKE SA (RFC 7296 2.21), and a peer that is authenticated is told (RFC 6989 2.5).
         """
         self._wire.drop(path, Drop.USELESS_ANSWER, header, str(error))
-        if header.exchange == ExchangeType.IKE_SA_INIT:
+        if header.exchange in OPENINGS:
             return
         if self._state.phase is Phase.ESTABLISHED:
             self._abandon()
@@ -114,10 +116,31 @@ class Requesting:
         if verdict is Verdict.DONE:
             self._window.complete()
             self._state.asking = Subject.NOTHING
+        elif verdict is Verdict.REPLACED:
+            self._window.take_back()
         elif verdict is Verdict.RETRY:
-            packets = self._build(outstanding.task, outstanding.message_id)
-            self._window.replace(packets, self._state.now, self._state.env.fraction())
-            self._wire.send(packets, self._state.path)
+            self._rebuild(outstanding)
+        elif verdict is Verdict.RETRY_LATER:
+            self._window.outdate(self._state.now, self._state.env.fraction())
+
+    def _rebuild(self, outstanding: Outstanding) -> None:
+        packets = self._build(outstanding.task, outstanding.message_id)
+        self._window.replace(packets, self._state.now, self._state.env.fraction())
+        self._wire.send(packets, self._state.path)
+
+    @property
+    def next_id(self) -> int:
+        """Message ID of the next new request."""
+        return self._window.next_id
+
+    def move_on(self, next_id: int) -> None:
+        """Use no message ID below `next_id` from now on: what is outstanding goes out again under
+        a new one, because who has taken over does not know it (RFC 6311 9).
+        """
+        self._window.advance(next_id)
+        outstanding = self._window.outstanding
+        if outstanding is not None and outstanding.task.message_id is None:
+            self._send(outstanding.task)
 
     def hurry(self) -> None:
         """Send the outstanding request again at once: the path has changed (RFC 4555 3.5)."""
@@ -129,6 +152,9 @@ class Requesting:
         """Retransmit when it is time; give up when all tries are spent."""
         outstanding, now = self._window.outstanding, self._state.now
         if outstanding is None or now < outstanding.deadline:
+            return
+        if outstanding.outdated:
+            self._rebuild(outstanding)
             return
         packets = self._window.retransmit(now, self._state.env.fraction())
         if packets is not None:

@@ -4,7 +4,7 @@ from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.codec.message import Message, encode_clear
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Notify
-from p4esp.ike.constants import NO_SPI, ExchangeType, NotifyType
+from p4esp.ike.constants import NO_SPI, OPENINGS, ExchangeType, NotifyType
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import (
     AuthenticationError,
@@ -25,6 +25,8 @@ from p4esp.ike.tasks.ike_followup_ke import IkeFollowupKeResponder
 from p4esp.ike.tasks.ike_init import IkeInitResponder
 from p4esp.ike.tasks.ike_intermediate import IkeIntermediateResponder
 from p4esp.ike.tasks.informational import InformationalResponder
+from p4esp.ike.tasks.resumed_auth import ResumedAuthResponder
+from p4esp.ike.tasks.session_resume import SessionResumeResponder
 from p4esp.ike.teardown import close
 from p4esp.ike.trace import TraceKind
 from p4esp.ike.window import Arrival, ResponseWindow
@@ -36,6 +38,11 @@ _ESTABLISHED: dict[int, type[ResponderTask]] = {
     ExchangeType.INFORMATIONAL: InformationalResponder,
 }
 """Exchanges a peer may start once the IKE SA is established."""
+_OPENINGS: dict[int, type[ResponderTask]] = {
+    ExchangeType.IKE_SA_INIT: IkeInitResponder,
+    ExchangeType.IKE_SESSION_RESUME: SessionResumeResponder,
+}
+"""Exchanges with which it may begin an IKE SA."""
 
 
 class Responding:
@@ -45,6 +52,15 @@ class Responding:
         self._state = state
         self._wire = wire
         self._window = ResponseWindow()
+
+    @property
+    def expected_id(self) -> int:
+        """Message ID of the peer's next request."""
+        return self._window.expected_id
+
+    def expect(self, message_id: int) -> None:
+        """Take no request below `message_id` from now on (RFC 6311)."""
+        self._window.expect(message_id)
 
     def receive(self, message: Message, path: Path) -> None:
         """Take in a request."""
@@ -76,11 +92,14 @@ class Responding:
         if sa.phase is not Phase.NEGOTIATING or sa.initiator:
             return None
         if sa.keys is None:
-            return IkeInitResponder() if exchange == ExchangeType.IKE_SA_INIT else None
-        if sa.additional.pending:
+            opening = _OPENINGS.get(exchange)
+            return opening() if opening else None
+        if sa.additional.rounds:
             turn = exchange == ExchangeType.IKE_INTERMEDIATE
             return IkeIntermediateResponder() if turn else None
-        return IkeAuthResponder() if exchange == ExchangeType.IKE_AUTH else None
+        if exchange != ExchangeType.IKE_AUTH:
+            return None
+        return ResumedAuthResponder() if sa.resumption.session else IkeAuthResponder()
 
     def _open(self, task: ResponderTask, message: Message, path: Path) -> None:
         try:
@@ -115,7 +134,7 @@ class Responding:
     def _answer(self, request: Opened, path: Path, payloads: list[AnyPayload]) -> None:
         exchange, message_id = ExchangeType(request.header.exchange), request.header.message_id
         packets = self._wire.encode(exchange, message_id, payloads, response=True)
-        if exchange is ExchangeType.IKE_SA_INIT:
+        if exchange in OPENINGS:
             (self._state.init_response,) = packets
         self._window.commit(request.raw, packets)
         self._wire.send(packets, path)
@@ -131,7 +150,7 @@ class Responding:
 
     def _malformed(self, request: Opened, path: Path, error: IkeError) -> None:
         """Silence in IKE_SA_INIT; under protection INVALID_SYNTAX, and the end of the IKE SA."""
-        if request.header.exchange == ExchangeType.IKE_SA_INIT:
+        if request.header.exchange in OPENINGS:
             self._wire.drop(path, Drop.MALFORMED_INSIDE, request.header, str(error))
         else:
             refusal = Refusal(NotifyType.INVALID_SYNTAX, str(error), fatal=True)
@@ -140,7 +159,7 @@ class Responding:
     def _refuse(self, request: Opened, path: Path, refusal: Refusal) -> None:
         self._wire.drop(path, Drop.REFUSED, request.header, str(refusal))
         notify = Notify(refusal.notify, refusal.data, refusal.protocol, refusal.spi)
-        if request.header.exchange == ExchangeType.IKE_SA_INIT:
+        if request.header.exchange in OPENINGS:
             self._refuse_init(request.header, path, notify)
             return
         self._answer(request, path, [notify])
@@ -163,7 +182,7 @@ class Responding:
         header = parse_header(data)
         self._wire.drop(path, Drop.MALFORMED_INSIDE, header, str(error))
         fresh = not self._state.initiator and self._state.keys is None
-        if fresh and header.exchange == ExchangeType.IKE_SA_INIT and not header.response:
+        if fresh and header.exchange in OPENINGS and not header.response:
             data = bytes([error.payload_type])
             notify = Notify(NotifyType.UNSUPPORTED_CRITICAL_PAYLOAD, data)
             self._refuse_init(header, path, notify)

@@ -7,13 +7,18 @@ from typing import Self
 
 from p4esp.ike.child_scope import Packet, packet_scope
 from p4esp.ike.children import ChildPhase, ChildSa
+from p4esp.ike.clustering import Exported, export_state
 from p4esp.ike.codec.header import Header
-from p4esp.ike.codec.message import parse_message
+from p4esp.ike.codec.message import Message, parse_message
 from p4esp.ike.config import ChildConfig, PeerConfig
-from p4esp.ike.constants import NO_SPI, ExchangeType
+from p4esp.ike.constants import NO_SPI, OPENINGS
+from p4esp.ike.crash_tokens import has_token
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloadError
-from p4esp.ike.events import DownReason, Event, IkeSaInfo
+from p4esp.ike.events import DownReason, Event, IkeEstablished, IkeSaInfo
+from p4esp.ike.extensions.crash_detection import is_proved_lost
+from p4esp.ike.extensions.delete_reason import check_tellable
 from p4esp.ike.extensions.mtu_detection import report
 from p4esp.ike.keepalive import Keepalive
 from p4esp.ike.lifetimes import handle_due, next_due, note_usage
@@ -25,8 +30,10 @@ from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.redirection import Gateway
 from p4esp.ike.requesting import Requesting
 from p4esp.ike.responding import Responding
+from p4esp.ike.sessions import Kept
 from p4esp.ike.spi import new_ike_spi
 from p4esp.ike.state import Environment, IkeSaState, Phase
+from p4esp.ike.syncing import Syncing
 from p4esp.ike.tasks.base import InitiatorTask
 from p4esp.ike.tasks.create_child import CreateChild
 from p4esp.ike.tasks.deleting import DeleteChild, delete_ike
@@ -35,6 +42,7 @@ from p4esp.ike.tasks.informational import CheckLiveness
 from p4esp.ike.tasks.mobike import AnnounceAddresses, move_to
 from p4esp.ike.tasks.redirect import SendAway
 from p4esp.ike.tasks.rekey_ike import RekeyIke, is_being_rekeyed
+from p4esp.ike.tasks.session_resume import SessionResume
 from p4esp.ike.teardown import give_up
 from p4esp.ike.wire import Wire
 from p4esp.ipsec.sa import EVERYTHING, Share
@@ -54,6 +62,7 @@ class IkeSa:
         self._wire = Wire(state)
         self._requesting = Requesting(state, self._wire)
         self._responding = Responding(state, self._wire)
+        self._syncing = Syncing(state, self._wire, self._requesting, self._responding)
         self._keepalive = Keepalive(state, self._wire)
         self._suspicion = RateLimit(1.0 / state.env.settings.hint_interval, state.now)
         self._phase_clock = PhaseClock(state)
@@ -83,6 +92,42 @@ class IkeSa:
         sa = cls(state)
         sa._start(IkeInit(state, child))
         return sa
+
+    @classmethod
+    def resume(
+        cls,
+        env: Environment,
+        peer: PeerConfig,
+        path: Path,
+        now: float,
+        kept: Kept,
+        *,
+        child: ChildConfig | None = None,
+    ) -> Self:
+        """Start an IKE SA with a peer from a lost one (RFC 5723)."""
+        state = IkeSaState(env, path, now, spi_i=new_ike_spi(env.random), peer=peer)
+        state.first_contact, state.resumption.session = True, kept.session
+        state.redirection.first_children = (child.name,) if child else ()
+        sa = cls(state)
+        sa._start(SessionResume(state, kept, child))
+        return sa
+
+    @classmethod
+    def take_over(cls, exported: Exported, now: float, missed: int) -> Self:
+        """Go on with an IKE SA of another one's, who has failed (RFC 6311)."""
+        sa = cls(exported.state)
+        sa._requesting.move_on(exported.next_id)
+        sa._responding.expect(exported.expected_id)
+        exported.state.events.append(IkeEstablished(sa.info, initial_contact=False))
+        sa._syncing.begin(missed)
+        exported.state.now = now
+        sa._settle()
+        return sa
+
+    def export(self) -> bytes:
+        """What another one needs to take over, in clear; `CommandError` when it cannot be."""
+        self._require_established()
+        return export_state(self._state, self._requesting.next_id, self._responding.expected_id)
 
     @classmethod
     def respond(
@@ -123,6 +168,18 @@ class IkeSa:
         return None if self._state.heir is None else self._state.heir.own_spi
 
     @property
+    def resumed_from(self) -> bytes | None:
+        """Our SPI of the IKE SA that it was resumed from, if it was."""
+        session = self._state.resumption.session
+        return None if session is None else session.spi
+
+    def take_kept(self) -> Kept | None:
+        """What it can be resumed with now that it is lost; from now on the caller's."""
+        tickets = self._state.resumption
+        kept, tickets.kept = tickets.kept, None
+        return kept
+
+    @property
     def children(self) -> list[ChildSa]:
         """The child SAs, those being replaced or deleted included."""
         return list(self._state.children)
@@ -149,20 +206,31 @@ class IkeSa:
         message = parse_message(data)
         if not self._is_ours(message.header):
             self._wire.drop(path, Drop.WRONG_SA, message.header)
-        elif message.encrypted is None and message.header.exchange != ExchangeType.IKE_SA_INIT:
-            self._wire.drop(path, Drop.NOT_PROTECTED, message.header)
-            if hints_at_loss(message):
-                self.suspect(self._state.now)
+        elif message.encrypted is None and message.header.exchange not in OPENINGS:
+            self._receive_clear(message, path)
         elif message.header.response:
             self._requesting.receive(message, path)
-        else:
+        elif not self._syncing.receive(message, path):
             self._responding.receive(message, path)
+
+    def _receive_clear(self, message: Message, path: Path) -> None:
+        """What nobody vouches for is no more than a hint, but for a token that only the peer knows
+        and gives away when it has lost the IKE SA (RFC 6290 4.5). From whatever address.
+        """
+        state, loss = self._state, hints_at_loss(message)
+        if loss and is_proved_lost(state, message):
+            give_up(state, DownReason.PEER_CRASHED, f"a token came from {path.remote}")
+            return
+        bad = "with a crash token that does not count" if has_token(message) else ""
+        self._wire.drop(path, Drop.NOT_PROTECTED, message.header, bad)
+        if loss:
+            self.suspect(state.now)
 
     def _is_ours(self, header: Header) -> bool:
         sa = self._state
         if header.spi_i != sa.spi_i or header.initiator == sa.initiator:
             return False
-        if header.exchange == ExchangeType.IKE_SA_INIT:
+        if header.exchange in OPENINGS:
             return header.response or header.spi_r == NO_SPI
         return header.spi_r == sa.spi_r
 
@@ -245,16 +313,20 @@ class IkeSa:
             raise CommandError(f"child SA {spi_in:08x} is being replaced or deleted already")
         self._command(CreateChild(child.config, child), now)
 
-    def delete_child(self, spi_in: int, now: float) -> None:
-        """Delete a child SA at both ends."""
+    def delete_child(self, spi_in: int, now: float, told: DeleteReason | None = None) -> None:
+        """Delete a child SA at both ends; `told` is what the peer shall hear why."""
         self._require_established()
+        check_tellable(self._state, told)
         child = self._child(spi_in)
         if child.phase is ChildPhase.DELETING:
             raise CommandError(f"child SA {spi_in:08x} is being deleted already")
-        self._command(DeleteChild(child, DownReason.LOCAL_DELETE), now)
+        self._command(DeleteChild(child, DownReason.LOCAL_DELETE, told), now)
 
     def tell_mtu(self, spi_in: int, mtu: int, inner: bytes | None, now: float) -> None:
-        """Tell the peer how long packets of a child SA may be, outside or with `inner` inside."""
+        """Tell the peer how long packets may be that it sends on a child SA: `mtu` octets outside,
+        or inside when there is an `inner` packet, of which some octets are quoted. `CommandError`
+        where the peer does not know of that, or was told just now.
+        """
         self._require_established()
         self._state.now = now
         self._command(report(self._state, self._child(spi_in), mtu, inner), now)
@@ -263,14 +335,22 @@ class IkeSa:
         """Ask the peer for a sign of life: `PeerAlive`, or `IkeDown` in the end."""
         self._command(CheckLiveness(report=True), now)
 
-    def delete(self, now: float) -> None:
-        """Delete the IKE SA, or stop making it; requests not yet sent are forgotten."""
+    def delete(
+        self,
+        now: float,
+        told: DeleteReason | None = None,
+        reason: DownReason = DownReason.LOCAL_DELETE,
+    ) -> None:
+        """Delete the IKE SA, or stop making it; requests not yet sent are forgotten. `told` is what
+        the peer shall hear why, when it does not follow from `reason`.
+        """
         if self._state.phase is Phase.NEGOTIATING:
-            self.abort(DownReason.LOCAL_DELETE, now)
+            self.abort(reason, now)
             return
         self._require_established()
+        check_tellable(self._state, told)
         self._state.now = now
-        delete_ike(self._state, DownReason.LOCAL_DELETE)
+        delete_ike(self._state, reason, given=told)
         self._settle()
 
     def update_addresses(self, path: Path, now: float) -> None:

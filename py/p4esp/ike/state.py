@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
@@ -14,22 +14,27 @@ from p4esp.ike.children import ChildSa, ChildTable
 from p4esp.ike.codec.proposal import Proposal
 from p4esp.ike.config import PeerConfig, Settings
 from p4esp.ike.constants import NO_SPI
+from p4esp.ike.crash_tokens import CrashTokens
 from p4esp.ike.crypto.keyexchange import RandomSource
 from p4esp.ike.crypto.schedule import IkeKeys, Nonces
 from p4esp.ike.crypto.suite import IkeSuite
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import ChildDown, DownReason, Event, IkeSaInfo, PathChanged
 from p4esp.ike.memory import Memory
 from p4esp.ike.mobility import Mobility
 from p4esp.ike.nat import NatStatus
 from p4esp.ike.path import Path
+from p4esp.ike.ppk import PostquantumKey, PpkMode, shown
 from p4esp.ike.protection import Protection
 from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.redirection import Redirection
+from p4esp.ike.resumption import Resumption
 from p4esp.ike.term import Term
+from p4esp.ike.tickets import TicketOffice
 from p4esp.ike.trace import TraceHook
 from p4esp.ipsec.diet import Apart
 from p4esp.ipsec.identity import Identity
-from p4esp.ipsec.sa import UdpEncapsulation
+from p4esp.ipsec.sa import Mode, UdpEncapsulation
 from p4esp.ipsec.selectors import TrafficSelector
 
 if TYPE_CHECKING:
@@ -52,14 +57,26 @@ class SpiAllocator(Protocol):
         """
 
 
-Selectors = Sequence[TrafficSelector]
-Objection = Callable[[str, str, Selectors, Selectors], str | None]
-"""Given a peer, its child's name, our selectors and the peer's: why the owner cannot carry such a
-child SA; None when it can.
-"""
+@dataclass(frozen=True, slots=True)
+class IntendedSa:
+    """A child SA that is about to be agreed to."""
+
+    peer: str
+    """Name of the peer's configuration."""
+    remote_id: Identity
+    """Who the peer has proved to be: one configuration may be for several."""
+    child: str
+    """Name of the child configuration."""
+    mode: Mode
+    local_ts: Sequence[TrafficSelector]
+    remote_ts: Sequence[TrafficSelector]
 
 
-def no_objection(peer: str, child: str, local: Selectors, remote: Selectors) -> str | None:
+Objection = Callable[[IntendedSa], str | None]
+"""Why the owner cannot carry such a child SA; None when it can."""
+
+
+def no_objection(sa: IntendedSa) -> str | None:
     """The owner can carry whatever the configuration allows."""
     return None
 
@@ -92,6 +109,18 @@ class Environment:
     objection: Objection = no_objection
     """Asked before a child SA is agreed to (RFC 7296 2.9: TS_UNACCEPTABLE)."""
     wall_clock: WallClock = field(kw_only=True)
+    tickets: TicketOffice = field(init=False)
+    """For peers that want to resume an IKE SA (RFC 5723)."""
+    moves_counters: bool = field(default=False, kw_only=True)
+    """Whether the owner acts on `ReplayCountersSkipped` (RFC 6311)."""
+    token_secret: bytes = field(default=b"", repr=False, kw_only=True)
+    """What our crash tokens are made of (RFC 6290 5.1): kept for good by the owner, who gives none
+    where no peer is to have tokens.
+    """
+
+    def __post_init__(self) -> None:
+        """The keys of tickets are new with each process."""
+        object.__setattr__(self, "tickets", TicketOffice(self.random))
 
     def fraction(self) -> float:
         """A random number, 0 <= fraction < 1."""
@@ -125,12 +154,18 @@ class Subject(Enum):
 
 @dataclass(slots=True)
 class PostquantumState:
-    """Use of a postquantum preshared key in the initial exchanges (RFC 8784)."""
+    """Use of a postquantum preshared key (RFC 8784, RFC 9867)."""
 
-    announced: bool = False
-    """Whether both sides sent USE_PPK."""
-    in_use: bool = False
-    """Whether the keys in force have it mixed in."""
+    announced: frozenset[PpkMode] = frozenset()
+    """Initiator: the ways that it offered in IKE_SA_INIT."""
+    agreed: PpkMode = PpkMode.NONE
+    """The way that both ends announced there."""
+    mode: PpkMode = PpkMode.NONE
+    """The way that `key` got into the keys in force."""
+    key: PostquantumKey | None = None
+    """It stays known for as long as the IKE SA lives, whatever becomes of its source."""
+    owner: str = ""
+    """Name of the peer that it was found for: in IKE_INTERMEDIATE the responder cannot be sure."""
     plain: IkeKeys | None = None
     """Initiator: the keys without it, which count when the responder cannot use it."""
 
@@ -172,7 +207,7 @@ class IkeSaState:
         self.mobility = Mobility(path, path, mover=self.initiator)
         self.fragmentation = False
         """Whether protected messages may travel in fragments (RFC 7383); rekeying inherits it."""
-        self.announced = Announced()
+        self.announced, self.crash = Announced(), CrashTokens.at(now)
         self.redirection = Redirection()
         self.assigned = Assigned()
         self.first_contact = False
@@ -184,7 +219,7 @@ class IkeSaState:
         """Whether the peer may already have a child SA whose answer has not reached us."""
         self.early_deletes: set[tuple[int, int]] = set()
         """Protocols and SPIs of the peer's that it deleted while we awaited such an answer."""
-        self.term = Term()
+        self.term, self.resumption = Term(), Resumption()
         self.asking = Subject.NOTHING
         self.successors: list[IkeSaState] = []
         """IKE SAs made by rekeying this one: two when both ends do so at once."""
@@ -208,11 +243,14 @@ class IkeSaState:
         new = IkeSaState(self.env, self.path, self.now, spi_i=spi_i, spi_r=spi_r, peer=self.config)
         new.initiator, new.phase = initiator, Phase.STANDBY
         new.authenticated, new.provisional, new.nat = True, True, self.nat
-        new.fragmentation, new.mobility, new.ppk = self.fragmentation, self.mobility, self.ppk
+        new.fragmentation, new.mobility = self.fragmentation, self.mobility
+        new.ppk = replace(self.ppk)
         new.redirection, new.asked_of_us = self.redirection, self.asked_of_us
         new.children, new.predecessor = self.children, self
         new.remote_id, new.assigned = self.remote_id, self.assigned
         new.announced = self.announced
+        new.resumption = self.resumption.successor()
+        new.crash = self.crash.passed_on(self.now, made_by_us=initiator)
         self.successors.append(new)
         return new
 
@@ -265,8 +303,10 @@ class IkeSaState:
             self.remote_id or _expected(peer),
             str(self.suite) if self.suite else "",
             self.nat,
-            self.ppk.in_use,
+            self.ppk.mode,
+            shown(self.ppk.key.identity) if self.ppk.key else "",
             self.announced.extensions,
+            self.resumption.session is not None,
         )
 
     @property
@@ -324,17 +364,19 @@ class IkeSaState:
         for keys in (self.keys, self.ppk.plain):
             if keys is not None:
                 keys.wipe()
-        self.keys = self.protection = self.ppk.plain = None
+        self.keys = self.protection = self.ppk.plain = self.ppk.key = None
 
-    def drop_child(self, child: ChildSa, reason: DownReason) -> None:
-        """Forget a child SA and say so."""
+    def drop_child(
+        self, child: ChildSa, reason: DownReason, told: DeleteReason | None = None
+    ) -> None:
+        """Forget a child SA and say so; `told` is what the peer says why."""
         self.children.remove(child)
-        self.events.append(ChildDown(child.params, reason))
+        self.events.append(ChildDown(child.params, reason, told))
 
-    def drop_children(self, reason: DownReason) -> None:
+    def drop_children(self, reason: DownReason, told: DeleteReason | None = None) -> None:
         """Forget all child SAs and say so."""
         for child in self.children:
-            self.drop_child(child, reason)
+            self.drop_child(child, reason, told)
 
 
 def _expected(peer: PeerConfig | None) -> Identity | None:

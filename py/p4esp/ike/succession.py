@@ -1,9 +1,11 @@
 """Which IKE SA takes over when one is rekeyed, by one end or by both (RFC 7296 2.8.2, 2.25.2)."""
 
 from p4esp.ike.children import ChildTable
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import DownReason, IkeRekeyed
 from p4esp.ike.state import IkeSaState, Phase, Subject
 from p4esp.ike.tasks.deleting import DeleteIke
+from p4esp.ike.tasks.renewal import renewals
 from p4esp.ike.teardown import OVER, close
 
 
@@ -45,12 +47,12 @@ def ours_failed(old: IkeSaState) -> None:
         old.phase = Phase.REKEYED
 
 
-def deleted_by_peer(sa: IkeSaState, detail: str = "") -> None:
+def deleted_by_peer(sa: IkeSaState, detail: str = "", told: DeleteReason | None = None) -> None:
     """The peer deletes an IKE SA. If we were rekeying it, then the peer has not noticed or has won:
     our own attempt is forgotten.
     """
     ours_failed(sa)
-    close(sa, DownReason.PEER_DELETE if sa.heir is None else DownReason.REKEYED, detail)
+    close(sa, DownReason.PEER_DELETE if sa.heir is None else DownReason.REKEYED, detail, told)
 
 
 def _standing(rival: IkeSaState | None) -> IkeSaState | None:
@@ -62,6 +64,7 @@ def _hand_over(old: IkeSaState, heir: IkeSaState) -> None:
     """The heir gets the child SAs and everything that was still to be asked."""
     heir.phase = Phase.ESTABLISHED
     heir.children, old.children = old.children, ChildTable()
+    heir.tasks.extend(renewals(heir))
     heir.tasks.extend(old.tasks)
     heir.deferred.extend(old.deferred)
     old.tasks.clear()

@@ -1,21 +1,28 @@
 """Ending an IKE SA, once and with everything said."""
 
 from p4esp.ike.children import ChildTable
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import DownReason, IkeDown, NegotiationFailed
+from p4esp.ike.parting import settle_tickets
 from p4esp.ike.state import IkeSaState, Phase
 
 OVER = (Phase.CLOSED, Phase.DEAD)
 
 
-def close(sa: IkeSaState, reason: DownReason, detail: str = "") -> None:
-    """End an IKE SA whose last answer the peer may still ask for again; children go first."""
+def close(
+    sa: IkeSaState, reason: DownReason, detail: str = "", told: DeleteReason | None = None
+) -> None:
+    """End an IKE SA whose last answer the peer may still ask for again; children go first. `told`
+    is what the peer says why.
+    """
     if sa.phase in OVER:
         return
+    settle_tickets(sa, reason)
     if sa.provisional:
         sa.children = ChildTable()
-    sa.drop_children(DownReason.IKE_SA_GONE)
+    sa.drop_children(DownReason.IKE_SA_GONE, told)
     if sa.authenticated and not sa.provisional:
-        sa.events.append(IkeDown(sa.info(), reason, detail))
+        sa.events.append(IkeDown(sa.info(), reason, detail, told))
     _release_successors(sa)
     sa.additional.give_up_followup()
     if sa.heir is None and not sa.provisional:

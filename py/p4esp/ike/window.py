@@ -27,6 +27,8 @@ class Outstanding:
     sent: int
     """Retransmissions so far."""
     deadline: float
+    outdated: bool = False
+    """Whether it is to be built anew rather than sent again."""
 
 
 class RequestWindow:
@@ -50,14 +52,31 @@ class RequestWindow:
     def send(self, task: "InitiatorTask", packets: Packets, now: float, fraction: float) -> None:
         """Record a new request that leaves now."""
         deadline = now + self._policy.wait(0, fraction)
-        self.outstanding = Outstanding(task, self._next_id, packets, 0, deadline)
-        self._next_id += 1
+        self.outstanding = Outstanding(task, self.id_for(task), packets, 0, deadline)
+        if task.message_id is None:
+            self._next_id += 1
+
+    def id_for(self, task: "InitiatorTask") -> int:
+        """Message ID of a new request."""
+        return self._next_id if task.message_id is None else task.message_id
+
+    def advance(self, next_id: int) -> None:
+        """Use no message ID below `next_id` from now on."""
+        self._next_id = max(self._next_id, next_id)
 
     def replace(self, packets: Packets, now: float, fraction: float) -> None:
         """Send other octets under the same message ID (IKE_SA_INIT with cookie or other KE)."""
         if self.outstanding is not None:
             self.outstanding.packets, self.outstanding.sent = packets, 0
             self.outstanding.deadline = now + self._policy.wait(0, fraction)
+            self.outstanding.outdated = False
+
+    def outdate(self, now: float, fraction: float) -> None:
+        """Wait for an answer for one interval more; other octets follow then."""
+        request = self.outstanding
+        if request is not None:
+            request.deadline = min(request.deadline, now + self._policy.wait(0, fraction))
+            request.outdated = True
 
     def answered_by(self, header: "Header") -> Outstanding | None:
         """The outstanding request this response belongs to. Reads only."""
@@ -69,6 +88,11 @@ class RequestWindow:
     def complete(self) -> None:
         """The answer came and was accepted."""
         self.outstanding = None
+
+    def take_back(self) -> None:
+        """The outstanding request came to nothing: the next one has its message ID."""
+        self.outstanding = None
+        self._next_id -= 1
 
     def retransmit(self, now: float, fraction: float) -> Packets | None:
         """The datagrams to send again, or None when all tries are spent."""
@@ -110,7 +134,17 @@ class ResponseWindow:
 
     def is_last(self, message_id: int) -> bool:
         """Whether it is the request that was answered last."""
-        return 0 <= message_id == self._expected_id - 1
+        return bool(self.response) and message_id == self._expected_id - 1
+
+    @property
+    def expected_id(self) -> int:
+        """Message ID of the peer's next request."""
+        return self._expected_id
+
+    def expect(self, message_id: int) -> None:
+        """Take no request below `message_id` from now on."""
+        if message_id > self._expected_id:
+            self._expected_id, self._digest, self.response = message_id, b"", ()
 
     def commit(self, data: bytes, response: Packets) -> None:
         """Count an authenticated request as answered; `data` is its (first) datagram."""

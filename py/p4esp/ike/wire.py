@@ -7,7 +7,7 @@ from p4esp.ike.codec.encrypted import Encrypted
 from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.codec.message import Message, encode_clear
 from p4esp.ike.codec.payload import AnyPayload
-from p4esp.ike.constants import ExchangeType
+from p4esp.ike.constants import OPENINGS, ExchangeType
 from p4esp.ike.crypto.int_auth import plain_form
 from p4esp.ike.drops import Drop
 from p4esp.ike.mobility import follows, is_mobile
@@ -46,7 +46,7 @@ class Wire:
         payloads: Sequence[AnyPayload],
         response: bool,
     ) -> Packets:
-        """A message of this IKE SA, protected unless it is IKE_SA_INIT."""
+        """A message of this IKE SA, protected unless it begins it."""
         sa = self._state
         header = Header(sa.spi_i, sa.spi_r, exchange, sa.initiator, response, message_id)
         packets = self._seal(header, payloads)
@@ -57,7 +57,7 @@ class Wire:
 
     def _seal(self, header: Header, payloads: Sequence[AnyPayload]) -> Packets:
         sa = self._state
-        if header.exchange == ExchangeType.IKE_SA_INIT:
+        if header.exchange in OPENINGS:
             return (encode_clear(header, payloads),)
         if sa.protection is None:
             raise RuntimeError("a protected message was built before there are keys")
@@ -128,7 +128,7 @@ class Wire:
             self._state.additional.int_auth.add_request(suite.prf, keys.pi, octets)
 
     def _heard(self, opened: Opened, path: Path) -> None:
-        if opened.header.exchange != ExchangeType.IKE_SA_INIT:
+        if opened.header.exchange not in OPENINGS:
             self.last_heard = self._state.now
             self._follow(path)
 

@@ -32,6 +32,8 @@ class PolicyRule:
     remote: tuple[TrafficSelector, ...]
     priority: int = 0
     child: str | None = None
+    label: bytes = b""
+    """Security label of its packets (RFC 9478); empty: of those that have none."""
 
     def __post_init__(self) -> None:
         if not self.local or not self.remote:

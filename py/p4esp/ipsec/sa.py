@@ -118,6 +118,11 @@ class Share:
     label: bytes = b""
     """Security label (RFC 9478); empty: traffic without one."""
 
+    @property
+    def partial(self) -> bool:
+        """Whether it takes part of a child's traffic away from the SA that carries the rest."""
+        return self.resource is not None or bool(self.dscps)
+
 
 EVERYTHING: Final = Share()
 """Of an SA that shares its traffic with no other."""

@@ -13,13 +13,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from p4esp.ike.config import PeerConfig
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.errors import CommandError
-from p4esp.ike.events import DownReason, Redirected
+from p4esp.ike.events import DownReason, IkeSaInfo, Redirected
 from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.backoff import RETRY, RETRY_MOST, Backoff
 from p4esp.service.driver import Driver
 from p4esp.service.established import Established
 from p4esp.service.journal import Entry, Journal, Kind
+from p4esp.service.reactions import Course, Reaction, reaction_to
 
 Wanted = tuple[str, str]
 """A peer's name and a child's."""
@@ -61,13 +63,18 @@ class Connections:
         self._retry = retry
         self._sleep = sleep
         self._clock = clock
+        self._fraction = fraction
         self._backoff = Backoff(retry, retry_most, fraction)
         self._kept_up: frozenset[Wanted] = frozenset()
         self._under_way: defaultdict[str, set[str]] = defaultdict(set)
+        self._waiting: defaultdict[str, list[str]] = defaultdict(list)
+        """Of the children under way, by peer, those that wait for the IKE SA of another."""
         self._up_since: dict[Wanted, float] = {}
         self._pausing: dict[Wanted, asyncio.Task[None]] = {}
         self._refused: set[Wanted] = set()
-        """Those of the pausing that nobody may try before the pause is over."""
+        """Those that nobody may try: before their pause is over, or at all."""
+        self.told: dict[str, DeleteReason] = {}
+        """Why each peer last deleted an SA, of those that say."""
         self.established = Established()
 
     def keep_up(self, children: Iterable[Wanted]) -> None:
@@ -98,11 +105,25 @@ class Connections:
         hopeless = wanted in self._refused
         if hopeless or child in self._under_way[peer] or self._sas.serves(*wanted):
             return
+        comes = self.established.of_peer(peer) is None and bool(self._under_way[peer])
         self._under_way[peer].add(child)
+        if comes:
+            self._waiting[peer].append(child)  # a second IKE SA would end the first one
+        else:
+            self._try(wanted)
+
+    def ike_up(self, ike: IkeSaInfo) -> None:
+        """There is an IKE SA: the children that have waited for one are made under it."""
+        self.established[ike.spi] = ike
+        for child in self._waiting.pop(ike.peer, ()):
+            if child in self._under_way[ike.peer]:
+                self._try((ike.peer, child))
+
+    def _try(self, wanted: Wanted) -> None:
         try:
-            self._request(peer, child)
+            self._request(*wanted)
         except CommandError as error:
-            self._journal.add(Entry(self._gateway, Kind.REFUSED, f"{peer}/{child}", str(error)))
+            self._journal.add(Entry(self._gateway, Kind.REFUSED, "/".join(wanted), str(error)))
             self.attempt_failed(wanted)
 
     def _request(self, peer: str, child: str) -> None:
@@ -131,18 +152,25 @@ class Connections:
             self._pause(wanted, self._backoff.failed(wanted))
             self._refused.add(wanted)
 
-    def child_down(self, child: ChildSaParams, reason: DownReason) -> None:
+    def child_down(
+        self, child: ChildSaParams, reason: DownReason, told: DeleteReason | None = None
+    ) -> None:
         """A child SA is gone; with it the child, unless another SA took its place."""
         if reason not in (DownReason.REKEYED, DownReason.COLLISION):
             by_peer = reason is DownReason.PEER_DELETE
-            self.child_lost((child.peer, child.name), by_peer=by_peer)
+            self.child_lost((child.peer, child.name), by_peer=by_peer, told=told)
 
-    def child_lost(self, wanted: Wanted, *, by_peer: bool = False) -> None:
+    def child_lost(
+        self, wanted: Wanted, *, by_peer: bool = False, told: DeleteReason | None = None
+    ) -> None:
         """A child is gone: there will be another where it is to be up, unless one is being made.
 
-        One that the peer (`by_peer`) takes down as soon as it is up, was refused.
+        One that the peer (`by_peer`) takes down as soon as it is up, was refused; `told` is what it
+        says why, and what follows from that comes first.
         """
         since = self._up_since.pop(wanted, None)
+        if told is not None and self._heed(wanted, told):
+            return
         if since is not None and by_peer and self._clock() - since < self._retry:
             self.attempt_failed(wanted)
             return
@@ -151,10 +179,47 @@ class Connections:
         if wanted in self._kept_up and wanted not in self._pausing:
             self._pause(wanted, self._retry)
 
-    def peer_failed(self, peer: str) -> None:
-        """No IKE SA came of an attempt."""
+    def peer_failed(self, peer: str, told: DeleteReason | None = None) -> None:
+        """No IKE SA came of an attempt, or it is gone; `told` is what the peer says why."""
+        self._waiting.pop(peer, None)
+        if told is not None:
+            self.told[peer] = told
         for child in list(self._under_way[peer]):
-            self.attempt_failed((peer, child))
+            if told is None or not self._heed((peer, child), told):
+                self.attempt_failed((peer, child))
+
+    def _heed(self, wanted: Wanted, told: DeleteReason) -> bool:
+        """Act on what a peer says; False when it says nothing that we know."""
+        self.told[wanted[0]] = told
+        reaction = reaction_to(told, self._fraction())
+        if reaction is None:
+            return False
+        self._settle(wanted)
+        self._react(wanted, reaction)
+        if reaction.alert:
+            self._journal.add(Entry(self._gateway, Kind.ALERT, "/".join(wanted), str(told)))
+        return True
+
+    def _react(self, wanted: Wanted, reaction: Reaction) -> None:
+        match reaction.course:
+            case Course.SLOWLY:
+                self.attempt_failed(wanted)
+            case Course.SOON:
+                self._backoff.succeeded(wanted)
+                self._pause(wanted, self._retry)
+            case Course.HELD:
+                self._pause(wanted, reaction.pause)
+                self._refused.add(wanted)
+            case Course.STOPPED:
+                self._end_pause(wanted)
+                self._refused.add(wanted)
+            case Course.ON_DEMAND:
+                self._end_pause(wanted)
+
+    @property
+    def held(self) -> list[str]:
+        """Children that are not tried at present, as `peer/child`."""
+        return sorted("/".join(wanted) for wanted in self._refused)
 
     def redirected(self, event: Redirected) -> None:
         """A peer sends us to another gateway (RFC 5685): go there, or it counts as a refusal."""

@@ -1,9 +1,13 @@
 """SAs and events as JSON-ready values, for commands and traces. They never hold keys."""
 
 import re
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
+from p4esp.ike.delete_reason import DeleteReason
+from p4esp.ike.encrypted_dns import Resolver
 from p4esp.ike.events import Event, IkeSaInfo
+from p4esp.ike.internal_config import InternalConfig
 from p4esp.ike.path import Path
 from p4esp.ipsec.sa import ChildSaParams, Share
 
@@ -31,8 +35,10 @@ def ike_as_json(ike: IkeSaInfo) -> dict[str, Any]:
         "local_id": str(ike.local_id or ""),
         "remote_id": str(ike.remote_id or ""),
         "suite": ike.suite,
-        "ppk": ike.ppk,
+        "ppk": ike.ppk.value,
+        "ppk_id": ike.ppk_id,
         "extensions": list(ike.extensions),
+        "resumed": ike.resumed,
         "nat": {"local": ike.nat.local, "remote": ike.nat.remote} if ike.nat else None,
     }
 
@@ -58,6 +64,31 @@ def child_as_json(child: ChildSaParams) -> dict[str, Any]:
     }
 
 
+def config_as_json(config: InternalConfig) -> dict[str, Any]:
+    """What an initiator got of the responder's network, resolvers the preferred first."""
+    return {
+        "addresses": list(map(str, config.addresses)),
+        "dns": list(map(str, config.dns)),
+        "subnets": list(map(str, config.subnets)),
+        "resolvers": list(map(_resolver_as_json, config.resolvers)),
+        "domains": list(config.domains),
+    }
+
+
+def _resolver_as_json(resolver: Resolver) -> dict[str, Any]:
+    how, digest = resolver.parameters, resolver.digest
+    return {
+        "priority": resolver.priority,
+        "name": resolver.name,
+        "addresses": list(map(str, resolver.addresses)),
+        "alpn": list(how.alpn),
+        "port": how.port,
+        "dohpath": how.dohpath or None,
+        "others": {str(key): value.hex() for key, value in how.others},
+        "digest": digest and {"algorithm": digest.algorithm, "value": digest.value.hex()},
+    }
+
+
 def _share_as_json(share: Share) -> dict[str, Any]:
     """What is not said of an SA that takes all there is."""
     return {
@@ -67,16 +98,28 @@ def _share_as_json(share: Share) -> dict[str, Any]:
     }
 
 
+def _path_as_json(path: Path) -> dict[str, Any]:
+    return {"local": str(path.local), "remote": str(path.remote)}
+
+
+_OF_TYPE: Final[Mapping[type, Callable[[Any], Any]]] = {
+    IkeSaInfo: ike_as_json,
+    ChildSaParams: child_as_json,
+    InternalConfig: config_as_json,
+    Share: _share_as_json,
+    DeleteReason: DeleteReason.as_json,
+    Path: _path_as_json,
+    bytes: bytes.hex,
+}
+
+
 def _value(value: object) -> Any:
+    known = _OF_TYPE.get(type(value))
+    if known is not None:
+        return known(value)
     match value:
-        case IkeSaInfo():
-            return ike_as_json(value)
-        case ChildSaParams():
-            return child_as_json(value)
-        case Path():
-            return {"local": str(value.local), "remote": str(value.remote)}
-        case bytes():
-            return value.hex()
+        case tuple():
+            return [_value(one) for one in value]
         case bool() | int() | None:
             return value
         case _:

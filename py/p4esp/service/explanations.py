@@ -53,8 +53,11 @@ _SAME_METHOD: Final = (
     "Name the same method in `proposals` of the child at both ends, such as "
     "`aes256gcm16-x25519-esn`, or none at both. Where only one end can be changed: here "
     '`key_exchange = "ike"` of the child admits the method of the IKE SA, too, and "optional" '
-    "does without one. With `extensions.pfs_info = true` at both ends it is found when the peer "
-    "is authenticated, not at the first rekey."
+    "does without one."
+)
+_EARLIER: Final = (
+    " With `extensions.pfs_info = true` at both ends it is found when the peer is authenticated, "
+    "not at the first rekey."
 )
 
 EXPLANATIONS: Final = (
@@ -68,13 +71,13 @@ EXPLANATIONS: Final = (
         "pfs-mismatch",
         _REQUEST.format(exchange="CREATE_CHILD_SA") + r"NO_PROPOSAL_CHOSEN: " + _METHODS,
         _PEERS_ASKING + _NO_REKEY,
-        _SAME_METHOD,
+        _SAME_METHOD + _EARLIER,
     ),
     Explanation(
         "pfs-mismatch",
         _SA_FAILED + r"(?P<child>[^:]+): (?:NO_PROPOSAL_CHOSEN|INVALID_KE_PAYLOAD): " + _METHODS,
         _OURS_ASKING + _NO_REKEY,
-        _SAME_METHOD,
+        _SAME_METHOD + _EARLIER,
     ),
     Explanation(
         "optimized-rekey-refused",
@@ -85,13 +88,23 @@ EXPLANATIONS: Final = (
     ),
     Explanation(
         "no-esp-proposal",
-        _SA_FAILED + r"(?P<child>[^:]*): NO_PROPOSAL_CHOSEN: offered (?P<offered>.+); "
-        r"the peer does not say",
-        "The peer {peer} accepts none of the ESP proposals of child {child}: {offered}. Whether "
-        "ciphers, sequence numbers or key exchange methods differ it does not say.",
+        _SA_FAILED + r"(?P<child>[^:]+): NO_PROPOSAL_CHOSEN: offered (?P<proposals>.+); "
+        r"the peer does not say what it accepts; methods offered: (?P<offered>.+)",
+        "The peer {peer} accepts none of the ESP proposals of child {child}: {proposals}. It does "
+        "not say why. They hold a key exchange method for rekeys, too: this gateway wants "
+        "{offered}.",
         "Compare `proposals` of the child with those of the peer; the peer's log, or `p4esp "
-        "doctor` there, says what it would accept. If only the key exchange methods differ: "
-        + _SAME_METHOD,
+        "doctor` there, says what it would accept. If ciphers and sequence numbers are the same, "
+        "it is the key exchange. " + _SAME_METHOD,
+    ),
+    Explanation(
+        "no-esp-proposal",
+        _SA_FAILED + r"(?P<child>[^:]+): NO_PROPOSAL_CHOSEN: offered (?P<offered>.+); "
+        r"the peer does not say",
+        "The peer {peer} accepts none of the ESP proposals of child {child}: {offered}. It does "
+        "not say why.",
+        "Compare ciphers and sequence numbers in `proposals` of the child with those of the peer; "
+        "the peer's log, or `p4esp doctor` there, says what it would accept.",
     ),
     Explanation(
         "no-esp-proposal",

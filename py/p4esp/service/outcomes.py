@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.endpoint import IkeEndpoint
 from p4esp.ike.errors import CommandError
 from p4esp.ike.events import (
@@ -90,18 +91,18 @@ class Commander:
             self._driver.command(lambda endpoint, now: endpoint.rekey_ike(ike, now))
             return await self._decided(events, judge)
 
-    async def delete_child(self, spi_in: int) -> Event:
-        """Delete a child SA at both ends."""
+    async def delete_child(self, spi_in: int, told: DeleteReason | None = None) -> Event:
+        """Delete a child SA at both ends; `told` is what the peer shall hear why."""
 
         def judge(event: Event) -> Event | None:
             return event if isinstance(event, ChildDown) and event.child.spi_in == spi_in else None
 
         with self._hub.watch() as events:
-            self._driver.command(lambda endpoint, now: endpoint.delete_child(spi_in, now))
+            self._driver.command(lambda endpoint, now: endpoint.delete_child(spi_in, now, told))
             return await self._decided(events, judge)
 
-    async def delete_ike(self, ike: bytes) -> Event:
-        """Delete an IKE SA and its child SAs."""
+    async def delete_ike(self, ike: bytes, told: DeleteReason | None = None) -> Event:
+        """Delete an IKE SA and its child SAs; `told` is what the peer shall hear why."""
 
         def judge(event: Event) -> Event | None:
             match event:
@@ -110,7 +111,7 @@ class Commander:
             return None
 
         with self._hub.watch() as events:
-            self._driver.command(lambda endpoint, now: endpoint.delete_ike(ike, now))
+            self._driver.command(lambda endpoint, now: endpoint.delete_ike(ike, now, told))
             return await self._decided(events, judge)
 
     async def check(self, ike: bytes) -> Event:

@@ -7,7 +7,7 @@ raises for a file that cannot be read or written.
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,12 @@ CREATE TABLE sa (
     facts TEXT NOT NULL, sealed_keys BLOB NOT NULL,
     PRIMARY KEY (gateway, spi_in));
 """
+_LATER: Final = """
+CREATE TABLE IF NOT EXISTS secret (
+    gateway TEXT NOT NULL, purpose TEXT NOT NULL, sealed BLOB NOT NULL,
+    PRIMARY KEY (gateway, purpose));
+"""
+"""What stores of this version may lack that are older."""
 
 
 def _prepare(path: Path) -> None:
@@ -76,6 +82,7 @@ class Store:
         elif version != SCHEMA_VERSION:
             self._db.close()
             raise StoreError(f"the store has version {version}; accepted: {SCHEMA_VERSION}")
+        self._db.executescript(_LATER)
 
     def close(self) -> None:
         """Close the file."""
@@ -105,6 +112,21 @@ class Store:
     def set_boot_id(self, gateway: str, boot_id: int) -> None:
         """Record a boot id, before it is written to the switch."""
         self._change("INSERT OR REPLACE INTO boot VALUES (?, ?)", gateway, f"{boot_id:016x}")
+
+    # Secrets of a gateway that outlive the controller.
+
+    def secret(self, gateway: str, purpose: str, make: Callable[[], bytes]) -> bytes:
+        """The secret for a purpose, made when it is first asked for; StoreError when it does not
+        open.
+        """
+        identity = f"{gateway}/{purpose}".encode()
+        query = "SELECT sealed FROM secret WHERE gateway=? AND purpose=?"
+        for (sealed,) in self._rows(query, gateway, purpose):
+            return self._sealer.open(sealed, identity)
+        made = make()
+        values = gateway, purpose, self._sealer.seal(made, identity)
+        self._change("INSERT INTO secret VALUES (?, ?, ?)", *values)
+        return made
 
     # Policy ids: the same rule keeps its number across policy versions.
 

@@ -9,11 +9,13 @@ from p4esp.ipsec.algorithms import Suite, suite_named
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.layouts import has_roots
 from p4esp.ipsec.sa import (
+    EVERYTHING,
     ChildSaParams,
     DirectionKeys,
     Keymat,
     Layout,
     Mode,
+    Share,
     UdpEncapsulation,
     Wrap,
 )
@@ -103,6 +105,7 @@ def facts_of(record: SaRecord) -> dict[str, Any]:
         "original": list(map(str, child.original)) if child.original else None,
         "follows": child.follows,
         "layout": asdict(child.layout),
+        "share": _share_facts(child.share),
     }
 
 
@@ -132,6 +135,7 @@ def child_from(facts: dict[str, Any], spi_in: int, secret: bytes) -> ChildSaPara
         original=_addresses(facts.get("original")),
         follows=facts.get("follows", False),
         layout=layout,
+        share=_share(facts.get("share")),
     )
 
 
@@ -162,6 +166,18 @@ def _selector(facts: list[Any]) -> TrafficSelector:
     first, last, protocol, *ports = facts
     addresses = (ipaddress.ip_address(first), ipaddress.ip_address(last))
     return TrafficSelector(*addresses, protocol, *ports)
+
+
+def _share_facts(share: Share) -> dict[str, Any]:
+    resource = None if share.resource is None else share.resource.hex()
+    return {"resource": resource, "dscps": share.dscps, "label": share.label.hex()}
+
+
+def _share(facts: dict[str, Any] | None) -> Share:
+    if facts is None:
+        return EVERYTHING
+    resource = None if facts["resource"] is None else bytes.fromhex(facts["resource"])
+    return Share(resource, tuple(facts["dscps"]), bytes.fromhex(facts["label"]))
 
 
 def _addresses(facts: list[str] | None) -> tuple[Address, Address] | None:

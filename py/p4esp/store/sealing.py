@@ -38,12 +38,7 @@ class Sealer:
     @classmethod
     def from_file(cls, path: Path) -> Self:
         """Use the key in a file; a missing file is made, with mode 0600."""
-        try:
-            if not path.exists():
-                _create(path, os.urandom(KEY_SIZE))
-            return cls(_read(path))
-        except OSError as error:
-            raise KeyFileError(f"key file {path}: {error.strerror}") from None
+        return cls(key_from_file(path))
 
     def seal(self, secret: bytes, identity: bytes) -> bytes:
         """Encrypt a secret that belongs to `identity`."""
@@ -59,6 +54,16 @@ class Sealer:
             raise StoreError(
                 f"the keys of {text} do not open: is the key file another one?"
             ) from None
+
+
+def key_from_file(path: Path) -> bytes:
+    """The 32 octets of a key file; a missing file is made of random ones, with mode 0600."""
+    try:
+        if not path.exists():
+            _create(path, os.urandom(KEY_SIZE))
+        return _read(path)
+    except OSError as error:
+        raise KeyFileError(f"key file {path}: {error.strerror}") from None
 
 
 def _create(path: Path, key: bytes) -> None:

@@ -46,7 +46,8 @@ def label(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
     if schema["type"] == "array":
-        return f"list of {label(schema['items'])}s"
+        item = label(schema["items"])
+        return "list of " + (item.replace("list", "lists") if "list" in item else f"{item}s")
     return "path" if schema.get("format") == "path" else str(schema["type"])
 
 
@@ -83,6 +84,7 @@ SECTIONS = {
     "### `[[gateways.NAME.interfaces]]`": SCHEMA["$defs"]["InterfaceConfig"],
     "### `[[gateways.NAME.routes]]`": SCHEMA["$defs"]["RouteConfig"],
     "### `[[gateways.NAME.neighbours]]`": SCHEMA["$defs"]["NeighbourConfig"],
+    "### `[[gateways.NAME.labels]]`": SCHEMA["$defs"]["LabelConfig"],
     "### `[[gateways.NAME.peers]]`": SCHEMA["$defs"]["GatewayPeer"],
     "### `[gateways.NAME.peers.certificate]`": SCHEMA["$defs"]["CertificateSection"],
     "### `[gateways.NAME.peers.trust]`": SCHEMA["$defs"]["TrustSection"],
@@ -90,6 +92,7 @@ SECTIONS = {
     "### `[gateways.NAME.peers.lifetime]`": SCHEMA["$defs"]["IkeLifetime"],
     "### `[gateways.NAME.peers.extensions]`": SCHEMA["$defs"]["ExtensionSection"],
     "### `[gateways.NAME.peers.assign]`": SCHEMA["$defs"]["AssignSection"],
+    "### `[[gateways.NAME.peers.assign.resolvers]]`": SCHEMA["$defs"]["ResolverSection"],
     "### `[[gateways.NAME.peers.children]]`": SCHEMA["$defs"]["GatewayChild"],
     "### `[gateways.NAME.peers.children.lifetime]`": SCHEMA["$defs"]["ChildLifetime"],
     "### `[[gateways.NAME.policies]]`": SCHEMA["$defs"]["PolicySection"],

@@ -79,6 +79,22 @@ def test_json_has_the_same_facts(asked: list[dict[str, Any]]) -> None:
     }
 
 
+@pytest.mark.parametrize("announced", [True, False])
+def test_of_a_peer_that_has_not_announced_to_answer_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, announced: bool
+) -> None:
+    def ask(_: Path, command: str, **__: str) -> dict[str, Any]:
+        assert command == "sealed-ping"
+        facts = {"number": 1, "octets": 56, "ms": 2.0, "spi": "c0ffee01"}
+        return facts | {"announced": announced}
+
+    monkeypatch.setattr(ping_cmd, "ask", ask)
+    words = ("left", "192.0.2.2", "--count", "1", "--encrypted")
+    _, output = run(*words)
+    assert ("192.0.2.2 has not announced ENCRYPTED_PING_SUPPORTED" in output) is not announced
+    assert json.loads(run(*words, "--json")[1])["announced"] is announced
+
+
 def test_without_any_reply_the_status_is_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ping_cmd, "ask", lambda *_, **__: {"number": 1, "octets": 0, "ms": None})
     status, output = run("left", "192.0.2.2", "--count", "1")

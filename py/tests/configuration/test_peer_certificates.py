@@ -219,3 +219,28 @@ def test_a_pinned_certificate_speaks_for_one_peer_not_for_a_pattern(files: Path)
     with pytest.raises(ConfigError, match="accepted: one remote_id"):
         section(files, trust=pinned, remote_id="*.example")
     assert section(files, remote_id="*.example")
+
+
+def test_several_certificates_are_credentials_in_their_order(files: Path) -> None:
+    other = host("west", ROOT, kind="rsa")
+    (files / "rsa.pem").write_bytes(pem(other))
+    write_key(files / "rsa.key", other.key)
+    both = [OWN, {"file": "rsa.pem", "key": "rsa.key"}]
+    config = section(files, certificate=None, certificates=both, local_id="west.example").config()
+    assert config.auth.own == CertifiedKey(WEST.key, WEST.chain)
+    assert config.auth.others == (CertifiedKey(other.key, other.chain),)
+    assert config.local_id == Identity.parse("west.example")
+    assert section(files, certificate=None, certificates=both).config().local_id == Identity(
+        IdType.DER_ASN1_DN, WEST.certificate.subject.public_bytes()
+    )
+    assert "exactly one of" in refusal(files, certificates=both)
+
+
+def test_several_certificates_have_our_identity_in_common(files: Path) -> None:
+    other = host("elsewhere", ROOT)
+    (files / "other.pem").write_bytes(pem(other))
+    write_key(files / "other.key", other.key)
+    both = [OWN, {"file": "other.pem", "key": "other.key"}]
+    assert "accepted: a common local_id" in refusal(files, certificate=None, certificates=both)
+    changes = {"certificate": None, "certificates": both, "local_id": "west.example"}
+    assert "west.example" in refusal(files, **changes)

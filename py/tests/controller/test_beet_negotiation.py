@@ -24,6 +24,8 @@ from p4esp.controller.beet_pairs import BeetPairs
 from p4esp.controller.config import ControllerConfig, parse_config
 from p4esp.demo.plan import Change
 from p4esp.demo.site import Site
+from p4esp.ike.state import IntendedSa
+from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.sa import ChildSaParams, Mode
 from p4esp.ipsec.selectors import TrafficSelector
 from p4esp.service.journal import Kind
@@ -69,23 +71,72 @@ def sealed(lab: FamilyLab, version: int) -> Packet:
     return packet
 
 
+class OneWants(FamilyLab):
+    """The left site wants the shape's mode, but a tunnel will do; the right one wants a tunnel."""
+
+    def config(self) -> ControllerConfig:
+        left, right = (
+            section(site.plan, site.address, self.shape, self.change) for site in self.sites
+        )
+        left["peers"][0]["children"][0]["mode_required"] = False
+        right["peers"][0]["children"][0]["mode"] = "tunnel"
+        return parse_config({"gateways": {"left": left, "right": right}}, "lab")
+
+
+@pytest.mark.parametrize(
+    ("mode", "starts"), [("beet", "left"), ("beet", "right"), ("transport", "left")]
+)
+async def test_where_a_mode_is_declined_and_a_tunnel_will_do_it_carries_traffic(
+    mode: str, starts: str
+) -> None:
+    lab = OneWants(Shape(mode=mode), Change(starts=(starts,)))
+    await lab.start()
+    try:
+        async with asyncio.timeout(20):
+            await lab.tunnel_up()
+            assert [lab.live(site).record.child.mode for site in lab.sites] == [Mode.TUNNEL] * 2
+            for source, target in (lab.sites, lab.sites[::-1]):
+                (packet,) = await arrived(lab, source, target, 4)
+                assert bytes(packet[UDP].payload) == bytes(range(100))
+            assert {len(bytes(p)) for p in lab.esp_on_wire()} == {20 + 8 + 8 + 128 + 4 + 16}
+            await lab.stop_controller()
+            lab.start_controller()
+            await lab.happened(lab.left, Kind.RECONCILED, "1 SAs stay")
+    finally:
+        await lab.stop()
+
+
 def address(number: int) -> tuple[TrafficSelector]:
     found = ip_address(host(number, 4))
     return (TrafficSelector(found, found),)
 
 
-def test_a_second_child_with_the_inner_pair_is_unacceptable() -> None:
+BEET = replace(CHILD, mode=Mode.BEET, local_ts=address(1), remote_ts=address(2))
+
+
+def wanted(child: ChildSaParams) -> IntendedSa:
+    ends = child.local_ts, child.remote_ts
+    return IntendedSa(child.peer, child.remote_id, child.name, child.mode, *ends)
+
+
+def test_an_inner_pair_belongs_to_one_child_of_one_peer() -> None:
     """Design section 10. A successor has the pair of its predecessor, and tunnels may have it."""
-    first = replace(CHILD, mode=Mode.BEET, local_ts=address(1), remote_ts=address(2))
-    live: list[ChildSaParams] = [replace(first, mode=Mode.TUNNEL, name="tunnel")]
-    pairs = BeetPairs([(first.peer, first.name), ("other", "net")], lambda: live)
-    assert pairs.objection("other", "net", *pair_of(first)) is None
-    live.append(first)
-    reason = pairs.objection("other", "net", *pair_of(first))
-    assert reason == f"BEET between 10.1.0.10 and 10.2.0.10 is child {first.peer}/{first.name}'s"
-    assert pairs.objection(first.peer, first.name, *pair_of(first)) is None
-    assert pairs.objection("other", "net", address(1), address(3)) is None
-    assert pairs.objection("other", "tunnel", *pair_of(first)) is None
+    live = [replace(BEET, mode=Mode.TUNNEL, name="tunnel")]
+    pairs = BeetPairs(lambda: live)
+    for other in (BEET, replace(BEET, peer="other")):
+        assert pairs.objection(wanted(other)) is None
+    live.append(BEET)
+    theirs = "child right/net's with right.example"
+    for other in (
+        replace(BEET, peer="other"),
+        replace(BEET, name="again"),
+        replace(BEET, remote_id=Identity.parse("mallory.example")),
+    ):
+        reason = pairs.objection(wanted(other))
+        assert reason == f"BEET between 10.1.0.10 and 10.2.0.10 is {theirs}"
+        for fine in (replace(other, remote_ts=address(3)), replace(other, mode=Mode.TUNNEL)):
+            assert pairs.objection(wanted(fine)) is None
+    assert pairs.objection(wanted(BEET)) is None
 
 
 class TwoChildren(FamilyLab):
@@ -112,12 +163,8 @@ async def test_a_gateway_makes_no_second_child_with_the_inner_pair() -> None:
         async with asyncio.timeout(20):
             await lab.tunnel_up()
             lab.gateway(lab.left).connections.bring_up("right", "again")
-            reason = "again: BEET between 10.1.0.10 and 10.2.0.10 is child right/net's"
+            reason = "again: BEET between 10.1.0.10 and 10.2.0.10 is child right/net's with right"
             await lab.happened(lab.left, Kind.SA_FAILED, reason)
         assert len(lab.gateway(lab.left).sas.live) == 1
     finally:
         await lab.stop()
-
-
-def pair_of(child: ChildSaParams) -> tuple[tuple[TrafficSelector, ...], ...]:
-    return child.local_ts, child.remote_ts

@@ -277,7 +277,8 @@ async def test_an_event_of_an_sa_that_is_gone_is_nobodys(
     async with running_family_lab(Shape()) as lab, asyncio.timeout(20):
         await lab.tunnel_up()
         left = lab.gateway(lab.left)
-        events = SaEvents(left.link.session, left.sas, left.ike, left.connections, lab.journal)
+        parts = (left.sas, left.ike, left.connections, lab.journal)
+        events = SaEvents(left.link.session, *parts, acquire=left.shares.acquire)
         place = lab.live(lab.left).record.placement
         for kind, index, generation in (
             (SaEvent.PEER_MOVED, place.sa_in, place.generation_in),
@@ -285,7 +286,8 @@ async def test_an_event_of_an_sa_that_is_gone_is_nobodys(
         ):
             known = {"kind": kind, "sa": index, "generation": generation, "seq": 5}
             heard.clear()
-            events._deal_with(known)
+            await events._deal_with(known)
             assert heard == [kind]
-            events._deal_with({name: value + off.get(name, 0) for name, value in known.items()})
+            other = {name: value + off.get(name, 0) for name, value in known.items()}
+            await events._deal_with(other)
             assert heard == [kind]

@@ -61,7 +61,7 @@ def outbound(ports: tuple[int, int] | None) -> dict[str, int]:
     sport, dport = ports or (0, 0)
     return {
         **{"src": int(ENDS[0]), "dst": int(ENDS[1]), "protocol": 17},
-        **{"l4_known": int(ports is not None), "sport": sport, "dport": dport},
+        **{"l4_known": int(ports is not None), "sport": sport, "dport": dport, "label": 0},
     }
 
 

@@ -55,7 +55,8 @@ async def test_an_sa_below_its_limits_is_left_alone_at_take_over() -> None:
             assert await passes(lab, lab.left, lab.right)
         assert left.link is not None
         parts = (left.sas, left.ike, left.connections, lab.journal)
-        events = SaEvents(left.link.session, *parts, clock=lambda: 0.0)
+        acquire = left.shares.acquire
+        events = SaEvents(left.link.session, *parts, acquire=acquire, clock=lambda: 0.0)
         await events.catch_up(left.link.state)
         assert not [entry for entry in lab.journal.entries if entry.kind is Kind.LIMIT]
 

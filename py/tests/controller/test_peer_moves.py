@@ -165,7 +165,8 @@ def events(lab: Lab) -> SaEvents:
     gateway = lab.gateway(lab.left)
     assert gateway.link is not None
     parts = (gateway.sas, gateway.ike, gateway.connections, lab.journal)
-    return SaEvents(gateway.link.session, *parts, clock=lambda: 0.0)
+    acquire = gateway.shares.acquire
+    return SaEvents(gateway.link.session, *parts, acquire=acquire, clock=lambda: 0.0)
 
 
 @pytest.mark.parametrize(
@@ -183,14 +184,14 @@ async def test_only_a_digest_of_the_live_generation_and_of_a_hosts_address_count
     lab: Lab, changed: dict[str, int], port: int
 ) -> None:
     handler = events(lab)
-    handler._deal_with(digest(live(lab), **changed))
+    await handler._deal_with(digest(live(lab), **changed))
     assert ike_port(lab) == port
 
 
 async def test_of_many_moves_in_a_row_few_count(lab: Lab) -> None:
     handler = events(lab)
     for port in range(50000, 50100):
-        handler._deal_with(digest(live(lab), peer_port=port))
+        await handler._deal_with(digest(live(lab), peer_port=port))
     assert ike_port(lab) == 50004
 
 

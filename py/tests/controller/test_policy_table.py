@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from p4esp.controller import tables
 from p4esp.controller.entries import Entry, Op, Update
 from p4esp.controller.numbers import SIZE_SPD, Role
-from p4esp.controller.policy import PolicyIds, PolicyTable, PolicyTooLargeError, spd_entries
+from p4esp.controller.policy import PolicyTable, PolicyTooLargeError, spd_entries
+from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.tables import PacketMatch
 from p4esp.controller.writer import TableWriter
 from p4esp.ipsec.policy import Action, PolicyRule

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from controller_samples import record
-from family_lab import FamilyLab, Shape, outer, running_family_lab, scapy_sa
+from family_lab import FamilyLab, Shape, outer, running_family_lab, scapy_sa, section
 from format_lab import EXPLICIT, keys_of, running_format_lab
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +17,7 @@ from lab_helpers import drops
 from scapy.layers.ipsec import ESP
 
 from p4esp.controller.commands import ControllerCommands
+from p4esp.controller.config import ControllerConfig, parse_config
 from p4esp.controller.link import PUNT_RATES
 from p4esp.controller.live_sas import LiveSas
 from p4esp.controller.numbers import Punt
@@ -37,6 +38,7 @@ from p4esp.ike.errors import CommandError
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.sa import Layout
 from p4esp.service.event_hub import EventHub
+from p4esp.service.journal import Kind
 
 WAIT, SHORT = "5000", "50"
 PING = SealedEcho(REQUEST, Echo(0xBEEF, 7, b"ping"))
@@ -72,6 +74,45 @@ async def test_a_reply_comes_back_in_every_mode(shape: Shape) -> None:
         assert done["spi"] == f"{lab.live(lab.left).record.child.spi_out:08x}"
         assert lab.gateway(lab.right)._sealed_pings.answered == 1
         assert not drops(lab.right)
+
+
+class Telling(FamilyLab):
+    """Both gateways are willing to announce that they answer; `who` does."""
+
+    def __init__(self, *who: str) -> None:
+        super().__init__(Shape(), Change())
+        self.who = who
+
+    def config(self) -> ControllerConfig:
+        sections = {}
+        for site in self.sites:
+            found = section(site.plan, site.address, self.shape, self.change)
+            wish = {"encrypted_ping": site.plan.name in self.who}
+            found["peers"][0]["extensions"] = wish
+            sections[site.plan.name] = found | {"experimental": True}
+        return parse_config({"gateways": sections}, "lab")
+
+
+@pytest.mark.parametrize(
+    ("who", "announced"), [(("left", "right"), True), (("left",), False), (("right",), False)]
+)
+async def test_a_ping_tells_whether_its_peer_has_announced_to_answer(
+    who: tuple[str, ...], announced: bool
+) -> None:
+    """It is answered all the same."""
+    lab = Telling(*who)
+    await lab.start()
+    try:
+        async with asyncio.timeout(30):
+            await lab.tunnel_up()
+            done = await ping(lab)
+            assert (done["announced"], done["ms"] > 0) == (announced, True)
+            (ike,) = lab.gateway(lab.left).connections.established.values()
+            lab.gateway(lab.left).ike.command(lambda end, now: end.rekey_ike(ike.spi, now))
+            await lab.happened(lab.left, Kind.IKE_REKEYED)
+            assert (await ping(lab))["announced"] is announced
+    finally:
+        await lab.stop()
 
 
 async def test_scapy_finds_the_layout_of_the_digest_under_next_header_144() -> None:

@@ -50,12 +50,18 @@ def child_of(wish, ends):
     return ChildConfig("net", (sides[0],), (sides[1],), IMPLICIT, format=wish)
 
 
-def diet_lab(west=WISH, east=None, *, flow=True, connect=True, settings=SETTINGS, **options):
-    """West asks; without `east` both ends wish for the same."""
+def diet_lab(
+    west=WISH, east=None, *, flow=True, connect=True, settings=SETTINGS, both=None, **options
+):
+    """West asks; without `east` both ends wish for the same. `options` are of west, `both` of both
+    ends.
+    """
+    both = both or {}
+    options |= both
     ports = (4660, 53) if flow else (0, 0)
     ends = list(zip((HERE, THERE), ports, strict=True))
     ours, theirs = child_of(west, ends), child_of(west if east is None else east, ends[::-1])
-    configs = west_config(children=(ours,), **options), east_config(children=(theirs,))
+    configs = west_config(children=(ours,), **options), east_config(children=(theirs,), **both)
     lab = Lab(*configs, settings=settings)
     if connect:
         lab.connect()
@@ -214,6 +220,18 @@ def test_without_our_vendor_id_nothing_is_said_or_read():
     lab = diet_lab(settings=Settings())
     assert layouts(lab) == (Layout(), Layout())
     assert formats_in(offer(lab, asking(proposal()))) == []
+
+
+def test_an_optimized_rekey_inherits_it():
+    """No notify about it is said again (digest 9.6)."""
+    both = {"extensions": ExtensionWishes(optimized_rekey=True, pfs_info=True)}
+    lab = diet_lab(both=both)
+    before = {child.spi_in & 0xFF for child in live(lab.east).values()}
+    lab.west.endpoint.rekey_child(next(iter(live(lab.west))), lab.now)
+    lab.settle()
+    assert "OPTIMIZED_REKEY_SUPPORTED" in lab.west.endpoint.ike_sas[0].extensions
+    assert layouts(lab) == (AGREED, AGREED)
+    assert before.isdisjoint(child.spi_in & 0xFF for child in live(lab.east).values())
 
 
 # What the selectors say

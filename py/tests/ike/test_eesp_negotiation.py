@@ -275,12 +275,18 @@ def test_the_highest_bits_of_an_offset_do_not_count_and_0_is_an_offset_too():
     assert made_by_offer(lab) == Layout("eesp-full", 1, 1, 32, 0, one_key=True)
 
 
-@pytest.mark.parametrize(
-    "kind", [NotifyType.ESP_TFC_PADDING_NOT_SUPPORTED, 16415], ids=["no TFC", "WESP"]
-)
-def test_what_is_said_of_esp_means_nothing_to_eesp(kind):
+OF_ESP = {
+    "no TFC": Notify(NotifyType.ESP_TFC_PADDING_NOT_SUPPORTED),
+    "WESP": Notify(NotifyType.USE_WESP_MODE),
+    "subspaces": Notify(NotifyType.REPLAY_SUBSPACES, bytes((1, 16, 0, 16))),
+}
+
+
+@pytest.mark.parametrize("notify", OF_ESP.values(), ids=OF_ESP)
+def test_what_is_said_of_esp_means_nothing_to_eesp(notify):
+    """Sub SAs and subspaces do not go together, either (digest 11.3)."""
     lab = lab_of(ONE_KEY)
-    assert formats_in(offer(lab, Notify(kind), proposals=(eesp(lab),))) == []
+    assert formats_in(offer(lab, notify, proposals=(eesp(lab),))) == []
     assert made_by_offer(lab) == LAYOUTS["one key"][1]
 
 

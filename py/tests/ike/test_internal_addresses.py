@@ -271,7 +271,7 @@ def test_63_values_that_are_no_addresses_are_ignored(monkeypatch, attributes):
 
 @pytest.mark.parametrize("kind", [ConfigType.REPLY, ConfigType.SET, ConfigType.ACK, 9])
 def test_63_only_a_request_is_answered(monkeypatch, kind):
-    monkeypatch.setattr(assigning, "request", lambda versions: Configuration(kind))
+    monkeypatch.setattr(assigning, "request", lambda *_, **__: Configuration(kind))
     lab = Lab(client(), gateway())
     lab.connect()
     assert lab.west.one(ChildFailed).reason == "FAILED_CP_REQUIRED"

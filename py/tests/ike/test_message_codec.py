@@ -30,7 +30,7 @@ from p4esp.ike.codec.payloads import (
     VendorId,
 )
 from p4esp.ike.codec.proposal import Attribute, Proposal, SecurityAssociation, Transform
-from p4esp.ike.codec.selectors import TsInitiator, TsResponder, UnknownSelector
+from p4esp.ike.codec.selectors import SecurityLabel, TsInitiator, TsResponder, UnknownSelector
 from p4esp.ike.crypto.ciphers import AeadCipher
 from p4esp.ike.errors import IntegrityError, ParseError, UnsupportedCriticalPayloadError
 from p4esp.ipsec.algorithms import AES128_GCM, CHACHA20
@@ -66,8 +66,9 @@ def ranges(draw):
     return TrafficSelector(family(first), family(last), protocol, *ports)
 
 
-unknown_selectors = st.builds(UnknownSelector, st.integers(9, 255), octets, st.binary(max_size=20))
-selectors = st.lists(st.one_of(ranges(), unknown_selectors), max_size=5).map(tuple)
+unknown_selectors = st.builds(UnknownSelector, st.integers(11, 255), octets, st.binary(max_size=20))
+security_labels = st.builds(SecurityLabel, small)
+selectors = st.lists(st.one_of(ranges(), security_labels, unknown_selectors), max_size=5).map(tuple)
 identities = st.builds(Identity, octets, small)
 authorities = st.lists(st.binary(min_size=20, max_size=20), max_size=3).map(b"".join)
 config_attribute = st.builds(ConfigAttribute, st.integers(0, 0x7FFF), small)
@@ -256,10 +257,10 @@ def test_65_malformed_selectors_are_refused_with_the_reason(body, reason):
 
 
 def test_65_opaque_ports_and_unknown_types_are_kept():
-    body = b"\2\0\0\0" + selector(protocol=6, ports="ffff0000") + bytes.fromhex("0a00000800010161")
+    body = b"\2\0\0\0" + selector(protocol=6, ports="ffff0000") + bytes.fromhex("0b00000800010161")
     payload = TsResponder.parse(body)
     assert payload.selectors[0].ports == (65535, 0)
-    assert payload.entries[1] == UnknownSelector(10, 0, b"\0\1\1a")
+    assert payload.entries[1] == UnknownSelector(11, 0, b"\0\1\1a")
     assert payload.encode() == body
 
 

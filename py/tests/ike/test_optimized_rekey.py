@@ -270,7 +270,7 @@ SAVED = {
     "one proposal": ("aes256gcm16-x25519-esn", IKE, (462, 362), (302, 298)),
     "hybrid": (HYBRID, HYBRID_IKE, (502, 402), (326, 322)),
 }
-"""Octets of the two messages that rekey the child SA, and the IKE SA; docs/extensions.md has them."""
+"""Octets of the two messages that rekey the child SA, and the IKE SA, as in docs/extensions.md."""
 
 
 @pytest.mark.parametrize("what", SAVED)

@@ -105,6 +105,35 @@ def test_selectors_of_hosts_that_have_moved_make_it_regular():
     assert "SA" in request
 
 
+CHANGES = {
+    "mode": {"mode": Mode.TUNNEL},
+    "format": {"format": FormatWish("wesp")},
+    "required format": {"format": FormatWish("eesp-full", required=True)},
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_another_mode_or_format_in_policy_makes_it_regular(what):
+    changes, (wish, text) = CHANGES[what], FORMATS["crypt-offset"]
+    kind = {"mode": Mode.TRANSPORT, "nets": HOSTS} if what == "mode" else {"format": wish}
+    lab = lab_of(text, **kind)
+    made = only_child(lab.west)
+    made.config = replace(made.config, **changes)
+    lab.west.endpoint.rekey_child(made.params.spi_in, lab.now)
+    lab.settle()
+    assert all("N(OPTIMIZED_REKEY)" not in payloads for payloads in sent(lab.west, CREATE))
+
+
+def test_a_format_that_was_only_wished_for_is_not_wished_for_again():
+    """The peer has agreed to plain ESP once: that is inherited."""
+    lab = lab_of()
+    made = only_child(lab.west)
+    made.config = replace(made.config, format=FormatWish("wesp"))
+    rekey(lab)
+    assert sent(lab.west, CREATE) == REKEYED
+    assert only_child(lab.west).params.layout.format == "esp"
+
+
 def test_a_mode_is_asked_for_in_a_regular_rekey():
     lab = lab_of(wishes=(NEITHER, NEITHER), mode=Mode.TRANSPORT, nets=HOSTS)
     rekey(lab)

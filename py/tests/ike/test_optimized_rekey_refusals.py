@@ -398,3 +398,28 @@ def test_asking_too_often_is_put_off_like_any_create_child_sa(monkeypatch):
     lab = lab_of()
     monkeypatch.setattr(RateLimit, "allow", lambda *_: False)
     assert request(lab, Notify(KIND, SPI)).error().type == NotifyType.TEMPORARY_FAILURE
+
+
+@pytest.mark.parametrize("exchange", [AUTH, ExchangeType.INFORMATIONAL])
+@pytest.mark.parametrize("response", [False, True], ids=["request", "answer"])
+def test_in_another_exchange_the_notify_is_not_looked_at(exchange, response):
+    stray = Speaker(exchange, Notify(KIND, SPI), response=response)
+    lab = lab_of(more=[stray])
+    lab.west.endpoint.check_liveness(lab.west.endpoint.ike_sas[0].spi, lab.now)
+    lab.settle()
+    assert len(live(lab.west)) == len(lab.west.endpoint.ike_sas) == 1
+    assert ignored(lab.west) == ignored(lab.east) == []
+    rekey(lab)
+    assert_mirrored(lab)
+
+
+def test_a_new_child_sa_is_made_regularly_whatever_it_says():
+    """Without REKEY_SA there is nothing that it could be like."""
+    lab = lab_of()
+    sa, *selectors = regular_payloads(lab)
+    public = X25519(lambda n: bytes(n - 1) + b"\1").public
+    fresh = Nonce(bytes(32)), KeyExchange(X, public)
+    answer = ask(lab, CREATE, Notify(KIND, SPI), sa, *fresh, *selectors)
+    assert answer.has(SecurityAssociation)
+    assert "OPTIMIZED_REKEY" in ignored(lab.east)[0]
+    assert len(live(lab.east)) == 2

@@ -3,13 +3,15 @@
 from ike_lab import EAST_NET, WEST_NET, Lab, child, east_config
 
 from p4esp.ike.events import ChildDown, ChildFailed, ChildUp, IkeEstablished
+from p4esp.ike.state import IntendedSa
+from p4esp.ipsec.sa import Mode
 
 NARROW = "10.2.3.0/24"
 WIDE_FIRST = (child(EAST_NET, WEST_NET, "wide"), child(NARROW, WEST_NET, "narrow"))
 
 
-def no_wide(peer: str, name: str, local: object, remote: object) -> str | None:
-    return "too wide" if name in ("wide", "net") else None
+def no_wide(wanted: IntendedSa) -> str | None:
+    return "too wide" if wanted.child in ("wide", "net") else None
 
 
 def test_a_responder_answers_ts_unacceptable_and_allocates_nothing() -> None:
@@ -47,5 +49,7 @@ def test_the_owner_is_asked_with_its_own_side_first() -> None:
     asked = []
     lab.east.objects = lambda *question: asked.append(question)
     lab.connect()
-    ((peer, name, (local,), (remote,)),) = asked
-    assert (peer, name, str(local), str(remote)) == ("west", "net", EAST_NET, WEST_NET)
+    ((wanted,),) = asked
+    (local,), (remote,) = wanted.local_ts, wanted.remote_ts
+    assert (wanted.peer, str(wanted.remote_id), wanted.child) == ("west", "west.example", "net")
+    assert (wanted.mode, str(local), str(remote)) == (Mode.TUNNEL, EAST_NET, WEST_NET)

@@ -1,13 +1,15 @@
 """Postquantum preshared keys (RFC 8784)."""
 
+from dataclasses import replace
+
 import pytest
-from ike_lab import Lab, east_config, west_config
+from ike_lab import EAST, Lab, east_config, make_node, west_config
 
 from p4esp.ike.auth import postquantum
-from p4esp.ike.auth.credentials import PostquantumKey
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.crypto.prf import HMAC_SHA2_256
+from p4esp.ike.drops import Drop
 from p4esp.ike.events import (
     AuthenticationFailed,
     ChildUp,
@@ -16,14 +18,18 @@ from p4esp.ike.events import (
     InitRefused,
 )
 from p4esp.ike.extensions.postquantum import PostquantumKeys
+from p4esp.ike.ppk import FixedPpks, PostquantumKey, PpkMode, PpkPolicy
 from p4esp.ike.proposals import Template
+from p4esp.ipsec.identity import Identity
 
 SECRET = bytes(range(32))
 IDENTITY = Notify(NotifyType.PPK_IDENTITY, b"\x02key one")
 
 
 def ppk(name=b"key one", secret=SECRET, required=False):
-    return PostquantumKey(b"\x02" + name, secret, required)
+    """A policy with one key, and with the way of RFC 8784 alone."""
+    key = PostquantumKey(b"\x02" + name, secret)
+    return PpkPolicy(FixedPpks((key,)), required, (PpkMode.AUTH,))
 
 
 def lab_for(west, east, **more):
@@ -44,7 +50,7 @@ def sent(lab, kind):
 
 
 def in_use(node):
-    return node.one(IkeEstablished).ike.ppk
+    return node.one(IkeEstablished).ike.ppk is PpkMode.AUTH
 
 
 def test_the_formula_of_the_digest():
@@ -85,7 +91,9 @@ def test_optional_keys_that_do_not_meet_are_left_out(west, east):
 
 def test_a_mandatory_key_that_the_responder_does_not_announce_stops_before_ike_auth():
     lab = lab_for(ppk(required=True), None)
-    assert lab.west.one(InitRefused).reason == "the answer lacks USE_PPK, which is mandatory"
+    assert (
+        lab.west.one(InitRefused).reason == "the answer has no use for the PPK, which is mandatory"
+    )
     lab.run(200)
     assert sent(lab, NotifyType.PPK_IDENTITY) == []
     assert {trace.header.exchange for trace in lab.west.traces if trace.header} == {34}
@@ -96,7 +104,7 @@ def test_a_mandatory_key_that_the_responder_does_not_announce_stops_before_ike_a
     ("west", "east", "reason"),
     [
         (None, ppk(required=True), "the PPK is mandatory for west: the peer does not use one"),
-        (ppk(), ppk(b"other", required=True), "the peer uses another, 026b6579206f6e65"),
+        (ppk(), ppk(b"other", required=True), "the peer uses another, fixed:key one"),
         (ppk(required=True), ppk(b"other"), "not known here, and mandatory for the peer"),
         (ppk(), ppk(secret=bytes(32)), "AUTH does not verify"),
     ],
@@ -134,6 +142,65 @@ def test_an_attacker_who_strips_use_ppk_cannot_talk_two_ends_out_of_a_mandatory_
     lab = lab_for(ppk(required=True), ppk(required=True))
     lab.run(200)
     assert lab.west.of(IkeEstablished) == lab.east.of(IkeEstablished) == []
+
+
+BAD_NAMES = {
+    "no name": [Notify(NotifyType.PPK_IDENTITY, b"\x02")],
+    "empty": [Notify(NotifyType.PPK_IDENTITY)],
+    "too long": [Notify(NotifyType.PPK_IDENTITY, b"\x02" + bytes(256))],
+    "twice": [IDENTITY, IDENTITY],
+    "protocol": [replace(IDENTITY, protocol=1)],
+    "spi": [replace(IDENTITY, protocol=3, spi=bytes(4))],
+}
+
+
+@pytest.mark.parametrize("notifies", BAD_NAMES.values(), ids=BAD_NAMES)
+def test_a_name_that_is_malformed_counts_as_none(monkeypatch, notifies):
+    proof = postquantum.initiator_proof
+    monkeypatch.setattr(
+        postquantum,
+        "initiator_proof",
+        lambda sa, identity: [p for p in proof(sa, identity) if p != IDENTITY] + notifies,
+    )
+    lab = lab_for(ppk(), ppk())
+    assert "there is no PPK_IDENTITY" in lab.east.one(AuthenticationFailed).reason
+    assert lab.east.endpoint.drops[Drop.IGNORED_NOTIFY] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: [replace(one, data=b"")],
+        lambda one: [one, one],
+        lambda one: [replace(one, protocol=1)],
+        lambda one: [replace(one, protocol=3, spi=bytes(4))],
+        lambda one: [replace(one, data=bytes(len(one.data)))],
+    ],
+    ids=["empty", "twice", "protocol", "spi", "forged"],
+)
+def test_a_fallback_that_is_malformed_or_forged_is_none(monkeypatch, change):
+    proof = postquantum.initiator_proof
+    monkeypatch.setattr(
+        postquantum,
+        "initiator_proof",
+        lambda sa, identity: [*(made := proof(sa, identity))[:-1], *change(made[-1])],
+    )
+    lab = lab_for(ppk(), ppk(b"other"))
+    assert lab.east.one(AuthenticationFailed)
+    assert lab.west.of(IkeEstablished) == []
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_key_that_is_configured_for_another_identity_is_not_used(required):
+    """RFC 8784 3: as if it were not known, so that NO_PPK_AUTH counts, or nothing."""
+    lab = Lab(west_config(ppk=ppk(required=required)), east_config())
+    other = replace(lab.east_config, name="other", remote_id=Identity.parse("x.example"), ppk=ppk())
+    lab.east = make_node([lab.east_config, other], 2)
+    lab.nodes[EAST] = lab.east
+    lab.connect()
+    assert sent(lab, NotifyType.USE_PPK) == [("west", 34), ("east", 34)]
+    assert bool(lab.west.of(IkeEstablished)) is not required
+    assert required or not in_use(lab.west)
 
 
 def test_rekeying_inherits_the_key_and_announces_nothing():

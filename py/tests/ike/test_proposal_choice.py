@@ -18,6 +18,7 @@ SHA256, SHA512 = Transform(2, 5), Transform(2, 7)
 INTEG, INTEG_NONE = Transform(3, 12), Transform(3, 0)
 X25519, ECP256, MODP2048, KE_NONE = (Transform(4, n) for n in (31, 19, 14, 0))
 NO_ESN, ESN = Transform(5, 0), Transform(5, 1)
+UNSPECIFIED, UNKNOWN_SN = Transform(5, 2), Transform(5, 77)
 ADDKE = Transform(6, 36)
 
 IKE = [Template.ike("aes256gcm16-aes128gcm16-prfsha256-x25519-ecp256")]
@@ -120,9 +121,15 @@ def test_22_chacha20_must_not_carry_a_key_length():
         ((NO_ESN, ESN), "noesn", False),
         ((NO_ESN, ESN), "noesn-esn", False),
         ((), "noesn", None),
+        ((UNKNOWN_SN, NO_ESN), "noesn", False),
+        ((UNSPECIFIED, NO_ESN), "noesn", False),
+        ((UNSPECIFIED, ESN), "esn-noesn", True),
+        ((UNSPECIFIED,), "esn-noesn", None),
+        ((UNKNOWN_SN, UNSPECIFIED), "esn-noesn", None),
     ],
 )
 def test_27_sequence_number_sizes_are_never_assumed(offered, policy, chosen):
+    """RFC 9827: an unknown ID is skipped, and unspecified numbers are for groups alone."""
     templates = [Template.esp(f"aes256gcm16-{policy}")]
     if chosen is None:
         refused([esp(GCM256, *offered)], templates)

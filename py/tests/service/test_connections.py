@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from p4esp.ike.config import PeerConfig
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.errors import CommandError
+from p4esp.ike.events import IkeSaInfo
+from p4esp.ike.path import Path, UdpAddress
 from p4esp.ipsec.identity import Identity
 from p4esp.service.connections import Connections
 from p4esp.service.journal import Journal
+from p4esp.service.reactions import reaction_to
 
 NET = ("right", "net")
 PEER = PeerConfig(
@@ -28,6 +32,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.attempts = 0
+        self.journal = Journal()
         self.refusing = False
         self.up = False
         self.now = 0.0
@@ -37,7 +42,7 @@ class Bench:
         nothing: Any = self
         self.connections = Connections(
             *("left", [PEER], nothing, nothing),
-            journal=Journal(),
+            journal=self.journal,
             sleep=self.sleep,
             clock=lambda: self.now,
             fraction=lambda: 0.0,
@@ -177,3 +182,130 @@ async def test_an_attempt_that_ike_does_not_take_is_made_again(bench: Bench) -> 
     bench.refusing = False
     await passed()
     assert bench.attempts == 2
+
+
+def ike_of(peer: str) -> IkeSaInfo:
+    ends = UdpAddress(PEER.local, 500), UdpAddress(PEER.remote, 500)
+    return IkeSaInfo(b"8 octets", bytes(8), peer, True, Path(*ends))
+
+
+async def test_children_of_one_peer_share_the_ike_sa_that_is_being_made(bench: Bench) -> None:
+    """RFC 7296 2.4: a second IKE SA with INITIAL_CONTACT would end the first one at the peer."""
+    bench.connections.keep_up([NET, ("right", "other"), ("right", "third")])
+    bench.connections.start()
+    assert bench.attempts == 1
+    bench.connections.ike_up(ike_of("right"))
+    assert bench.attempts == 3
+    bench.connections.ike_up(ike_of("right"))
+    assert bench.attempts == 3
+
+
+async def test_a_child_that_waits_for_an_ike_sa_fails_with_it(bench: Bench) -> None:
+    bench.connections.keep_up([NET, ("right", "other")])
+    bench.connections.start()
+    bench.connections.peer_failed("right")
+    bench.connections.ike_up(ike_of("right"))
+    assert bench.attempts == 1
+    await passed()
+    assert bench.attempts == 3
+
+
+def lost(bench: Bench, told: DeleteReason) -> None:
+    bench.connections.child_up(NET)
+    bench.connections.child_lost(NET, by_peer=True, told=told)
+
+
+@pytest.mark.parametrize(
+    ("told", "pauses"),
+    [
+        (DeleteReason(1), [5]),
+        (DeleteReason(2), [5]),
+        (DeleteReason(3), []),
+        (DeleteReason(4), [3600]),
+        (DeleteReason(5), [5]),
+        (DeleteReason(6), [3600]),
+        (DeleteReason(7), []),
+        (DeleteReason(8), [5]),
+        (DeleteReason(9), [5]),
+        (DeleteReason(10), [5]),
+        (DeleteReason(65280), [5]),
+        (DeleteReason(text="come back at once"), [5]),
+        (DeleteReason(downtime=60), [60]),
+        (DeleteReason(downtime=60_000), [3600]),
+    ],
+    ids=str,
+)
+async def test_the_pause_follows_from_why_the_peer_deleted_it(
+    bench: Bench, told: DeleteReason, pauses: list[float]
+) -> None:
+    bench.hold.clear()
+    lost(bench, told)
+    await passed()
+    assert bench.pauses == pauses
+    assert bench.connections.told == {"right": told}
+
+
+@pytest.mark.parametrize("told", [DeleteReason(3), DeleteReason(6), DeleteReason(downtime=60)])
+async def test_what_is_held_is_not_tried_for_traffic_either(
+    bench: Bench, told: DeleteReason
+) -> None:
+    bench.hold.clear()
+    lost(bench, told)
+    bench.connections.bring_up(*NET)
+    assert bench.attempts == 0
+    assert bench.connections.held == ["right/net"]
+
+
+async def test_what_is_idle_comes_back_when_traffic_asks(bench: Bench) -> None:
+    lost(bench, DeleteReason(7))
+    await passed()
+    assert bench.attempts == 0
+    bench.connections.bring_up(*NET)
+    assert bench.attempts == 1
+
+
+async def test_a_restart_never_counts_as_a_refusal(bench: Bench) -> None:
+    for _ in range(4):
+        lost(bench, DeleteReason(2))
+        await passed()
+    assert bench.pauses == [5, 5, 5, 5]
+
+
+async def test_a_shutdown_is_tried_less_and_less_often(bench: Bench) -> None:
+    for _ in range(3):
+        lost(bench, DeleteReason(1))
+        await passed()
+    assert bench.pauses == [5, 10, 20]
+
+
+async def test_what_is_replaced_already_is_left_alone(bench: Bench) -> None:
+    bench.connections.child_up(NET)
+    bench.up = True
+    bench.connections.child_lost(NET, told=DeleteReason(9))
+    await passed()
+    assert bench.attempts == 0
+
+
+async def test_a_standby_raises_one_alert_and_ends_when_the_peer_comes_back(bench: Bench) -> None:
+    bench.hold.clear()
+    lost(bench, DeleteReason(6, "until Monday"))
+    (alert,) = bench.journal.entries
+    assert str(alert) == (
+        "left: ALERT, deleted by the peer right/net: ADMINISTRATIVELY_DOWN, “until Monday”"
+    )
+    bench.connections.child_up(NET)
+    assert bench.connections.held == []
+
+
+async def test_an_attempt_under_way_heeds_it_too(bench: Bench) -> None:
+    bench.hold.clear()
+    bench.connections.start()
+    bench.connections.peer_failed("right", DeleteReason(6))
+    await passed()
+    assert bench.pauses == [3600]
+    assert bench.connections.held == ["right/net"]
+
+
+def test_a_downtime_is_spread_by_a_tenth_at_most() -> None:
+    reactions = [reaction_to(DeleteReason(downtime=100), share) for share in (0.0, 0.5)]
+    assert [one.pause for one in reactions if one is not None] == [100, pytest.approx(105)]

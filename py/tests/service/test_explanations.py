@@ -74,6 +74,8 @@ def test_who_asks_in_ike_auth_is_told_what_it_offered_and_where_to_look():
     found = only_finding(methods_lab(WITH, PLAIN).west)
     assert found.explanation == "no-esp-proposal"
     assert "child net: aes256gcm16-x25519-noesn" in found.cause
+    assert "this gateway wants x25519" in found.cause
+    assert '`key_exchange = "ike"`' in found.remedy
     assert "`p4esp doctor` there" in found.remedy
 
 

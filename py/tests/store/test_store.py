@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from p4esp.ipsec.algorithms import SUITES
 from p4esp.ipsec.identity import Identity
-from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, UdpEncapsulation
+from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Keymat, Share, UdpEncapsulation
 from p4esp.ipsec.selectors import OPAQUE_PORTS, TrafficSelector
 from p4esp.store import KeyFileError, SaRecord, SaState, Sealer, Store, StoreError
 from p4esp.store.records import child_from, facts_of, secret_of
@@ -52,7 +52,16 @@ def children(draw: st.DrawFn) -> ChildSaParams:
         local_ts=draw(some),
         remote_ts=draw(some),
         remote_id=draw(st.builds(Identity, st.integers(0, 255), st.binary(max_size=20))),
+        share=draw(shares),
     )
+
+
+shares = st.builds(
+    Share,
+    st.none() | st.binary(max_size=8),
+    st.lists(st.integers(0, 63), max_size=4).map(tuple),
+    st.binary(max_size=40),
+)
 
 
 @given(children(), st.sampled_from(SaState))
@@ -242,3 +251,30 @@ def test_what_is_no_file_keeps_its_mode(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is no file; accepted: a path for the database"):
         Store(tmp_path, Sealer(KEY))
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_a_secret_is_made_once_for_each_gateway_and_purpose(tmp_path: Path) -> None:
+    made = iter([b"first", b"second", b"third"])
+    path = tmp_path / "p4esp.db"
+    store = Store(path, Sealer(KEY))
+    assert store.secret("left", "tokens", lambda: next(made)) == b"first"
+    assert store.secret("right", "tokens", lambda: next(made)) == b"second"
+    store.close()
+    assert b"first" not in path.read_bytes()
+    again = Store(path, Sealer(KEY))
+    assert again.secret("left", "tokens", lambda: next(made)) == b"first"
+    again.close()
+    other = Store(path, Sealer(bytes(32)))
+    with pytest.raises(StoreError, match="do not open"):
+        other.secret("left", "tokens", lambda: next(made))
+    other.close()
+
+
+def test_a_store_from_before_there_were_secrets_gets_a_place_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "p4esp.db"
+    store = Store(path, Sealer(KEY))
+    store._db.execute("DROP TABLE secret")
+    store.close()
+    again = Store(path, Sealer(KEY))
+    assert again.secret("left", "tokens", lambda: b"x") == b"x"
+    again.close()

@@ -65,6 +65,7 @@ class OpenWith:
     icv_len: int
     align: int
     sel_multi: int = 0
+    """1: `in_policy` has the selectors; 2: `in_class` has a class; 3: both."""
     sel_src: int = 0
     sel_src_mask: int = 0
     sel_dst: int = 0
@@ -205,6 +206,16 @@ def in_policy(index: int, selector: PacketMatch, priority: int) -> Entry:
     match = {"sa": (index, 0xFFFF)} | selector.fields()
     table = of_family("in_policy", selector.version)
     return Entry.make(table, match, "in_selector", {}, priority=priority)
+
+
+def in_class(index: int, dscp: int) -> Entry:
+    """One code point of the class of an inbound SA."""
+    return Entry.make("in_class", {"sa": index, "dscp": dscp}, "of_class", {})
+
+
+def sa_label(index: int, label: int) -> Entry:
+    """The security label of what comes out of an inbound SA (RFC 9478)."""
+    return Entry.make("sa_label", {"sa": index}, "set_label", {"label": label})
 
 
 def layer4_delta(index: int, delta: int) -> Entry:

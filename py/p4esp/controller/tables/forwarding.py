@@ -6,11 +6,28 @@ from p4esp.controller.tables.matches import lpm, of_family
 from p4esp.ipsec.selectors import Address, Network
 
 
-def port_role(port: int, vid: int, role: Role, mac: int = 0) -> Entry:
-    """What a port is for, and the only MAC address that counts there; `vid` 0 is untagged."""
-    return Entry.make(
-        "port_role", {"ingress_port": port, "vid": vid}, "set_role", {"role": role, "mac": mac}
-    )
+def port_role(port: int, vid: int, role: Role, mac: int = 0, *, labelled: bool = False) -> Entry:
+    """What a port is for, and the only MAC address that counts there; `vid` 0 is untagged.
+    `labelled`: some hosts of the gateway have security labels.
+    """
+    action, args = "set_role_labelled" if labelled else "set_role", {"role": role, "mac": mac}
+    return Entry.make("port_role", {"ingress_port": port, "vid": vid}, action, args)
+
+
+def source_label(port: int, vid: int, hosts: Network, label: int) -> Entry:
+    """The label of what hosts behind a port send (RFC 9478)."""
+    return _host_label("source_label", (port, vid, hosts), "set_label", label)
+
+
+def host_label(port: int, vid: int, hosts: Network, label: int) -> Entry:
+    """The label of what they get."""
+    return _host_label("host_label", (port, vid, hosts), "expect_label", label)
+
+
+def _host_label(table: str, place: tuple[int, int, Network], action: str, label: int) -> Entry:
+    port, vid, hosts = place
+    match = lpm("host", hosts) | {"port": port, "vid": vid}
+    return Entry.make(of_family(table, hosts.version), match, action, {"label": label})
 
 
 def egress_if(port: int, vid: int, role: Role, mac: int) -> Entry:

@@ -10,32 +10,43 @@ Place = tuple[int, Role, PacketMatch, int]
 
 
 def spd_protect(
-    version: int, role: Role, selector: PacketMatch, priority: int, policy: int
+    version: int, role: Role, selector: PacketMatch, priority: int, policy: int, *, label: int = 0
 ) -> Entry:
     """A rule that protects: its packets need an SA of this policy."""
-    return _spd((version, role, selector, priority), "protect", {"policy": policy})
+    return _spd((version, role, selector, priority), label, "protect", {"policy": policy})
 
 
-def spd_bypass(version: int, role: Role, selector: PacketMatch, priority: int) -> Entry:
+def spd_bypass(
+    version: int, role: Role, selector: PacketMatch, priority: int, *, label: int = 0
+) -> Entry:
     """A rule that lets packets pass in clear."""
-    return _spd((version, role, selector, priority), "bypass", {})
+    return _spd((version, role, selector, priority), label, "bypass", {})
 
 
-def spd_discard(version: int, role: Role, selector: PacketMatch, priority: int) -> Entry:
+def spd_discard(
+    version: int, role: Role, selector: PacketMatch, priority: int, *, label: int = 0
+) -> Entry:
     """A rule that drops."""
-    return _spd((version, role, selector, priority), "discard", {})
+    return _spd((version, role, selector, priority), label, "discard", {})
 
 
-def spd_discard_unseen(version: int, role: Role, selector: PacketMatch, priority: int) -> Entry:
+def spd_discard_unseen(
+    version: int, role: Role, selector: PacketMatch, priority: int, *, label: int = 0
+) -> Entry:
     """A rule that drops later fragments, whose ports would decide."""
-    return _spd((version, role, selector, priority), "discard_unseen", {})
+    return _spd((version, role, selector, priority), label, "discard_unseen", {})
 
 
-def _spd(place: Place, action: str, args: dict[str, int]) -> Entry:
+def _spd(place: Place, label: int, action: str, args: dict[str, int]) -> Entry:
+    """A rule is for packets of one label, or (0) for those without. What comes in clear has none:
+    from outside a rule speaks of all, so that what a label's rule wants protected does not pass.
+    """
     version, role, selector, priority = place
-    match = {"version": (version, 0xFF), "role": (int(role), 0xFF)} | selector.fields()
+    match: dict[str, Value] = {"version": (version, 0xFF), "role": (int(role), 0xFF)}
+    if role is Role.PROTECTED:
+        match["label"] = (label, 0xFF)
     table = of_family("spd", selector.version)
-    return Entry.make(table, match, action, args, priority=priority)
+    return Entry.make(table, match | selector.fields(), action, args, priority=priority)
 
 
 def policy_version(version: int) -> Entry:
@@ -66,3 +77,8 @@ def _select(policy: int, destination: Network, action: str, args: dict[str, int]
 def sa_member(number: int, bucket: int, index: int) -> Entry:
     """The SA that serves one of the 256 buckets of a set (numbered from 1)."""
     return Entry.make("sa_member", {"set": number, "bucket": bucket}, "member", {"sa": index})
+
+
+def acquire_member(number: int, bucket: int) -> Entry:
+    """The fallback SA serves one of the buckets of a set, and we are told that it is in use."""
+    return Entry.make("sa_member", {"set": number, "bucket": bucket}, "acquire_member", {})

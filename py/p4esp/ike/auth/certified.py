@@ -72,7 +72,7 @@ def _fault(check: Callable[[], None]) -> str:
 
 
 def _check_method(sa: IkeSaState, method: int) -> None:
-    if method in OLD_METHODS and sa.announced.own_hashes and sa.announced.peer_hashes:
+    if method in OLD_METHODS and sa.announced.digital_signatures:
         raise CertificateError(
             f"AUTH method {method} after both sides announced hashes; accepted: 14 (RFC 7427)"
         )

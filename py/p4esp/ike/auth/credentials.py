@@ -41,23 +41,16 @@ Requirement = PresharedKey | TrustedCertificates | Anonymous
 
 
 @dataclass(frozen=True, slots=True)
-class PostquantumKey:
-    """A postquantum preshared key (RFC 8784): keeps keys secret even if the key exchange falls."""
-
-    identity: bytes
-    """PPK_ID: an octet of type, 1 opaque or 2 fixed, and the identifier."""
-    secret: bytes = field(repr=False)
-    required: bool = False
-    """Whether to refuse a peer that does not use it."""
-
-
-@dataclass(frozen=True, slots=True)
 class PeerAuth:
     """Both directions of authentication with one peer; they are independent."""
 
     own: Credential
     accepted: tuple[Requirement, ...]
     """Any one of them is enough."""
+    others: tuple[Credential, ...] = ()
+    """Further ones of ours, best first, for a peer that says it can verify one of them and not the
+    first (RFC 9593).
+    """
 
     def requirement(self, method: int) -> Requirement | None:
         """The accepted proof that an AUTH payload of a method can be."""

@@ -4,6 +4,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from p4esp.ike.auth.certificates import CertifiedKey, TrustedCertificates
 from p4esp.ike.auth.certified import check_certified
+from p4esp.ike.auth.choice import own_credential
 from p4esp.ike.auth.credentials import Anonymous, PresharedKey, Requirement
 from p4esp.ike.auth.schemes import SignatureError
 from p4esp.ike.auth.signatures import sign, sign_the_old_way
@@ -25,7 +26,7 @@ def own_proof(sa: IkeSaState, identity: IdPayload) -> list[AnyPayload]:
     `AuthenticationError` when we have no signature algorithm that the peer takes.
     """
     octets = own_octets(sa, identity)
-    match sa.config.auth.own:
+    match own_credential(sa):
         case PresharedKey(secret):
             return [_shared_key(sa, AuthMethod.SHARED_KEY, secret, octets)]
         case CertifiedKey() as certified:
@@ -45,7 +46,7 @@ def _signature(sa: IkeSaState, certified: CertifiedKey, octets: bytes) -> Authen
     """Method 14 when both sides announced hash algorithms (RFC 7427 3)."""
     schemes = certified.usable_schemes
     try:
-        if sa.announced.own_hashes and sa.announced.peer_hashes:
+        if sa.announced.digital_signatures:
             return sign(certified.key, octets, schemes, sa.announced.peer_hashes)
         return sign_the_old_way(certified.key, octets, schemes)
     except SignatureError as error:
@@ -91,6 +92,7 @@ def check_proof(
             raise AuthenticationError(
                 f"the peer uses AUTH method {auth.method}, accepted is {accepted}"
             )
+    sa.resumption.peer_method = auth.method
     return requirement
 
 

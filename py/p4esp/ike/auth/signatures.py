@@ -47,6 +47,20 @@ OLD_METHODS = frozenset((AuthMethod.RSA, *(fixed.method for fixed in _FIXED)))
 METHODS = OLD_METHODS | {AuthMethod.SIGNATURE}
 
 
+def old_method_of(scheme: SignatureScheme) -> AuthMethod | None:
+    """The method before RFC 7427 by which a signature of this scheme may come."""
+    if isinstance(scheme, RsaPkcs1):
+        return AuthMethod.RSA
+    return next((fixed.method for fixed in _FIXED if fixed.scheme == scheme.name), None)
+
+
+def old_method_for(key: PrivateKey, scheme: SignatureScheme) -> AuthMethod | None:
+    """The one that a key of ours would sign by; on a curve the scheme does not matter."""
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return next(fixed.method for fixed in _FIXED if isinstance(key.curve, fixed.curve))
+    return old_method_of(scheme)
+
+
 def sign(
     key: PrivateKey, octets: bytes, schemes: Iterable[SignatureScheme], announced: Iterable[int]
 ) -> Authentication:

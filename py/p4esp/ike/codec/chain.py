@@ -1,6 +1,6 @@
 """Chains of payloads behind generic headers (RFC 7296 3.2)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from struct import Struct
 
 from p4esp.ike.codec.certificates import Certificate, CertificateRequest
@@ -108,6 +108,23 @@ def bodies(first: int, data: bytes) -> Iterator[tuple[int, bytes]]:
         at, ahead = at + size, following
     if ahead != PayloadType.NONE or at != len(data):
         raise ParseError(f"payload chain: does not end after {at} octets")
+
+
+def without_payloads(
+    first: int, data: bytes, unwanted: Callable[[int, bytes], bool]
+) -> tuple[int, bytes]:
+    """First payload type and octets of a chain from which some payloads are taken, by type and
+    body; in what stays nothing but Next Payload changes. ParseError: no chain that fills `data`.
+    """
+    kept, at = list[tuple[int, bytes]](), 0
+    for kind, body in bodies(first, data):
+        end = at + GENERIC_HEADER_SIZE + len(body)
+        if not unwanted(kind, body):
+            kept.append((kind, data[at:end]))
+        at = end
+    types = [kind for kind, _ in kept] + [PayloadType.NONE]
+    parts = zip(kept, types[1:], strict=True)
+    return types[0], b"".join(bytes([following]) + part[1:] for (_, part), following in parts)
 
 
 def take_payload(reader: Reader) -> tuple[int, bool, bytes]:

@@ -30,8 +30,23 @@ class UnknownSelector:
 
 
 @dataclass(frozen=True, slots=True)
+class SecurityLabel:
+    """TS_SECLABEL (RFC 9478 2.1), beside selectors of addresses: opaque octets."""
+
+    octets: bytes
+
+    @property
+    def bare(self) -> bytes:
+        """Without the NUL with which Linux ends it: by this labels are the same. Empty: none."""
+        return self.octets.removesuffix(b"\0")
+
+
+Selector = TrafficSelector | SecurityLabel | UnknownSelector
+
+
+@dataclass(frozen=True, slots=True)
 class _TrafficSelectors(Payload):
-    entries: tuple[TrafficSelector | UnknownSelector, ...]
+    entries: tuple[Selector, ...]
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
@@ -52,6 +67,11 @@ class _TrafficSelectors(Payload):
         """The selectors of known type, in order."""
         return tuple(entry for entry in self.entries if isinstance(entry, TrafficSelector))
 
+    @property
+    def labels(self) -> tuple[SecurityLabel, ...]:
+        """The security labels, in order, empty ones among them."""
+        return tuple(entry for entry in self.entries if isinstance(entry, SecurityLabel))
+
 
 class TsInitiator(_TrafficSelectors):
     """TSi payload."""
@@ -67,11 +87,13 @@ class TsResponder(_TrafficSelectors):
     TYPE: ClassVar[PayloadType] = PayloadType.TSR
 
 
-def _parse_selector(reader: Reader) -> TrafficSelector | UnknownSelector:
+def _parse_selector(reader: Reader) -> Selector:
     kind, protocol, size = reader.unpack(_SELECTOR, "selector header")
     if size < 4:
         raise ParseError(f"TS payload: selector length {size} is below 4")
     body = reader.take(size - 4, "selector")
+    if kind == TsType.SECLABEL:
+        return SecurityLabel(body)
     if kind not in _FAMILIES:
         return UnknownSelector(kind, protocol, body)
     return _parse_range(kind, protocol, body)
@@ -90,7 +112,9 @@ def _parse_range(kind: int, protocol: int, body: bytes) -> TrafficSelector:
         raise ParseError(f"TS payload: {error}") from None
 
 
-def _encode_selector(entry: TrafficSelector | UnknownSelector) -> bytes:
+def _encode_selector(entry: Selector) -> bytes:
+    if isinstance(entry, SecurityLabel):
+        return _selector_head(TsType.SECLABEL, 0, len(entry.octets)) + entry.octets
     if isinstance(entry, UnknownSelector):
         return _selector_head(entry.type, entry.protocol, len(entry.body)) + entry.body
     kind = TsType.IPV4_ADDR_RANGE if entry.version == 4 else TsType.IPV6_ADDR_RANGE

@@ -7,15 +7,13 @@ from p4esp.ike.crypto.prf import Key, Prf
 _KEY_PAD = b"Key Pad for IKEv2"
 
 
-def signed_octets(
-    prf: Prf, first_message: bytes, peer_nonce: bytes, sk_p: Key, id_body: bytes
-) -> bytes:
-    """What one side authenticates: its IKE_SA_INIT message, the other's nonce, its own identity.
+def signed_octets(prf: Prf, said: bytes, peer_nonce: bytes, sk_p: Key, id_body: bytes) -> bytes:
+    """What one side authenticates: IKE_SA_INIT, the other's nonce, its own identity.
 
-    `first_message` is without non-ESP marker; `id_body` is the ID payload after the generic
+    `said` are its messages, without non-ESP marker; `id_body` is the ID payload after the generic
     header, reserved octets as on the wire.
     """
-    return first_message + peer_nonce + prf(sk_p, id_body)
+    return said + peer_nonce + prf(sk_p, id_body)
 
 
 def shared_key_auth(prf: Prf, secret: Key, octets: bytes) -> bytes:

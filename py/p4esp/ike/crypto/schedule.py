@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from p4esp.ike.crypto.prf import Key, Prf
+from p4esp.ike.ppk import PostquantumKey
 from p4esp.ipsec.algorithms import Suite
 from p4esp.ipsec.layouts import ROOT_SIZE
 from p4esp.ipsec.sa import DirectionKeys
@@ -35,6 +36,8 @@ class FreshInput:
     """g^ir; empty when no KE payloads were exchanged."""
     additional: bytes = field(default=b"", repr=False)
     """The secrets of further key exchanges, SK(1) | SK(2) | ..."""
+    ppk: PostquantumKey | None = None
+    """What goes into SK_d before all this."""
 
     @property
     def octets(self) -> bytes:
@@ -72,7 +75,26 @@ def skeyseed(prf: Prf, nonces: Nonces, secret: bytes) -> bytes:
 
 def rekeyed_skeyseed(old_prf: Prf, old_sk_d: Key, fresh: FreshInput) -> bytes:
     """SKEYSEED of an IKE SA made by rekeying; PRF and SK_d are the old one's (RFC 7296 2.18)."""
-    return old_prf(old_sk_d, fresh.octets)
+    return old_prf(_with_fresh_ppk(old_prf, old_sk_d, fresh), fresh.octets)
+
+
+def ppk_skeyseed(prf: Prf, sk_d: Key, ppk: bytes) -> bytes:
+    """What all keys are made anew from when IKE_INTERMEDIATE adds a PPK: prf+(PPK, SK_d)
+    (RFC 9867 3.1).
+    """
+    return bytes(prf.expand(ppk, bytes(sk_d), prf.size))
+
+
+def _with_fresh_ppk(prf: Prf, sk_d: Key, fresh: FreshInput) -> Key:
+    """SK_d for one CREATE_CHILD_SA: prf+(PPK, SK_d) when that mixes in a PPK. This is our own
+    reading: the formula of RFC 9867 3.2 has not been confirmed by anybody.
+    """
+    return sk_d if fresh.ppk is None else prf.expand(fresh.ppk.secret, bytes(sk_d), len(sk_d))
+
+
+def resumed_skeyseed(prf: Prf, old_sk_d: Key, nonces: Nonces) -> bytes:
+    """SKEYSEED of a resumed IKE SA; SK_d is the old one's (RFC 5723 5.1)."""
+    return prf(old_sk_d, b"Resumption" + nonces.joined)
 
 
 def ike_keys(prf: Prf, cipher: Suite, seed_key: bytes, nonces: Nonces, spis: bytes) -> IkeKeys:
@@ -96,7 +118,7 @@ def with_ppk(prf: Prf, keys: IkeKeys, ppk: bytes) -> IkeKeys:
 
 def child_keymat(prf: Prf, sk_d: Key, fresh: FreshInput, size: int) -> bytearray:
     """KEYMAT of a child SA (RFC 7296 2.17)."""
-    return prf.expand(sk_d, fresh.octets, size)
+    return prf.expand(_with_fresh_ppk(prf, sk_d, fresh), fresh.octets, size)
 
 
 def child_keys(

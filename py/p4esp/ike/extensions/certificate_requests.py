@@ -1,39 +1,41 @@
 """CERTREQ: which authorities we trust (RFC 7296 3.7, RFC 4945 3.2)."""
 
-from p4esp.ike.auth.certificates import TrustedCertificates, authority_names
-from p4esp.ike.codec.certificates import CertificateRequest
+from p4esp.ike.auth.abilities import authorities, requirements
+from p4esp.ike.auth.certificates import TrustedCertificates
+from p4esp.ike.codec.certificates import AUTHORITY_SIZE, CertificateRequest
 from p4esp.ike.codec.payload import AnyPayload
-from p4esp.ike.constants import ExchangeType
+from p4esp.ike.constants import CertEncoding, ExchangeType
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.tasks.base import Inbound
 
-MAX_AUTHORITIES = 16
-"""With more we ask for any certificate."""
+MAX_NAMES = 255
+"""Of a peer's authorities that are noted: so many can be pointed at (RFC 9593 3.2.2)."""
 
 
 class CertificateRequests:
-    """Asks for certificates where some peer in question may use them.
-
-    What the peer asks for is not needed: we have one certificate for each peer, and send it.
-    """
+    """Asks for certificates where some peer in question may use them."""
 
     def received(self, sa: IkeSaState, message: Inbound) -> None:
-        """Nothing to note."""
+        """Note the order of the peer's authorities, to which its announcements point."""
+        exchange, response = message.header.exchange, message.header.response
+        if exchange == (ExchangeType.IKE_SA_INIT if response else ExchangeType.IKE_AUTH):
+            asked = message.payloads.every(CertificateRequest)
+            sa.announced.peer_authorities = tuple(_names(asked)[:MAX_NAMES])
 
     def additions(
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
     ) -> list[AnyPayload]:
         """CERTREQ in a responder's IKE_SA_INIT and in an initiator's IKE_AUTH."""
         where = ExchangeType.IKE_SA_INIT if response else ExchangeType.IKE_AUTH
-        trusts = _trusts(sa) if exchange == where else []
-        if not trusts:
+        if exchange != where or sa.resumption.session or not _may_sign(sa):
             return []
-        anchors = dict.fromkeys(anchor for trust in trusts for anchor in trust.anchors)
-        names = sorted(set(authority_names(list(anchors))))
-        return [CertificateRequest.of(names if len(names) <= MAX_AUTHORITIES else [])]
+        return [CertificateRequest.of(authorities(sa))]
 
 
-def _trusts(sa: IkeSaState) -> list[TrustedCertificates]:
-    peers = (sa.peer,) if sa.peer else sa.candidates
-    proofs = [proof for peer in peers for proof in peer.auth.accepted]
-    return [proof for proof in proofs if isinstance(proof, TrustedCertificates)]
+def _may_sign(sa: IkeSaState) -> bool:
+    return any(isinstance(proof, TrustedCertificates) for proof in requirements(sa))
+
+
+def _names(asked: list[CertificateRequest]) -> list[bytes]:
+    data = b"".join(one.data for one in asked if one.encoding == CertEncoding.X509_SIGNATURE)
+    return [data[at : at + AUTHORITY_SIZE] for at in range(0, len(data), AUTHORITY_SIZE)]

@@ -7,7 +7,7 @@ from typing import Final
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import VendorId
 from p4esp.ike.config import PeerConfig
-from p4esp.ike.constants import ExchangeType
+from p4esp.ike.constants import OPENINGS, ExchangeType
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.tasks.base import Inbound
 from p4esp.ipsec.layouts import is_standard
@@ -21,16 +21,16 @@ class ExperimentalNumbers:
 
     def received(self, sa: IkeSaState, message: Inbound) -> None:
         """Note whether the peer knows the numbers."""
-        if message.header.exchange == ExchangeType.IKE_SA_INIT:
+        if message.header.exchange in OPENINGS:
             sa.announced.peer_experimental = P4ESP in message.payloads.every(VendorId)
 
     def additions(
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
     ) -> list[AnyPayload]:
-        """The vendor ID, where a peer in question has such a format or extension; a responder only
-        answers it.
+        """The vendor ID, where a peer in question has such formats, classes or extensions; a
+        responder only answers it.
         """
-        if exchange != ExchangeType.IKE_SA_INIT:
+        if exchange not in OPENINGS:
             return []
         wanted = sa.env.settings.experimental and any(map(_needs_it, sa.in_question))
         sa.announced.own_experimental = wanted and (not response or sa.announced.peer_experimental)
@@ -40,4 +40,4 @@ class ExperimentalNumbers:
 def _needs_it(peer: PeerConfig) -> bool:
     if peer.extensions.experimental:
         return True
-    return any(not is_standard(child.format.form) for child in peer.children)
+    return any(child.dscp_classes or not is_standard(child.format.form) for child in peer.children)

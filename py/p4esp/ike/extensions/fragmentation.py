@@ -2,7 +2,7 @@
 
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Notify
-from p4esp.ike.constants import ExchangeType, NotifyType
+from p4esp.ike.constants import OPENINGS, ExchangeType, NotifyType
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.tasks.base import Inbound
 
@@ -14,12 +14,12 @@ class Fragmentation:
 
     def received(self, sa: IkeSaState, message: Inbound) -> None:
         """Note that the peer can put fragments together."""
-        if message.header.exchange == ExchangeType.IKE_SA_INIT:
+        if message.header.exchange in OPENINGS:
             sa.fragmentation = message.payloads.notify(_SUPPORTED) is not None
 
     def additions(
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
     ) -> list[AnyPayload]:
         """The notify; a responder only answers it."""
-        wanted = exchange == ExchangeType.IKE_SA_INIT and (sa.fragmentation or not response)
+        wanted = exchange in OPENINGS and (sa.fragmentation or not response)
         return [Notify(_SUPPORTED)] if wanted else []

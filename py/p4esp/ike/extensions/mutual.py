@@ -44,7 +44,7 @@ class MutualNotify:
         return sa.announced.peer_experimental or not self._private or self._with_strongswan(sa)
 
     def _with_strongswan(self, sa: IkeSaState) -> bool:
-        known = self._strongswans and sa.announced.private_numbers
+        known = self._strongswans and sa.announced.strongswan
         return known and sa.env.settings.experimental
 
     def additions(

@@ -3,7 +3,7 @@
 from p4esp.ike.codec.message import parse_message
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Nonce, Notify
-from p4esp.ike.constants import ExchangeType, NotifyType
+from p4esp.ike.constants import OPENINGS, ExchangeType, NotifyType
 from p4esp.ike.crypto.auth import same_secret
 from p4esp.ike.errors import ParseError, Refusal
 from p4esp.ike.events import Redirected
@@ -22,7 +22,7 @@ class Redirect:
         """A redirect before IKE_AUTH is not authenticated: the nonce only shows that its sender
         has seen our request.
         """
-        if message.header.exchange != ExchangeType.IKE_SA_INIT:
+        if message.header.exchange not in OPENINGS:
             self._later(sa, message)
         elif message.header.response:
             self._refused_at_once(sa, message)
@@ -33,7 +33,7 @@ class Redirect:
         self, sa: IkeSaState, exchange: ExchangeType, *, response: bool
     ) -> list[AnyPayload]:
         """That we would follow, in our IKE_SA_INIT; where to go, in a gateway's IKE_AUTH."""
-        if exchange == ExchangeType.IKE_SA_INIT and not response:
+        if exchange in OPENINGS and not response:
             return _support(sa)
         if exchange == ExchangeType.IKE_AUTH and response and is_sent_away(sa):
             sa.deferred.append((sa.now + PATIENCE, Leave()))

@@ -29,6 +29,10 @@ class Verdict(Enum):
     DONE = auto()
     RETRY = auto()
     """Build and send again under the same message ID."""
+    RETRY_LATER = auto()
+    """The same, unless an answer comes within one more interval."""
+    REPLACED = auto()
+    """The next task in line takes its place, under the same message ID."""
     IGNORE = auto()
     """Keep waiting: this was not the answer."""
 
@@ -38,6 +42,8 @@ class InitiatorTask(ABC):
 
     exchange: ClassVar[ExchangeType]
     subject: Subject = Subject.NOTHING
+    message_id: int | None = None
+    """Of a request outside the window, which then has nothing but its own payloads (RFC 6311)."""
     refused_since: float | None = None
     """When the peer first answered it with TEMPORARY_FAILURE."""
 

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from functools import partial
 
+from p4esp.ike.auth.ppk_rekey import FreshPpk, answer_fresh_ppk
 from p4esp.ike.child_scope import Scope
 from p4esp.ike.children import ChildPhase, ChildSa
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
-from p4esp.ike.codec.payloads import KeyExchange, Nonce, Notify
+from p4esp.ike.codec.payloads import Nonce, Notify
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import (
     OWN_NONCE_SIZE,
@@ -73,6 +74,7 @@ class CreateChild(InitiatorTask):
         self._nonce = b""
         self._offer: ChildOffer | None = None
         self._key: KeyOffer | None = None
+        self._ppks = FreshPpk()
         self._agreed: tuple[Agreement, FreshInput] | None = None
 
     def prepare(self, sa: IkeSaState) -> bool:
@@ -82,8 +84,15 @@ class CreateChild(InitiatorTask):
         try:
             self._offer = self._make_offer(sa)
         except Refusal as refusal:
-            sa.events.append(ChildFailed(sa.info(), self._config.name, str(refusal)))
+            self._fail(sa, str(refusal))
         return self._offer is not None
+
+    def _fail(
+        self, sa: IkeSaState, reason: str, detail: str = "", refusal: NotifyType | None = None
+    ) -> None:
+        share = self._share if self._old is None else self._old.params.share
+        failed = ChildFailed(sa.info(), self._config.name, reason, detail, share, refusal)
+        sa.events.append(failed)
 
     def _make_offer(self, sa: IkeSaState) -> ChildOffer:
         if self._old is not None and not self._regular:
@@ -92,7 +101,9 @@ class CreateChild(InitiatorTask):
                 return inherited
         packet, share = self._packet, self._share
         offer = make_offer(sa, self._config, self._old, packet=packet, with_ke=True, share=share)
-        return replace(offer, scope=packet) if self._single and packet is not None else offer
+        if not self._single or packet is None:
+            return offer
+        return replace(offer, scope=replace(packet, labels=offer.scope.labels))
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """[N(REKEY_SA)] [N(USE_TRANSPORT_MODE | USE_BEET_MODE)] SA Ni [KEi] TSi TSr; of an
@@ -102,7 +113,8 @@ class CreateChild(InitiatorTask):
         sa.awaiting_child = True
         self._nonce = sa.env.random(OWN_NONCE_SIZE)
         ke = self._key_offer(offer).payloads(sa.env.random)
-        return [*self._rekey(), *offer.payloads(Nonce(self._nonce), *ke)]
+        ppks = self._ppks.notifies(sa, self._nonce)
+        return [*self._rekey(), *offer.payloads(Nonce(self._nonce), *ke), *ppks]
 
     def _made_offer(self) -> ChildOffer:
         if self._offer is None:
@@ -112,8 +124,7 @@ class CreateChild(InitiatorTask):
     def _key_offer(self, offer: ChildOffer) -> KeyOffer:
         """The same for all tries, so that it remembers what the peer wants."""
         if self._key is None:
-            known = self._old is not None and self._old.methods_known
-            guess = self._old.method if self._old is not None and known else None
+            guess = None if self._old is None else self._old.known_method
             self._key = KeyOffer(offer.proposals, guess)
         return self._key
 
@@ -153,13 +164,14 @@ class CreateChild(InitiatorTask):
             secret = self._key_offer(offer).conclude(
                 reply.payloads, chosen_method(agreement.chosen)
             )
+            ppk = self._ppks.taken(sa, reply.payloads)
         except IkeError as bad:
             self._stop_waiting(sa)
             sa.early_deletes.clear()
             sa.tasks.append(DeleteSpi(offer.spi, offer.protocols))
-            sa.events.append(ChildFailed(sa.info(), self._config.name, str(bad)))
+            self._fail(sa, str(bad))
         else:
-            self._agreed = agreement, FreshInput(nonces, secret)
+            self._agreed = agreement, FreshInput(nonces, secret, ppk=ppk)
             follow_up(sa, self, agreement.chosen, reply.payloads)
 
     def finish(self, sa: IkeSaState, additional: bytes) -> None:
@@ -185,8 +197,7 @@ class CreateChild(InitiatorTask):
     def _drop_deleted(self, sa: IkeSaState, child: ChildSa) -> None:
         sa.children.remove(child)
         self.abandon(sa)
-        reason = "the peer deleted it before its answer reached us"
-        sa.events.append(ChildFailed(sa.info(), self._config.name, reason))
+        self._fail(sa, "the peer deleted it before its answer reached us")
 
     @staticmethod
     def _lose(sa: IkeSaState, child: ChildSa) -> None:
@@ -214,7 +225,8 @@ class CreateChild(InitiatorTask):
             sa.tasks.appendleft(self)
         else:
             reason, detail = name_of(NotifyType, error.type), refusal_detail(offer, error)
-            sa.events.append(ChildFailed(sa.info(), self._config.name, reason, detail))
+            known = NotifyType(error.type) if error.type in list(NotifyType) else None
+            self._fail(sa, reason, detail, known)
 
     def _can_ask_otherwise(self, offer: ChildOffer, error: Notify) -> bool:
         """For an SA that need not be like the old one, with another key exchange method, or for the
@@ -234,7 +246,7 @@ class CreateChild(InitiatorTask):
         """The peer has lost the SA: drop it here too and make a new one (RFC 7296 2.25.1)."""
         if old in sa.children and old.successor is None:
             sa.drop_child(old, DownReason.PEER_DELETE)
-            sa.tasks.append(CreateChild(self._config))
+            sa.tasks.append(CreateChild(self._config, share=old.params.share))
 
 
 def _accept(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agreement:
@@ -263,12 +275,12 @@ class CreateChildResponder(ResponderTask):
         old = None if rekey is None else _find_rekeyed(sa, rekey)
         nonces = Nonces(payloads.one(Nonce).data, sa.env.random(OWN_NONCE_SIZE))
         agreement = self._agree(sa, payloads, old)
-        ke, secret = _answer_key_exchange(sa, agreement, request)
-        self._answer = agreement.payloads(Nonce(nonces.responder), *ke)
+        fresh, more = _answer_keys(sa, agreement, request, nonces)
+        self._answer = agreement.payloads(Nonce(nonces.responder), *more)
         self._answer += await_followups(
             sa,
             agreement.chosen,
-            partial(self._finish, sa, agreement, FreshInput(nonces, secret), old),
+            partial(self._finish, sa, agreement, fresh, old),
             partial(sa.env.spis.release, agreement.spi_in),
         )
 
@@ -307,15 +319,18 @@ def _check_possible(sa: IkeSaState) -> None:
         raise Refusal(NotifyType.TEMPORARY_FAILURE, "the IKE SA is being rekeyed")
 
 
-def _answer_key_exchange(
-    sa: IkeSaState, agreement: Agreement, request: Inbound
-) -> tuple[list[KeyExchange], bytes]:
+def _answer_keys(
+    sa: IkeSaState, agreement: Agreement, request: Inbound, nonces: Nonces
+) -> tuple[FreshInput, list[AnyPayload]]:
+    """What the keys are made from, and what the answer says of it: [KEr] [N(PPK_IDENTITY)]."""
     method = chosen_method(agreement.chosen)
     try:
-        return answer_key_exchange(sa.env.random, request.payloads, method)
+        ke, secret = answer_key_exchange(sa.env.random, request.payloads, method)
+        taken, ppk = answer_fresh_ppk(sa, request.payloads)
     except IkeError:
         sa.env.spis.release(agreement.spi_in)
         raise
+    return FreshInput(nonces, secret, ppk=ppk), [*ke, *taken]
 
 
 def _find_rekeyed(sa: IkeSaState, rekey: Notify) -> ChildSa:

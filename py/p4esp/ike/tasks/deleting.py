@@ -6,7 +6,9 @@ from p4esp.ike.children import ChildPhase, ChildSa
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Delete, Notify
 from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import DownReason
+from p4esp.ike.extensions.delete_reason import reason_given
 from p4esp.ike.state import IkeSaState, Phase, Subject
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, Verdict
 from p4esp.ike.teardown import close
@@ -18,19 +20,24 @@ class DeleteChild(InitiatorTask):
     exchange = ExchangeType.INFORMATIONAL
     subject = Subject.CHILD_SA
 
-    def __init__(self, child: ChildSa, reason: DownReason) -> None:
-        """From now on the child SA counts as being deleted."""
+    def __init__(
+        self, child: ChildSa, reason: DownReason, given: DeleteReason | None = None
+    ) -> None:
+        """From now on the child SA counts as being deleted. `given` is what the peer is told why,
+        when it does not follow from `reason`.
+        """
         child.phase = ChildPhase.DELETING
         self._child = child
-        self._reason = reason
+        self._reason, self._given = reason, given
 
     def prepare(self, sa: IkeSaState) -> bool:
         """False when the peer was faster."""
         return self._child in sa.children
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """D with our inbound SPI."""
-        return [_delete(self._child.protocol, self._child.params.spi_in)]
+        """D with our inbound SPI, and why."""
+        told = reason_given(sa, self._reason, self._given)
+        return [_delete(self._child.protocol, self._child.params.spi_in), *told]
 
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         """Whatever the peer lists, the SA is gone now (RFC 7296 1.4.1)."""
@@ -75,16 +82,20 @@ class DeleteIke(InitiatorTask):
         detail: str = "",
         *,
         unauthenticated: bool = False,
+        given: DeleteReason | None = None,
     ) -> None:
-        """`unauthenticated`: the reason is that the peer's proof of identity failed."""
-        self._reason = reason
+        """`unauthenticated`: the reason is that the peer's proof of identity failed. `given` is
+        what the peer is told why, when it does not follow from `reason`.
+        """
+        self._reason, self._given = reason, given
         self._detail = detail
         self._unauthenticated = unauthenticated
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
-        """D for the IKE SA, after the reason when there is one to give."""
-        notify = [Notify(NotifyType.AUTHENTICATION_FAILED)] if self._unauthenticated else []
-        return [*notify, Delete(ProtocolId.IKE)]
+        """D for the IKE SA, and why when there is something to say."""
+        if self._unauthenticated:
+            return [Notify(NotifyType.AUTHENTICATION_FAILED), Delete(ProtocolId.IKE)]
+        return [Delete(ProtocolId.IKE), *reason_given(sa, self._reason, self._given)]
 
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         """Any answer ends it."""
@@ -97,11 +108,13 @@ class DeleteIke(InitiatorTask):
         close(sa, self._reason, self._detail)
 
 
-def delete_ike(sa: IkeSaState, reason: DownReason, detail: str = "") -> None:
+def delete_ike(
+    sa: IkeSaState, reason: DownReason, detail: str = "", given: DeleteReason | None = None
+) -> None:
     """Begin to delete an established IKE SA; requests not yet sent are forgotten."""
     sa.abandon_tasks()
     sa.phase = Phase.DELETING
-    sa.tasks.append(DeleteIke(reason, detail))
+    sa.tasks.append(DeleteIke(reason, detail, given=given))
 
 
 def _delete(protocol: int, spi: int) -> Delete:

@@ -52,7 +52,7 @@ class IkeAuth(InitiatorTask):
     def prepare(self, sa: IkeSaState) -> bool:
         """Make our proof, and the child SA's offer; or give up."""
         try:
-            self._proof = postquantum.initiator_proof(sa, IdInitiator(sa.config.local_id))
+            self._proof = self._prove(sa)
         except AuthenticationError as error:
             _reject_peer(sa, error, told=True)
             return False
@@ -62,6 +62,10 @@ class IkeAuth(InitiatorTask):
             give_up(sa, DownReason.PROTOCOL_ERROR, "the peer makes no IKE SA without a child SA")
             return False
         return True
+
+    def _prove(self, sa: IkeSaState) -> list[AnyPayload]:
+        """What proves who we are."""
+        return postquantum.initiator_proof(sa, IdInitiator(sa.config.local_id))
 
     def _make_offer(self, sa: IkeSaState, child: ChildConfig) -> None:
         try:
@@ -117,8 +121,12 @@ class IkeAuth(InitiatorTask):
             raise AuthenticationError(
                 f"the peer is {identity.identity}, expected is {sa.config.remote_id}"
             )
-        postquantum.settle(sa, reply.payloads)
-        proof = check_proof(sa, sa.config, identity, reply.payloads)
+        self._verify(sa, identity, reply.payloads)
+
+    def _verify(self, sa: IkeSaState, identity: IdResponder, payloads: PayloadSet) -> None:
+        """Check the responder's proof, and note who it is."""
+        postquantum.settle(sa, payloads)
+        proof = check_proof(sa, sa.config, identity, payloads)
         sa.remote_id = proven_identity(sa.config, identity.identity, proof)
 
     def _conclude_child(self, sa: IkeSaState, offer: ChildOffer, reply: Inbound) -> None:
@@ -182,19 +190,28 @@ class IkeAuthResponder(ResponderTask):
 
     def process(self, sa: IkeSaState, request: Inbound) -> None:
         """Authenticate before anything else; a child SA that fails does not fail the IKE SA."""
-        payloads = request.payloads
-        peer = find_peer(sa, payloads)
-        payloads = postquantum.responder_payloads(sa, peer, payloads)
-        proof = check_proof(sa, peer, payloads.one(IdInitiator), payloads)
-        sa.remote_id = proven_identity(peer, payloads.one(IdInitiator).identity, proof)
-        sa.peer = peer
+        payloads = self._authenticate(sa, request.payloads)
         with_child = payloads.has(SecurityAssociation)
         _check_shape(sa, with_child=with_child)
-        own = IdResponder(peer.local_id)
-        self._identity = [own, *own_proof(sa, own), *postquantum.confirmation(sa)]
+        own = IdResponder(sa.config.local_id)
+        self._identity = [own, *self._prove(sa, own)]
         _establish(sa)
         if not is_sent_away(sa):
             self._admit(sa, payloads, with_child=with_child)
+
+    def _authenticate(self, sa: IkeSaState, payloads: PayloadSet) -> PayloadSet:
+        """Find out who the peer is; the payloads of its request that count."""
+        peer = find_peer(sa, payloads)
+        payloads = postquantum.responder_payloads(sa, peer, payloads)
+        proof = check_proof(sa, peer, payloads.one(IdInitiator), payloads)
+        postquantum.take_up(sa, peer)
+        sa.remote_id = proven_identity(peer, payloads.one(IdInitiator).identity, proof)
+        sa.peer = peer
+        return payloads
+
+    def _prove(self, sa: IkeSaState, own: IdResponder) -> list[AnyPayload]:
+        """What proves who we are."""
+        return [*own_proof(sa, own), *postquantum.confirmation(sa)]
 
     def _admit(self, sa: IkeSaState, payloads: PayloadSet, *, with_child: bool) -> None:
         """Give the peer its internal addresses, and its child SA within them."""

@@ -2,7 +2,7 @@
 
 from p4esp.ike.choosing import select, verify_choice, without_additional
 from p4esp.ike.codec.payload import AnyPayload
-from p4esp.ike.codec.payloads import KeyExchange, Nonce, Notify
+from p4esp.ike.codec.payloads import KeyExchange, Nonce
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import (
@@ -13,6 +13,7 @@ from p4esp.ike.constants import (
     TransformType,
     name_of,
 )
+from p4esp.ike.cookie_demands import CookieDemands
 from p4esp.ike.crypto.keyexchange import KeyExchangeMethod
 from p4esp.ike.crypto.methods import KEY_EXCHANGES
 from p4esp.ike.crypto.schedule import Nonces
@@ -20,14 +21,12 @@ from p4esp.ike.errors import ParseError, ProposalError, Refusal
 from p4esp.ike.establish import check_nonces, derive_keys
 from p4esp.ike.events import InitRefused
 from p4esp.ike.ke_payloads import offered_methods
+from p4esp.ike.ppk import PpkMode
 from p4esp.ike.proposals import Template, additional_methods, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
 from p4esp.ike.tasks.ike_auth import IkeAuth
 from p4esp.ike.tasks.ike_intermediate import IkeIntermediate
-
-MAX_COOKIES = 3
-MAX_COOKIE_SIZE = 64
 
 
 class IkeInit(InitiatorTask):
@@ -40,8 +39,7 @@ class IkeInit(InitiatorTask):
         self._child = child
         self._offers = offers(sa.config.proposals)
         self._nonce = sa.env.random(OWN_NONCE_SIZE)
-        self._cookie = b""
-        self._cookies = 0
+        self._cookies = CookieDemands()
         self._tried: set[int] = set()
         self._exchange = self._start(sa, offered_methods(self._offers)[0])
 
@@ -51,7 +49,7 @@ class IkeInit(InitiatorTask):
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """N(COOKIE) first when we were given one, then SA, KE, Ni."""
-        cookie = [Notify(NotifyType.COOKIE, self._cookie)] if self._cookie else []
+        cookie = self._cookies.payloads(sa)
         ke = KeyExchange(self._exchange.transform_id, self._exchange.public)
         return [*cookie, SecurityAssociation(self._offers), ke, Nonce(self._nonce)]
 
@@ -61,7 +59,7 @@ class IkeInit(InitiatorTask):
         if payloads.has(SecurityAssociation):
             return self._answered(sa, reply)
         if (cookie := payloads.notify(NotifyType.COOKIE)) is not None:
-            return self._take_cookie(cookie.data)
+            return self._cookies.take(sa, cookie, payloads)
         if (wanted := payloads.notify(NotifyType.INVALID_KE_PAYLOAD)) is not None:
             return self._change_method(sa, wanted.data)
         if (error := payloads.error()) is not None:
@@ -70,18 +68,11 @@ class IkeInit(InitiatorTask):
 
     def _answered(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         ppk = sa.config.ppk
-        if ppk is not None and ppk.required and not sa.ppk.announced:
-            self._report(sa, "the answer lacks USE_PPK, which is mandatory")
+        if ppk is not None and ppk.required and sa.ppk.agreed is PpkMode.NONE:
+            self._report(sa, "the answer has no use for the PPK, which is mandatory")
             return Verdict.IGNORE
         self._conclude(sa, reply)
         return Verdict.DONE
-
-    def _take_cookie(self, data: bytes) -> Verdict:
-        known = data in (b"", self._cookie)  # not a secret: the peer's
-        if known or len(data) > MAX_COOKIE_SIZE or self._cookies == MAX_COOKIES:
-            return Verdict.IGNORE
-        self._cookie, self._cookies = data, self._cookies + 1
-        return Verdict.RETRY
 
     def _change_method(self, sa: IkeSaState, data: bytes) -> Verdict:
         method = int.from_bytes(data, "big")
@@ -91,6 +82,7 @@ class IkeInit(InitiatorTask):
             self._report(sa, f"INVALID_KE_PAYLOAD wants method {data.hex()}, which is no choice")
             return Verdict.IGNORE
         self._exchange = self._start(sa, method)
+        self._cookies.settle()
         return Verdict.RETRY
 
     def _report(self, sa: IkeSaState, reason: str) -> None:
@@ -112,7 +104,7 @@ class IkeInit(InitiatorTask):
         derive_keys(sa, chosen, nonces, secret)
         if sa.nat is not None and (sa.nat.found or sa.config.mobike):  # RFC 4555 3.3
             sa.use_path(sa.env.settings.ports.float(sa.path))
-        sa.tasks.extend(IkeIntermediate() for _ in sa.additional.pending)
+        sa.tasks.extend(IkeIntermediate() for _ in range(sa.additional.rounds))
         sa.tasks.append(IkeAuth(self._child))
 
 

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 from p4esp.ike.children import ChildPhase
+from p4esp.ike.codec.configuration import Configuration
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.codec.payloads import Delete
 from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
+from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.events import DownReason, PeerAlive
+from p4esp.ike.extensions.delete_reason import reason_told
+from p4esp.ike.notifies import note_ignored
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.succession import deleted_by_peer
 from p4esp.ike.tasks.base import Inbound, InitiatorTask, ResponderTask, Verdict
@@ -41,14 +45,20 @@ class InformationalResponder(ResponderTask):
 
     def __init__(self) -> None:
         self._answer: list[AnyPayload] = []
+        self._told: DeleteReason | None = None
 
     def process(self, sa: IkeSaState, request: Inbound) -> None:
-        """An IKE SA delete outweighs everything else in the message."""
+        """An IKE SA delete outweighs everything else in the message. Of CFG_SET no attribute is
+        accepted, which an answer without CP says (RFC 7296 3.15).
+        """
+        if request.payloads.has(Configuration):
+            note_ignored(sa, "CP in INFORMATIONAL; accepted: in IKE_AUTH, to ask for it")
         deletes = request.payloads.every(Delete)
+        self._told = reason_told(sa, request.payloads)
         failed = request.payloads.notify(NotifyType.AUTHENTICATION_FAILED) is not None
         if failed or any(delete.protocol == ProtocolId.IKE for delete in deletes):
             detail = "the peer did not accept our authentication" if failed else ""
-            deleted_by_peer(sa, detail)
+            deleted_by_peer(sa, detail, self._told)
             return
         self._answer = [
             Delete(protocol, gone)
@@ -56,17 +66,15 @@ class InformationalResponder(ResponderTask):
             if (gone := self._delete_children(sa, protocol, deletes))
         ]
 
-    @classmethod
     def _delete_children(
-        cls, sa: IkeSaState, protocol: ProtocolId, deletes: Sequence[Delete]
+        self, sa: IkeSaState, protocol: ProtocolId, deletes: Sequence[Delete]
     ) -> tuple[bytes, ...]:
         """Drop the named SAs; those we are deleting ourselves stay out of the answer."""
         spis = (spi for delete in deletes if delete.protocol == protocol for spi in delete.spis)
-        gone = (cls._delete_child(sa, protocol, int.from_bytes(spi, "big")) for spi in spis)
+        gone = (self._delete_child(sa, protocol, int.from_bytes(spi, "big")) for spi in spis)
         return tuple(spi_in for spi_in in gone if spi_in is not None)
 
-    @staticmethod
-    def _delete_child(sa: IkeSaState, protocol: ProtocolId, spi: int) -> bytes | None:
+    def _delete_child(self, sa: IkeSaState, protocol: ProtocolId, spi: int) -> bytes | None:
         """Drop the SA that sends to an SPI of the peer's; our inbound SPI when there was one."""
         child = sa.children.by_outbound(spi)
         if child is None and sa.awaiting_child and len(sa.early_deletes) < MAX_EARLY_DELETES:
@@ -74,7 +82,8 @@ class InformationalResponder(ResponderTask):
         if child is None or child.protocol != protocol or child.phase is ChildPhase.DELETING:
             return None
         replaced = child.successor is not None
-        sa.drop_child(child, DownReason.REKEYED if replaced else DownReason.PEER_DELETE)
+        reason = DownReason.REKEYED if replaced else DownReason.PEER_DELETE
+        sa.drop_child(child, reason, self._told)
         return child.params.spi_in.to_bytes(4, "big")
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:

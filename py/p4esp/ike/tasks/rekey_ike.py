@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from p4esp.ike.auth.ppk_rekey import FreshPpk, answer_fresh_ppk
 from p4esp.ike.choosing import select, verify_choice
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
@@ -54,6 +55,7 @@ class RekeyIke(InitiatorTask):
         self._inherited = inherited_ike(sa, _templates(sa), self._spi)
         """What the new one is to be like, in an optimized rekey."""
         self._propose(sa)
+        self._ppks = FreshPpk()
         self._nonce = b""
         self._peer_spi = NO_SPI
         self._agreed: tuple[Proposal, FreshInput] | None = None
@@ -72,7 +74,7 @@ class RekeyIke(InitiatorTask):
         self._nonce = sa.env.random(OWN_NONCE_SIZE)
         ke = self._key.payloads(sa.env.random)
         named = new_spi(self._spi) if self._inherited else SecurityAssociation(self._offers)
-        return [named, Nonce(self._nonce), *ke]
+        return [named, Nonce(self._nonce), *ke, *self._ppks.notifies(sa, self._nonce)]
 
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         """Make the new IKE SA, or see what the refusal asks for."""
@@ -100,7 +102,7 @@ class RekeyIke(InitiatorTask):
         secret = self._key.conclude(payloads, chosen_method(chosen))
         nonces = Nonces(self._nonce, payloads.one(Nonce).data)
         self._peer_spi = _ike_spi(chosen)
-        self._agreed = chosen, FreshInput(nonces, secret)
+        self._agreed = chosen, FreshInput(nonces, secret, ppk=self._ppks.taken(sa, payloads))
         follow_up(sa, self, chosen, payloads)
 
     def _chosen(self, sa: IkeSaState, answer: PayloadSet) -> Proposal:
@@ -154,9 +156,11 @@ class RekeyIkeResponder(ResponderTask):
         ke, secret = answer_key_exchange(sa.env.random, payloads, chosen_method(chosen))
         nonces = Nonces(payloads.one(Nonce).data, sa.env.random(OWN_NONCE_SIZE))
         answer = replace(chosen, spi=new_ike_spi(sa.env.random))
+        taken, ppk = answer_fresh_ppk(sa, payloads)
+        fresh = FreshInput(nonces, secret, ppk=ppk)
+        finish = partial(self._finish, sa, peer_spi, answer, fresh)
         named = SecurityAssociation((answer,)) if self._new_spi is None else new_spi(answer.spi)
-        self._answer = [named, Nonce(nonces.responder), *ke]
-        finish = partial(self._finish, sa, peer_spi, answer, FreshInput(nonces, secret))
+        self._answer = [named, Nonce(nonces.responder), *ke, *taken]
         self._answer += await_followups(sa, chosen, finish, lambda: None)
 
     def _choose(self, sa: IkeSaState, request: PayloadSet) -> Proposal:
