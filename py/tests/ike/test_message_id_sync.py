@@ -15,6 +15,7 @@ from p4esp.ike.errors import CommandError
 from p4esp.ike.events import (
     ChildRekeyed,
     ChildUp,
+    DownReason,
     IkeDown,
     IkeEstablished,
     PeerAlive,
@@ -263,6 +264,30 @@ def test_the_same_request_without_a_fault_is_answered() -> None:
     check(lab, lab.east, 3)
     raw_sync(lab, GOOD)
     assert ids(lab.west) == (60, 50)
+
+
+def test_a_peer_that_names_the_last_message_id_ends_its_ike_sa_and_nothing_else() -> None:
+    """Message IDs have 32 bits, whatever the two ends tell each other."""
+    lab = lab_of()
+    raw_sync(lab, SyncIds(b"nonc", 50, 0xFFFFFFFF).notify())
+    check(lab, lab.west)
+    assert ids(lab.west)[0] == 1 << 32
+    raw_sync(lab, SyncIds(b"nond", 60, 1).notify())
+    assert lab.west.one(IkeDown).reason is DownReason.PROTOCOL_ERROR
+
+
+def test_one_whose_message_ids_are_nearly_used_up_can_be_taken_over() -> None:
+    lab = lab_of()
+    raw_sync(lab, SyncIds(b"nonc", 0xFFFFFFFF, 0xFFFFFFFE).notify())
+    check(lab, lab.east)
+    (ike,) = lab.west.endpoint.ike_sas
+    sealed = lab.west.endpoint.export_ike(ike.spi, KEY)
+    lab.west = lab.nodes[WEST] = make_node([lab.west_config], 98, SETTINGS)
+    children = [up.child for up in lab.east.of(ChildUp)]
+    children = [replace(c, spi_in=c.spi_out, spi_out=c.spi_in) for c in children]
+    lab.west.endpoint.take_over(sealed, KEY, [lab.west_config], children, lab.now)
+    lab.settle()
+    assert ids(lab.west)[0] == 0xFFFFFFFF
 
 
 def test_under_another_message_id_it_moves_nothing() -> None:
