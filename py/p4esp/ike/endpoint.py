@@ -317,7 +317,8 @@ class IkeEndpoint:
         """
         config = None if child is None else peer.child(child)
         way = path or self._path_to(peer)
-        kept, first = self._sessions.take(peer, now), self._is_first(peer)
+        kept = self._sessions.take(peer, now, self._env.wall_clock())
+        first = self._is_first(peer)
         if kept is not None:
             sa = IkeSa.resume(self._env, peer, way, now, kept, child=config, first_contact=first)
         else:

@@ -111,7 +111,8 @@ def _take_ticket(sa: IkeSaState, request: Inbound) -> Session:
         content, serial = sa.env.tickets.open(ticket, sa.now)
     except (MalformedNotifyError, TicketError) as error:
         raise Refusal(NotifyType.TICKET_NACK, str(error)) from None
-    session = Session.decode(content)
+    certificates = sa.env.tickets.certificates(serial)
+    session = replace(Session.decode(content), certificates=certificates)
     sa.candidates, sa.resumption.presented = (_peer_of(sa, session),), serial
     return session
 
@@ -119,7 +120,7 @@ def _take_ticket(sa: IkeSaState, request: Inbound) -> Session:
 def _peer_of(sa: IkeSaState, session: Session) -> PeerConfig:
     for peer in sa.candidates:
         if peer.name == session.peer:
-            objection = session.objection(peer)
+            objection = session.objection(peer, sa.env.wall_clock())
             if objection is None:
                 return peer
             raise Refusal(NotifyType.TICKET_NACK, objection)
