@@ -251,8 +251,8 @@ class IkeEndpoint:
         while (event := sa.next_event()) is not None:
             self._entries.note(sa, event)
             if isinstance(event, IkeEstablished):
-                self._note_established(event, now)
                 self._end_resumed(sa, now)
+                self._note_established(event, now)
             if entry.init_key is not None and isinstance(event, AuthenticationFailed):
                 self._admission.note_failure(entry.init_key.remote, now)
             self._events.append(event)

@@ -10,7 +10,7 @@ from p4esp.ike.constants import NO_SPI, OWN_NONCE_SIZE, ExchangeType, NotifyType
 from p4esp.ike.cookie_demands import CookieDemands
 from p4esp.ike.crypto.schedule import Nonces
 from p4esp.ike.errors import ParseError, Refusal
-from p4esp.ike.establish import derive_resumed
+from p4esp.ike.establish import check_nonces, derive_resumed
 from p4esp.ike.events import InitRefused
 from p4esp.ike.notifies import MalformedNotifyError, data_of
 from p4esp.ike.sessions import Kept, Session
@@ -65,6 +65,7 @@ class SessionResume(InitiatorTask):
             raise ParseError("the answer lacks an SPI")
         nonces = Nonces(self._nonce, reply.payloads.one(Nonce).data)
         session = session_of(sa)
+        check_nonces(session.proposal, nonces)
         sa.spi_r, sa.init_response = reply.header.spi_r, reply.raw
         derive_resumed(sa, session.proposal, nonces, session.sk_d)
         session.restore(sa)
