@@ -322,6 +322,25 @@ def test_an_answer_with_another_nonce_is_no_answer(monkeypatch) -> None:
     assert ids(lab.east)[1] == 2
 
 
+def test_a_replay_does_not_spoil_a_request_that_comes_in_fragments() -> None:
+    """Any INFORMATIONAL with message ID 0 is opened, to see whether it is a synchronisation."""
+    ends = west_config(extensions=WISH), east_config(extensions=WISH)
+    lab = Lab(*ends, settings=replace(SETTINGS, fragment_size=200))
+    lab.connect()
+    lab.wire.clear()
+    check(lab, lab.east)
+    old = next(d for _, d in lab.wire if toward(WEST, d))
+    lab.wire.clear()
+    lab.fate = lambda _: []
+    lab.east.endpoint.rekey_child(lab.east.one(ChildUp).child.spi_in, lab.now)
+    lab._collect()
+    first, *more = [d for _, d in lab.wire]
+    assert more
+    for datagram in (first, old, *more):
+        lab.deliver(datagram)
+    assert lab.west.of(ChildRekeyed)
+
+
 def test_the_peer_skips_numbers_by_what_the_member_may_have_missed() -> None:
     lab = lab_of()
     exported = export(lab)
