@@ -15,6 +15,7 @@ class ProtectRules:
 
     def __init__(self, rules: Iterable[PolicyRule]) -> None:
         self._by_child = {rule.child: rule for rule in rules if rule.child is not None}
+        self._labels = {rule.name: rule.label for rule in self._by_child.values()}
         self._child_of = {rule.name: child for child, rule in self._by_child.items()}
 
     def of(self, peer: str, child: str) -> PolicyRule:
@@ -23,6 +24,14 @@ class ProtectRules:
         if rule is None:
             raise ControllerError(f"no policy protects with child {peer}/{child}")
         return rule
+
+    def label(self, rule: str | None) -> bytes:
+        """The security label of a rule's traffic, empty for none, whoever made the SAs that carry
+        it; ControllerError when there is no such rule.
+        """
+        if rule is None or rule not in self._labels:
+            raise ControllerError(f"there is no policy that protects by the name of {rule}")
+        return self._labels[rule]
 
     def child_of(self, rule: str) -> tuple[str, str] | None:
         """Peer and child that carry a rule's traffic."""

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from p4esp.controller.diet_peers import DietPeerTable
 from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.entries import Op, deletes, difference, inserts, modifies
 from p4esp.controller.errors import ControllerError
@@ -73,8 +74,8 @@ class Numbers:
     """The SAD's number of one of our addresses; ControllerError when it is not ours."""
     mtu: Callable[[Address], int] = field(default=lambda _: ETHERNET_MTU)
     """The MTU of the interface towards a tunnel's far end."""
-    label: Callable[[ChildSaParams], int] = field(default=lambda _: 0)
-    """The number of an SA's security label; ControllerError when it is for no traffic of ours."""
+    label: Callable[[int], int] = field(default=lambda _: 0)
+    """The number of the security label of a policy's traffic; ControllerError for no policy."""
 
 
 class SaInstaller:
@@ -94,6 +95,7 @@ class SaInstaller:
         self._switch = switch
         self._keys = keys
         self._placements = numbers.placements
+        self._diet = DietPeerTable(numbers.placements.diet, switch.writer, numbers.local_id)
         self._numbers = numbers
         self._store = store
         self._settings = settings
@@ -121,7 +123,7 @@ class SaInstaller:
 
     def _recorded(self, gateway: str, child: ChildSaParams, policy: int) -> SaRecord:
         window = window_of(child.layout, self._settings.window)
-        place = self._placements.acquire(window, *spaces_of(child.layout))
+        place = self._placements.acquire(window, *spaces_of(child.layout), child)
         record = SaRecord(gateway, SaState.INSTALLING, policy, child, place)
         try:
             self._store.add_sa(record)
@@ -144,7 +146,7 @@ class SaInstaller:
     ) -> PairEntries:
         """The entries of a pair under certain handles."""
         child, mine = record.child, self._numbers.local_id(record.child.local)
-        label = self._numbers.label(child)
+        label = self._numbers.label(record.policy)
         entries = pair_entries(record, handles, mine, self._settings, label)
         carries_v6 = any(selector.first.version == 6 for selector in child.remote_ts)
         return tuned(entries, tuning or self.fresh_tuning(child), carries_v6=carries_v6)
@@ -158,6 +160,7 @@ class SaInstaller:
         state, writer = self._switch.state, self._switch.writer
         await state.scrub_spaces(place)
         await writer.write(inserts(live.entries.inbound))
+        await self._diet.know(live.record.child)
         await writer.write(inserts(live.entries.sad))
         await writer.write(inserts(live.entries.tunnel))
         await writer.write(inserts((live.entries.outbound,)))
@@ -190,6 +193,7 @@ class SaInstaller:
         await self._switch.selection.withdraw(place.sa_out)
         for group in ((entries.outbound,), entries.tunnel, entries.sad, entries.inbound):
             await self._switch.writer.clear(deletes(group))
+        await self._diet.forget(live.record.child)
         if place.cells:
             await self._switch.state.scrub_cells(place.cell_base, place.cells)
 

@@ -1,6 +1,6 @@
 """All items, in the order of the agenda."""
 
-from p4esp.agenda.items import ends, formats, initial, keys, labels, rekeying, shares
+from p4esp.agenda.items import diet, ends, formats, initial, keys, labels, mtu, rekeying, shares
 from p4esp.agenda.model import Item
 
 ITEMS: tuple[Item, ...] = (
@@ -11,4 +11,6 @@ ITEMS: tuple[Item, ...] = (
     *labels.ITEMS,
     *ends.ITEMS,
     *initial.ITEMS,
+    *diet.ITEMS,
+    *mtu.ITEMS,
 )
