@@ -1,12 +1,24 @@
 """All items, in the order of the agenda."""
 
-from p4esp.agenda.items import ends, formats, initial, keys, labels, rekeying, shares
+from p4esp.agenda.items import (
+    beet,
+    ends,
+    formats,
+    initial,
+    keys,
+    labels,
+    ping,
+    rekeying,
+    shares,
+)
 from p4esp.agenda.model import Item
 
 ITEMS: tuple[Item, ...] = (
     *rekeying.ITEMS,
     *shares.ITEMS,
+    *beet.ITEMS,
     *formats.ITEMS,
+    *ping.ITEMS,
     *keys.ITEMS,
     *labels.ITEMS,
     *ends.ITEMS,
