@@ -206,7 +206,8 @@ class Shares:
         spi = child.spi_in
         if child.share.resource is not None and self._used[spi] <= limit:
             with suppress(CommandError):  # it is being replaced or deleted already
-                self._ike.command(lambda endpoint, now: endpoint.delete_child(spi, now))
+                idle = DownReason.IDLE
+                self._ike.command(lambda end, now: end.delete_child(spi, now, reason=idle))
 
     def _rest(self, group: Group, seconds: float) -> None:
         """Ask for nothing of a child's class for so long."""

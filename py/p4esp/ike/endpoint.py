@@ -15,7 +15,7 @@ from p4esp.ike.clustering import (
 )
 from p4esp.ike.codec.header import Header, parse_header
 from p4esp.ike.config import PeerConfig, PeerLookup
-from p4esp.ike.constants import NO_SPI, OPENINGS, VERSION
+from p4esp.ike.constants import NO_SPI, VERSION
 from p4esp.ike.delete_reason import DeleteReason
 from p4esp.ike.drops import Drop
 from p4esp.ike.errors import CommandError, ParseError
@@ -29,7 +29,7 @@ from p4esp.ike.events import (
 )
 from p4esp.ike.halfopen import HalfOpen, InitKey
 from p4esp.ike.memory import Memory
-from p4esp.ike.outside import OutsideReplies, reported_child_spi
+from p4esp.ike.outside import OutsideReplies, is_opening, reported_child_spi
 from p4esp.ike.path import Datagram, Path, UdpAddress
 from p4esp.ike.ratelimit import RateLimit
 from p4esp.ike.redirection import Gateway, Redirects
@@ -153,7 +153,7 @@ class IkeEndpoint:
                 self._settle(entry, now)
 
     def _receive_opening(self, header: Header, message: bytes, path: Path, now: float) -> None:
-        if not _is_opening(header):
+        if not is_opening(header):
             self._drop(Drop.NOT_AN_OPENING, path, now, header)
             self._take_hint(header, message, path, now)
             return
@@ -317,11 +317,10 @@ class IkeEndpoint:
         """
         config = None if child is None else peer.child(child)
         way = path or self._path_to(peer)
-        kept = self._sessions.take(peer, now)
+        kept, first = self._sessions.take(peer, now), self._is_first(peer)
         if kept is not None:
-            sa = IkeSa.resume(self._env, peer, way, now, kept, child=config)
+            sa = IkeSa.resume(self._env, peer, way, now, kept, child=config, first_contact=first)
         else:
-            first = self._is_first(peer)
             sa = IkeSa.initiate(self._env, peer, way, now, child=config, first_contact=first)
         self._settle(self._entries.enter(sa), now)
         return sa.own_spi
@@ -395,10 +394,18 @@ class IkeEndpoint:
         entry.sa.rekey_child(spi_in, now)
         self._settle(entry, now)
 
-    def delete_child(self, spi_in: int, now: float, told: DeleteReason | None = None) -> None:
-        """Delete a child SA, named by its inbound SPI; `told` is what the peer shall hear why."""
+    def delete_child(
+        self,
+        spi_in: int,
+        now: float,
+        told: DeleteReason | None = None,
+        reason: DownReason = DownReason.LOCAL_DELETE,
+    ) -> None:
+        """Delete a child SA, named by its inbound SPI; `told` is what the peer shall hear why, when
+        it does not follow from `reason`.
+        """
         entry = self._entries.owner_of(spi_in)
-        entry.sa.delete_child(spi_in, now, told)
+        entry.sa.delete_child(spi_in, now, told, reason)
         self._settle(entry, now)
 
     def delete_ike(self, ike: bytes, now: float, told: DeleteReason | None = None) -> None:
@@ -481,13 +488,3 @@ class IkeEndpoint:
 
 def _leaves_cookies_out(peer: PeerConfig) -> bool:
     return peer.extensions.revised_cookie
-
-
-def _is_opening(header: Header) -> bool:
-    return (
-        header.exchange in OPENINGS
-        and header.initiator
-        and not header.response
-        and header.message_id == 0
-        and header.spi_i != NO_SPI
-    )

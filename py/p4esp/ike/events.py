@@ -35,6 +35,7 @@ class DownReason(StrEnum):
     REDIRECTED = "the peer is to use another gateway"
     NO_ROOM = "a newer one takes its place"
     EXPIRED = "its lifetime is over"
+    IDLE = "it carried nothing for long"
     OUT_OF_STEP = "the peer was busy for too long: both ends' states must differ"
 
 

@@ -56,6 +56,12 @@ class OutsideReplies:
         return encode_clear(answer, [Notify(error), *more])
 
 
+def is_opening(header: Header) -> bool:
+    """Whether a message asks for an IKE SA."""
+    fresh = header.message_id == 0 and header.spi_i != NO_SPI
+    return fresh and header.exchange in OPENINGS and header.initiator and not header.response
+
+
 def reported_child_spi(header: Header, message: bytes) -> int | None:
     """The SPI by which we send ESP and that its receiver says it does not know (RFC 7296 1.5)."""
     if header.exchange != ExchangeType.INFORMATIONAL or len(message) > MAX_HINT_SIZE:

@@ -102,10 +102,11 @@ class IkeSa:
         kept: Kept,
         *,
         child: ChildConfig | None = None,
+        first_contact: bool = False,
     ) -> Self:
-        """Start an IKE SA with a peer from a lost one (RFC 5723)."""
+        """Start an IKE SA with a peer from a lost one (RFC 5723); see `initiate`."""
         state = IkeSaState(env, path, now, spi_i=new_ike_spi(env.random), peer=peer)
-        state.first_contact, state.resumption.session = True, kept.session
+        state.first_contact, state.resumption.session = first_contact, kept.session
         state.redirection.first_children = (child.name,) if child else ()
         sa = cls(state)
         sa._start(SessionResume(state, kept, child))
@@ -312,14 +313,22 @@ class IkeSa:
             raise CommandError(f"child SA {spi_in:08x} is being replaced or deleted already")
         self._command(CreateChild(child.config, child), now)
 
-    def delete_child(self, spi_in: int, now: float, told: DeleteReason | None = None) -> None:
-        """Delete a child SA at both ends; `told` is what the peer shall hear why."""
+    def delete_child(
+        self,
+        spi_in: int,
+        now: float,
+        told: DeleteReason | None = None,
+        reason: DownReason = DownReason.LOCAL_DELETE,
+    ) -> None:
+        """Delete a child SA at both ends; `told` is what the peer shall hear why, when it does not
+        follow from `reason`.
+        """
         self._require_established()
         check_tellable(self._state, told)
         child = self._child(spi_in)
         if child.phase is ChildPhase.DELETING:
             raise CommandError(f"child SA {spi_in:08x} is being deleted already")
-        self._command(DeleteChild(child, DownReason.LOCAL_DELETE, told), now)
+        self._command(DeleteChild(child, reason, told), now)
 
     def check_liveness(self, now: float) -> None:
         """Ask the peer for a sign of life: `PeerAlive`, or `IkeDown` in the end."""

@@ -135,7 +135,8 @@ class Bench:
     def _create(self, ike: bytes, name: str, now: float, *, share: Share) -> None:
         self.asked.append(share)
 
-    def _delete(self, spi: int, now: float) -> None:
+    def _delete(self, spi: int, now: float, *, reason: DownReason) -> None:
+        assert reason is DownReason.IDLE
         self.deleted.append(spi)
 
     async def _sleep(self, seconds: float) -> None:

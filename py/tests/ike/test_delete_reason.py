@@ -66,7 +66,7 @@ def test_a_command_may_give_each_reason_with_a_text(reason) -> None:
 def test_a_child_sa_is_deleted_with_its_reason() -> None:
     lab = lab_of()
     (child,) = lab.west.spis.used
-    lab.west.endpoint.delete_child(child, lab.now, DeleteReason(ReasonType.IDLE_TIMEOUT))
+    lab.west.endpoint.delete_child(child, lab.now, reason=DownReason.IDLE)
     lab.settle()
     assert lab.east.one(ChildDown).told == DeleteReason(ReasonType.IDLE_TIMEOUT)
     assert lab.west.one(ChildDown).told is None

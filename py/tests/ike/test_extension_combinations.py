@@ -8,16 +8,34 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ike_lab import EAST_NET, STEADY, WEST_NET, Lab, child, east_config, make_node, west_config
 from ike_ledger import assert_mirrored, live
+from ppk_lab import AUTH, INT, NONE, key, policy
 
 from p4esp.ike.config import Childless, FormatWish, PeerConfig, Settings
 from p4esp.ike.constants import KE_NONE, TransformType
-from p4esp.ike.events import ChildFailed, ChildRekeyed, IkeDown, IkeEstablished, IkeRekeyed
+from p4esp.ike.events import (
+    AuthenticationFailed,
+    ChildFailed,
+    ChildRekeyed,
+    ChildUp,
+    IkeDown,
+    IkeEstablished,
+    IkeRekeyed,
+    InitRefused,
+    NegotiationFailed,
+)
 from p4esp.ike.extension_wishes import ExtensionWishes
+from p4esp.ike.ppk import PostquantumKey, PpkMode, PpkPolicy
 from p4esp.ike.proposals import Template
+from p4esp.ipsec.sa import Share
 
+RESOURCE = Share(resource=bytes((0, 0, 0, 1)))
+LABELS = (), (b"secret",), (b"public", b"secret")
 IKE = ("aes256gcm16-prfsha256-x25519", "aes256gcm16-prfsha256-x25519-ke1_ecp256-ke1_none")
 ESP = ("aes256gcm16-noesn", "aes256gcm16-x25519-noesn", "aes256gcm16-x25519-modpnone-noesn")
 FORMATS = (FormatWish(), FormatWish("crypt-offset", shown=4), FormatWish("sub-child", subs=4))
+KEYS = key("one"), key("one", bytes(32)), key("two")
+"""Of the second the name is that of the first, and the value another."""
+MODES = ((INT, AUTH), (INT,), (AUTH,))
 SWITCHES = [field.name for field in fields(ExtensionWishes)]
 
 
@@ -31,12 +49,24 @@ class End:
     esp: str
     format: FormatWish
     required: bool
+    labels: tuple[bytes, ...]
+    label_required: bool
+    resources: int
+    ppk: PpkPolicy | None
 
     def changes(self, nets: tuple[str, str]) -> dict[str, object]:
         wish = replace(self.format, required=self.required and not self.format.plain)
-        made = replace(child(*nets), proposals=(Template.esp(self.esp),), format=wish)
+        made = replace(
+            child(*nets),
+            proposals=(Template.esp(self.esp),),
+            format=wish,
+            labels=self.labels,
+            label_required=self.label_required,
+            resources=self.resources,
+        )
         ike = (Template.ike(self.ike),)
-        return {"extensions": self.wishes, "proposals": ike, "children": (made,)}
+        same = {"extensions": self.wishes, "proposals": ike, "children": (made,)}
+        return {**same, "ppk": self.ppk}
 
     @property
     def settings(self) -> Settings:
@@ -58,6 +88,19 @@ def ends() -> st.SearchStrategy[End]:
         st.sampled_from(ESP),
         st.sampled_from(FORMATS),
         st.booleans(),
+        st.sampled_from((LABELS[0], *LABELS)),
+        st.booleans(),
+        st.sampled_from([0, 4]),
+        st.none() | ppks(),
+    )
+
+
+def ppks() -> st.SearchStrategy[PpkPolicy]:
+    return st.builds(
+        lambda one, modes, required, rekey: policy(
+            one, modes=modes, required=required, rekey=rekey
+        ),
+        *(st.sampled_from(KEYS), st.sampled_from(MODES), st.booleans(), st.booleans()),
     )
 
 
@@ -101,6 +144,42 @@ def is_refused(west: End, east: End) -> bool:
     return insists and not has_format(west, east)
 
 
+def ppk_mode(west: End, east: End) -> PpkMode:
+    """The way that both ends have, the better one first."""
+    if west.ppk is None or east.ppk is None:
+        return NONE
+    return next((mode for mode in west.ppk.modes if mode in east.ppk.modes), NONE)
+
+
+def ppk_of(end: End) -> PostquantumKey:
+    assert end.ppk is not None
+    (one,) = end.ppk.source.offer()
+    return one
+
+
+def has_ppk(west: End, east: End) -> bool:
+    return ppk_mode(west, east) is not NONE and ppk_of(west) == ppk_of(east)
+
+
+def is_unauthenticated(west: End, east: End) -> bool:
+    """Whether an end insists on a PPK that is not used, or takes another for it in IKE_AUTH, where
+    nothing shows before AUTH that the name stands for another value.
+    """
+    if has_ppk(west, east):
+        return False
+    if any(end.ppk is not None and end.ppk.required for end in (west, east)):
+        return True
+    alone = ppk_mode(west, east) is AUTH
+    return alone and ppk_of(west).identity == ppk_of(east).identity
+
+
+def label_of(west: End, east: End) -> bytes | None:
+    """What the two agree on, empty for none; None: no child SA."""
+    if not west.labels:
+        return None if east.labels and east.label_required else b""
+    return next((label for label in east.labels if label in west.labels), None)
+
+
 def compare_methods(west: End, east: End, childless: Childless) -> bool:
     """Whether the exchange that makes the first child SA tells whether methods fit."""
     if childless is Childless.FORCE:
@@ -120,27 +199,51 @@ def test_any_extensions_end_in_sas_that_can_be_rekeyed_or_in_the_error_that_is_n
 ):
     lab = Pair(west, east, childless, 2 * seed)
     lab.connect()
-    assert [len(node.of(IkeEstablished)) for node in (lab.west, lab.east)] == [1, 1]
-    fit = bool(methods(west) & methods(east))
-    refused = is_refused(west, east) or (compare_methods(west, east, childless) and not fit)
     lab.run(5)
-    if refused:
-        assert_refused(lab, "NO_PROPOSAL_CHOSEN")
+    if is_unauthenticated(west, east):
+        assert_unauthenticated(lab)
+        return
+    assert_established(lab, west, east)
+    fit = bool(methods(west) & methods(east))
+    unfit = compare_methods(west, east, childless) and not fit
+    if is_refused(west, east) or unfit or label_of(west, east) is None:
+        assert_refused(lab)
         return
     assert_carries(lab, west, east)
     rekey_children(lab, fit=fit)
     rekey_ike_sas(lab)
+    if fit and west.resources:
+        add_resource(lab, west, east)
     end(lab)
 
 
-def assert_refused(lab: Lab, name: str) -> None:
+def assert_unauthenticated(lab: Lab) -> None:
+    lab.run(200)
+    for node in (lab.west, lab.east):
+        assert node.of(ChildUp) == []
+        assert node.endpoint.ike_sas == []
+        assert node.spis.used == set()
+    told = [*lab.west.of(AuthenticationFailed), *lab.west.of(InitRefused)]
+    assert told or lab.west.of(NegotiationFailed)
+
+
+def assert_established(lab: Lab, west: End, east: End) -> None:
+    mode = ppk_mode(west, east) if has_ppk(west, east) else NONE
+    for node in (lab.west, lab.east):
+        assert len(node.of(IkeEstablished)) == 1
+        (ike,) = node.endpoint.ike_sas
+        assert ike.ppk is mode
+
+
+def assert_refused(lab: Lab) -> None:
     """West was told why, or saw it itself, and no child SA is left; the IKE SA stays."""
     assert_mirrored(lab)
     assert live(lab.west) == live(lab.east) == {}
     assert len(lab.west.endpoint.ike_sas) == 1
     reasons = [failed.reason for failed in lab.west.of(ChildFailed)]
     assert reasons, "nobody was told"
-    assert all(name in reason or "required" in reason for reason in reasons)
+    known = "NO_PROPOSAL_CHOSEN", "TS_UNACCEPTABLE", "required", "label"
+    assert all(any(word in reason for word in known) for reason in reasons)
 
 
 def assert_carries(lab: Lab, west: End, east: End) -> None:
@@ -149,6 +252,7 @@ def assert_carries(lab: Lab, west: End, east: End) -> None:
     (mine,) = live(lab.west).values()
     wanted = west.format.name if has_format(west, east) else "esp"
     assert mine.layout.format == wanted
+    assert mine.share == Share(label=label_of(west, east) or b"")
 
 
 def rekey_children(lab: Lab, *, fit: bool) -> None:
@@ -172,6 +276,20 @@ def rekey_ike_sas(lab: Lab) -> None:
         assert len(node.of(IkeRekeyed)) == done + 1
         assert_mirrored(lab)
         assert len(live(node)) == 1
+
+
+def add_resource(lab: Lab, west: End, east: End) -> None:
+    """An SA for one of west's resources: an ordinary one where east has none (RFC 9611 3)."""
+    (ike,) = lab.west.endpoint.ike_sas
+    (label,) = {sa.share.label for sa in live(lab.west).values()}
+    share = replace(RESOURCE, label=label)
+    lab.west.endpoint.create_child(ike.spi, "net", lab.now, share=share)
+    lab.run(5)
+    assert_mirrored(lab)
+    assert len(live(lab.west)) == 2
+    assert {sa.share.resource for sa in live(lab.west).values()} == {None, RESOURCE.resource}
+    theirs = [sa for sa in live(lab.east).values() if sa.share.resource is not None]
+    assert len(theirs) == bool(east.resources)
 
 
 def end(lab: Lab) -> None:

@@ -27,6 +27,7 @@ from p4esp.ike.drops import Drop
 from p4esp.ike.errors import ParseError
 from p4esp.ike.events import ChildDown, ChildFailed, IkeDown
 from p4esp.ike.extension_wishes import ExtensionWishes
+from p4esp.ike.extensions.resources import name_of_resource
 from p4esp.ike.negotiation import Agreement
 from p4esp.ipsec.sa import Share
 
@@ -171,6 +172,22 @@ def test_for_the_pair_of_addresses_of_a_packet_the_label_is_offered_too(monkeypa
     lab.settle()
     assert [payload.labels for payload in seen] == [(WITH_NUL,)] * 2
     assert labels(lab) == [SECRET]
+
+
+def test_an_sa_for_a_resource_is_like_that_of_its_label_and_of_no_other():
+    """RFC 9611: the label is part of what makes two SAs the same but for the resource."""
+    both = (SECRET, PUBLIC)
+    ours = replace(labelled(child(WEST_NET, EAST_NET), *both), resources=2)
+    theirs = replace(labelled(child(EAST_NET, WEST_NET), *both), resources=2)
+    lab = Lab(west_config(children=(ours,)), east_config(children=(theirs,)))
+    lab.connect()
+    create = lab.west.endpoint.create_child
+    for share in (Share(name_of_resource(0), label=SECRET), Share(label=PUBLIC)):
+        create(ike_of(lab.west), "net", lab.now, share=share)
+        lab.settle()
+    names = {(made.share.resource, made.share.label) for made in live(lab.east).values()}
+    assert names == {(None, SECRET), (name_of_resource(0), SECRET), (None, PUBLIC)}
+    assert_mirrored(lab)
 
 
 # What they do not both have is refused

@@ -61,8 +61,5 @@ ITEMS: Final = (
                 lambda _, after: after.sent == after.delivered > 0,
             ),
         ),
-        negotiated=lambda after: sorted(
-            {f"{sa['mode']} mode" for sas in after.children.values() for sa in sas}
-        ),
     ),
 )

@@ -22,6 +22,7 @@ _TYPES: Final = {
     DownReason.REKEYED: ReasonType.REPLACED_SA,
     DownReason.COLLISION: ReasonType.REPLACED_SA,
     DownReason.NO_ROOM: ReasonType.REPLACED_SA,
+    DownReason.IDLE: ReasonType.IDLE_TIMEOUT,
     DownReason.EXPIRED: ReasonType.LIFETIME_EXCEEDED,
 }
 """What we say of our own reasons; for the others there is no type. An SA that is deleted by command
