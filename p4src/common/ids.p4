@@ -266,7 +266,8 @@ enum bit<8> punt_t {
     TOO_BIG      = 10,
     PATH_MTU     = 11,  // ICMP "too big", addressed to us
     ECHO         = 12,  // the reply to an ESP ping
-    SEALED_ECHO  = 13   // an encrypted ESP ping, opened: a request or a reply
+    SEALED_ECHO  = 13,  // an encrypted ESP ping, opened: a request or a reply
+    FRAGMENT     = 14   // the first fragment of a packet to us, dropped, where that is wanted
 }
 
 // What became of a packet: the sum over all outcomes is the number of packets received.

@@ -1,9 +1,11 @@
 // Is it for us, and for which part of us? IKE goes to the controller only from here, so a
 // packet that merely passes by on port 500 is ordinary traffic.
 #include "echo.p4"
+#include "fragment.p4"
 
 control local_stage(inout headers_t hdr, inout metadata_t meta) {
-    echo_stage() echo;
+    echo_stage()     echo;
+    fragment_stage() fragment;
 
     bit<16> payload_len;
 
@@ -94,6 +96,7 @@ control local_stage(inout headers_t hdr, inout metadata_t meta) {
                            || meta.l4_protocol == PROTO_TAIL
                            || meta.l4_protocol == PROTO_EESP)) {
                 meta.drop_reason = drop_t.OUTER_FRAGMENT;
+                fragment.apply(hdr, meta);
             } else if (meta.l4 == l4_t.IKE) {
                 ike_sa.apply();
                 if (meta.known_ike == 1) {

@@ -224,6 +224,11 @@ def psp_in(sa: int, **params: int) -> P4TableEntry:
     return _entry("psp_in", {"sa": sa}, "read_psp", **params)
 
 
+def fragment(local_id: int) -> P4TableEntry:
+    """First fragments to an address of ours are shown to the controller."""
+    return _entry("fragment", {"local_id": local_id}, "tell_fragments")
+
+
 def echo(local_id: int) -> P4TableEntry:
     """ESP pings to an address of ours are answered."""
     return _entry("echo", {"local_id": local_id}, "answer_echo")

@@ -88,6 +88,7 @@ class Watch:
         reported = sum(state.punts[reason] for reason in Punt) - outcomes["PUNTED"]
         for reason in (Punt.ACQUIRE, Punt.TTL, Punt.NO_NEIGHBOUR, Punt.TOO_BIG):
             drops[reason.name] -= state.punts[reason]
+        drops[Drop.OUTER_FRAGMENT.name] -= state.punts[Punt.FRAGMENT]
         outcomes["DROPPED"] -= reported
         outcomes["REPORTED"] = reported
         self._add(lambda r: r.counters(outcomes, drops))

@@ -24,7 +24,7 @@ from p4esp.ipsec.sa import Mode
 
 SETTINGS = Settings(retransmission=STEADY, experimental=True)
 IMPLICIT = (Template.esp("aes256gcm16iiv-noesn"),)
-OFFERED = b"\xc9\0\0\1"
+OFFERED = b"\xc9\0\0\xf1"
 """The SPI that `offer` names."""
 
 

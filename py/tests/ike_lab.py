@@ -19,6 +19,7 @@ from p4esp.ike.extensions.standard import STANDARD
 from p4esp.ike.path import Datagram, Path, UdpAddress
 from p4esp.ike.state import Environment, no_objection
 from p4esp.ike.trace import TraceRecord
+from p4esp.ipsec.diet import Apart
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.selectors import TrafficSelector
 
@@ -37,8 +38,9 @@ class Spis:
         self._next = itertools.count(first)
         self.used: set[int] = set()
 
-    def allocate(self, count: int = 1) -> int:
-        spi = next(spi for spi in self._next if spi % count == 0)
+    def allocate(self, count: int = 1, apart: Apart | None = None) -> int:
+        free = (spi for spi in self._next if apart is None or apart.low(spi))
+        spi = next(spi for spi in free if spi % count == 0)
         for _ in range(count - 1):
             next(self._next)
         self.used.add(spi)

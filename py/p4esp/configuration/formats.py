@@ -1,20 +1,23 @@
 """The format of a child SA's packets, as a file describes it. Each refusal says what would do."""
 
-from collections.abc import Iterable
-from typing import Final, Literal, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Literal, Protocol
 
 from p4esp.ike.config import DEFAULT_ESP, FormatWish
 from p4esp.ike.proposals import Template
+from p4esp.ipsec import diet
 from p4esp.ipsec.formats import Format, Number, Spaces, format_named
 from p4esp.ipsec.layouts import (
     fault_of_suite,
+    is_diet,
     is_eesp,
     is_standard,
     needs_implicit_iv,
     sends_whole_numbers,
     takes_udp,
 )
-from p4esp.ipsec.sa import Mode
+from p4esp.ipsec.sa import Layout, Mode
+from p4esp.ipsec.selectors import TrafficSelector
 
 SUBS: Final = 16
 SHOWN: Final = 28
@@ -43,7 +46,14 @@ FormatName = Literal[
     "wesp-v2",
     "eesp-optimized",
     "eesp-full",
+    "diet-esp",
 ]
+SPI_BITS: Final = 8
+SN_BITS: Final = 16
+"""Enough for the windows that there are."""
+
+
+Selectors = tuple[TrafficSelector, ...]
 
 
 class FormatKeys(Protocol):
@@ -69,6 +79,18 @@ class FormatKeys(Protocol):
     def numbered(self) -> bool:
         """Whether packets have sequence numbers."""
 
+    @property
+    def spi_bits(self) -> int | None:
+        """Low bits of the SPI that are sent at least."""
+
+    @property
+    def sn_bits(self) -> int | None:
+        """Those of the sequence number."""
+
+    @property
+    def esp_trailer(self) -> bool:
+        """Whether the ESP trailer is sent where it need not be."""
+
 
 def wish_of(keys: FormatKeys, mode: Mode) -> FormatWish:
     """The form the IKE core takes."""
@@ -81,7 +103,19 @@ def wish_of(keys: FormatKeys, mode: Mode) -> FormatWish:
         shown + form.shown_header if shown and _shows(form) else 0,
         keys.format_required,
         keys.numbered,
+        **_compressed(keys),
     )
+
+
+def _compressed(keys: FormatKeys) -> dict[str, Any]:
+    """What is left of header and trailer, of the format that leaves something out."""
+    if not is_diet(format_named(keys.format)):
+        return {}
+    widths = {
+        "spi_octets": (keys.spi_bits or SPI_BITS) // 8,
+        "sn_octets": (keys.sn_bits or SN_BITS) // 8,
+    }
+    return {**widths, "trailer": keys.esp_trailer}
 
 
 def _shown_unasked(form: Format, mode: Mode) -> int:
@@ -126,6 +160,30 @@ def _check_keys(keys: FormatKeys) -> None:
     _require_use("shown", keys.shown is not None, _shows(form), form.name)
     _require_use("format_required", keys.format_required, form.name != "esp", form.name)
     _require_use("numbered = false", not keys.numbered, is_eesp(form), form.name)
+    given = {"spi_bits": keys.spi_bits, "sn_bits": keys.sn_bits, "esp_trailer": keys.esp_trailer}
+    for key, value in given.items():
+        _require_use(key, bool(value), is_diet(form), form.name)
+
+
+def check_compression(keys: FormatKeys, local: Selectors, remote: Selectors) -> None:
+    """FormatError, a ValueError, for selectors that no template of Diet-ESP fits."""
+    form = format_named(keys.format)
+    if is_diet(form):
+        diet.agreed_rule(Layout(form.name), local, remote)
+
+
+def check_siblings(children: Sequence[tuple[str, FormatKeys]]) -> None:
+    """ValueError unless all children of a peer compress alike, or none: how a packet of the peer is
+    to be read follows from its address.
+    """
+    shapes = {name: _compressed(keys) for name, keys in children}
+    first, *others = list(shapes.items()) or [("", {})]
+    for name, shape in others:
+        if shape != first[1]:
+            raise ValueError(
+                f"children {first[0]} and {name} do not compress alike; accepted: diet-esp with "
+                "the same spi_bits, sn_bits and esp_trailer in all children of a peer, or in none"
+            )
 
 
 def _check_shown(form: Format, shown: int | None, mode: Mode) -> None:
@@ -176,8 +234,11 @@ def check_path(child: str, name: FormatName, *, force_encapsulation: bool, mobik
 
 def check_window(child: str, keys: FormatKeys, window: int) -> None:
     """ValueError for EESP without the anti-replay that its numbers are for: only the peer's consent
-    to send none switches it off (draft-ietf-ipsecme-eesp-04 2.9).
+    to send none switches it off (draft-ietf-ipsecme-eesp-04 2.9). Or for a window in which too few
+    bits of a number leave it open.
     """
+    if is_diet(format_named(keys.format)):
+        diet.check_window((keys.sn_bits or SN_BITS) // 8, window)
     if is_eesp(format_named(keys.format)) and keys.numbered and window < WINDOW_LEAST:
         raise ValueError(
             f"child {child}: format {keys.format} with sa.window {window}; "

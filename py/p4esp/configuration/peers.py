@@ -23,8 +23,10 @@ from p4esp.configuration.fields import (
 from p4esp.configuration.formats import (
     SHOWN_MOST,
     FormatName,
+    check_compression,
     check_format,
     check_path,
+    check_siblings,
     default_proposals,
     wish_of,
 )
@@ -55,9 +57,12 @@ from p4esp.ipsec.identity import Identity, IdType
 from p4esp.ipsec.identity_pattern import parse_peer_identity
 from p4esp.ipsec.layouts import SENT_MOST
 from p4esp.ipsec.sa import Mode
-from p4esp.ipsec.selectors import TrafficSelector
+from p4esp.ipsec.selectors import ANY_PORTS, TrafficSelector
 
 Method = Literal["psk", "certificate", "null"]
+Selectors = tuple[TrafficSelector, ...]
+PORT_PROTOCOLS = (6, 17, 132)
+"""TCP, UDP and SCTP."""
 
 
 class ChildSection(Section):
@@ -69,6 +74,12 @@ class ChildSection(Section):
     """Prefixes on our side; at least one."""
     remote: tuple[Network, ...] = Field(min_length=1)
     """Prefixes on the peer's side; at least one."""
+    protocol: int = Field(default=0, ge=0, le=255)
+    """IP protocol number that it carries; 0: any."""
+    local_port: int | None = Field(default=None, ge=0, le=65535)
+    """TCP, UDP or SCTP port on our side; unset: any."""
+    remote_port: int | None = Field(default=None, ge=0, le=65535)
+    """That on the peer's side; unset: any."""
     proposals: tuple[EspProposal, ...] = ()
     """ESP proposals, best first, such as `aes256gcm16-esn`; empty: the built-in ones."""
     mode: Literal["tunnel", "transport", "beet"] = "tunnel"
@@ -89,6 +100,12 @@ class ChildSection(Section):
     """Without the peer's consent to the format make no child SA, instead of plain ESP."""
     numbered: bool = True
     """With false, EESP has no sequence numbers and no protection against replays."""
+    spi_bits: int | None = Field(default=None, ge=8, le=32, multiple_of=8)
+    """Low bits of the SPI that `diet-esp` sends at least: 8, 16, 24 or 32; unset: 8."""
+    sn_bits: int | None = Field(default=None, ge=8, le=32, multiple_of=8)
+    """Those of the sequence number; unset: 16."""
+    esp_trailer: bool = False
+    """With true, `diet-esp` has the ESP trailer, and 32 bits of alignment."""
     labels: tuple[Label, ...] = Field(default=(), max_length=16)
     """Security labels (RFC 9478), best first: it has one of them. Of a gateway one at most."""
     label_required: bool = True
@@ -98,7 +115,7 @@ class ChildSection(Section):
 
     def config(self, allow_weak: bool) -> ChildConfig:
         """The form the IKE core takes."""
-        local, remote = selectors(self.local), selectors(self.remote)
+        local, remote = self.selectors()
         templates = self.templates(allow_weak)
         lifetime = self.lifetime.of_child()
         return ChildConfig(
@@ -108,6 +125,11 @@ class ChildSection(Section):
             labels=tuple(label.encode() for label in self.labels),
             label_required=self.label_required,
         )
+
+    def selectors(self) -> tuple[Selectors, Selectors]:
+        """Those of our side and of the peer's; ValueError for ports without a protocol."""
+        here = selectors(self.local, self.protocol, self.local_port)
+        return here, selectors(self.remote, self.protocol, self.remote_port)
 
     @property
     def wish(self) -> FormatWish:
@@ -122,6 +144,7 @@ class ChildSection(Section):
     @model_validator(mode="after")
     def _format_fits(self) -> Self:
         check_format(self, Mode(self.mode), self.templates(allow_weak=True))
+        check_compression(self, *self.selectors())
         return self
 
     @model_validator(mode="after")
@@ -200,6 +223,7 @@ class PeerSection(Section):
     def _is_usable(self) -> Self:
         self._check_material()
         require_unique("child", [child.name for child in self.children])
+        check_siblings([(child.name, child) for child in self.children])
         self._check_strength()
         self._check_beet()
         self._check_dns()
@@ -358,6 +382,11 @@ def _require_one(
         raise ValueError(f"child {child}: in BEET mode accepted: one address in {side}")
 
 
-def selectors(nets: tuple[Network, ...], protocol: int = 0) -> tuple[TrafficSelector, ...]:
-    """Traffic selectors for prefixes."""
-    return tuple(TrafficSelector.of_network(net, protocol) for net in nets)
+def selectors(
+    nets: tuple[Network, ...], protocol: int = 0, port: int | None = None
+) -> tuple[TrafficSelector, ...]:
+    """Traffic selectors for prefixes; ValueError for a port without a protocol that has some."""
+    ports = ANY_PORTS if port is None else (port, port)
+    if port is not None and protocol not in PORT_PROTOCOLS:
+        raise ValueError(f"port {port} of protocol {protocol}; accepted: protocol 6, 17 or 132")
+    return tuple(TrafficSelector.of_network(net, protocol, ports) for net in nets)

@@ -96,6 +96,10 @@ def _has_format(child: ChildSaParams, wish: FormatWish) -> bool:
     layout = child.layout
     if layout.format != wish.name:
         return layout == Layout() and not wish.required
+    if layout.spi_octets < wish.spi_octets or layout.sn_octets < wish.sn_octets:
+        return False
+    if wish.trailer and not layout.trailer:
+        return False
     same = layout.subs_in == (1 if layout.one_key else wish.subs)
     shown = max(layout.shown_in, layout.shown_out)
     return same and shown <= wish.shown and layout.numbered == wish.numbered

@@ -41,7 +41,7 @@ from p4esp.controller.pools import cells_for
 from p4esp.controller.sa_entries import LAST_EXTENDED_SEQUENCE, SaSettings
 from p4esp.ike.config import ChildConfig
 from p4esp.ipsec.policy import Action, PolicyRule
-from p4esp.ipsec.selectors import is_subset
+from p4esp.ipsec.selectors import TrafficSelector, is_subset
 
 MAX_LABELS: Final = 127
 """Labels of one gateway: those of the configuration before may be in the switch beside them."""
@@ -148,6 +148,10 @@ class PolicySection(Section):
     """Prefixes on the other side; at least one, of the same families."""
     protocol: int = Field(default=0, ge=0, le=255)
     """IP protocol number; 0: any."""
+    local_port: int | None = Field(default=None, ge=0, le=65535)
+    """TCP, UDP or SCTP port on our side; unset: any."""
+    remote_port: int | None = Field(default=None, ge=0, le=65535)
+    """That on the other side; unset: any."""
     priority: int = Field(default=0, ge=0)
     """The highest wins."""
     child: str | None = None
@@ -163,7 +167,8 @@ class PolicySection(Section):
 
     def rule(self) -> PolicyRule:
         """The rule in IPsec's vocabulary; PolicyError when it contradicts itself."""
-        local, remote = (selectors(nets, self.protocol) for nets in (self.local, self.remote))
+        local = selectors(self.local, self.protocol, self.local_port)
+        remote = selectors(self.remote, self.protocol, self.remote_port)
         return PolicyRule(
             *(self.name, Action(self.action), local, remote, self.priority, self.child),
             label=(self.label or "").encode(),
@@ -484,12 +489,12 @@ def _require_engines(path: Path, config: ControllerConfig) -> None:
 
 def _check_carries(child: GatewayChild, policy: PolicySection) -> None:
     """The child must be able to carry whatever the rule sends to it."""
-    for side in ("local", "remote"):
-        nets, accepted = getattr(policy, side), getattr(child, side)
-        if not is_subset(selectors(nets), selectors(accepted)):
+    rule, (local, remote) = policy.rule(), child.selectors()
+    for side, wanted, carried in (("local", rule.local, local), ("remote", rule.remote, remote)):
+        if not is_subset(wanted, carried):
             raise ValueError(
-                f"policy {policy.name}: {side} {_join(nets)} is more than child {policy.child} "
-                f"carries; accepted: within {_join(accepted)}"
+                f"policy {policy.name}: {side} {_join(wanted)} is more than child {policy.child} "
+                f"carries; accepted: within {_join(carried)}"
             )
 
 
@@ -507,5 +512,5 @@ def _own_address(what: str, address: Address) -> ValueError:
     return ValueError(f"{what} {address} is our own address; accepted: another one")
 
 
-def _join(items: Iterable[Network | Address]) -> str:
+def _join(items: Iterable[Network | Address | TrafficSelector]) -> str:
     return ", ".join(map(str, items))

@@ -39,6 +39,7 @@ from p4esp.controller.link import (
     take_over,
 )
 from p4esp.controller.link_mtu import mtu_towards
+from p4esp.controller.mtu_reports import MtuReports
 from p4esp.controller.parallel import equal_shares, form_sets, share_plans
 from p4esp.controller.path_mtu import PathMtu
 from p4esp.controller.ping_path import PingPaths
@@ -233,8 +234,9 @@ class Gateway:
 
     async def _serve(self, session: Session) -> None:
         link = self._new_link(session)
-        path_mtu = self._path_mtu(link)
-        punts = self._punts(link, path_mtu)
+        self._events.path_mtu = path_mtu = self._path_mtu(link)
+        reports = self._mtu_reports()
+        punts = self._punts(link, path_mtu, reports)
         self._note_once(Kind.CONNECTED, f"pipeline {'loaded' if session.pushed else 'kept'}")
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -247,21 +249,24 @@ class Gateway:
                 traffic = SaTraffic(session, self.sas, self.ike, self.shares.carried)
                 tasks.create_task(traffic.run(self._around.traffic_interval))
                 tasks.create_task(path_mtu.run())
+                if any(peer.extensions.mtu_detection for peer in self._config.peers):
+                    tasks.create_task(reports.run())
                 resync = EsnResync(session, self.sas, link.state, self._around.journal)
                 tasks.create_task(resync.run(self._around.resync_interval))
                 tasks.create_task(self.drop_audit.run(session, self._around.audit_interval))
                 tasks.create_task(link.health.run(self._around.health_interval))
         finally:
-            self._link = None
+            self._link = self._events.path_mtu = None
             self.sas.disconnect()
             link.close()
 
-    def _punts(self, link: SwitchLink, path_mtu: PathMtu) -> PuntHandler:
+    def _punts(self, link: SwitchLink, path_mtu: PathMtu, reports: MtuReports) -> PuntHandler:
         parts = (self._interfaces, self.ike, self.sas, self.connections)
         return PuntHandler(
             link,
             *parts,
             path_mtu=path_mtu,
+            mtu_reports=reports,
             pings=self._pings,
             sealed_pings=self._sealed_pings,
             report=self._packet_refused,
@@ -271,6 +276,10 @@ class Gateway:
         settings, around = self._config.path_mtu.settings(), self._around
         parts = (settings, around.journal, self.icmp_ignored)
         return PathMtu(self.sas, link.state, *parts, clock=around.clock)
+
+    def _mtu_reports(self) -> MtuReports:
+        parts = (self._interfaces, self._around.journal, self.icmp_ignored)
+        return MtuReports(self.sas, self.ike, *parts, clock=self._around.clock)
 
     def _packet_refused(self, error: ControllerError) -> None:
         if self._refusals.allow(self._around.clock()):

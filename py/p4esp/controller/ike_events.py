@@ -7,6 +7,7 @@ from p4esp.controller.counter_sync import skip_counters
 from p4esp.controller.entries import Op, Update
 from p4esp.controller.errors import ControllerError
 from p4esp.controller.link import SwitchLink
+from p4esp.controller.path_mtu import PathMtu
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
 from p4esp.controller.shares import Shares
@@ -28,6 +29,7 @@ from p4esp.ike.events import (
     MoveRefused,
     NegotiationFailed,
     PathChanged,
+    PathMtuTold,
     Redirected,
     ReplayCountersSkipped,
 )
@@ -55,6 +57,8 @@ class IkeEvents:
         self._sas = sas
         self._journal = journal
         self._link = link
+        self.path_mtu: PathMtu | None = None
+        """What learns path MTUs, while the switch is connected."""
 
     def attach(self, ike: Driver, connections: Connections, shares: Shares) -> None:
         """Complete the circle: events lead to commands."""
@@ -106,6 +110,8 @@ class IkeEvents:
                 self._child_failed(event)
             case InternalAddresses(ike):
                 self._note(Kind.ADDRESSES, ike, event.text)
+            case PathMtuTold() if self.path_mtu is not None:
+                await self.path_mtu.told(event)
             case PathChanged():
                 await self._path_changed(event)
             case _:

@@ -11,6 +11,7 @@ from p4esp.controller.errors import ControllerError
 from p4esp.controller.labels import LabelNumber, no_labels
 from p4esp.controller.link_config import InterfaceConfig
 from p4esp.controller.numbers import CPU_PORT, CRYPTO_PORT, Role
+from p4esp.ipsec.layouts import is_diet
 from p4esp.ipsec.selectors import Address, Network
 
 
@@ -35,6 +36,8 @@ class Interfaces:
             for address in interface.addresses
         )
         self._local_ids: dict[Address, int] = {}
+        children = (child for peer in config.peers for child in peer.children)
+        self._diet = any(is_diet(child.wish.form) for child in children)
 
     def adopt(self, local: Iterable[Entry]) -> None:
         """Keep the ids by which a switch knows our addresses already."""
@@ -119,6 +122,7 @@ class Interfaces:
             ),
             *(self._local(address, number) for address, number in self._local_ids.items()),
             *self._echoes(),
+            *self._fragments(),
             *(tables.route(net, via) for net, via in dict.fromkeys(self._routes())),
         ]
 
@@ -131,7 +135,8 @@ class Interfaces:
                 yield tables.host_label(item.port, item.vlan, hosts, number)
 
     def _local(self, address: Address, number: int) -> Entry:
-        return tables.local(address, number, proxied=address in self._config.hosts)
+        proxied = address in self._config.hosts
+        return tables.local(address, number, proxied=proxied, diet=self._diet)
 
     def _echoes(self) -> list[Entry]:
         """What lets the pipeline answer ESP pings: for us, never for hosts behind us."""
@@ -139,6 +144,11 @@ class Interfaces:
             return []
         ours = {attachment.address for attachment in self.attachments}
         return [tables.echo(number) for ip, number in self._local_ids.items() if ip in ours]
+
+    def _fragments(self) -> list[Entry]:
+        """What shows us first fragments from outside: where some peer may want to know of them."""
+        wanted = any(peer.extensions.mtu_detection for peer in self._config.peers)
+        return [tables.fragment(number) for number in self._local_ids.values() if wanted]
 
     def static_neighbours(self) -> list[Entry]:
         """Neighbours that the configuration names; ControllerError for one on no link of ours."""

@@ -21,6 +21,7 @@ from p4esp.controller.policy import PolicyTable
 from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.reconcile import (
     BASE_TABLES,
+    DIET_PEER_TABLES,
     NEIGHBOUR_TABLES,
     SA_TABLES,
     SELECTION_TABLES,
@@ -35,6 +36,7 @@ from p4esp.controller.selection import SaSelection
 from p4esp.controller.state_channel import StateChannel
 from p4esp.controller.target import Session
 from p4esp.controller.writer import TableWriter
+from p4esp.ipsec.diet import apart_of
 from p4esp.ipsec.layouts import block, spis_in
 from p4esp.ipsec.policy import PolicyRule
 from p4esp.store import Store
@@ -53,6 +55,7 @@ PUNT_RATES: Final = {
     Punt.PATH_MTU: (50, 50),
     Punt.ECHO: (200, 100),
     Punt.SEALED_ECHO: (200, 100),
+    Punt.FRAGMENT: (50, 50),
 }
 """Packets a second and burst that each class may send us; one class never starves another."""
 
@@ -171,19 +174,29 @@ async def take_over(
     findings = await _examine_sas(link, known)
     await _clean_up(link, known, findings)
     for live in findings.keep:
-        known.placements.reserve(live.record.placement)
         child = live.record.child
-        known.placements.spis.reserve(child.spi_in, block(len(spis_in(child))))
+        known.placements.reserve(live.record.placement, child)
+        spis = known.placements.spis
+        spis.reserve(child.spi_in, block(len(spis_in(child))), apart_of(child))
+    await _correct_diet_peers(link, interfaces, known.placements)
     known.keys.adopt(live.handles for live in findings.keep)
     await _adopt_policy(link, rules)
     link.health.adopt(await link.session.read("crypto_port"))
     return findings.keep
 
 
+async def _correct_diet_peers(
+    link: SwitchLink, interfaces: Interfaces, placements: Placements
+) -> None:
+    """Who compresses: a peer none of whose SAs stay is read like any other."""
+    wanted = placements.diet.entries(interfaces.local_id)
+    await link.writer.write(difference(await link.session.read(*DIET_PEER_TABLES), wanted))
+
+
 async def _correct_base(link: SwitchLink, interfaces: Interfaces) -> None:
     await link.session.limit_echoes(link.echo_rate)
     have = await link.session.read(*BASE_TABLES)
-    interfaces.adopt(entry for entry in have if entry.action == "is_local")
+    interfaces.adopt(entry for entry in have if entry.action in ("is_local", "is_local_diet"))
     await link.writer.write(difference(have, interfaces.entries()))
     present = await link.session.read(*NEIGHBOUR_TABLES)
     wanted = _wanted_neighbours(present, interfaces)

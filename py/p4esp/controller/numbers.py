@@ -134,6 +134,7 @@ class Punt(IntEnum):
     PATH_MTU = 11
     ECHO = 12
     SEALED_ECHO = 13
+    FRAGMENT = 14
 
 
 class Outcome(IntEnum):

@@ -1,9 +1,9 @@
-"""The path MTU of each SA: what routers say of it, and how long that holds (RFC 4301 8.2).
+"""The path MTU of each SA: what routers and peers say of it, and for how long (RFC 4301 8.2).
 
 What they say comes from outside the SA and is not authenticated, so it counts only as far as it is
 plausible (RFC 4301 6.1.1, 8.2.1): it quotes a packet that this very SA has sent, not long ago, that
 was longer than the MTU it tells, and it tells less than we knew. No MTU falls below the floor. What
-does not count is counted.
+does not count is counted. A peer is believed in what it says over IKE, as far as that is less.
 """
 
 import asyncio
@@ -21,8 +21,9 @@ from p4esp.controller.path_mtu_settings import PathMtuSettings
 from p4esp.controller.quoted import TooBig, too_big
 from p4esp.controller.sa_installer import LiveSa
 from p4esp.controller.sa_manager import SaManager
-from p4esp.controller.sa_tuning import Tuning
+from p4esp.controller.sa_tuning import MOST, Tuning
 from p4esp.controller.state_channel import StateChannel
+from p4esp.ike.events import PathMtuTold
 from p4esp.ike.ratelimit import RateLimit
 from p4esp.ipsec.layouts import form_out, is_eesp
 from p4esp.ipsec.sa import ChildSaParams
@@ -133,6 +134,26 @@ class PathMtu:
         last = await self._state.read_sequence(live.record.placement.space_out + sub)
         return (last - quoted) & 0xFFFFFFFF < min(last, RECENT)
 
+    async def told(self, told: PathMtuTold) -> None:
+        """A peer says over IKE how long the packets may be that we send it."""
+        live = self._sas.live.get(told.child.spi_in)
+        try:
+            reason = "no such SA" if live is None else await self._believe(live, told)
+        except ControllerError:
+            reason = "not written"
+        if reason:
+            self.ignored[reason] += 1
+
+    async def _believe(self, live: LiveSa, told: PathMtuTold) -> str:
+        now, lowered = self._sas.tuning(live), _lowered(told)
+        if lowered(now) == now:
+            return "not less"
+        await self._sas.tune(live, lowered)
+        self._until[live.record.child.spi_in] = self._clock() + self._settings.age
+        where = "inside" if told.inside else "outside"
+        self._note(live, f"{told.mtu} {where}, says peer {live.record.child.peer}")
+        return ""
+
     async def _lower(self, live: LiveSa, said: TooBig, path_mtu: int) -> str:
         """Believe a message, or say why not: the SA may have moved while the switch was asked, and
         what is said of one path is not true of another.
@@ -159,15 +180,34 @@ class PathMtu:
             del self._until[spi_in]
 
     async def _widen(self, live: LiveSa) -> None:
-        if self._sas.tuning(live).path_mtu == self._sas.link_mtu(live):
+        now = self._sas.tuning(live)
+        if (now.path_mtu, now.inner_most) == (self._sas.link_mtu(live), MOST):
             return  # the SA has moved since, and begun anew
-        # the link is asked for once nobody else changes the SA: another may be the way by then
-        await self._sas.tune(live, lambda now: replace(now, path_mtu=self._sas.link_mtu(live)))
+
+        def widened(now: Tuning) -> Tuning:
+            # the link is asked for once nobody else changes the SA: another may be the way by then
+            return replace(now, path_mtu=self._sas.link_mtu(live), inner_most=MOST)
+
+        await self._sas.tune(live, widened)
         self._note(live, f"{self._sas.tuning(live).path_mtu} again")
 
     def _note(self, live: LiveSa, text: str) -> None:
         record = live.record
         self._journal.add(Entry.of_child(record.gateway, Kind.PATH_MTU, record.child, text))
+
+
+def _lowered(told: PathMtuTold) -> Callable[[Tuning], Tuning]:
+    """No lower than the floor, and never wider."""
+    child = told.child
+    version = child.remote_ts[0].version if told.inside else child.remote.version
+    mtu = max(told.mtu, FLOOR[version])
+
+    def lowered(now: Tuning) -> Tuning:
+        if told.inside:
+            return replace(now, inner_most=min(mtu, now.inner_most))
+        return replace(now, path_mtu=min(mtu, now.path_mtu))
+
+    return lowered
 
 
 def _number(live: LiveSa, said: TooBig) -> tuple[int, int | None]:

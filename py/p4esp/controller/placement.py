@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from p4esp.controller.diet_peers import NOBODY, DietPeers
 from p4esp.controller.numbers import SIZE_SA, SPACES
 from p4esp.controller.pools import (
     CellPool,
@@ -11,6 +12,7 @@ from p4esp.controller.pools import (
     cells_for,
     span,
 )
+from p4esp.ipsec.sa import ChildSaParams
 from p4esp.service.spi_pool import SpiPool
 from p4esp.store import Placement, Store
 
@@ -20,6 +22,7 @@ class Placements:
 
     def __init__(self, store: Store, gateway: str, random_bits: Callable[[int], int]) -> None:
         self.spis = SpiPool(random_bits)
+        self.diet = DietPeers()
         self._generations_in = Generations(store.generations(gateway, "in"))
         self._generations_out = Generations(store.generations(gateway, "out"))
         self.reset()
@@ -32,13 +35,20 @@ class Placements:
         self._space_in = CellPool(SPACES, "inbound sequence spaces")
         self._space_out = CellPool(SPACES, "outbound sequence spaces")
         self._cells = CellPool()
+        self.diet.reset()
 
     @property
     def cells_used(self) -> int:
         """Replay cells handed out."""
         return self._cells.used
 
-    def acquire(self, window: int, spaces_in: int = 1, spaces_out: int = 1) -> Placement:
+    def acquire(
+        self,
+        window: int,
+        spaces_in: int = 1,
+        spaces_out: int = 1,
+        child: ChildSaParams | None = None,
+    ) -> Placement:
         """A place for an SA pair with anti-replay windows of so many packets (0: none), one for
         each inbound sequence space.
 
@@ -52,6 +62,7 @@ class Placements:
                 "space_out": _take(taken, self._space_out, span(spaces_out)),
                 "cell_base": _take(taken, self._cells, cells) if cells else 0,
             }
+            peer = self.diet.join(child) if child else NOBODY
             taken.pop_all()
         place = Placement(
             **indexes,
@@ -62,6 +73,7 @@ class Placements:
             cells=cells,
             spaces_in=spaces_in,
             spaces_out=spaces_out,
+            diet_peer=peer,
         )
         self._held.add(place)
         return place
@@ -70,8 +82,10 @@ class Placements:
     def _indexes(self) -> dict[str, IndexPool]:
         return {"sa_in": self._sa_in, "sa_out": self._sa_out}
 
-    def reserve(self, place: Placement) -> None:
+    def reserve(self, place: Placement, child: ChildSaParams | None = None) -> None:
         """Take a place that the switch holds already; ValueError when it is not free."""
+        if child is not None:
+            self.diet.adopt(child, place.diet_peer)
         if place.cells:
             self._cells.reserve(place.cell_base, place.cells)
         self._sa_in.reserve(place.sa_in)
@@ -89,6 +103,7 @@ class Placements:
         if place not in self._held:
             return
         self._held.remove(place)
+        self.diet.leave(place.diet_peer)
         if place.cells:
             self._cells.release(place.cell_base)
         self._sa_in.release(place.sa_in)

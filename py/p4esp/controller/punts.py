@@ -9,6 +9,7 @@ from p4esp.controller.esp_ping import EspPings
 from p4esp.controller.ike_transport import payload_of
 from p4esp.controller.interfaces import Interfaces
 from p4esp.controller.link import SwitchLink
+from p4esp.controller.mtu_reports import MtuReports
 from p4esp.controller.numbers import CPU_PORT, Control, Punt
 from p4esp.controller.packets import (
     Ethernet,
@@ -44,12 +45,14 @@ class PuntHandler:
         connections: Connections,
         *,
         path_mtu: PathMtu,
+        mtu_reports: MtuReports,
         pings: EspPings,
         sealed_pings: SealedPings,
         report: Callable[[ControllerError], None],
     ) -> None:
         """`report` is told why nothing could be done about a packet."""
         self._path_mtu = path_mtu
+        self._mtu_reports = mtu_reports
         self._pings = pings
         self._sealed_pings = sealed_pings
         self._too_big = TooBigAnswers(link.session, interfaces)
@@ -96,6 +99,8 @@ class PuntHandler:
             await self._too_big.received(packet, frame)
         elif packet.op == Punt.PATH_MTU:
             self._path_mtu.take(frame)
+        elif packet.op == Punt.FRAGMENT:
+            self._mtu_reports.fragment(frame)
         elif packet.op == Punt.ECHO:
             self._pings.received(ip_packet(frame))
         elif packet.op == Punt.SEALED_ECHO:

@@ -1,4 +1,6 @@
-"""ICMP "too big" from outside, and what it quotes of our ESP packet (RFC 1191, RFC 8201)."""
+"""ICMP "too big" from outside, and what it quotes of our ESP packet (RFC 1191, RFC 8201); and first
+fragments of the peer's.
+"""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -24,6 +26,10 @@ from p4esp.ipsec.selectors import Address
 _ESP: Final = 50
 _WESP: Final = 141
 _WESP_MARKER: Final = 2
+_FRAGMENT: Final = 44
+_EXTENSIONS: Final = (0, 43, _FRAGMENT, 60)
+"""IPv6 headers in front of a first fragment's payload (RFC 8200 4.1)."""
+_EXTENSION_UNIT: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,42 @@ def too_big(frame: Ethernet) -> TooBig:
     if frame.ether_type == ETHERTYPE_IPV4:
         return _of_ipv4(frame.payload)
     return _of_ipv6(frame.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """The first piece of an ESP packet that did not come whole."""
+
+    src: Address
+    dst: Address
+    length: int
+    """Octets of the piece, IP header included."""
+    ports: tuple[int, int] | None
+    """UDP ports, where it has some."""
+    spi: int
+
+
+def first_fragment(frame: Ethernet) -> Fragment:
+    """Read one; PacketError when it does not show an SPI."""
+    if frame.ether_type == ETHERTYPE_IPV4:
+        packet = Ipv4.parse(frame.payload)
+        size = (frame.payload[0] & 0xF) * 4 + len(packet.payload)
+        return _piece((packet.src, packet.dst), size, packet.protocol, packet.payload)
+    whole = Ipv6.parse(frame.payload)
+    protocol, rest = whole.protocol, whole.payload
+    while protocol in _EXTENSIONS and len(rest) >= _EXTENSION_UNIT:
+        more = 0 if protocol == _FRAGMENT else rest[1]
+        protocol, rest = rest[0], rest[_EXTENSION_UNIT * (more + 1) :]
+    return _piece((whole.src, whole.dst), 40 + len(whole.payload), protocol, rest)
+
+
+def _piece(ends: tuple[Address, Address], length: int, protocol: int, rest: bytes) -> Fragment:
+    ports = None
+    if protocol == PROTO_UDP:
+        ports, rest, protocol = (_int(rest[:2]), _int(rest[2:4])), rest[8:], _ESP
+    if protocol != _ESP or len(rest) < 4:
+        raise PacketError("the fragment shows no SPI")
+    return Fragment(*ends, length, ports, _int(rest[:4]))
 
 
 def _of_ipv4(data: bytes) -> TooBig:

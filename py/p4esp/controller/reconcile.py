@@ -20,26 +20,18 @@ from p4esp.controller.selection import SaSelection
 from p4esp.store import SaRecord, SaState
 
 SELECTION_TABLES = ("sa_select", "sa_select_v6")
-OUTBOUND_TABLES = ("tunnel_v6", "format_out", "sa_out")
+OUTBOUND_TABLES = ("tunnel_v6", "format_out", "diet_out", "sa_out")
 SA_TABLES = (
-    *(
-        "sa_in",
-        "in_policy",
-        "in_policy_v6",
-        "in_class",
-        "pair_v6",
-        "layer4_delta",
-        "peer",
-        "format_in",
-        "sa_label",
-    ),
-    *("sad", *OUTBOUND_TABLES, "sa_member"),
+    *("sa_in", "in_policy", "in_policy_v6", "in_class", "pair_v6", "layer4_delta", "peer"),
+    *("format_in", "sa_label", "diet_in", "diet_sad", "sad", *OUTBOUND_TABLES, "sa_member"),
     *SELECTION_TABLES,
 )
 BASE_TABLES = (
-    *("port_role", "egress_if", "local_v4", "local_v6", "echo", "route_v4", "route_v6"),
+    *("port_role", "egress_if", "local_v4", "local_v6"),
+    *("echo", "fragment", "route_v4", "route_v6"),
     *("source_label", "source_label_v6", "host_label", "host_label_v6"),
 )
+DIET_PEER_TABLES = ("diet_peer_v4", "diet_peer_v6")
 NEIGHBOUR_TABLES = ("neighbour", "neighbour_v6")
 SPD_TABLES = ("spd", "spd_v6")
 

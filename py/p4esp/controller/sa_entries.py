@@ -9,6 +9,7 @@ from p4esp.controller import tables
 from p4esp.controller.entries import Entry
 from p4esp.controller.numbers import DfMode, Spread
 from p4esp.controller.sa_formats import (
+    check_diet,
     check_format,
     format_in,
     format_out,
@@ -24,11 +25,12 @@ from p4esp.controller.sa_modes import (
 from p4esp.controller.selection import Destination
 from p4esp.controller.selectors import OnePair, one_pair, packet_matches
 from p4esp.controller.tables import OpenWith, PacketMatch, SealWith
-from p4esp.ipsec.algorithms import Suite
+from p4esp.ipsec.diet import low_octets
 from p4esp.ipsec.formats import Format, Trailer
 from p4esp.ipsec.layouts import (
     form_of,
     form_out,
+    is_diet,
     is_eesp,
     named_by,
     sends_whole_numbers,
@@ -123,6 +125,7 @@ def pair_entries(
     place, child = record.placement, record.child
     check_carriable(child)
     check_format(child)
+    check_diet(record)
     _check_window(record)
     return PairEntries(
         inbound=(*_inbound(record, handles.open), *_label(record, label)),
@@ -141,6 +144,9 @@ def _sad(record: SaRecord, local_id: int) -> tuple[Entry, ...]:
     """By which SPIs, and under which IP protocol, packets name the SA."""
     place, child = record.placement, record.child
     protocol, sa = named_by(form_of(child.layout)), (place.sa_in, place.generation_in)
+    if is_diet(form_of(child.layout)):
+        low = low_octets(child.spi_in, child.layout.spi_octets)
+        return (tables.diet_sad(place.diet_peer, low, *sa, child.spi_in),)
     return tuple(
         tables.sad(local_id, spi, *sa, protocol=protocol, sub=sub)
         for sub, spi in enumerate(spis_in(child))
@@ -247,19 +253,23 @@ def _of_tunnels(child: ChildSaParams, settings: SaSettings) -> dict[str, int]:
 
 
 def _fills(form: Format) -> bool:
-    """Whether it has TFC padding: a trailer tells of it, and EESP leaves it to IP-TFS."""
-    return form.trailer is not Trailer.INNER and not is_eesp(form)
+    """Whether it has TFC padding: a trailer tells of it, EESP leaves it to IP-TFS, and who
+    compresses does not pad.
+    """
+    return form.trailer is not Trailer.INNER and not is_eesp(form) and not is_diet(form)
 
 
 def _format(child: ChildSaParams, form: Format) -> dict[str, int]:
     """Mode, wrapping, format and sizes of a direction."""
     wrap = pipeline_wrap(child, form)
     modes = {"mode": pipeline_mode(child), "wrap": wrap, "format": form.number}
-    return modes | _sizes(child.suite)
+    return modes | _sizes(child)
 
 
-def _sizes(suite: Suite) -> dict[str, int]:
-    return {"iv_len": suite.iv_size, "icv_len": suite.icv_size, "align": suite.align}
+def _sizes(child: ChildSaParams) -> dict[str, int]:
+    suite = child.suite
+    align = suite.align if child.layout.trailer else 1
+    return {"iv_len": suite.iv_size, "icv_len": suite.icv_size, "align": align}
 
 
 def _outer(child: ChildSaParams) -> dict[str, int]:

@@ -9,7 +9,8 @@ from p4esp.controller.numbers import Spread
 from p4esp.controller.sa_modes import UnsupportedSaError
 from p4esp.controller.tables import ReadAs, SendAs
 from p4esp.engine import features
-from p4esp.ipsec.formats import FORMATS, Format, FormatError, Number, Spaces
+from p4esp.ipsec.diet import check_sa, rules_of
+from p4esp.ipsec.formats import FORMATS, Format, FormatError, Spaces
 from p4esp.ipsec.formats.model import OPTION_OCTETS
 from p4esp.ipsec.layouts import (
     WESP,
@@ -17,6 +18,7 @@ from p4esp.ipsec.layouts import (
     form_of,
     form_out,
     has_roots,
+    is_diet,
     is_eesp,
     parameters_out,
     sent_subs,
@@ -37,6 +39,7 @@ _ENGINE: Final[Mapping[numbers.Format, frozenset[str]]] = {
     numbers.Format.WESP_V2: frozenset((features.SHOWN,)),
     numbers.Format.EESP_OPTIMIZED: frozenset((features.SHOWN, features.NO_TRAILER)),
     numbers.Format.EESP_FULL: frozenset((features.SHOWN, features.TIH)),
+    numbers.Format.DIET: frozenset((features.NO_TRAILER,)),
 }
 
 
@@ -64,13 +67,30 @@ def _fault(child: ChildSaParams, form: Format) -> str | None:
         form.check_mode(child.mode)
     except FormatError as error:
         return str(error)
-    if form.number is Number.DIET:
-        return f"format {form.name} is not negotiated; accepted: a format that IKE asks for"
     if child.wrap is not Wrap.NONE and form.name != WESP:
         return f"format {form.name} in WESP; accepted: no WESP"
     if child.encapsulation is not None and not takes_udp(form):
         return f"format {form.name} in UDP; accepted: directly over IP"
     return fault_of_suite(form, child.suite, esn=child.esn, numbered=child.layout.numbered)
+
+
+def check_diet(record: SaRecord) -> None:
+    """UnsupportedSaError for an SA that cannot be compressed."""
+    child = record.child
+    if not is_diet(form_of(child.layout)):
+        return
+    try:
+        udp, window = child.encapsulation is not None, record.placement.window
+        check_sa(
+            rules_of(child)[0],
+            mode=child.mode,
+            udp=udp,
+            esn=child.esn,
+            window=window,
+            iv_len=child.suite.iv_size,
+        )
+    except FormatError as error:
+        raise UnsupportedSaError(str(error)) from None
 
 
 def pipeline_wrap(child: ChildSaParams, form: Format) -> numbers.Wrap:
@@ -84,6 +104,8 @@ def format_out(record: SaRecord, spread: Spread) -> list[Entry]:
     layout, place = record.child.layout, record.placement
     if form_out(layout).number is numbers.Format.PLAIN:
         return []
+    if is_diet(form_out(layout)):
+        return [tables.diet_template("diet_out", place.sa_out, rules_of(record.child)[1])]
     how = SendAs(
         place.spaces_out - 1,
         spread,
@@ -107,6 +129,8 @@ def format_in(record: SaRecord) -> list[Entry]:
     layout, place = record.child.layout, record.placement
     if form_of(layout).number is numbers.Format.PLAIN:
         return []
+    if is_diet(form_of(layout)):
+        return [tables.diet_template("diet_in", place.sa_in, rules_of(record.child)[0])]
     shift = max(place.cells_each.bit_length() - 1, 0)
     no_seq = int(not layout.numbered)
     how = ReadAs(place.spaces_in - 1, shift, int(has_roots(layout)), layout.shown_in, no_seq)

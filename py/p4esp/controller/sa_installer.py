@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from p4esp.controller.diet_peers import DietPeerTable
 from p4esp.controller.engine_keys import PairKeys
 from p4esp.controller.entries import Op, deletes, difference, inserts, modifies
 from p4esp.controller.errors import ControllerError
@@ -94,6 +95,7 @@ class SaInstaller:
         self._switch = switch
         self._keys = keys
         self._placements = numbers.placements
+        self._diet = DietPeerTable(numbers.placements.diet, switch.writer, numbers.local_id)
         self._numbers = numbers
         self._store = store
         self._settings = settings
@@ -121,7 +123,7 @@ class SaInstaller:
 
     def _recorded(self, gateway: str, child: ChildSaParams, policy: int) -> SaRecord:
         window = window_of(child.layout, self._settings.window)
-        place = self._placements.acquire(window, *spaces_of(child.layout))
+        place = self._placements.acquire(window, *spaces_of(child.layout), child)
         record = SaRecord(gateway, SaState.INSTALLING, policy, child, place)
         try:
             self._store.add_sa(record)
@@ -158,6 +160,7 @@ class SaInstaller:
         state, writer = self._switch.state, self._switch.writer
         await state.scrub_spaces(place)
         await writer.write(inserts(live.entries.inbound))
+        await self._diet.know(live.record.child)
         await writer.write(inserts(live.entries.sad))
         await writer.write(inserts(live.entries.tunnel))
         await writer.write(inserts((live.entries.outbound,)))
@@ -190,6 +193,7 @@ class SaInstaller:
         await self._switch.selection.withdraw(place.sa_out)
         for group in ((entries.outbound,), entries.tunnel, entries.sad, entries.inbound):
             await self._switch.writer.clear(deletes(group))
+        await self._diet.forget(live.record.child)
         if place.cells:
             await self._switch.state.scrub_cells(place.cell_base, place.cells)
 

@@ -112,6 +112,7 @@ class SaManager:
 
     async def _install(self, child: ChildSaParams, *, send: bool) -> LiveSa:
         installer, rule = self._connected(), self._rules.of(child.peer, child.name)
+        self._placements.diet.check(child, (live.record.child for live in self.live.values()))
         return await installer.install(self._gateway, child, self._ids.of(rule.name), send=send)
 
     def _connected(self) -> SaInstaller:

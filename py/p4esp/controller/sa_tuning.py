@@ -11,6 +11,7 @@ from p4esp.controller.entries import Entry
 from p4esp.controller.icmpv6 import LEAST_MTU
 from p4esp.controller.numbers import Format, Mode, Wrap
 from p4esp.controller.sa_entries import PairEntries
+from p4esp.ipsec.diet import Template
 
 LEARNED: Final = frozenset({"key", "inner_mtu", "tfc_len", "trial_from", "trial_skip", "spread"})
 """Arguments that say nothing about which SA it is: those learned, and how subs are chosen."""
@@ -44,6 +45,8 @@ class Tuning:
 
     path_mtu: int
     """Octets of the largest outer packet."""
+    inner_most: int = MOST
+    """Octets of the largest inner packet that the links behind the peer take."""
     trial_from: int = 0
     trial_skip: int = 0
     """RFC 4303 A3: while the window's top has the high half `trial_from`, `trial_skip` is added to
@@ -53,8 +56,9 @@ class Tuning:
 
 def tuned(entries: PairEntries, tuning: Tuning, *, carries_v6: bool) -> PairEntries:
     """The entries of a pair with its learned values in them."""
-    beside = (entry for entry in entries.tunnel if entry.table == "format_out")
+    beside = (entry for entry in entries.tunnel if entry.table in ("format_out", "diet_out"))
     inner = inner_mtu(entries.outbound, tuning.path_mtu, next(beside, None))
+    inner = min(inner, tuning.inner_most)
     if carries_v6:
         inner = max(inner, LEAST_MTU)  # inside the SA is a link as well (RFC 8200 5)
     tfc = min(entries.outbound.arg("tfc_len"), inner)
@@ -66,7 +70,7 @@ def tuned(entries: PairEntries, tuning: Tuning, *, carries_v6: bool) -> PairEntr
 
 def inner_mtu(outbound: Entry, path_mtu: int, how: Entry | None = None) -> int:
     """Octets of the largest inner IP packet whose sealed form is no longer than `path_mtu`; `how`
-    is the entry of `format_out`, if there is one.
+    is the entry of `format_out` or `diet_out`, if there is one.
 
     Tunnel: floor_A(path MTU - outer - udp - wesp - 8 - iv - icv) - 2, A the alignment (RFC 4303
     2.4); with other formats the 8 and the 2 are other numbers. Octets in clear are a multiple of A
@@ -75,8 +79,19 @@ def inner_mtu(outbound: Entry, path_mtu: int, how: Entry | None = None) -> int:
     """
     front = _BASE[6] if outbound.arg("outer_v6") else _BASE[4]
     room = path_mtu - front - _overhead(outbound) - _of_eesp(outbound, how)
+    if how is not None and _format(outbound) is Format.DIET:
+        return min(max(_of_diet(outbound, how, room), 0), MOST)
     sealed = room - room % outbound.arg("align") - _WITH_PAYLOAD.get(_format(outbound), 2)
     return min(max(sealed + _kept_header(outbound), 0), MOST)
+
+
+def _of_diet(outbound: Entry, how: Entry, room: int) -> int:
+    """Of what there is room for behind a whole ESP header: its low octets take less, and a residue
+    takes the place of the inner headers.
+    """
+    room += _ESP - how.arg("spi_octets") - how.arg("sn_octets")
+    sealed = room - room % outbound.arg("align") - (2 if how.arg("trailer") else 0)
+    return sealed - Template(how.arg("template")).added
 
 
 def _overhead(outbound: Entry) -> int:

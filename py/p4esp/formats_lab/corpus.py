@@ -17,7 +17,7 @@ from typing import Final
 
 from p4esp.controller.sealed_ping import SealedEcho
 from p4esp.engine import Direction
-from p4esp.formats_lab import diet, sas
+from p4esp.formats_lab import sas
 from p4esp.formats_lab.errors import LabError
 from p4esp.formats_lab.gateways import (
     ETHERNET,
@@ -33,6 +33,7 @@ from p4esp.formats_lab.vectors import INNER, VECTORS, Vector, digest_sa, vector_
 from p4esp.formats_lab.writing import Entry
 from p4esp.ike.keylog import esp_line
 from p4esp.ipsec.algorithms import suite_named
+from p4esp.ipsec.diet import key_words
 from p4esp.ipsec.formats import FORMATS
 from p4esp.ipsec.key_line import HEAD, KeyLine, Secret
 from p4esp.ipsec.sa import DirectionKeys
@@ -162,7 +163,7 @@ def key_line(sa: LabSa) -> KeyLine:
         subs=sa.subs,
         shown=sa.parameters.shown,
         numbered=sa.parameters.numbered,
-        more=diet.key_words(sa.rule) if sa.compresses else (),
+        more=key_words(sa.rule) if sa.compresses else (),
     )
 
 

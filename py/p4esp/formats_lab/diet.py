@@ -30,20 +30,7 @@ def rule_between(src: IPv4Address, dst: IPv4Address) -> DietRule:
 def check(rule: DietRule, spi: int, mode: Mode, window: int, iv_len: int) -> None:
     """FormatError for an SA that cannot be compressed."""
     check_sa(rule, mode=mode, udp=False, esn=False, window=window, iv_len=iv_len)
-    check_spis([spi], rule)
-
-
-def key_words(rule: DietRule) -> tuple[tuple[str, object], ...]:
-    """What the dissector must know of it, beside keys."""
-    return (
-        ("template", rule.template.name.lower().replace("_", "-")),
-        ("spi_octets", rule.spi_octets),
-        ("sn_octets", rule.sn_octets),
-        ("inner_source", rule.src.network_address),
-        ("inner_destination", rule.dst.network_address),
-        ("inner_source_port", rule.sport),
-        ("inner_destination_port", rule.dport),
-    )
+    check_spis([spi], rule.spi_octets)
 
 
 def sealing_entry(rule: DietRule, sa: int) -> Entry:

@@ -6,6 +6,9 @@ inherited. Each end says what it receives; of two maxima of octets in clear the 
 ways, so that no peer makes us show more than our configuration does.
 """
 
+from p4esp.ike import diet
+from p4esp.ike.assigning import local_side, remote_side
+from p4esp.ike.child_scope import Scope
 from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.codec.proposal import Proposal
@@ -30,11 +33,12 @@ from p4esp.ike.format_notifies import (
 from p4esp.ike.notifies import MalformedNotifyError, data_of, note_ignored
 from p4esp.ike.proposals import Template, esp_suite
 from p4esp.ike.state import IkeSaState
-from p4esp.ipsec.formats import Format
+from p4esp.ipsec.formats import Format, FormatError
 from p4esp.ipsec.layouts import (
     fault_of_suite,
     form_of,
     has_roots,
+    is_diet,
     is_eesp,
     is_standard,
     takes_udp,
@@ -74,20 +78,32 @@ def formats_asked(sa: IkeSaState, config: ChildConfig) -> Formats:
         return ()
     if is_eesp(wish.form):
         return announcements(wish, derived=wish.subs > 1)
+    if is_diet(wish.form):
+        return _compression_asked(sa, config)
     return (notify_of(wish.form, wish),)
 
 
-def layout_agreed(
-    sa: IkeSaState, config: ChildConfig, offer: PayloadSet, chosen: Proposal
-) -> Layout:
+def _compression_asked(sa: IkeSaState, config: ChildConfig) -> Formats:
+    """Of all that the child may carry, for the peer derives its rule from the selectors, too."""
+    sides = local_side(sa, config.local_ts), remote_side(sa, config.remote_ts)
+    try:
+        return (diet.notify_asked(sa, Scope(config, *sides)),)
+    except FormatError as error:
+        _check_optional(config, str(error))
+        return ()
+
+
+def layout_agreed(sa: IkeSaState, scope: Scope, offer: PayloadSet, chosen: Proposal) -> Layout:
     """What we agree to of an offer; `Refusal` when the format that is required is not in it."""
-    form = config.format.form
+    config, form = scope.config, scope.config.format.form
     if chosen.protocol == ProtocolId.EESP:
         return eesp_layout(config, chosen, _limits_offered(sa, offer))
     if config.format.plain or is_eesp(form):
         return PLAIN
     suite, esn = esp_suite(chosen)
     why = _obstacle(sa, form) or fault_of_suite(form, suite, esn=esn)
+    if is_diet(form):
+        return _compression_agreed(sa, scope, offer, why)
     said = None if why else _offered(sa, form, offer)
     if said is not None:
         return _layout(config, said)
@@ -95,28 +111,43 @@ def layout_agreed(
     return PLAIN
 
 
-def formats_answered(config: ChildConfig, layout: Layout) -> Formats:
+def _compression_agreed(sa: IkeSaState, scope: Scope, offer: PayloadSet, why: str | None) -> Layout:
+    """Why we do not compress is noted: a peer may ask for what we cannot do."""
+    try:
+        layout = None if why else diet.layout_agreed(sa, scope, offer)
+    except (FormatError, ProposalError) as error:
+        note_ignored(sa, str(error))
+        layout, why = None, str(error)
+    if layout is None:
+        _check_optional(scope.config, why or _ELSEWHERE)
+    return layout or PLAIN
+
+
+def formats_answered(sa: IkeSaState, scope: Scope, layout: Layout, offer: PayloadSet) -> Formats:
     """What an answer says of the layout that we agreed to."""
+    config = scope.config
     if layout == PLAIN:
         return ()
+    if is_diet(form_of(layout)):
+        return (diet.notify_answered(sa, scope, layout, offer),)
     if is_eesp(form_of(layout)):
         return announcements(config.format, derived=has_roots(layout))
     return (notify_of(form_of(layout), config.format),)
 
 
 def layout_accepted(
-    sa: IkeSaState, config: ChildConfig, asked: Formats, answer: PayloadSet, chosen: Proposal
+    sa: IkeSaState, scope: Scope, asked: Formats, answer: PayloadSet, chosen: Proposal
 ) -> Layout:
     """What a responder's answer means; `ProposalError` when it is not within our offer, or the
     format that is required is not in it.
     """
-    form = config.format.form
+    config, form = scope.config, scope.config.format.form
     if chosen.protocol == ProtocolId.EESP:
         return eesp_layout(config, chosen, _limits_answered(answer))
     if not asked or is_eesp(form):
         _check_unasked(sa, answer)
         return PLAIN
-    said = _answered(form, answer)
+    said = _compression(sa, scope, asked, answer) if is_diet(form) else _answered(form, answer)
     if said is None:
         _check_silent(sa, config, answer)
         return PLAIN
@@ -124,7 +155,14 @@ def layout_accepted(
     fault = fault_of_suite(form, suite, esn=esn)
     if fault is not None:
         raise ProposalError(f"the peer answered {fault}")
-    return _layout(config, said)
+    return said if isinstance(said, Layout) else _layout(config, said)
+
+
+def _compression(sa: IkeSaState, scope: Scope, asked: Formats, answer: PayloadSet) -> Layout | None:
+    try:
+        return diet.layout_accepted(sa, scope, asked[0], answer)
+    except (FormatError, MalformedNotifyError) as error:
+        raise ProposalError(f"the peer answered {error}") from None
 
 
 def _layout(config: ChildConfig, said: Stated) -> Layout:

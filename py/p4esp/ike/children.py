@@ -41,6 +41,8 @@ class ChildSa:
     fraction: float = 0.0
     """Random, 0 <= fraction < 1: how early its rekey begins."""
     term: Term = field(default_factory=Term)
+    mtu_told: float | None = None
+    """When the peer was last told what packets it should send on it."""
     worn: bool = False
     """Whether it has carried enough to be rekeyed."""
     phase: ChildPhase = ChildPhase.INSTALLED

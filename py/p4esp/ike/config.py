@@ -79,6 +79,12 @@ class FormatWish:
     """Without the peer's consent: no child SA, rather than plain ESP."""
     numbered: bool = True
     """False: EESP without sequence numbers, and so without protection against replays."""
+    spi_octets: int = 4
+    """Of Diet-ESP: how many low octets of the SPI must be sent at least."""
+    sn_octets: int = 4
+    """Those of the sequence number."""
+    trailer: bool = True
+    """Of Diet-ESP: whether the ESP trailer must be sent."""
 
     @property
     def plain(self) -> bool:

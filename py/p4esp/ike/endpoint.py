@@ -472,6 +472,12 @@ class IkeEndpoint:
         entry.sa.peer_moved(remote, now)
         self._settle(entry, now)
 
+    def tell_mtu(self, spi_in: int, mtu: int, inner: bytes | None, now: float) -> None:
+        """Tell the peer how long packets of a child SA may be (`IkeSa.tell_mtu`)."""
+        entry = self._entries.owner_of(spi_in)
+        entry.sa.tell_mtu(spi_in, mtu, inner, now)
+        self._settle(entry, now)
+
     def note_inbound_traffic(self, spi_in: int, now: float) -> None:
         """A child SA received an authentic packet: no liveness check is due for a while."""
         entry = self._entries.owner_of(spi_in)

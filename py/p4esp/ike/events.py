@@ -208,6 +208,22 @@ class ChildFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class PathMtuTold:
+    """The peer says how long packets of a child SA may be. It is authenticated, and may be a lie.
+
+    Lower what holds for the SA, within reason, for a while; never raise it.
+    """
+
+    child: ChildSaParams
+    mtu: int
+    """Octets of the largest IP packet."""
+    inside: bool
+    """Whether that is a packet inside the SA; else it is one outside."""
+    inner: bytes = b""
+    """The first octets, up to 64, of a packet inside that was longer."""
+
+
+@dataclass(frozen=True, slots=True)
 class PathChanged:
     """One end is elsewhere now: its NAT mapping changed (RFC 7296 2.23), or it moved (RFC 4555).
 
@@ -281,6 +297,7 @@ Event = (
     | ChildRekeyed
     | ChildDown
     | ChildFailed
+    | PathMtuTold
     | PathChanged
     | MoveRefused
     | Redirected
@@ -296,7 +313,7 @@ def _words(told: DeleteReason | None) -> str:
 def peer_of(event: Event) -> str:
     """Name of the peer an event is about: one peer's events are dealt with in their order."""
     match event:
-        case ChildUp(child) | ChildDown(child) | ChildRekeyed(new=child):
+        case ChildUp(child) | ChildDown(child) | ChildRekeyed(new=child) | PathMtuTold(child):
             return child.peer
         case IkeRekeyed(new=ike):
             return ike.peer

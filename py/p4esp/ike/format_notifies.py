@@ -28,6 +28,7 @@ _TYPES: Final = frozenset(
         NotifyType.USE_WESPV2_MODE,
         NotifyType.SUB_CHILD_SA,
         NotifyType.REPLAY_SUBSPACES,
+        NotifyType.HCP_PROPOSAL,
     )
 )
 

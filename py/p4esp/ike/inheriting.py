@@ -28,9 +28,9 @@ from p4esp.ike.negotiation import (
     Agreement,
     ChildOffer,
     allocate,
-    block_of,
     check_peer_spi,
     check_room,
+    spis_like,
 )
 from p4esp.ike.notifies import note_ignored, usable_data
 from p4esp.ike.proposals import Template
@@ -140,7 +140,7 @@ def inherited_offer(sa: IkeSaState, old: ChildSa) -> InheritedOffer | None:
         scope = _check_inheritable(sa, old)
     except Refusal:
         return None
-    spi = allocate(sa, block_of(old.params.layout))
+    spi = allocate(sa, spis_like(sa, old.params.layout))
     proposal = replace(old.chosen, number=_NUMBER, spi=spi.to_bytes(SPI_SIZE, "big"))
     return InheritedOffer(scope, spi, (proposal,), True, old, share=old.params.share)
 
@@ -182,7 +182,7 @@ def answer_inheriting(
     scope = _check_inheritable(sa, old)
     require_same_method(request, old.chosen)
     spi_out = check_peer_spi(sa, peer_spi, layout)
-    spi_in = allocate(sa, block_of(layout))
+    spi_in = allocate(sa, spis_like(sa, layout))
     return Inheritance(
         *(scope, chosen, spi_in, spi_out, False), layout=layout, share=old.params.share
     )

@@ -30,6 +30,7 @@ from p4esp.ike.codec.proposal import Proposal, SecurityAssociation, Transform
 from p4esp.ike.config import ChildConfig
 from p4esp.ike.constants import NotifyType, TransformType
 from p4esp.ike.crypto.schedule import FreshInput, child_keys, child_roots
+from p4esp.ike.diet import apart_of, check_beside
 from p4esp.ike.errors import Refusal
 from p4esp.ike.extensions.labels import labels_in_use, labels_wanted
 from p4esp.ike.extensions.resources import alike, check_alike, narrowed, no_room
@@ -38,11 +39,14 @@ from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
 from p4esp.ike.state import IkeSaState
 from p4esp.ike.term import Term
-from p4esp.ipsec.layouts import block, has_roots, is_block, spis_out, wrap_of
+from p4esp.ipsec.diet import Apart
+from p4esp.ipsec.layouts import block, form_of, has_roots, is_block, is_diet, spis_out, wrap_of
 from p4esp.ipsec.sa import EVERYTHING, ChildSaParams, Keymat, Layout, Share
 
 P = TypeVar("P", Proposal, Template)
 
+SpiWish = tuple[int, Apart | None]
+"""How many SPIs of one block, and what they must differ from."""
 SPI_SIZE = 4
 FIRST_ESP_SPI = 256
 """Lower ones are reserved (RFC 4303 2.1)."""
@@ -96,13 +100,13 @@ class Agreement:
     terms: tuple[Notify, ...] = ()
     with_ke: bool = True
     """Whether key exchange methods are agreed on, too."""
+    formats: Formats = ()
 
     def payloads(self, *fresh: AnyPayload) -> list[AnyPayload]:
         """The responder's [N] SA, nonce and KE if there are any, TSi, TSr."""
         answer = replace(self.chosen, spi=self.spi_in.to_bytes(SPI_SIZE, "big"))
-        formats = formats_answered(self.scope.config, self.layout)
         association = SecurityAssociation((answer,))
-        notifies = *self.scope.notifies(), *formats, *self.terms
+        notifies = *self.scope.notifies(), *self.formats, *self.terms
         return [*notifies, association, *fresh, *self.scope.selectors(initiator=False)]
 
 
@@ -131,7 +135,7 @@ def make_offer(
     if share.resource is not None and replaces is None:
         templates = _like_the_others(sa, config, templates, share)
     terms = terms_asked(sa, config, share)
-    spi = allocate(sa, _block_asked(config, formats))
+    spi = allocate(sa, _spis_asked(sa, config, formats))
     proposals = offers(_usable(templates, with_ke), spi.to_bytes(SPI_SIZE, "big"))
     return ChildOffer(scope, spi, proposals, with_ke, replaces, formats, share, terms)
 
@@ -141,7 +145,7 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     proposals = _usable(answer.one(SecurityAssociation).proposals, offer.with_ke)
     chosen = verify_choice(proposals, offer.proposals)
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
-    layout = layout_accepted(sa, offer.config, offer.formats, answer, chosen)
+    layout = layout_accepted(sa, scope, offer.formats, answer, chosen)
     share = share_accepted(sa, offer.config, offer.share, answer, Share(label=scope.label))
     if offer.replaces is None:
         check_alike(sa, scope, chosen, layout, share)
@@ -177,14 +181,17 @@ def answer_offer(
     proposals = _usable(offer.one(SecurityAssociation).proposals, with_ke)
     scope = agreed_scope(sa, offer, replaces)
     chosen = select(proposals, _usable(templates_of(sa, scope.config, replaces), with_ke))
-    layout = layout_agreed(sa, scope.config, offer, chosen)
+    layout = layout_agreed(sa, scope, offer, chosen)
     share = share_agreed(sa, scope.config, offer, Share(label=scope.label), replaces)
     if replaces is None:
         check_alike(sa, scope, chosen, layout, share)
     spi_out = check_peer_spi(sa, chosen.spi, layout)
-    spi_in = allocate(sa, block_of(layout), no_room(offer))
+    formats = formats_answered(sa, scope, layout, offer)
+    spi_in = allocate(sa, spis_like(sa, layout), no_room(offer))
     terms = terms_answered(sa, scope.config, offer, share)
-    return Agreement(scope, chosen, spi_in, spi_out, False, layout, share, terms, with_ke)
+    return Agreement(
+        *(scope, chosen, spi_in, spi_out, False, layout, share, terms, with_ke), formats=formats
+    )
 
 
 def _usable(choices: Sequence[P], with_ke: bool) -> tuple[P, ...]:
@@ -192,11 +199,14 @@ def _usable(choices: Sequence[P], with_ke: bool) -> tuple[P, ...]:
     return tuple(choices) if with_ke else tuple(dict.fromkeys(map(without_ke, choices)))
 
 
-def _block_asked(config: ChildConfig, formats: Formats) -> int:
-    """How many SPIs to have ready: the peer may agree to a block of them."""
+def _spis_asked(sa: IkeSaState, config: ChildConfig, formats: Formats) -> SpiWish:
+    """The SPIs to have ready: the peer may agree to a block of them, or that the fewest octets of
+    them are sent.
+    """
     wish = config.format
-    blocks = bool(formats) and is_block(Layout(wish.name))
-    return block(wish.subs) if blocks else 1
+    if not formats:
+        return 1, None
+    return spis_like(sa, Layout(wish.name, wish.subs, spi_octets=wish.spi_octets))
 
 
 def _like_the_others(
@@ -213,9 +223,19 @@ def _like_the_others(
     return same
 
 
-def block_of(layout: Layout) -> int:
+def _block_of(layout: Layout) -> int:
     """How many SPIs a child SA of a layout has."""
     return block(layout.subs_in) if is_block(layout) else 1
+
+
+def spis_like(sa: IkeSaState, layout: Layout) -> SpiWish:
+    """What a child SA of a layout takes."""
+    return _block_of(layout), _apart(sa, layout)
+
+
+def _apart(sa: IkeSaState, layout: Layout) -> Apart | None:
+    """What its inbound SPI must differ from; None: from no more than all others."""
+    return apart_of(sa, layout.spi_octets) if is_diet(form_of(layout)) else None
 
 
 def check_room(
@@ -229,10 +249,12 @@ def check_room(
         raise Refusal(refusal, f"{len(sa.children)} child SAs are the limit")
 
 
-def allocate(sa: IkeSaState, count: int, refusal: NotifyType = NotifyType.NO_ADDITIONAL_SAS) -> int:
+def allocate(
+    sa: IkeSaState, spis: SpiWish, refusal: NotifyType = NotifyType.NO_ADDITIONAL_SAS
+) -> int:
     """The first of so many fresh inbound SPIs; `Refusal` when there are none."""
     try:
-        return sa.env.spis.allocate(count)
+        return sa.env.spis.allocate(*spis)
     except LookupError as error:
         raise Refusal(refusal, f"no SPI: {error}") from None
 
@@ -254,6 +276,7 @@ def _check_free(sa: IkeSaState, spi_out: int, layout: Layout) -> None:
     if spi_out < FIRST_ESP_SPI or spi_out % count or overlaps:
         reason = f"the peer's SPI {spi_out:08x} is reserved, in use or not aligned to {count}"
         raise Refusal(NotifyType.NO_PROPOSAL_CHOSEN, reason)
+    check_beside(sa, layout, spi_out)
 
 
 def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> ChildSa:

@@ -19,6 +19,7 @@ from p4esp.ike.errors import CommandError, ParseError, UnsupportedCriticalPayloa
 from p4esp.ike.events import DownReason, Event, IkeEstablished, IkeSaInfo
 from p4esp.ike.extensions.crash_detection import is_proved_lost
 from p4esp.ike.extensions.delete_reason import check_tellable
+from p4esp.ike.extensions.mtu_detection import report
 from p4esp.ike.keepalive import Keepalive
 from p4esp.ike.lifetimes import handle_due, next_due, note_usage
 from p4esp.ike.mobility import follows, is_mobile
@@ -329,6 +330,15 @@ class IkeSa:
         if child.phase is ChildPhase.DELETING:
             raise CommandError(f"child SA {spi_in:08x} is being deleted already")
         self._command(DeleteChild(child, reason, told), now)
+
+    def tell_mtu(self, spi_in: int, mtu: int, inner: bytes | None, now: float) -> None:
+        """Tell the peer how long packets may be that it sends on a child SA: `mtu` octets outside,
+        or inside when there is an `inner` packet, of which some octets are quoted. `CommandError`
+        where the peer does not know of that, or was told just now.
+        """
+        self._require_established()
+        self._state.now = now
+        self._command(report(self._state, self._child(spi_in), mtu, inner), now)
 
     def check_liveness(self, now: float) -> None:
         """Ask the peer for a sign of life: `PeerAlive`, or `IkeDown` in the end."""

@@ -32,6 +32,7 @@ from p4esp.ike.resumption import Resumption
 from p4esp.ike.term import Term
 from p4esp.ike.tickets import TicketOffice
 from p4esp.ike.trace import TraceHook
+from p4esp.ipsec.diet import Apart
 from p4esp.ipsec.identity import Identity
 from p4esp.ipsec.sa import Mode, UdpEncapsulation
 from p4esp.ipsec.selectors import TrafficSelector
@@ -44,9 +45,10 @@ if TYPE_CHECKING:
 class SpiAllocator(Protocol):
     """Gives out inbound ESP SPIs: 256..0xFFFFFFFF, never one that is in use."""
 
-    def allocate(self, count: int = 1) -> int:
+    def allocate(self, count: int = 1, apart: Apart | None = None) -> int:
         """A free SPI, from now on in use; `LookupError` when no more child SAs can be had. Of a
-        block of `count`, a power of two, the first, aligned to the size.
+        block of `count`, a power of two, the first, aligned to the size. With `apart` it differs
+        from others in its low octets, which are not 0.
         """
 
     def release(self, spi: int) -> None:

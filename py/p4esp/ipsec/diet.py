@@ -6,15 +6,16 @@ is one of a few. What fits none is refused by name; then there is no compression
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from ipaddress import ip_network
 from typing import Final
 
+from p4esp.ipsec.formats.diet_esp import elided_by, residue_octets
 from p4esp.ipsec.formats.model import FormatError
-from p4esp.ipsec.sa import Mode
-from p4esp.ipsec.selectors import Network, TrafficSelector
+from p4esp.ipsec.sa import ChildSaParams, Layout, Mode
+from p4esp.ipsec.selectors import Address, Network, TrafficSelector
 
 TCP: Final = 6
 UDP: Final = 17
@@ -36,6 +37,16 @@ class Template(IntEnum):
     TCP_V6 = 6
     HOST_V6 = 7
     SITE_V6 = 8
+
+    @property
+    def added(self) -> int:
+        """Octets that the residue is longer than the inner headers, which it replaces; negative."""
+        return residue_octets(self.name) - elided_by(self.name)
+
+    @property
+    def generates_identification(self) -> bool:
+        """Whether the inner IPv4 identification is not sent, but made by the receiver."""
+        return self.version == 4 and self.protocol is not None
 
     @property
     def version(self) -> int:
@@ -79,7 +90,34 @@ class DietRule:
 
     def low_spi(self, spi: int) -> int:
         """What is sent of an SPI."""
-        return spi & (1 << 8 * self.spi_octets) - 1
+        return low_octets(spi, self.spi_octets)
+
+
+def low_octets(number: int, octets: int) -> int:
+    """The low octets of an SPI or a sequence number."""
+    return number & (1 << 8 * octets) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """SPIs that must differ in what is sent of them: those by which one address receives from
+    another.
+    """
+
+    ends: tuple[Address, Address]
+    """Ours and the peer's."""
+    octets: int
+
+    def low(self, spi: int) -> int:
+        """What is sent of an SPI."""
+        return low_octets(spi, self.octets)
+
+
+def apart_of(child: ChildSaParams) -> Apart | None:
+    """What the inbound SPI of an SA differs from; None: it is sent whole, or counts as such."""
+    if child.layout.spi_octets == WHOLE:
+        return None
+    return Apart((child.local, child.remote), child.layout.spi_octets)
 
 
 def check_width(what: str, bits: int) -> None:
@@ -103,6 +141,38 @@ def rule_for(
     template = _template(source, target, src, dst)
     ports = (source.ports[0], target.ports[0]) if template.protocol else (0, 0)
     return DietRule(template, src, dst, *ports, spi_bits // 8, sn_bits // 8, trailer)
+
+
+def rules_of(child: ChildSaParams) -> tuple[DietRule, DietRule]:
+    """What an SA pair compresses: inbound, outbound. FormatError where no template fits."""
+    local, remote = child.local_ts, child.remote_ts
+    return agreed_rule(child.layout, remote, local), agreed_rule(child.layout, local, remote)
+
+
+def agreed_rule(
+    layout: Layout, sources: Sequence[TrafficSelector], targets: Sequence[TrafficSelector]
+) -> DietRule:
+    """The rule of one direction, as both ends derive it from what they agreed on."""
+    if (len(sources), len(targets)) != (1, 1):
+        raise FormatError(
+            f"Diet-ESP: {len(sources)} and {len(targets)} selectors; accepted: one a side"
+        )
+    rule = rule_for(sources[0], targets[0], trailer=layout.trailer)
+    return replace(rule, spi_octets=layout.spi_octets, sn_octets=layout.sn_octets)
+
+
+def key_words(rule: DietRule) -> tuple[tuple[str, object], ...]:
+    """What the dissector must know of a direction, beside keys."""
+    return (
+        ("template", rule.template.name.lower().replace("_", "-")),
+        ("spi_octets", rule.spi_octets),
+        ("sn_octets", rule.sn_octets),
+        *((("trailer", "yes"),) if rule.trailer else ()),
+        ("inner_source", rule.src.network_address.exploded),
+        ("inner_destination", rule.dst.network_address.exploded),
+        *((("inner_source_port", rule.sport),) if rule.template.protocol else ()),
+        *((("inner_destination_port", rule.dport),) if rule.template.protocol else ()),
+    )
 
 
 def _network(selector: TrafficSelector) -> Network:
@@ -174,28 +244,35 @@ def check_sa(
         raise FormatError(f"Diet-ESP with an IV of {iv_len} octets; accepted: an implicit IV")
     if tfc:
         raise FormatError("Diet-ESP with TFC padding, which nothing would tell; accepted: none")
-    most = 1 << 8 * rule.sn_octets - 1
+    check_window(rule.sn_octets, window)
+
+
+def check_window(sn_octets: int, window: int) -> None:
+    """FormatError for an anti-replay window, in packets, wider than half of what octets of the
+    number tell.
+    """
+    most = 1 << 8 * sn_octets - 1
     if not 0 < window <= most:
         raise FormatError(
-            f"Diet-ESP: a window of {window} with {8 * rule.sn_octets} bits of the number; "
+            f"Diet-ESP: a window of {window} with {8 * sn_octets} bits of the number; "
             f"accepted: 1 to {most}"
         )
 
 
-def check_spis(spis: Iterable[int], rule: DietRule) -> None:
+def check_spis(spis: Iterable[int], octets: int) -> None:
     """FormatError where two of one peer's SPIs cannot be told apart by what is sent of them, or
     where one begins as an ESP ping does, whose SPIs are small.
     """
     known: dict[int, int] = {}
     for spi in spis:
-        low = rule.low_spi(spi)
+        low = low_octets(spi, octets)
         if low == 0 or spi <= 255:
             raise FormatError(
                 f"Diet-ESP: SPI {spi:#010x} sent as {low:#x}; accepted: above 255, and not 0 in "
-                f"its low {8 * rule.spi_octets} bits"
+                f"its low {8 * octets} bits"
             )
         if known.setdefault(low, spi) != spi:
             raise FormatError(
                 f"Diet-ESP: SPIs {known[low]:#010x} and {spi:#010x} of one peer share their low "
-                f"{8 * rule.spi_octets} bits; accepted: SPIs that differ in them"
+                f"{8 * octets} bits; accepted: SPIs that differ in them"
             )

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from p4esp.ipsec.layouts import form_of, form_out, has_roots, sends_whole_numbers
+from p4esp.ipsec.diet import key_words, rules_of
+from p4esp.ipsec.layouts import form_of, form_out, has_roots, is_diet, sends_whole_numbers
 from p4esp.ipsec.sa import ChildSaParams, DirectionKeys, Wrap
 from p4esp.ipsec.selectors import Address
 
@@ -111,4 +112,5 @@ def _line(
         shown=shown,
         esn=child.esn and not sends_whole_numbers(form),
         numbered=child.layout.numbered,
+        more=key_words(rules_of(child)[outbound]) if is_diet(form) else (),
     )

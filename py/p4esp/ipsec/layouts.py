@@ -63,9 +63,16 @@ def parameters_out(child: ChildSaParams) -> Parameters:
     return form.over(child.local.version, sent)
 
 
+def is_diet(form: Format) -> bool:
+    """Whether it compresses what both ends know (Diet-ESP)."""
+    return form.number is Number.DIET
+
+
 def has_next_header(form: Format) -> bool:
-    """Whether packets say what they carry: without it, they carry IP packets alone."""
-    return form.trailer is not Trailer.INNER
+    """Whether packets say what they carry: without it, they carry IP packets alone; and so they do
+    where those are compressed.
+    """
+    return form.trailer is not Trailer.INNER and not is_diet(form)
 
 
 def has_roots(layout: Layout) -> bool:

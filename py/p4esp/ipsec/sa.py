@@ -53,6 +53,10 @@ class UdpEncapsulation:
     remote_port: int
 
 
+WHOLE_HEADER: Final = 8
+"""Octets of SPI and sequence number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How packets are laid out: plain ESP, or what both ends agreed on beyond it."""
@@ -77,6 +81,12 @@ class Layout:
     """Of EESP: without key derivation, and so without sub SAs."""
     numbered: bool = True
     """Of EESP: whether packets have sequence numbers."""
+    spi_octets: int = 4
+    """Of Diet-ESP: how many low octets of the SPI are sent, both ways."""
+    sn_octets: int = 4
+    """Those of the sequence number."""
+    trailer: bool = True
+    """Of Diet-ESP: whether the trailer of RFC 4303 is sent."""
 
     def __str__(self) -> str:
         facts = [self.format]
@@ -88,6 +98,10 @@ class Layout:
             facts.append(f"subs {self.subs_in} in, {self.subs_out} out")
         if self.shown_in or self.shown_out:
             facts.append(f"shown {self.shown_in} in, {self.shown_out} out")
+        if self.spi_octets + self.sn_octets < WHOLE_HEADER:
+            facts.append(f"octets of SPI {self.spi_octets}, of number {self.sn_octets}")
+        if not self.trailer:
+            facts.append("no trailer")
         return ", ".join(facts)
 
 

@@ -109,6 +109,7 @@ _OF_TYPE: Final[Mapping[type, Callable[[Any], Any]]] = {
     Share: _share_as_json,
     DeleteReason: DeleteReason.as_json,
     Path: _path_as_json,
+    bytes: bytes.hex,
 }
 
 

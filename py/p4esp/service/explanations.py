@@ -133,7 +133,7 @@ EXPLANATIONS: Final = (
     Explanation(
         "ppk-mandatory",
         r"(?:IKE|exchange) failed (?P<peer>\S+) .*?: (?:AUTHENTICATION_FAILED: )?"
-        r"(?P<why>(?:the answer lacks USE_PPK|the PPK is mandatory|USE_PPK was agreed on"
+        r"(?P<why>(?:the answer has no use for the PPK|the PPK is mandatory|USE_PPK was agreed on"
         r"|the peer's PPK is not known here).*)",
         "A postquantum preshared key is mandatory, and the two ends do not share one{why}.",
         "Give both ends the same key under the same name in section `ppk` of the peer, or make it "

@@ -51,6 +51,8 @@ class Placement:
     spaces_in: int = 1
     """Inbound sequence spaces from `space_in` on."""
     spaces_out: int = 1
+    diet_peer: int = 0
+    """Number by which the pipeline knows the peer of an SA that compresses; 0: of another."""
 
     @property
     def cells_each(self) -> int:

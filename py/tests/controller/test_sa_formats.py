@@ -144,7 +144,7 @@ WRONG = {
     "explicit IV": ("header-in-trailer", {"suite": GCM}, "accepted: an implicit IV"),
     "UDP": ("header-in-trailer", {"encapsulation": UDP}, "accepted: directly over IP"),
     "WESP": ("trailer-in-clear", {"wrap": Wrap.ENCRYPTED}, "accepted: no WESP"),
-    "Diet-ESP": ("esp", {"layout": Layout("diet-esp")}, "diet-esp is not negotiated; accepted: "),
+    "Diet-ESP": ("esp", {"layout": Layout("diet-esp")}, "accepted: two hosts, or two"),
     "CBC": ("no-trailer", {"suite": suite_named("aes128-sha256")}, "accepted: AES-GCM"),
     "beet": ("no-trailer", {"mode": Mode.BEET}, "has no beet mode"),
     "EESP in UDP": ("eesp-full", {"encapsulation": UDP}, "accepted: directly over IP"),

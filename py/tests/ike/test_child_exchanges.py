@@ -414,7 +414,7 @@ def test_commands_name_what_is_wrong(lab):
         endpoint.check_liveness(ike_of(lab.west), lab.now)
 
 
-def exhausted(_count):
+def exhausted(_count, _apart):
     raise LookupError("the table is full")
 
 

@@ -110,7 +110,7 @@ def test_a_refused_handshake_leaves_nothing(kind):
 def test_an_allocator_without_spis_leaves_nothing(monkeypatch):
     lab = make_lab()
 
-    def none_left(_count):
+    def none_left(_count, _apart):
         raise LookupError("no SPI is free")
 
     lab.connect()

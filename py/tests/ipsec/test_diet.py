@@ -132,18 +132,18 @@ def test_the_window_is_at_most_half_of_what_the_number_tells() -> None:
 
 
 def test_two_spis_of_one_peer_do_not_share_what_is_sent_of_them() -> None:
-    check_spis([0x1001, 0x1002, 0x20FF], RULE)
+    check_spis([0x1001, 0x1002, 0x20FF], RULE.spi_octets)
     with pytest.raises(
         FormatError, match="0x00001001 and 0x00002001 of one peer share their low 8"
     ):
-        check_spis([0x1001, 0x1002, 0x2001], RULE)
-    check_spis([0x1001, 0x2001], DietRule(Template.UDP_V4, RULE.src, RULE.dst, spi_octets=2))
+        check_spis([0x1001, 0x1002, 0x2001], RULE.spi_octets)
+    check_spis([0x1001, 0x2001], 2)
 
 
 @pytest.mark.parametrize("spi", [0x1000, 7, 255])
 def test_an_spi_that_would_look_like_an_esp_ping_is_refused(spi: int) -> None:
     with pytest.raises(FormatError, match="accepted: above 255, and not 0 in its low 8 bits"):
-        check_spis([spi], RULE)
+        check_spis([spi], RULE.spi_octets)
 
 
 def test_it_is_never_in_udp_and_never_has_an_iv() -> None:

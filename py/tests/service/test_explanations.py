@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from ike_lab import EAST_NET, WEST_NET, Lab, child, east_config, west_config
 from ike_methods import BOTH, NEITHER, PFS, SETTINGS, methods_lab, only_child, rekey
+from ppk_lab import policy
 
 from p4esp.daemon.events import DaemonEvents
 from p4esp.daemon.null_data_plane import NullDataPlane
-from p4esp.ike.auth.credentials import PostquantumKey
 from p4esp.ike.config import FormatWish, Settings
 from p4esp.ike.proposals import Template
 from p4esp.ipsec.identity import Identity
@@ -123,7 +123,7 @@ def refused_inheritance():
     return lab
 
 
-KEY = PostquantumKey(b"\2key", bytes(32), required=True)
+KEY = policy(required=True)
 GCM, CBC = "aes256gcm16-prfsha256-x25519", "aes256-sha256-x25519"
 FAILED = {
     "IKE proposals": (

@@ -7,6 +7,7 @@ from typing import Final
 from p4esp.controller.entries import Entry
 from p4esp.controller.numbers import PROTO_ESP, DfMode, Format, Mode, Spread, Wrap
 from p4esp.controller.tables.matches import PacketMatch, of_family
+from p4esp.ipsec.diet import DietRule
 from p4esp.ipsec.selectors import Address, Network
 
 PORT_MAX: Final = 0xFFFF
@@ -146,6 +147,36 @@ def sad(
     match = {"local_id": local_id, "protocol": protocol, "spi": spi}
     args = {"sa": index, "generation": generation, "sub": sub}
     return Entry.make("sad", match, "open_by", args)
+
+
+def diet_peer(local_id: int, peer: Address, number: int, spi_octets: int, sn_octets: int) -> Entry:
+    """A peer that compresses what it sends to one of our addresses, and how much of SPI and number
+    it sends.
+    """
+    match = {"local_id": local_id, "src": int(peer)}
+    args = {"peer": number, "spi_octets": spi_octets, "sn_octets": sn_octets}
+    return Entry.make(f"diet_peer_v{peer.version}", match, "diet_peer", args)
+
+
+def diet_sad(peer: int, low_spi: int, index: int, generation: int, spi: int) -> Entry:
+    """Which inbound SA a packet of such a peer names, by what it sends of the SPI."""
+    args = {"sa": index, "generation": generation, "spi": spi}
+    return Entry.make("diet_sad", {"peer": peer, "spi": low_spi}, "open_diet", args)
+
+
+def diet_template(table: str, index: int, rule: DietRule) -> Entry:
+    """What an SA knows of its packets, in `diet_out` or `diet_in`."""
+    args = {
+        "template": int(rule.template),
+        "trailer": int(rule.trailer),
+        "spi_octets": rule.spi_octets,
+        "sn_octets": rule.sn_octets,
+        "src": int(rule.src.network_address),
+        "dst": int(rule.dst.network_address),
+        "sport": rule.sport,
+        "dport": rule.dport,
+    }
+    return Entry.make(table, {"sa": index}, f"diet_v{rule.template.version}", args)
 
 
 def tunnel_v6(index: int, src: IPv6Address, dst: IPv6Address, flow_label: int) -> Entry:

@@ -37,17 +37,23 @@ def egress_if(port: int, vid: int, role: Role, mac: int) -> Entry:
     )
 
 
-def local(address: Address, local_id: int, *, proxied: bool = False) -> Entry:
+def local(address: Address, local_id: int, *, proxied: bool = False, diet: bool = False) -> Entry:
     """An address of ours; the id stands for it in the SAD. `proxied`: a host's behind us, of whose
-    packets only IKE and ESP are ours.
+    packets only IKE and ESP are ours. `diet`: some peers may compress what they send to it.
     """
     args = {"local_id": local_id, "proxied": int(proxied)}
-    return Entry.make(f"local_v{address.version}", {"dst": int(address)}, "is_local", args)
+    action = "is_local_diet" if diet else "is_local"
+    return Entry.make(f"local_v{address.version}", {"dst": int(address)}, action, args)
 
 
 def echo(local_id: int) -> Entry:
     """An address of ours answers ESP pings."""
     return Entry.make("echo", {"local_id": local_id}, "answer_echo", {})
+
+
+def fragment(local_id: int) -> Entry:
+    """First fragments to an address of ours are shown to us."""
+    return Entry.make("fragment", {"local_id": local_id}, "tell_fragments", {})
 
 
 def ike_sa(spi: bytes) -> Entry:

@@ -158,11 +158,12 @@ def _parse_transform(content: bytes) -> Transform:
         return Transform(type_, id_)
     reader, attributes = Reader(content[_TRANSFORM.size :], "transform"), []
     while reader.left:
-        attributes.append(_parse_attribute(reader))
+        attributes.append(parse_attribute(reader))
     return Transform(type_, id_, tuple(attributes))
 
 
-def _parse_attribute(reader: Reader) -> Attribute:
+def parse_attribute(reader: Reader) -> Attribute:
+    """Read an attribute of either form (RFC 7296 3.3.5); ParseError where it is cut off."""
     word, value = reader.unpack(_ATTRIBUTE, "attribute")
     if word & _FIXED:
         return Attribute(word & ~_FIXED, value.to_bytes(2, "big"))

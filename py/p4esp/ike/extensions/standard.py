@@ -14,6 +14,7 @@ from p4esp.ike.extensions.initial_contact import InitialContact
 from p4esp.ike.extensions.intermediate import Intermediate
 from p4esp.ike.extensions.message_id_sync import MESSAGE_IDS, ReplayCounters
 from p4esp.ike.extensions.mobike import Mobike
+from p4esp.ike.extensions.mtu_detection import MtuDetection
 from p4esp.ike.extensions.nat_detection import NatDetection
 from p4esp.ike.extensions.optimized_rekey import OptimizedRekeying
 from p4esp.ike.extensions.postquantum import PostquantumKeys
@@ -38,6 +39,7 @@ STANDARD: tuple[Extension, ...] = (
     ChildlessInitiation(),
     InitialContact(),
     Mobike(),
+    MtuDetection(),
     Redirect(),
     ENCRYPTED_PING,
     RevisedCookie(),

@@ -16,7 +16,7 @@ from p4esp.ipsec.formats.model import (
     Target,
     Trailer,
 )
-from p4esp.ipsec.formats.sources import DIET_DRAFT, EHC_SUPPORTED
+from p4esp.ipsec.formats.sources import DIET_DRAFT, HCP_PROPOSAL
 from p4esp.ipsec.sa import Mode
 
 
@@ -75,6 +75,11 @@ def elided_by(template: str) -> int:
     return (40 if version == "6" else 20) + _LAYER4.get(kind, 0)
 
 
+def residue_octets(template: str) -> int:
+    """Octets of what a template sends of the inner headers."""
+    return sum(field.bits or 0 for field in RESIDUES[template]) // 8
+
+
 def shaped(template: str, spi_octets: int, sn_octets: int, *, trailer: bool = False) -> Format:
     """The format as an SA with that template has it."""
     text: tuple[Field, ...] = (*RESIDUES[template], PAYLOAD)
@@ -112,7 +117,7 @@ FORMAT = Format(
     tail_use=TailUse.NOBODY,
     modes=(Mode.TUNNEL,),
     targets=(Target.EMBEDDED, Target.BMV2),
-    notifies=(EHC_SUPPORTED,),
+    notifies=(HCP_PROPOSAL,),
     elided=elided_by("UDP_V4"),
     problem="On narrow links the headers weigh more than what they carry, and most of them both "
     "ends know already: addresses, ports and protocol from the selectors, lengths from the size.",

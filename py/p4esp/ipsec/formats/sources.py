@@ -87,7 +87,8 @@ DIET_DRAFT = Source(
     "fragment offset are sent, the identification of a flow is generated and other identifications "
     "and flow labels are sent, what of a TCP header is not elided stands byte aligned behind the "
     "residue, the hop limit goes through the outer header, the smallest number above the window's "
-    "end is taken, never in UDP; the number of the notify is private",
+    "end is taken, never in UDP; the number of the notify is private, and so are the codes of "
+    "trailer and range",
     ours=False,
 )
 
@@ -183,18 +184,21 @@ MAX_CRYPT_OFFSET = Notify(
     b"\x08",
     "at most 32 octets",
 )
-EHC_SUPPORTED = Notify(
-    "EHC_SUPPORTED",
-    51208,
+HCP_PROPOSAL = Notify(
+    "HCP_PROPOSAL",
+    52050,
     (
-        "proposals: length, 2 octets, then parameters as transform attributes of 4 octets",
-        "0 context: 0 Diet-ESP",
-        "1 alignment: bit 0 32 bits, bit 1 8 bits",
-        "2 octets sent of the SPI: bit 0 four to bit 3 one; the responder sets exactly one bit",
-        "3 octets sent of the sequence number: likewise",
+        "proposals: ID and name, an octet each (0 Diet-ESP), length of what follows, 2 octets, and "
+        "attributes as those of transforms",
+        "0 DSCP, 1 ECN, 2 flow label or identification: 0 sent, 2 of the last generated",
+        "3 alignment: 0 8 bits, 2 32 bits",
+        "4 bits sent of the SPI",
+        "5 bits sent of the sequence number",
+        "6 ESP trailer: 0 sent, 1 not",
+        "32767 range: the least and the greatest of an attribute; in an offer only",
     ),
-    bytes.fromhex("0010 80000000 80010002 80020008 80030008"),
-    "Diet-ESP, 8 bits, 1 octet of SPI and of number",
+    bytes.fromhex("01000010 80030000 80040008 80050008 80060001"),
+    "Diet-ESP, 8 bits of SPI and of number, no trailer",
 )
 EESP_PROPOSAL = Proposal(
     EESP_SECURITY_PROTOCOL,
