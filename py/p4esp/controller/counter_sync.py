@@ -18,7 +18,8 @@ async def skip_counters(live: LiveSa, state: StateChannel, delta: int) -> bool:
     place, enough = live.record.placement, True
     last = LAST_EXTENDED if live.record.child.esn else LAST
     for space in range(place.space_out, place.space_out + place.spaces_out):
-        number = await state.read_sequence(space) + delta
-        await state.advance_sequence(space, min(number, last))
-        enough = enough and number <= last
+        sent = await state.read_sequence(space)
+        if sent < last:
+            await state.advance_sequence(space, min(sent + delta, last))
+        enough = enough and sent + delta <= last
     return enough

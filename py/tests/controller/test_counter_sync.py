@@ -14,7 +14,7 @@ class Registers(dict):
         return self[space]
 
     async def advance_sequence(self, space: int, value: int) -> None:
-        assert value >= self[space]
+        assert value > self[space]
         self[space] = value
 
 

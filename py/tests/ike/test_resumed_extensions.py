@@ -112,7 +112,8 @@ def test_a_forged_answer_that_is_no_good_leaves_nothing_behind() -> None:
     """Its nonce is too short for the PRF: what begins in full after that has no SPI of its."""
     wishes = {"extensions": ExtensionWishes(resumption=True)}
     wishes["proposals"] = (Template.ike("aes256gcm16-prfsha512-x25519"),)
-    lab = Lab(west_config(**wishes), east_config(**wishes), settings=Settings(retransmission=STEADY))
+    settings = Settings(retransmission=STEADY)
+    lab = Lab(west_config(**wishes), east_config(**wishes), settings=settings)
     lab.connect()
     lose(lab)
     lab.west.endpoint.initiate(lab.west_config, lab.now, child="net")
