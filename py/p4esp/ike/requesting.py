@@ -92,8 +92,12 @@ class Requesting:
                 self._process(outstanding, opened, path)
 
     def _process(self, outstanding: Outstanding, opened: Opened, path: Path) -> None:
+        task = outstanding.task
         try:
-            verdict = outstanding.task.process(self._state, self._wire.read(opened, path))
+            outside = task.message_id is not None
+            if outside and not task.is_new(self._state, opened.payloads()):
+                return
+            verdict = task.process(self._state, self._wire.read(opened, path))
         except IkeError as error:
             self._refuse(opened.header, path, error)
         else:

@@ -1,6 +1,7 @@
 """RFC 6311: one of a cluster takes an IKE SA over, and both ends agree on message IDs anew."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 from ike_lab import EAST, STEADY, WEST, Lab, east_config, make_node, toward, west_config
@@ -23,7 +24,7 @@ from p4esp.ike.events import (
 )
 from p4esp.ike.extension_wishes import ExtensionWishes
 from p4esp.ike.message_id_sync import SyncIds
-from p4esp.ike.path import Datagram
+from p4esp.ike.path import Datagram, UdpAddress
 from p4esp.ike.proposals import Template
 from p4esp.ike.syncing import SKIPPED
 from p4esp.ike.tasks.informational import CheckLiveness
@@ -320,6 +321,23 @@ def test_an_answer_with_another_nonce_is_no_answer(monkeypatch) -> None:
     lab.settle()
     assert lab.east.endpoint.drops[Drop.IGNORED_NOTIFY] == 1
     assert ids(lab.east)[1] == 2
+
+
+def test_a_replayed_answer_moves_nobody() -> None:
+    """RFC 7296 2.23: who is behind a NAT is followed by new messages alone."""
+    lab = lab_of(force_encapsulation=True)
+    lab.wire.clear()
+    check(lab, lab.east)
+    old = next(d for _, d in lab.wire if toward(EAST, d))
+    lab.fate = lambda d: [] if toward(EAST, d) else [0.01]
+    fail_over(lab, export(lab))
+    lab.settle()
+    (before,) = lab.east.endpoint.ike_sas
+    assert before.path.remote.port == 4500
+    elsewhere = UdpAddress(ip_address("192.0.2.66"), 4500)
+    lab.deliver(replace(old, path=replace(old.path, local=elsewhere)))
+    assert [ike.path for ike in lab.east.endpoint.ike_sas] == [before.path]
+    assert lab.east.endpoint.drops[Drop.IGNORED_NOTIFY] == 1
 
 
 def test_a_replay_does_not_spoil_a_request_that_comes_in_fragments() -> None:
