@@ -34,6 +34,7 @@ from p4esp.ike.diet import apart_of, check_beside
 from p4esp.ike.errors import Refusal
 from p4esp.ike.extensions.labels import labels_in_use, labels_wanted
 from p4esp.ike.extensions.resources import alike, check_alike, narrowed, no_room
+from p4esp.ike.ke_payloads import METHOD_SIZE
 from p4esp.ike.keywords import describe
 from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
@@ -161,7 +162,7 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
 
 def refusal_detail(offer: ChildOffer, error: Notify) -> str:
     """What is known of why the peer refused an offer: it does not say."""
-    if error.type == NotifyType.INVALID_KE_PAYLOAD:
+    if error.type == NotifyType.INVALID_KE_PAYLOAD and len(error.data) == METHOD_SIZE:
         wanted = Transform(TransformType.KE, int.from_bytes(error.data, "big"))
         return methods_differ(methods_of(offer.proposals), describe((wanted,)))
     if error.type != NotifyType.NO_PROPOSAL_CHOSEN:
