@@ -147,7 +147,7 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     chosen = verify_choice(proposals, offer.proposals)
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
     layout = layout_accepted(sa, scope, offer.formats, answer, chosen)
-    share = share_accepted(sa, offer.config, offer.share, answer, Share(label=scope.label))
+    share = share_accepted(sa, offer.share, answer, Share(label=scope.label), offer.replaces)
     if offer.replaces is None:
         check_alike(sa, scope, chosen, layout, share)
     spi_out = check_peer_spi(sa, chosen.spi, layout)
