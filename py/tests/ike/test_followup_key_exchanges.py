@@ -33,7 +33,8 @@ from p4esp.ike.events import (
     IkeRekeyed,
 )
 from p4esp.ike.proposals import Template
-from p4esp.ike.tasks.ike_followup_ke import IkeFollowupKe, IkeFollowupKeResponder
+from p4esp.ike.tasks import create_child
+from p4esp.ike.tasks.ike_followup_ke import IkeFollowupKe, IkeFollowupKeResponder, follow_up
 
 IKE = "aes256gcm16-prfsha256-x25519-ke1_mlkem768"
 ESP = "aes256gcm16-x25519-ke1_mlkem768-ke3_ecp384-esn"
@@ -267,3 +268,30 @@ def test_a_child_sa_is_not_completed_under_an_ike_sa_that_is_being_rekeyed():
     lab.run(60)
     assert len(lab.west.of(ChildUp)) == len(lab.east.of(ChildUp)) == 2
     assert len(lab.west.spis.used) == len(lab.east.spis.used) == 2
+
+
+def test_a_rekey_that_another_has_overtaken_is_not_completed(monkeypatch):
+    """The peer begins a rekey, begins and ends one without followups, and goes on with the first:
+    nothing is replaced twice.
+    """
+
+    def after_the_others(sa, task, *answer):
+        follow_up(sa, task, *answer)
+        sa.tasks.rotate(-1)
+
+    monkeypatch.setattr(create_child, "follow_up", after_the_others)
+    lab = lab_for(esp="aes256gcm16-x25519-ke1_ecp256-ke1_none-esn")
+    (old,) = lab.west.endpoint._entries[spi_of(lab.west)].sa.children
+    plain = replace(old.config, proposals=(Template.esp("aes256gcm16-x25519-esn"),))
+    sa = lab.west.endpoint._entries[spi_of(lab.west)].sa
+    sa._state.tasks.extend([create_child.CreateChild(one, old) for one in (old.config, plain)])
+    lab.west.endpoint.check_liveness(spi_of(lab.west), lab.now)
+    lab.settle()
+    assert lab.east.one(ChildRekeyed).old == old_of(lab.east)
+    assert any("TEMPORARY_FAILURE" in trace.reason for trace in lab.east.traces)
+    lab.run(60)
+    assert len(lab.east.spis.used) == 2
+
+
+def old_of(node):
+    return node.one(ChildUp).child

@@ -297,7 +297,9 @@ class CreateChildResponder(ResponderTask):
         old: ChildSa | None,
         additional: bytes,
     ) -> None:
-        _check_possible(sa)  # it may have changed since the answer
+        _check_possible(sa)  # all may have changed since the answer
+        if old is not None and old in sa.children:
+            _check_replaceable(sa, old)
         child = enter_child(sa, agreement, replace(fresh, additional=additional))
         if old is None or old not in sa.children:
             sa.events.append(ChildUp(child.params))
@@ -346,6 +348,10 @@ def _find_rekeyed(sa: IkeSaState, rekey: Notify) -> ChildSa:
             protocol=rekey.protocol,
             spi=rekey.spi,
         )
+    _check_replaceable(sa, child)
+    return child
+
+
+def _check_replaceable(sa: IkeSaState, child: ChildSa) -> None:
     if child.phase is ChildPhase.DELETING or child.successor in sa.children:
         raise Refusal(NotifyType.TEMPORARY_FAILURE, "the child SA is being deleted or replaced")
-    return child
