@@ -103,7 +103,8 @@ class CreateChild(InitiatorTask):
         offer = make_offer(sa, self._config, self._old, packet=packet, with_ke=True, share=share)
         if not self._single or packet is None:
             return offer
-        return replace(offer, scope=replace(packet, labels=offer.scope.labels))
+        pair = replace(offer.scope, local_ts=packet.local_ts, remote_ts=packet.remote_ts)
+        return replace(offer, scope=pair)
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """[N(REKEY_SA)] [N(USE_TRANSPORT_MODE | USE_BEET_MODE)] SA Ni [KEi] TSi TSr; of an
