@@ -82,7 +82,7 @@ class HcpProposal:
 
 def parse_proposals(data: bytes) -> tuple[HcpProposal, ...]:
     """Read all of them; ParseError where a length leads past the end, or there are too many."""
-    reader, found = Reader(data, "HCP_PROPOSAL"), []
+    reader, found = Reader(data, "HCP_PROPOSAL"), list[HcpProposal]()
     while reader.left:
         if len(found) == MAX_PROPOSALS:
             raise ParseError(f"HCP_PROPOSAL: more than {MAX_PROPOSALS} proposals")
