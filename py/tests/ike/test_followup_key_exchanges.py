@@ -15,6 +15,7 @@ from ike_lab import (
     toward,
     west_config,
 )
+from ike_ledger import assert_mirrored, live
 
 from p4esp.ike import negotiation
 from p4esp.ike.additional import FOLLOWUP_TIMEOUT
@@ -291,6 +292,24 @@ def test_a_rekey_that_another_has_overtaken_is_not_completed(monkeypatch):
     assert any("TEMPORARY_FAILURE" in trace.reason for trace in lab.east.traces)
     lab.run(60)
     assert len(lab.east.spis.used) == 2
+
+
+@pytest.mark.parametrize("delay", [0.03, 0.05, 2])
+@pytest.mark.parametrize("seed", range(1, 7, 2))
+def test_of_rekeys_at_once_that_take_their_time_one_sa_remains(seed, delay):
+    """East's is over, and the old SA with it, when the followups of west's arrive."""
+    lab = lab_for(esp="aes256gcm16-x25519-ke1_ecp256-esn", seed=seed)
+
+    def late(datagram):
+        followup = toward(EAST, datagram) and exchange_of(datagram) == 44
+        return [delay if followup else LATENCY]
+
+    lab.fate = late
+    for node in (lab.west, lab.east):
+        node.endpoint.rekey_child(node.one(ChildUp).child.spi_in, lab.now)
+    lab.run(60)
+    assert_mirrored(lab)
+    assert len(live(lab.west)) == 1
 
 
 def old_of(node):

@@ -299,10 +299,10 @@ class CreateChildResponder(ResponderTask):
         additional: bytes,
     ) -> None:
         _check_possible(sa)  # all may have changed since the answer
-        if old is not None and old in sa.children:
+        if old is not None:
             _check_replaceable(sa, old)
         child = enter_child(sa, agreement, replace(fresh, additional=additional))
-        if old is None or old not in sa.children:
+        if old is None:
             sa.events.append(ChildUp(child.params))
         else:
             old.successor = child
@@ -343,16 +343,18 @@ def _find_rekeyed(sa: IkeSaState, rekey: Notify) -> ChildSa:
     if child is None and sa.awaiting_child:
         raise Refusal(NotifyType.TEMPORARY_FAILURE, "the child SA may be one not yet known here")
     if child is None or rekey.protocol != child.protocol:
-        raise Refusal(
-            NotifyType.CHILD_SA_NOT_FOUND,
-            f"there is no child SA with SPI {rekey.spi.hex()}",
-            protocol=rekey.protocol,
-            spi=rekey.spi,
-        )
+        raise _not_found(rekey.protocol, rekey.spi)
     _check_replaceable(sa, child)
     return child
 
 
+def _not_found(protocol: int, spi: bytes) -> Refusal:
+    reason = f"there is no child SA with SPI {spi.hex()}"
+    return Refusal(NotifyType.CHILD_SA_NOT_FOUND, reason, protocol=protocol, spi=spi)
+
+
 def _check_replaceable(sa: IkeSaState, child: ChildSa) -> None:
+    if child not in sa.children:
+        raise _not_found(child.protocol, child.params.spi_out.to_bytes(4, "big"))
     if child.phase is ChildPhase.DELETING or child.successor in sa.children:
         raise Refusal(NotifyType.TEMPORARY_FAILURE, "the child SA is being deleted or replaced")
