@@ -9,8 +9,16 @@ from our_daemon import EAGER, P4ESP
 from pairing import Pair, Role, Session
 
 ROLES = pytest.mark.parametrize("role", ["initiator", "responder"])
-PROGRAMS = pytest.mark.parametrize("program", [(str(P4ESP),), EAGER], ids=["ours", "eager"])
+ENDS = pytest.mark.parametrize(
+    ("role", "program"),
+    [("initiator", (str(P4ESP),)), ("responder", (str(P4ESP),)), ("initiator", EAGER)],
+    ids=["initiator", "responder", "eager initiator"],
+)
 """The eager one sends private numbers to a peer without our vendor ID."""
+
+
+AGREED = {"initiator": [], "responder": ["IKEV2_MESSAGE_ID_SYNC_SUPPORTED"]}
+"""By our role: charon says it in its requests, and answers nobody (RFC 6311)."""
 
 
 def replace_everything(session: Session) -> None:
@@ -33,14 +41,15 @@ def replace_everything(session: Session) -> None:
     assert session.ours.tell("check", peer="charon")["event"] == "peer-alive"
 
 
-@ROLES
-@PROGRAMS
+@ENDS
 def test_sas_come_up_are_replaced_from_either_side_and_deleted(
     pair: Pair, role: Role, program: tuple[str, ...]
 ) -> None:
     with pair.session(everything(program)) as session:
         ours, _ = session.up(role)
         assert (ours["mode"], ours["format"]) == ("tunnel", "esp")
+        (ike,) = session.ours.status()["ike_sas"]
+        assert ike["extensions"] == AGREED[role]
         replace_everything(session)
         session.ours.tell("down", peer="charon")
         assert pair.charon.sas() == []
