@@ -185,7 +185,9 @@ class IkeEvents:
         if await self._sas.up(child, send=send):
             await self._serve(child, rekeyed=rekeyed)
             return
-        if not child.share.partial:
+        if child.share.partial:
+            self._shares.not_carried(child)
+        else:
             self._connections.attempt_failed((child.peer, child.name))
         try:
             self._ike.command(lambda endpoint, now: endpoint.delete_child(child.spi_in, now))
