@@ -7,8 +7,8 @@ from p4esp.ipsec.layouts import form_out, is_diet
 
 async def skip_counters(live: LiveSa, state: StateChannel, delta: int) -> bool:
     """Raise the counters of all outbound spaces of an SA; False when one has not that much left
-    before it sends nothing more, or sends low octets of numbers, of which the peer would make others.
-    ControllerError when the pipeline does not.
+    before it sends nothing more, or sends low octets of numbers, of which the peer would make
+    others. ControllerError when the pipeline does not.
     """
     place, child = live.record.placement, live.record.child
     if is_diet(form_out(child.layout)):

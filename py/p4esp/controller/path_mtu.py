@@ -64,8 +64,8 @@ class PathMtu:
         self._clock = clock
         self._limit = RateLimit(RATE, clock())
         self._until: dict[tuple[int, bool], float] = {}
-        """By inbound SPI, and of the links behind the peer (True) or of the path to it: when what was
-        learned is forgotten.
+        """When what was learned is forgotten, by inbound SPI and whether it is of the links behind
+        the peer.
         """
         self._waiting: asyncio.Queue[Ethernet] = asyncio.Queue(WAITING)
         self.ignored = ignored

@@ -17,7 +17,7 @@ SENT, HARD = 100, 1000
 
 
 async def skipped(layout: Layout, delta: int) -> dict[int, int] | None:
-    """Numbers of spaces that an SA of at most `HARD` packets skips to; None: it is to be replaced."""
+    """To which numbers an SA of at most `HARD` packets skips, by space; None: it is replaced."""
     made = record()
     settings = SaSettings(hard_packets=HARD)
     live = LiveSa(made, Handles(1, 2), pair_entries(made, Handles(1, 2), 1, settings))
