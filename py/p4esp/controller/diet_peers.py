@@ -131,7 +131,7 @@ class DietPeerTable:
             peer.heard.add(child.spi_in)
 
     async def forget(self, child: ChildSaParams) -> None:
-        """An SA receives no more; it still counts as one of its peer's, whose number stays in use."""
+        """An SA receives no more; it still counts, so that the peer's number stays in use."""
         peer = self._peers.of(child)
         if peer is None:
             return

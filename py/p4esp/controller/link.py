@@ -206,8 +206,8 @@ async def _correct_base(link: SwitchLink, interfaces: Interfaces) -> None:
 
 
 async def _write_base(link: SwitchLink, updates: Sequence[Update]) -> None:
-    """No packet meets the rules of one configuration with the label of another: from the first label
-    that changes until the rules are installed, what is clear is discarded.
+    """No packet meets the rules of one configuration with the label of another: from the first
+    label that changes until the rules are installed, what is clear is discarded.
     """
     if any(update.entry.table in SOURCE_LABEL_TABLES for update in updates):
         used = {entry.field("version") for entry in await link.session.read(*SPD_TABLES)}
