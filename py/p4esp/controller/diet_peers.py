@@ -6,7 +6,7 @@ of them have the same, and there is no other ESP between the two.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from p4esp.controller import tables
@@ -34,8 +34,8 @@ class DietPeer:
     widths: tuple[int, int]
     """Octets of SPI and number."""
     users: int = 0
-    known: bool = False
-    """Whether the switch has its entry."""
+    heard: set[int] = field(default_factory=set)
+    """Inbound SPIs of its SAs that receive: while there are any, the switch has its entry."""
 
 
 class DietPeers:
@@ -86,8 +86,10 @@ class DietPeers:
             return
         if _ends(child) not in self._peers:
             self._numbers.reserve(number)
-            self._enter(child, DietPeer(number, _widths(child), known=True))
-        self._peers[_ends(child)].users += 1
+            self._enter(child, DietPeer(number, _widths(child)))
+        peer = self._peers[_ends(child)]
+        peer.users += 1
+        peer.heard.add(child.spi_in)
 
     def leave(self, number: int) -> None:
         """An SA of a peer is gone."""
@@ -124,19 +126,19 @@ class DietPeerTable:
         if peer is None:
             return
         async with self._peers.changing:
-            if not peer.known:
+            if not peer.heard:
                 await self._writer.write(inserts([self._entry(child, peer)]))
-                peer.known = True
+            peer.heard.add(child.spi_in)
 
     async def forget(self, child: ChildSaParams) -> None:
-        """An SA receives no more; it still counts as one of its peer's."""
+        """An SA receives no more; it still counts, so that the peer's number stays in use."""
         peer = self._peers.of(child)
         if peer is None:
             return
         async with self._peers.changing:
-            if peer.known and peer.users == 1:
+            if peer.heard == {child.spi_in}:
                 await self._writer.clear(deletes([self._entry(child, peer)]))
-                peer.known = False
+            peer.heard.discard(child.spi_in)
 
     def _entry(self, child: ChildSaParams, peer: DietPeer) -> Entry:
         return _entry(_ends(child), peer, self._local_id(child.local))

@@ -5,7 +5,7 @@ The pipeline keeps no state of fragments, so where a bypass rule below would let
 is dropped. Below a rule that protects it is sealed like any other (RFC 4301 7.1).
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -17,16 +17,17 @@ Pair = tuple[TrafficSelector, TrafficSelector]
 """Local and remote."""
 
 
-def unseen_by(ranked: Sequence[PolicyRule]) -> list[list[Pair]]:
+def unseen_by(ranked: Sequence[PolicyRule], *, by_label: bool = False) -> list[list[Pair]]:
     """For each rule, in order, the later fragments of its packets that one below would let pass in
-    clear.
+    clear; with `by_label` the rules of other security labels see none of them.
     """
-    below: deque[PolicyRule] = deque()
+    below: defaultdict[bytes, deque[PolicyRule]] = defaultdict(deque)
     found: list[list[Pair]] = []
     for rule in reversed(ranked):
-        found.append(_unseen(rule, below))
+        beside = below[rule.label if by_label else b""]
+        found.append(_unseen(rule, beside))
         if _sees_fragments(rule):
-            below.appendleft(rule)
+            beside.appendleft(rule)
     return found[::-1]
 
 

@@ -174,8 +174,10 @@ class IkeEvents:
             self._note(Kind.SA_FAILED, event.ike, f"{child.spi_in:08x}: counters stay: {error}")
 
     def _failed(self, ike: IkeSaInfo, reason: str) -> None:
+        """Of what somebody begins in a peer's name, nothing follows for what we have begun."""
         self._note(Kind.IKE_FAILED, ike, reason)
-        self._connections.peer_failed(ike.peer)
+        if ike.initiator:
+            self._connections.peer_failed(ike.peer)
 
     async def _child_up(
         self, child: ChildSaParams, *, send: bool = True, rekeyed: bool = False
@@ -185,7 +187,9 @@ class IkeEvents:
         if await self._sas.up(child, send=send):
             await self._serve(child, rekeyed=rekeyed)
             return
-        if not child.share.partial:
+        if child.share.partial:
+            self._shares.not_carried(child)
+        else:
             self._connections.attempt_failed((child.peer, child.name))
         try:
             self._ike.command(lambda endpoint, now: endpoint.delete_child(child.spi_in, now))

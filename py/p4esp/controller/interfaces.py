@@ -110,7 +110,7 @@ class Interfaces:
 
     def entries(self) -> list[Entry]:
         """Labels of hosts, port roles, egress interfaces, addresses, who answers pings, routes."""
-        labelled = bool(self._config.labels)
+        labelled = bool(self._config.label_names)
         return [
             *self._labels(),
             tables.port_role(CPU_PORT, 0, Role.CPU),

@@ -8,7 +8,7 @@ from typing import Final
 from p4esp.controller import tables
 from p4esp.controller.config import GatewayConfig
 from p4esp.controller.engine_keys import PairKeys
-from p4esp.controller.entries import Entry, deletes, difference, inserts, modifies
+from p4esp.controller.entries import Entry, Op, Update, deletes, difference, inserts, modifies
 from p4esp.controller.errors import SwitchUnreachableError
 from p4esp.controller.health import EngineHealth, Report, Restore
 from p4esp.controller.interfaces import Interfaces
@@ -17,7 +17,7 @@ from p4esp.controller.neighbours import Neighbours
 from p4esp.controller.numbers import Punt
 from p4esp.controller.parallel import spreads_of
 from p4esp.controller.placement import Placements
-from p4esp.controller.policy import PolicyTable
+from p4esp.controller.policy import VERSIONS, PolicyTable
 from p4esp.controller.policy_ids import PolicyIds
 from p4esp.controller.reconcile import (
     BASE_TABLES,
@@ -25,6 +25,7 @@ from p4esp.controller.reconcile import (
     NEIGHBOUR_TABLES,
     SA_TABLES,
     SELECTION_TABLES,
+    SOURCE_LABEL_TABLES,
     SPD_TABLES,
     Covers,
     Findings,
@@ -197,11 +198,22 @@ async def _correct_base(link: SwitchLink, interfaces: Interfaces) -> None:
     await link.session.limit_echoes(link.echo_rate)
     have = await link.session.read(*BASE_TABLES)
     interfaces.adopt(entry for entry in have if entry.action in ("is_local", "is_local_diet"))
-    await link.writer.write(difference(have, interfaces.entries()))
+    await _write_base(link, difference(have, interfaces.entries()))
     present = await link.session.read(*NEIGHBOUR_TABLES)
     wanted = _wanted_neighbours(present, interfaces)
     await link.writer.write(difference(present, wanted))
     link.neighbours.adopt(wanted)
+
+
+async def _write_base(link: SwitchLink, updates: Sequence[Update]) -> None:
+    """No packet meets the rules of one configuration with the label of another: from the first
+    label that changes until the rules are installed, what is clear is discarded.
+    """
+    if any(update.entry.table in SOURCE_LABEL_TABLES for update in updates):
+        used = {entry.field("version") for entry in await link.session.read(*SPD_TABLES)}
+        empty = next(number for number in range(VERSIONS) if (number, 0xFF) not in used)
+        await link.writer.write([Update(Op.MODIFY, tables.policy_version(empty))])
+    await link.writer.write(updates)
 
 
 def _wanted_neighbours(present: list[Entry], interfaces: Interfaces) -> list[Entry]:

@@ -63,7 +63,10 @@ class PathMtu:
         self._journal = journal
         self._clock = clock
         self._limit = RateLimit(RATE, clock())
-        self._until: dict[int, float] = {}
+        self._until: dict[tuple[int, bool], float] = {}
+        """When what was learned is forgotten, by inbound SPI and whether it is of the links behind
+        the peer.
+        """
         self._waiting: asyncio.Queue[Ethernet] = asyncio.Queue(WAITING)
         self.ignored = ignored
 
@@ -146,10 +149,14 @@ class PathMtu:
 
     async def _believe(self, live: LiveSa, told: PathMtuTold) -> str:
         now, lowered = self._sas.tuning(live), _lowered(told)
+        which = live.record.child.spi_in, told.inside
+        until = self._clock() + self._settings.age
         if lowered(now) == now:
+            if which in self._until and _confirms(told, now):
+                self._until[which] = until
             return "not less"
         await self._sas.tune(live, lowered)
-        self._until[live.record.child.spi_in] = self._clock() + self._settings.age
+        self._until[which] = until
         where = "inside" if told.inside else "outside"
         self._note(live, f"{told.mtu} {where}, says peer {live.record.child.peer}")
         return ""
@@ -165,31 +172,31 @@ class PathMtu:
         await self._sas.tune(live, lowered)
         if not _sends(live.record.child, said):
             return "no such SA"
-        self._until[live.record.child.spi_in] = self._clock() + self._settings.age
+        self._until[live.record.child.spi_in, False] = self._clock() + self._settings.age
         self._note(live, f"{path_mtu}, says a router on the way to {live.record.child.remote}")
         return ""
 
     async def expire(self) -> None:
         """Forget what is too old: the path may have become wider."""
         now = self._clock()
-        due = [spi for spi, until in self._until.items() if until <= now]
-        for spi_in in due:
+        due = [which for which, until in self._until.items() if until <= now]
+        for spi_in, inside in due:
             live = self._sas.live.get(spi_in)
             if live is not None:
-                await self._widen(live)
-            del self._until[spi_in]
+                await self._widen(live, inside=inside)
+            del self._until[spi_in, inside]
 
-    async def _widen(self, live: LiveSa) -> None:
-        now = self._sas.tuning(live)
-        if (now.path_mtu, now.inner_most) == (self._sas.link_mtu(live), MOST):
+    async def _widen(self, live: LiveSa, *, inside: bool) -> None:
+        if self._widened(live, self._sas.tuning(live), inside=inside) == self._sas.tuning(live):
             return  # the SA has moved since, and begun anew
-
-        def widened(now: Tuning) -> Tuning:
-            # the link is asked for once nobody else changes the SA: another may be the way by then
-            return replace(now, path_mtu=self._sas.link_mtu(live), inner_most=MOST)
-
-        await self._sas.tune(live, widened)
+        # the link is asked for once nobody else changes the SA: another may be the way by then
+        await self._sas.tune(live, lambda now: self._widened(live, now, inside=inside))
         self._note(live, f"{self._sas.tuning(live).path_mtu} again")
+
+    def _widened(self, live: LiveSa, now: Tuning, *, inside: bool) -> Tuning:
+        if inside:
+            return replace(now, inner_most=MOST)
+        return replace(now, path_mtu=self._sas.link_mtu(live))
 
     def _note(self, live: LiveSa, text: str) -> None:
         record = live.record
@@ -198,9 +205,7 @@ class PathMtu:
 
 def _lowered(told: PathMtuTold) -> Callable[[Tuning], Tuning]:
     """No lower than the floor, and never wider."""
-    child = told.child
-    version = child.remote_ts[0].version if told.inside else child.remote.version
-    mtu = max(told.mtu, FLOOR[version])
+    mtu = _floored(told)
 
     def lowered(now: Tuning) -> Tuning:
         if told.inside:
@@ -208,6 +213,17 @@ def _lowered(told: PathMtuTold) -> Callable[[Tuning], Tuning]:
         return replace(now, path_mtu=min(mtu, now.path_mtu))
 
     return lowered
+
+
+def _floored(told: PathMtuTold) -> int:
+    child = told.child
+    version = child.remote_ts[0].version if told.inside else child.remote.version
+    return max(told.mtu, FLOOR[version])
+
+
+def _confirms(told: PathMtuTold, now: Tuning) -> bool:
+    """Whether a peer says again what holds already."""
+    return _floored(told) == (now.inner_most if told.inside else now.path_mtu)
 
 
 def _number(live: LiveSa, said: TooBig) -> tuple[int, int | None]:

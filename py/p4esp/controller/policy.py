@@ -41,38 +41,57 @@ def spd_entries(
     `labels`: the numbers of their security labels.
     """
     ranked = sorted(rules, key=lambda rule: -rule.priority)
-    kept = unseen_by(ranked)
     return [
         entry
-        for rank, rule in enumerate(ranked)
-        for entry in _entries(
-            *(rule, kept[rank], policy_ids), (version, len(ranked) - rank, labels[rule.label])
-        )
+        for role in (Role.PROTECTED, Role.UNPROTECTED)
+        for entry in _seen_from(role, ranked, policy_ids, (version, labels))
     ]
+
+
+def _seen_from(
+    role: Role,
+    ranked: Sequence[PolicyRule],
+    policy_ids: Mapping[str, int],
+    numbering: tuple[int, Mapping[bytes, int]],
+) -> Iterator[Entry]:
+    """The rules for clear packets of one side. Those of our site have labels, and a rule is for
+    those of one. From outside none has: there a rule is for all, but not one that lets packets of a
+    label pass, for these are none.
+    """
+    version, labels = numbering
+    inside = role is Role.PROTECTED
+    rules = ranked if inside else [rule for rule in ranked if not _passes_label(rule)]
+    for rank, (rule, kept) in enumerate(zip(rules, unseen_by(rules, by_label=inside), strict=True)):
+        place = (version, role, len(rules) - rank, labels[rule.label])
+        yield from _entries(rule, kept, policy_ids, place)
+
+
+def _passes_label(rule: PolicyRule) -> bool:
+    return rule.action is Action.BYPASS and bool(rule.label)
 
 
 def _entries(
     rule: PolicyRule,
     kept: Iterable[Pair],
     policy_ids: Mapping[str, int],
-    place: tuple[int, int, int],
+    place: tuple[int, Role, int, int],
 ) -> Iterator[Entry]:
-    """One rule in a version, at a priority and for a label, and the fragments kept from the rules
-    below.
+    """One rule in a version, of a role, at a priority and for a label, and the fragments kept from
+    the rules below.
     """
-    version, priority, label = place
-    for role, match in _matches(rule.local, rule.remote):
+    version, role, priority, label = place
+    for match in _matches(role, rule.local, rule.remote):
         yield _entry(rule, policy_ids, (version, role, match, priority), label)
     for local, remote in kept:
-        for role, match in _matches([local], [remote]):
+        for match in _matches(role, [local], [remote]):
             yield tables.spd_discard_unseen(version, role, match, priority, label=label)
 
 
 def _matches(
-    local: Sequence[TrafficSelector], remote: Sequence[TrafficSelector]
-) -> list[tuple[Role, PacketMatch]]:
-    protected = [(Role.PROTECTED, match) for match in packet_matches(local, remote)]
-    return protected + [(Role.UNPROTECTED, match) for match in packet_matches(remote, local)]
+    role: Role, local: Sequence[TrafficSelector], remote: Sequence[TrafficSelector]
+) -> list[PacketMatch]:
+    inside = role is Role.PROTECTED
+    return packet_matches(local, remote) if inside else packet_matches(remote, local)
 
 
 def _entry(

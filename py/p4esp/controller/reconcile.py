@@ -26,10 +26,11 @@ SA_TABLES = (
     *("format_in", "sa_label", "diet_in", "diet_sad", "sad", *OUTBOUND_TABLES, "sa_member"),
     *SELECTION_TABLES,
 )
+SOURCE_LABEL_TABLES = ("source_label", "source_label_v6")
 BASE_TABLES = (
     *("port_role", "egress_if", "local_v4", "local_v6"),
     *("echo", "fragment", "route_v4", "route_v6"),
-    *("source_label", "source_label_v6", "host_label", "host_label_v6"),
+    *(*SOURCE_LABEL_TABLES, "host_label", "host_label_v6"),
 )
 DIET_PEER_TABLES = ("diet_peer_v4", "diet_peer_v6")
 NEIGHBOUR_TABLES = ("neighbour", "neighbour_v6")

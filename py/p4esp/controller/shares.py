@@ -115,14 +115,28 @@ class Shares:
         wanted, share = (child.peer, child.name), child.share
         if wanted not in self._plans:
             return
-        self._asked -= {one for one in self._asked if one[0] == wanted and _is_of(share, one[1])}
+        self._answered(child)
         self._since[child.spi_in] = self._used[child.spi_in] = self._clock()
         if share.partial:
             self._end_rest((wanted, share.dscps))
             await self._arm(wanted, {number_of(share)}, wanting=True)
         elif not rekeyed:
             (self._ours.add if child.initiator else self._ours.discard)(wanted)
+            # what was asked for under an IKE SA that is gone, is not under way any more
+            await self._arm(wanted, range(self._plans[wanted].resources), wanting=True)
         self._complete(wanted)
+
+    def _answered(self, child: ChildSaParams) -> None:
+        """What was asked for has been made."""
+        wanted, share = (child.peer, child.name), child.share
+        self._asked -= {one for one in self._asked if one[0] == wanted and _is_of(share, one[1])}
+
+    def not_carried(self, child: ChildSaParams) -> None:
+        """An SA was made that the switch does not take: the next one is not asked for at once."""
+        wanted = (child.peer, child.name)
+        if wanted in self._plans:
+            self._answered(child)
+            self._rest((wanted, child.share.dscps), self._backoff.failed(wanted))
 
     def _complete(self, wanted: Wanted) -> None:
         """Ask for what is to be there always and is not."""

@@ -1,38 +1,52 @@
 """Counters that skip forward (RFC 6311 5.2): no number is sent that may have been sent before."""
 
+from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from controller_samples import record
 
-from p4esp.controller.counter_sync import LAST, LAST_EXTENDED, skip_counters
+from p4esp.controller.counter_sync import skip_counters
+from p4esp.controller.sa_entries import Handles, SaSettings, pair_entries
+from p4esp.controller.sa_installer import LiveSa
+from p4esp.controller.state_channel import StateChannel
+from p4esp.ipsec.sa import Layout
 
-
-class Registers(dict):
-    """Outbound spaces and their numbers."""
-
-    async def read_sequence(self, space: int) -> int:
-        return self[space]
-
-    async def advance_sequence(self, space: int, value: int) -> None:
-        assert value > self[space]
-        self[space] = value
+SENT, HARD = 100, 1000
 
 
-def sa(*, esn: bool, spaces: int = 2):
-    place = SimpleNamespace(space_out=4, spaces_out=spaces)
-    return SimpleNamespace(record=SimpleNamespace(placement=place, child=SimpleNamespace(esn=esn)))
+async def skipped(layout: Layout, delta: int, sent: int = SENT) -> tuple[bool, int]:
+    """Whether an SA of at most `HARD` packets goes on after a skip, and its number then."""
+    made = record()
+    settings = SaSettings(hard_packets=HARD)
+    live = LiveSa(made, Handles(1, 2), pair_entries(made, Handles(1, 2), 1, settings))
+    live.record = replace(made, child=replace(made.child, layout=layout))
+    numbers = {7: sent}
+
+    async def read(space: int) -> int:
+        return numbers[space]
+
+    async def advance(space: int, number: int) -> None:
+        assert number > numbers[space]
+        numbers[space] = number
+
+    state: Any = SimpleNamespace(read_sequence=read, advance_sequence=advance)
+    return await skip_counters(live, cast(StateChannel, state), delta), numbers[7]
 
 
-async def test_all_spaces_of_an_sa_skip() -> None:
-    registers = Registers({4: 10, 5: 0, 6: 7})
-    assert await skip_counters(sa(esn=True), registers, 1000)
-    assert registers == {4: 1010, 5: 1000, 6: 7}
+@pytest.mark.parametrize("delta", [1, 899])
+async def test_an_sa_skips_as_far_as_it_is_told(delta: int) -> None:
+    assert await skipped(Layout(), delta) == (True, SENT + delta)
 
 
-@pytest.mark.parametrize(("esn", "last"), [(False, LAST), (True, LAST_EXTENDED)])
-async def test_one_that_has_not_so_many_left_sends_nothing_more(esn, last) -> None:
+@pytest.mark.parametrize("delta", [900, 1 << 31, (1 << 64) - 1])
+async def test_one_that_has_not_so_many_left_sends_nothing_more(delta: int) -> None:
     """The peer, or the member before, may have used what is left; its successor sends."""
-    registers = Registers({4: last - 5, 5: last})
-    assert not await skip_counters(sa(esn=esn), registers, 6)
-    assert registers == {4: last, 5: last}
-    assert not await skip_counters(sa(esn=esn), registers, (1 << 64) - 1)
+    assert await skipped(Layout(), delta) == (False, HARD)
+    assert await skipped(Layout(), delta, sent=HARD) == (False, HARD)
+
+
+async def test_one_that_sends_low_octets_of_numbers_sends_nothing_more() -> None:
+    """The peer would make other numbers of them, and take nothing more."""
+    assert await skipped(Layout("diet-esp", spi_octets=1, sn_octets=1), 300) == (False, HARD)

@@ -168,6 +168,14 @@ def test_a_gateway_without_labels_asks_no_table_for_them() -> None:
     assert not any("label" in entry.table for entry in entries)
 
 
+def test_labels_of_rules_alone_are_asked_for_too() -> None:
+    """What comes out of an SA of such a rule is for no host here, all of which have none."""
+    gateway = parsed().gateways["left"]
+    entries = Interfaces(gateway, numbers().of).entries()
+    roles = {e.action for e in entries if e.table == "port_role" and e.arg("role") != Role.CPU}
+    assert roles == {"set_role_labelled"}
+
+
 def rule(label: bytes, action: Action = Action.BYPASS, priority: int = 0) -> PolicyRule:
     local, remote = (TrafficSelector.of_network(net) for net in ("10.1.0.0/16", "10.2.0.0/16"))
     return PolicyRule(f"r{priority}", action, (local,), (remote,), priority, label=label)
@@ -178,18 +186,36 @@ def roles_and_labels(entries: list[Entry]) -> list[tuple[int, Any]]:
 
 
 def test_outbound_a_rule_is_for_one_label_and_inbound_for_clear_packets_of_any() -> None:
-    found = spd_entries([rule(b"a", priority=2), rule(b"")], {}, 1, {b"a": 7, b"": 0})
+    wanted = rule(b"a", Action.DISCARD, priority=2)
+    found = spd_entries([wanted, rule(b"")], {}, 1, {b"a": 7, b"": 0})
     mine, outside = Role.PROTECTED, Role.UNPROTECTED
     assert roles_and_labels(found) == [
-        *((mine, (7, 0xFF)), (outside, None), (mine, (0, 0xFF)), (outside, None)),
+        *((mine, (7, 0xFF)), (mine, (0, 0xFF)), (outside, None), (outside, None)),
     ]
+
+
+def test_a_bypass_of_a_label_lets_no_clear_packet_in_that_another_rule_wants_protected() -> None:
+    protect = replace(rule(b""), action=Action.PROTECT, child="peer/net")
+    found = spd_entries([rule(b"a", priority=2), protect], {"r0": 1}, 1, {b"a": 7, b"": 0})
+    outside = [entry.action for entry in found if entry.field("role")[0] == Role.UNPROTECTED]
+    assert outside == ["protect"]
+
+
+def test_a_rule_of_another_label_does_not_take_the_fragments_of_this_one() -> None:
+    """They would meet it, but it does not see them; the bypass of their own label does."""
+    ports = replace(rule(b"a", Action.DISCARD, 3), local=(_udp("10.1.0.0/16"),))
+    other, wide = rule(b"b", Action.DISCARD, 2), rule(b"a", priority=1)
+    found = spd_entries([ports, other, wide], {}, 1, {b"a": 7, b"b": 8})
+    unseen = [entry for entry in found if entry.action == "discard_unseen"]
+    assert roles_and_labels(unseen) == [(Role.PROTECTED, (7, 0xFF))]
 
 
 def test_fragments_that_a_labels_rule_keeps_from_a_bypass_are_those_of_its_label() -> None:
     ports = replace(rule(b"a", Action.DISCARD, 2), local=(_udp("10.1.0.0/16"),))
-    found = spd_entries([ports, rule(b"")], {}, 1, {b"a": 7, b"": 0})
-    unseen = [entry for entry in found if entry.action == "discard_unseen"]
-    assert roles_and_labels(unseen) == [(Role.PROTECTED, (7, 0xFF)), (Role.UNPROTECTED, None)]
+    for label, kept in ((b"a", (Role.PROTECTED, (7, 0xFF))), (b"", (Role.UNPROTECTED, None))):
+        found = spd_entries([ports, rule(label)], {}, 1, {b"a": 7, b"": 0})
+        unseen = [entry for entry in found if entry.action == "discard_unseen"]
+        assert roles_and_labels(unseen) == [kept]
 
 
 def _udp(net: str) -> TrafficSelector:

@@ -17,6 +17,7 @@ from scapy.layers.ipsec import ESP
 from scapy.packet import Packet
 
 from p4esp.controller.config import ControllerConfig, parse_config
+from p4esp.controller.link import _examine_sas
 from p4esp.demo.plan import Change
 from p4esp.demo.site import Site
 from p4esp.service.journal import Kind
@@ -44,6 +45,7 @@ class LabelLab(FamilyLab):
         super().__init__(Shape(4, FAMILIES), Change())
         self.labels = {"left": left, "right": right}
         self.start_all = start
+        self.hosts = BOTH
 
     def config(self) -> ControllerConfig:
         sections = {site.plan.name: self._section(site) for site in self.sites}
@@ -65,7 +67,7 @@ class LabelLab(FamilyLab):
         ]
         whole["labels"] = [
             {"label": label, "port": 0, "hosts": [address(plan.number, v, label) for v in FAMILIES]}
-            for label in BOTH
+            for label in self.hosts
         ]
         mac = plan.host_mac.hex(":")
         places = [address(plan.number, v, label) for v in FAMILIES for label in HOSTS]
@@ -241,6 +243,28 @@ async def test_an_sa_whose_label_is_no_longer_wanted_ends_with_the_restart() -> 
         assert list(lab.spis(lab.left)) == [SECRET]
         assert await sent(lab, lab.left, lab.right, 4, (PUBLIC, PUBLIC)) == ([], False)
         assert drops(lab.left)["POLICY_DISCARD"] == 1
+
+
+async def test_no_packet_meets_the_rules_before_with_a_label_of_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between labels and rules of a new configuration lies all that a take-over does with SAs."""
+    async with running(ALL) as lab:
+        await lab.up(*ALL)
+        await lab.stop_controller()
+        lab.hosts, lab.start_all = (PUBLIC,), False
+        found = []
+
+        async def examine(link: Any, known: Any) -> Any:
+            found.append(await sent(lab, lab.left, lab.right, 4, (SECRET, NONE)))
+            return await _examine_sas(link, known)
+
+        monkeypatch.setattr("p4esp.controller.link._examine_sas", examine)
+        lab.start_controller()
+        for site in lab.sites:
+            await lab.happened(site, Kind.READY)
+        assert found == [([], False)] * 2
+        assert (await sent(lab, lab.left, lab.right, 4, (SECRET, NONE)))[1]
 
 
 async def test_clear_packets_from_outside_are_not_let_in_where_a_labels_rule_protects() -> None:

@@ -197,6 +197,22 @@ async def test_after_ten_minutes_the_links_mtu_is_tried_again() -> None:
         assert inner_mtu(lab, lab.left) == (1500 - OVERHEAD) // 4 * 4 - 2
 
 
+async def test_a_link_behind_the_peer_that_is_told_again_is_not_forgotten_and_the_path_is() -> None:
+    """What the peer repeats every five minutes must not be tried again in between."""
+    async with running() as lab:
+        clock = [0.0]
+        learned = await told(lab, 1300, clock=clock)
+        inside = PathMtuTold(lab.live(lab.left).record.child, 1000, inside=True)
+        for clock[0], outside in ((0.0, 1300), (300.0, 1300), (600.0, 1500), (700.0, 1500)):
+            if clock[0] < 700.0:
+                await learned.told(inside)
+            await learned.expire()
+            assert (path_mtu(lab, lab.left), inner_mtu(lab, lab.left)) == (outside, 1000)
+        clock[0] = 1200.0
+        await learned.expire()
+        assert inner_mtu(lab, lab.left) > 1000
+
+
 async def test_of_an_sa_that_is_gone_nothing_is_learned() -> None:
     async with running() as lab:
         learned = await told(lab, 1300)

@@ -263,7 +263,7 @@ async def test_a_resource_that_sends_is_asked_for_once_and_told_of_no_more() -> 
     for _ in range(3):
         await bench.shares.acquire(CHILD, 5)
     assert bench.asked == [of(1)]
-    assert bench.armed == [((1,), False)] * 3
+    assert bench.armed == [((0, 1), True), *[((1,), False)] * 3]
     await bench.up(2, of(1))
     assert bench.armed[-1] == ((1,), True)
 
@@ -293,3 +293,31 @@ async def test_a_lost_ike_sa_takes_with_it_what_was_asked_for() -> None:
     bench.shares.peer_down("east")
     await bench.up(2)
     assert bench.asked == [of(0), of(1)] * 2
+
+
+async def test_a_resource_asked_for_under_a_lost_ike_sa_is_told_of_again() -> None:
+    """Also where the peer makes the first SA, and nothing else starts anew."""
+    bench = Bench(eager(on_demand=True))
+    await bench.up(1, initiator=False)
+    await bench.shares.acquire(CHILD, 1)
+    bench.shares.peer_down("east")
+    bench.now = 60.0
+    bench.down(1, DownReason.PEER_DELETE)
+    bench.armed.clear()
+    await bench.up(2, initiator=False)
+    assert bench.armed == [((0, 1), True)]
+    await bench.shares.acquire(CHILD, 1)
+    assert bench.asked == [of(1), of(1)]
+
+
+async def test_one_that_the_switch_does_not_take_is_asked_for_again_after_a_while() -> None:
+    bench = Bench(eager(on_demand=True))
+    await bench.up(1)
+    await bench.shares.acquire(CHILD, 1)
+    bench.shares.not_carried(replace(SA, peer="east", share=of(1)))
+    await bench.shares.acquire(CHILD, 1)
+    assert bench.asked == [of(1)]
+    assert await bench.wake() == 5.0
+    assert bench.armed[-1] == ((0, 1), True)
+    await bench.shares.acquire(CHILD, 1)
+    assert bench.asked == [of(1), of(1)]
