@@ -1,16 +1,71 @@
 """All items, in the order of the agenda."""
 
-from p4esp.agenda.items import diet, ends, formats, initial, keys, labels, mtu, rekeying, shares
+from typing import Final
+
+from p4esp.agenda.items import (
+    diet,
+    ends,
+    formats,
+    initial,
+    keys,
+    labels,
+    modes,
+    mtu,
+    pings,
+    rekeying,
+    shares,
+)
 from p4esp.agenda.model import Item
 
-ITEMS: tuple[Item, ...] = (
-    *rekeying.ITEMS,
-    *shares.ITEMS,
-    *formats.ITEMS,
-    *keys.ITEMS,
-    *labels.ITEMS,
-    *ends.ITEMS,
-    *initial.ITEMS,
-    *diet.ITEMS,
-    *mtu.ITEMS,
+_ORDER: Final = (
+    "child-pfs-info",
+    "ppk-auth",
+    "ppk-intermediate",
+    "ppk-and-mlkem",
+    "resources",
+    "subspaces",
+    "sub-child",
+    "beet",
+    "trailer-in-header",
+    "header-in-trailer",
+    "crypt-offset-shown",
+    "wesp-v2",
+    "eesp-full",
+    "format-fallback",
+    "sequence-numbers",
+    "delete-reason",
+    "optimized-rekey",
+    "revised-cookie",
+    "auth-announcement",
+    "encrypted-dns",
+    "labels",
+    "mtu-detection",
+    "dscp-classes",
+    "diet-esp",
+    "full-transcript",
+    "session-resumption",
+    "crash-detection",
+    "message-id-sync",
+    "encrypted-ping",
+)
+"""The talks of IETF 118, and then what the status list had."""
+
+_MODULES: Final = (
+    diet,
+    ends,
+    formats,
+    initial,
+    keys,
+    labels,
+    modes,
+    mtu,
+    pings,
+    rekeying,
+    shares,
+)
+ITEMS: Final[tuple[Item, ...]] = tuple(
+    sorted(
+        (item for module in _MODULES for item in module.ITEMS),
+        key=lambda item: _ORDER.index(item.name),
+    )
 )
