@@ -37,6 +37,10 @@ def _of_child(child: dict[str, Any]) -> Iterator[str]:
             yield f"{key} {value}"
 
 
+_TOLD: Final = ("mode", "format")
+"""Arguments that are told."""
+
+
 def wire_changes(before: Evidence, after: Evidence) -> list[str]:
     """Messages that are new, gone, or hold other payloads."""
     names = dict.fromkeys(message.name for message in (*before.messages, *after.messages))
@@ -87,4 +91,7 @@ def _of_tables(before: Sequence[Entry], after: Sequence[Entry]) -> Iterator[str]
 
 
 def _kind(entry: Entry) -> str:
-    return f"{entry.table} {entry.action}"
+    """With what an SA is like, where that is unusual."""
+    args = dict(entry.args)
+    unusual = [f" {name} {args[name]}" for name in _TOLD if args.get(name)]
+    return f"{entry.table} {entry.action}{''.join(unusual)}"

@@ -12,8 +12,8 @@ from p4esp.demo.lab import Lab
 Section = dict[str, Any]
 Amend = Callable[[str, Section], None]
 """Changes the section of a gateway, named `left` or `right`, in place."""
-Drive = Callable[[Lab], Awaitable[Any]]
-"""What is done with the gateways, which have been started and nothing else, and what came of it."""
+Drive = Callable[[Lab], Awaitable[None]]
+"""What is done with the gateways; they have been started and nothing else."""
 
 
 def unchanged(_: str, __: Section) -> None:
@@ -70,8 +70,6 @@ class Evidence:
     """Those that arrived as they were."""
     esp_octets: int = 0
     """Octets of the frames of ESP that carried them."""
-    answer: Any = None
-    """What came of what was done with the gateways."""
 
     def agreed(self, notify: str) -> bool:
         """Whether every IKE SA at both ends has an extension."""

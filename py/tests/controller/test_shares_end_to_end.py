@@ -232,18 +232,26 @@ async def test_the_responder_makes_its_own_for_its_own_resources() -> None:
 
 
 async def test_after_a_while_without_traffic_only_the_fallback_is_left() -> None:
-    idle = ON_DEMAND | {"resource_idle": 0.3}
-    async with lab_of(idle) as lab:
+    """The clock of idleness is in the hands of the test."""
+    now = 0.0
+    async with lab_of(ON_DEMAND | {"resource_idle": 30.0}) as lab:
+        keepers = [lab.gateway(site).shares for site in lab.sites]
+        for keeper in keepers:
+            keeper._clock = lambda: now
         first = fallback(lab, lab.left).spi_out
         await spis_of(lab, (1, 7))
         await until(lambda: resources(lab, lab.left) == [-1, 1, 7])
-        for _ in range(12):
+        await complete(lab, 3)
+        now = 20.0
+        while not all(now in keeper._used.values() for keeper in keepers):
             await spis_of(lab, (7,))
-            await asyncio.sleep(0.05)
-        assert resources(lab, lab.left) == [-1, 7]
+            await asyncio.sleep(0.02)
+        now = 40.0
+        await until(lambda: resources(lab, lab.left) == [-1, 7])
+        now = 100.0
         await until(lambda: resources(lab, lab.left) == resources(lab, lab.right) == [-1])
         assert fallback(lab, lab.left).spi_out == first
-        await until(lambda: not lab.gateway(lab.left).shares._resting)
+        await until(lambda: not keepers[0]._resting)
         assert await spis_of(lab, (1,)) == {1: first}
         await until(lambda: 1 in resources(lab, lab.left))
 

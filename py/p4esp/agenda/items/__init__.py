@@ -3,15 +3,15 @@
 from typing import Final
 
 from p4esp.agenda.items import (
+    beet,
     diet,
     ends,
     formats,
     initial,
     keys,
     labels,
-    modes,
     mtu,
-    pings,
+    ping,
     rekeying,
     shares,
 )
@@ -51,15 +51,15 @@ _ORDER: Final = (
 """The talks of IETF 118, and then what the status list had."""
 
 _MODULES: Final = (
+    beet,
     diet,
     ends,
     formats,
     initial,
     keys,
     labels,
-    modes,
     mtu,
-    pings,
+    ping,
     rekeying,
     shares,
 )
