@@ -135,9 +135,9 @@ def _interface(port: int, role: str, mac: str, addresses: list[str]) -> dict[str
     return {"port": port, "role": role, "mac": mac, "addresses": addresses}
 
 
-def _connection(families: Families) -> dict[str, Any]:
+def _connection(families: Families, more: Mapping[str, Any]) -> dict[str, Any]:
     ours, theirs = families.networks
-    child = {"local_ts": theirs, "remote_ts": ours, "esp_proposals": [ESP]}
+    child = {"local_ts": theirs, "remote_ts": ours, "esp_proposals": [ESP], **more}
     near, far = families.outer.ends
     return {
         "us": {
@@ -160,6 +160,7 @@ def crossing(
     families: Families = Families(),
     peer: Mapping[str, Any] | None = None,
     child: Mapping[str, Any] | None = None,
+    their_child: Mapping[str, Any] | None = None,
     experimental: bool = False,
 ) -> Iterator[Crossing]:
     """Bring everything up; our gateway begins."""
@@ -169,7 +170,7 @@ def crossing(
         recording = stack.enter_context(recorder(them, "wire", capture))
         charon = stack.enter_context(Charon(them, directory / "charon", libipsec()))
         secret = {"type": "IKE", "data": PSK, "owners": [OUR_ID, THEIR_ID]}
-        charon.load(_connection(families), [secret])
+        charon.load(_connection(families, their_child or {}), [secret])
         section = _gateway_section(families, peer or {}, child or {})
         section["experimental"] = experimental
         options = ("--export-keys", str(keys), "--trace", str(directory / "trace.jsonl"))

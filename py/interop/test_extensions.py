@@ -13,6 +13,10 @@ PROGRAMS = pytest.mark.parametrize("program", [(str(P4ESP),), EAGER], ids=["ours
 """The eager one sends private numbers to a peer without our vendor ID."""
 
 
+AGREED = {"initiator": [], "responder": ["IKEV2_MESSAGE_ID_SYNC_SUPPORTED"]}
+"""By our role: charon says it in its requests, and answers nobody (RFC 6311)."""
+
+
 def replace_everything(session: Session) -> None:
     """Each end replaces the child and the IKE SA once."""
     for peer_asks in (False, True):
@@ -41,6 +45,8 @@ def test_sas_come_up_are_replaced_from_either_side_and_deleted(
     with pair.session(everything(program)) as session:
         ours, _ = session.up(role)
         assert (ours["mode"], ours["format"]) == ("tunnel", "esp")
+        (ike,) = session.ours.status()["ike_sas"]
+        assert ike["extensions"] == AGREED[role]
         replace_everything(session)
         session.ours.tell("down", peer="charon")
         assert pair.charon.sas() == []

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from p4esp.configuration.extensions import check_extensions
-from p4esp.configuration.fields import Address, FilePath, Label, Name, Network, Server
+from p4esp.configuration.fields import Address, FilePath, Name, Network, Server
 from p4esp.configuration.formats import check_experimental, check_window
 from p4esp.configuration.peers import (
     ChildSection,
@@ -20,7 +20,6 @@ from p4esp.configuration.peers import (
     children_of,
     extensions_of,
     ppks_of,
-    selectors,
 )
 from p4esp.configuration.postquantum import check_ppks
 from p4esp.configuration.sections import (
@@ -35,12 +34,12 @@ from p4esp.configuration.settings import IkeSection
 from p4esp.configuration.shares import DscpClass, check_classes, check_shares
 from p4esp.controller.engine_keys import TRANSFORMS
 from p4esp.controller.link_config import InterfaceConfig, LabelConfig, NeighbourConfig, RouteConfig
-from p4esp.controller.numbers import REPLAY_CELLS, DfMode
+from p4esp.controller.numbers import REPLAY_CELLS
 from p4esp.controller.path_mtu_config import PathMtuSection
+from p4esp.controller.policy_config import PolicySection, require_one_family
 from p4esp.controller.pools import cells_for
-from p4esp.controller.sa_entries import LAST_EXTENDED_SEQUENCE, SaSettings
+from p4esp.controller.sa_config import SaSection
 from p4esp.ike.config import ChildConfig
-from p4esp.ipsec.policy import Action, PolicyRule
 from p4esp.ipsec.selectors import TrafficSelector, is_subset
 
 MAX_LABELS: Final = 127
@@ -79,7 +78,7 @@ class GatewayChild(ChildSection):
 
     @model_validator(mode="after")
     def _sides_fit(self) -> Self:
-        _require_one_family(self.local, self.remote)
+        require_one_family(self.local, self.remote)
         return self
 
     @property
@@ -132,103 +131,6 @@ def _require_host(child: str, side: str, nets: tuple[Network, ...], host: Addres
         raise ValueError(
             f"child {child}: in transport mode {side} is the peer's {side} address; "
             f"accepted: {ip_network(host)}"
-        )
-
-
-class PolicySection(Section):
-    """A rule of the SPD. `child` is written `peer/child` and goes with protect."""
-
-    name: Name
-    """Its name; the store keeps a number for it."""
-    action: Literal["protect", "bypass", "discard"]
-    """`protect` with ESP, `bypass` in clear, or `discard`."""
-    local: tuple[Network, ...] = Field(min_length=1)
-    """Prefixes on our side; at least one."""
-    remote: tuple[Network, ...] = Field(min_length=1)
-    """Prefixes on the other side; at least one, of the same families."""
-    protocol: int = Field(default=0, ge=0, le=255)
-    """IP protocol number; 0: any."""
-    local_port: int | None = Field(default=None, ge=0, le=65535)
-    """TCP, UDP or SCTP port on our side; unset: any."""
-    remote_port: int | None = Field(default=None, ge=0, le=65535)
-    """That on the other side; unset: any."""
-    priority: int = Field(default=0, ge=0)
-    """The highest wins."""
-    child: str | None = None
-    """`peer/child` that carries the traffic; with `protect` only. One rule for each child."""
-    label: Label | None = None
-    """Security label of the traffic, with `protect` that of the child; unset: traffic without."""
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
-        _require_one_family(self.local, self.remote)
-        self.rule()
-        return self
-
-    def rule(self) -> PolicyRule:
-        """The rule in IPsec's vocabulary; PolicyError when it contradicts itself."""
-        local = selectors(self.local, self.protocol, self.local_port)
-        remote = selectors(self.remote, self.protocol, self.remote_port)
-        return PolicyRule(
-            *(self.name, Action(self.action), local, remote, self.priority, self.child),
-            label=(self.label or "").encode(),
-        )
-
-
-def _check_dscp(value: Any) -> Any:
-    if value == "copy" or (type(value) is int and 0 <= value <= 63):
-        return value
-    raise ValueError("accepted: copy, or 0..63")
-
-
-Dscp = Annotated[Literal["copy"] | int, BeforeValidator(_check_dscp)]
-
-
-class SaSection(Section):
-    """Limits of every SA of a gateway. Packets and seconds."""
-
-    window: int = Field(default=1024, ge=0, le=4096)
-    """Anti-replay window in packets, 32..4096; 0: none, for `proposals` without `esn` only."""
-    soft_packets: int | None = Field(default=None, gt=0)
-    """Packets after which a new SA is negotiated; unset: three quarters of the hard limit."""
-    hard_packets: int | None = Field(default=None, gt=1)
-    """Packets after which the SA sends nothing more; unset: the end of its sequence numbers."""
-    tunnel_ttl: int = Field(default=64, ge=1, le=255)
-    """TTL or hop limit of the outer headers of tunnels."""
-    df: Literal["copy", "set", "clear"] = "copy"
-    """DF of the outer headers of tunnels over IPv4: that of the inner one, set or clear."""
-    dscp: Dscp = "copy"
-    """DSCP of the outer headers of tunnels, 0..63; `copy`: that of the inner one."""
-    tfc: int = Field(default=0, ge=0, le=9000)
-    """Octets that packets in tunnels are filled up to, as far as the path MTU lets; 0: none."""
-    grace: float = Field(default=1.0, ge=0)
-    """Seconds that a replaced SA still receives."""
-
-    @model_validator(mode="after")
-    def _window_is_usable(self) -> Self:
-        """RFC 4303 3.4.3: 32 MUST be supported, and is the least."""
-        if 0 < self.window < 32:
-            raise ValueError(f"window {self.window}: accepted are 0 (none) and 32..4096 packets")
-        return self
-
-    @model_validator(mode="after")
-    def _soft_limit_is_first(self) -> Self:
-        hard = self.hard_packets or LAST_EXTENDED_SEQUENCE
-        if self.soft_packets is not None and self.soft_packets >= hard:
-            accepted = f"accepted: 1..{hard - 1}, below the hard limit"
-            raise ValueError(f"soft_packets {self.soft_packets}: {accepted}")
-        return self
-
-    def settings(self) -> SaSettings:
-        """The form the installer takes."""
-        return SaSettings(
-            window=self.window,
-            soft_packets=self.soft_packets,
-            hard_packets=self.hard_packets,
-            tunnel_ttl=self.tunnel_ttl,
-            tfc=self.tfc,
-            df=DfMode[self.df.upper()],
-            dscp=None if self.dscp == "copy" else self.dscp,
         )
 
 
@@ -418,16 +320,6 @@ def _require_end(peer: str, local: Address, ours: list[Address]) -> None:
     if local not in ours:
         accepted = _join(ours) or "none: no interface has an address"
         raise ValueError(f"peer {peer}: local {local}; accepted: {accepted}")
-
-
-def _require_one_family(local: tuple[Network, ...], remote: tuple[Network, ...]) -> None:
-    """What has no counterpart on the other side would match nothing."""
-    ours, theirs = ({net.version for net in nets} for nets in (local, remote))
-    if ours != theirs:
-        raise ValueError(
-            f"local {_join(local)} and remote {_join(remote)} are of different families; "
-            "accepted: the same on both sides"
-        )
 
 
 class ControllerConfig(Section):
