@@ -11,15 +11,15 @@ LAST_EXTENDED: Final = (1 << 37) - 1
 
 
 async def skip_counters(live: LiveSa, state: StateChannel, delta: int) -> bool:
-    """Raise the counters of all outbound spaces of an SA; False when one has not that much left.
+    """Raise the counters of all outbound spaces of an SA. False when one has not that much left:
+    it sends nothing more, because what is left of its numbers may have been used.
     ControllerError when the pipeline does not.
     """
-    place, child = live.record.placement, live.record.child
-    last = LAST_EXTENDED if child.esn else LAST
-    spaces = range(place.space_out, place.space_out + place.spaces_out)
-    wanted = {space: await state.read_sequence(space) + delta for space in spaces}
-    if max(wanted.values()) > last:
-        return False
-    for space, number in wanted.items():
-        await state.advance_sequence(space, number)
-    return True
+    place, enough = live.record.placement, True
+    last = LAST_EXTENDED if live.record.child.esn else LAST
+    for space in range(place.space_out, place.space_out + place.spaces_out):
+        sent = await state.read_sequence(space)
+        if sent < last:
+            await state.advance_sequence(space, min(sent + delta, last))
+        enough = enough and sent + delta <= last
+    return enough
