@@ -31,7 +31,6 @@ def malformed(kind: int) -> dict[str, list[Notify]]:
     """What is wrong about a notify that has to be empty, of no SA, and there once."""
     return {
         "data": [Notify(kind, b"\0")],
-        "protocol": [Notify(kind, protocol=3)],
         "spi": [Notify(kind, protocol=3, spi=bytes(4))],
         "twice": [Notify(kind), Notify(kind)],
     }

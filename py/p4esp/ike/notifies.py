@@ -20,42 +20,36 @@ class MalformedNotifyError(ValueError):
     """A notify that says nothing: wrong length, with an SPI, or there twice."""
 
 
-def data_of(
-    kind: NotifyType, message: PayloadSet, sizes: Container[int], protocol: int = 0
-) -> bytes | None:
+def data_of(kind: NotifyType, message: PayloadSet, sizes: Container[int]) -> bytes | None:
     """What a message holds of a notify, which must have one of these sizes; None: nothing."""
     found = [notify for notify in message.every(Notify) if notify.type == kind]
     if not found:
         return None
     if len(found) > 1:
         raise MalformedNotifyError(f"{found[0]} is there {len(found)} times; accepted: once")
-    _check(found[0], sizes, protocol)
+    _check(found[0], sizes)
     return found[0].data
 
 
-def _check(notify: Notify, sizes: Container[int], protocol: int) -> None:
-    if notify.protocol != protocol or notify.spi:
+def _check(notify: Notify, sizes: Container[int]) -> None:
+    """Without an SPI the protocol does not count (RFC 7296 3.10)."""
+    if notify.spi:
         raise MalformedNotifyError(
             f"{notify} of protocol {notify.protocol} with {len(notify.spi)} octets of SPI; "
-            f"accepted: {protocol} and none"
+            "accepted: none"
         )
     if len(notify.data) not in sizes:
         raise MalformedNotifyError(f"{notify} holds {len(notify.data)} octets; accepted: {sizes}")
 
 
 def usable_data(
-    sa: "IkeSaState",
-    kind: NotifyType,
-    message: PayloadSet,
-    sizes: Container[int] = EMPTY,
-    *,
-    protocol: int = 0,
+    sa: "IkeSaState", kind: NotifyType, message: PayloadSet, sizes: Container[int] = EMPTY
 ) -> bytes | None:
     """The same, but one that is malformed counts as none and is recorded (RFC 7296 2.5: what is
     not understood is ignored).
     """
     try:
-        return data_of(kind, message, sizes, protocol)
+        return data_of(kind, message, sizes)
     except MalformedNotifyError as error:
         note_ignored(sa, str(error))
         return None

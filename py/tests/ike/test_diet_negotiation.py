@@ -319,7 +319,6 @@ def test_a_length_past_the_end_is_invalid_syntax(data):
 
 
 MALFORMED = {
-    "protocol": [Notify(HCP, proposal().encode(), protocol=3)],
     "spi": [Notify(HCP, proposal().encode(), protocol=3, spi=bytes(4))],
     "twice": [asking(proposal())] * 2,
 }
@@ -370,7 +369,7 @@ WRONG = {
     ),
     "cut off": (Notify(HCP, b"\1\0\0\5"), "attributes needs 5 octets"),
     "unknown": (asking(proposal(more=STRANGE["unknown"])), "attribute 7"),
-    "protocol": (Notify(HCP, proposal().encode(), protocol=3), "of protocol 3"),
+    "protocol": (Notify(HCP, proposal().encode(), protocol=3, spi=bytes(4)), "of protocol 3"),
 }
 
 

@@ -10,7 +10,7 @@ from ike_ledger import assert_mirrored, ike_of, live
 from p4esp.ike.codec.message import encode_clear, parse_message
 from p4esp.ike.codec.payloads import Notify, VendorId
 from p4esp.ike.config import Settings
-from p4esp.ike.constants import NotifyType, ProtocolId
+from p4esp.ike.constants import NotifyType
 from p4esp.ike.drops import Drop
 from p4esp.ike.events import AuthenticationFailed, ChildFailed, ChildRekeyed
 from p4esp.ike.extensions.dscp_classes import DscpClasses
@@ -266,7 +266,6 @@ BAD = {
     "too long": [Notify(DSCP, bytes(range(65)))],
     "not ascending": [Notify(DSCP, bytes((38, 34)))],
     "twice the same": [Notify(DSCP, bytes((46, 46)))],
-    "protocol": [Notify(DSCP, bytes(VOICE), protocol=ProtocolId.ESP)],
     "SPI": [Notify(DSCP, bytes(VOICE), spi=OFFERED)],
     "twice": [Notify(DSCP, bytes(VOICE)), Notify(DSCP, bytes(VIDEO))],
 }

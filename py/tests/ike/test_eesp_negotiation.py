@@ -293,10 +293,6 @@ def test_what_is_said_of_esp_means_nothing_to_eesp(notify):
 MALFORMED = {
     "long": (Notify(SUB_IDS, bytes(3)), Notify(OFFSET, bytes(2))),
     "empty": (Notify(SUB_IDS), Notify(OFFSET)),
-    "of a protocol": (
-        Notify(SUB_IDS, b"\0\x0f", protocol=ProtocolId.EESP),
-        Notify(OFFSET, b"\x08", protocol=ProtocolId.EESP),
-    ),
     "with an SPI": (
         Notify(SUB_IDS, b"\0\x0f", spi=bytes(4)),
         Notify(OFFSET, b"\x08", spi=bytes(4)),

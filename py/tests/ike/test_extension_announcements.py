@@ -67,16 +67,26 @@ def test_a_private_number_means_nothing_without_our_vendor_id() -> None:
     [
         [Notify(KIND, b"\0")],
         [Notify(KIND), Notify(KIND)],
-        [Notify(KIND, protocol=ProtocolId.IKE)],
         [Notify(KIND, protocol=ProtocolId.ESP, spi=bytes(4))],
     ],
-    ids=["data", "twice", "protocol", "spi"],
+    ids=["data", "twice", "spi"],
 )
 def test_a_malformed_announcement_counts_as_none_and_is_recorded(monkeypatch, notifies) -> None:
     monkeypatch.setattr(MutualNotify, "additions", lambda *_, **__: notifies)
     lab = lab_of()
     assert agreed(lab) == (False, False)
     assert lab.east.endpoint.drops[Drop.IGNORED_NOTIFY] >= 1
+
+
+def test_without_an_spi_the_protocol_of_a_notify_does_not_count(monkeypatch) -> None:
+    """RFC 7296 3.10."""
+    said = MutualNotify.additions
+
+    def with_protocol(*args, **options):
+        return [replace(notify, protocol=ProtocolId.ESP) for notify in said(*args, **options)]
+
+    monkeypatch.setattr(MutualNotify, "additions", with_protocol)
+    assert KIND.name in lab_of().west.endpoint.ike_sas[0].extensions
 
 
 def test_an_announcement_in_another_exchange_is_not_looked_at() -> None:

@@ -30,7 +30,7 @@ from p4esp.ike.codec.message import PayloadSet, encode_clear, parse_message
 from p4esp.ike.codec.payloads import Nonce, Notify, VendorId
 from p4esp.ike.codec.proposal import SecurityAssociation
 from p4esp.ike.config import FormatWish, Settings
-from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
+from p4esp.ike.constants import ExchangeType, NotifyType
 from p4esp.ike.crypto.schedule import FreshInput, Nonces, child_keymat
 from p4esp.ike.drops import Drop
 from p4esp.ike.events import AuthenticationFailed, ChildFailed
@@ -358,7 +358,6 @@ MALFORMED = {
     "short": [Notify(REPLAY, b"\1\0\0")],
     "long": [Notify(REPLAY, b"\1\0\0\x10\0")],
     "empty": [Notify(REPLAY)],
-    "of a protocol": [Notify(REPLAY, b"\1\0\0\x10", protocol=ProtocolId.ESP)],
     "with an SPI": [Notify(REPLAY, b"\1\0\0\x10", spi=b"\1\2\3\4")],
     "twice": [Notify(REPLAY, b"\1\0\0\x10"), Notify(REPLAY, b"\1\0\0\x20")],
 }

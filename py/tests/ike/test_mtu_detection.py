@@ -86,7 +86,11 @@ def test_without_experimental_the_number_means_nothing():
 
 @pytest.mark.parametrize(
     "notifies",
-    [[Notify(OUTSIDE, bytes(4))], [Notify(OUTSIDE)] * 2, [Notify(OUTSIDE, protocol=3)]],
+    [
+        [Notify(OUTSIDE, bytes(4))],
+        [Notify(OUTSIDE)] * 2,
+        [Notify(OUTSIDE, protocol=3, spi=bytes(4))],
+    ],
     ids=["data", "twice", "protocol"],
 )
 def test_a_malformed_announcement_counts_as_none_and_is_audited(monkeypatch, notifies):

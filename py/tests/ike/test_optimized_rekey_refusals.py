@@ -174,7 +174,6 @@ BAD_NOTIFIES = {
     "none": [Notify(KIND)],
     "three octets": [Notify(KIND, SPI[:3])],
     "in the SPI field": [Notify(KIND, protocol=ProtocolId.ESP, spi=SPI)],
-    "protocol": [Notify(KIND, SPI, protocol=ProtocolId.ESP)],
     "twice": [Notify(KIND, SPI), Notify(KIND, SPI)],
 }
 

@@ -149,7 +149,6 @@ BAD_NAMES = {
     "empty": [Notify(NotifyType.PPK_IDENTITY)],
     "too long": [Notify(NotifyType.PPK_IDENTITY, b"\x02" + bytes(256))],
     "twice": [IDENTITY, IDENTITY],
-    "protocol": [replace(IDENTITY, protocol=1)],
     "spi": [replace(IDENTITY, protocol=3, spi=bytes(4))],
 }
 
@@ -172,11 +171,10 @@ def test_a_name_that_is_malformed_counts_as_none(monkeypatch, notifies):
     [
         lambda one: [replace(one, data=b"")],
         lambda one: [one, one],
-        lambda one: [replace(one, protocol=1)],
         lambda one: [replace(one, protocol=3, spi=bytes(4))],
         lambda one: [replace(one, data=bytes(len(one.data)))],
     ],
-    ids=["empty", "twice", "protocol", "spi", "forged"],
+    ids=["empty", "twice", "spi", "forged"],
 )
 def test_a_fallback_that_is_malformed_or_forged_is_none(monkeypatch, change):
     proof = postquantum.initiator_proof

@@ -180,10 +180,9 @@ def announced(notifies):
     [
         lambda one: [replace(one, data=b"\0")],
         lambda one: [one, one],
-        lambda one: [replace(one, protocol=1)],
         lambda one: [replace(one, protocol=3, spi=bytes(4))],
     ],
-    ids=["data", "twice", "protocol", "spi"],
+    ids=["data", "twice", "spi"],
 )
 def test_a_malformed_announcement_counts_as_none(monkeypatch, kind, change):
     monkeypatch.setattr(PostquantumKeys, "additions", announced(change(Notify(kind))))
@@ -249,7 +248,6 @@ BAD_ANSWERS = {
     "no name": [Notify(TAKEN, b"\x02")],
     "too long": [Notify(TAKEN, b"\x02" + bytes(256))],
     "twice": [Notify(TAKEN, b"\x02one"), Notify(TAKEN, b"\x02one")],
-    "protocol": [Notify(TAKEN, b"\x02one", protocol=1)],
     "spi": [Notify(TAKEN, b"\x02one", protocol=3, spi=bytes(4))],
 }
 
@@ -270,7 +268,6 @@ BAD_OFFERS = {
     "empty": [Notify(NAMED)],
     "long": [Notify(NAMED, b"\x02" + bytes(256 + 8))],
     "unknown type": [Notify(NAMED, b"\x09one" + bytes(8))],
-    "protocol": [Notify(NAMED, GOOD, protocol=1)],
     "spi": [Notify(NAMED, GOOD, protocol=3, spi=bytes(4))],
     "missing": [],
 }

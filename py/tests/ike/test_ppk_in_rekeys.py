@@ -305,7 +305,6 @@ BAD = {
     "not offered": [Notify(TAKEN, b"\x02two")],
     "empty": [Notify(TAKEN)],
     "twice": [Notify(TAKEN, b"\x02one")] * 2,
-    "protocol": [Notify(TAKEN, b"\x02one", protocol=1)],
     "spi": [Notify(TAKEN, b"\x02one", protocol=3, spi=bytes(4))],
 }
 

@@ -331,11 +331,10 @@ def test_the_fallback_may_go_and_come_again_beside_the_others():
     "bad",
     [
         [Notify(INFO, bytes(256))],
-        [Notify(INFO, b"cpu", protocol=ProtocolId.ESP)],
         [Notify(INFO, b"cpu", spi=OFFERED)],
         [Notify(INFO, b"1"), Notify(INFO, b"2")],
     ],
-    ids=["too long", "protocol", "SPI", "twice"],
+    ids=["too long", "SPI", "twice"],
 )
 def test_a_malformed_notify_counts_as_none_and_is_recorded(bad):
     lab = lab_of()

@@ -408,7 +408,7 @@ def test_another_preshared_key_does_not_matter_until_the_ticket_expires() -> Non
     [
         [Notify(NotifyType.TICKET_LT_OPAQUE, b"\0\0\1\0")],
         [Notify(NotifyType.TICKET_LT_OPAQUE, bytes(4 + MAX_TICKET + 1))],
-        [Notify(NotifyType.TICKET_LT_OPAQUE, b"\0\0\1\0ticket", protocol=1)],
+        [Notify(NotifyType.TICKET_LT_OPAQUE, b"\0\0\1\0ticket", protocol=1, spi=bytes(4))],
         [Notify(NotifyType.TICKET_LT_OPAQUE, b"\0\0\1\0ticket", 3, bytes(4))],
         [Notify(NotifyType.TICKET_LT_OPAQUE, b"\0\0\1\0ticket")] * 2,
         [Notify(NotifyType.TICKET_ACK, b"\0")],

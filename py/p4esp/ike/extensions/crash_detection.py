@@ -4,7 +4,7 @@ new one for each IKE SA that replaces it (RFC 6290 4.2-4.4).
 
 from p4esp.ike.codec.message import Message
 from p4esp.ike.codec.payload import AnyPayload
-from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
+from p4esp.ike.constants import ExchangeType, NotifyType
 from p4esp.ike.crash_tokens import TOKEN_SIZES, make_token, token_notify
 from p4esp.ike.notifies import usable_data
 from p4esp.ike.state import IkeSaState
@@ -40,7 +40,7 @@ class CrashDetection:
 
 def _token_in(sa: IkeSaState, message: Inbound) -> bytes | None:
     kind = NotifyType.QUICK_CRASH_DETECTION
-    return usable_data(sa, kind, message.payloads, TOKEN_SIZES, protocol=ProtocolId.IKE)
+    return usable_data(sa, kind, message.payloads, TOKEN_SIZES)
 
 
 def _made_by_peer(sa: IkeSaState) -> IkeSaState | None:
