@@ -9,7 +9,11 @@ from our_daemon import EAGER, P4ESP
 from pairing import Pair, Role, Session
 
 ROLES = pytest.mark.parametrize("role", ["initiator", "responder"])
-PROGRAMS = pytest.mark.parametrize("program", [(str(P4ESP),), EAGER], ids=["ours", "eager"])
+ENDS = pytest.mark.parametrize(
+    ("role", "program"),
+    [("initiator", (str(P4ESP),)), ("responder", (str(P4ESP),)), ("initiator", EAGER)],
+    ids=["initiator", "responder", "eager initiator"],
+)
 """The eager one sends private numbers to a peer without our vendor ID."""
 
 
@@ -37,8 +41,7 @@ def replace_everything(session: Session) -> None:
     assert session.ours.tell("check", peer="charon")["event"] == "peer-alive"
 
 
-@ROLES
-@PROGRAMS
+@ENDS
 def test_sas_come_up_are_replaced_from_either_side_and_deleted(
     pair: Pair, role: Role, program: tuple[str, ...]
 ) -> None:

@@ -14,7 +14,11 @@ from p4esp.service.control_client import ControlError
 from pairing import OUR_ID, THEIR_ID, Role, Terms
 
 ROLES = pytest.mark.parametrize("role", ["initiator", "responder"])
-PROGRAMS = pytest.mark.parametrize("program", [(str(P4ESP),), EAGER], ids=["ours", "eager"])
+ENDS = pytest.mark.parametrize(
+    ("role", "program"),
+    [("initiator", (str(P4ESP),)), ("responder", (str(P4ESP),)), ("initiator", EAGER)],
+    ids=["initiator", "responder", "eager initiator"],
+)
 PPK_ID, KEY = "ppk.example", "thirty-two octets that nobody guesses"
 
 
@@ -39,8 +43,7 @@ def replace_everything(connected: Connected) -> None:
     assert len(ours.status()["child_sas"]) == len(ours.status()["ike_sas"]) == 1
 
 
-@ROLES
-@PROGRAMS
+@ENDS
 def test_sas_come_up_are_replaced_from_either_side_and_deleted(
     shim: Path, tmp_path: Path, role: Role, program: tuple[str, ...]
 ) -> None:
@@ -71,8 +74,14 @@ def with_ppk(directory: Path, *, required: bool) -> Terms:
 SECRET = f'@{THEIR_ID} @{OUR_ID} : PPKS "{PPK_ID}" "{KEY}"'
 
 
-@ROLES
-@pytest.mark.parametrize(("required", "theirs"), [(True, "insist"), (False, "propose")])
+@pytest.mark.parametrize(
+    ("role", "required", "theirs"),
+    [
+        ("initiator", True, "insist"),
+        ("responder", True, "insist"),
+        ("responder", False, "propose"),
+    ],
+)
 def test_both_use_the_key(
     shim: Path, tmp_path: Path, role: Role, required: bool, theirs: str
 ) -> None:

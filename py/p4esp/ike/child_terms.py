@@ -38,7 +38,12 @@ class ChildTerm(Protocol):
         """What our answer to an offer says of the share that we agreed to."""
 
     def accepted(
-        self, sa: IkeSaState, config: ChildConfig, wanted: Share, answer: PayloadSet, share: Share
+        self,
+        sa: IkeSaState,
+        wanted: Share,
+        answer: PayloadSet,
+        share: Share,
+        replaces: ChildSa | None,
     ) -> Share:
         """`share` with what a responder agreed to; `ProposalError` when that is not within what was
         wanted, or too little.
@@ -77,11 +82,15 @@ def terms_answered(
 
 
 def share_accepted(
-    sa: IkeSaState, config: ChildConfig, wanted: Share, answer: PayloadSet, share: Share
+    sa: IkeSaState,
+    wanted: Share,
+    answer: PayloadSet,
+    share: Share,
+    replaces: ChildSa | None,
 ) -> Share:
     """What a responder agreed to; `ProposalError` when that is not acceptable. `share` has the
     label that the selectors have.
     """
     for term in TERMS:
-        share = term.accepted(sa, config, wanted, answer, share)
+        share = term.accepted(sa, wanted, answer, share, replaces)
     return share

@@ -251,8 +251,8 @@ class IkeEndpoint:
         while (event := sa.next_event()) is not None:
             self._entries.note(sa, event)
             if isinstance(event, IkeEstablished):
-                self._note_established(event, now)
                 self._end_resumed(sa, now)
+                self._note_established(event, now)
             if entry.init_key is not None and isinstance(event, AuthenticationFailed):
                 self._admission.note_failure(entry.init_key.remote, now)
             self._events.append(event)
@@ -317,7 +317,8 @@ class IkeEndpoint:
         """
         config = None if child is None else peer.child(child)
         way = path or self._path_to(peer)
-        kept, first = self._sessions.take(peer, now), self._is_first(peer)
+        kept = self._sessions.take(peer, now, self._env.wall_clock())
+        first = self._is_first(peer)
         if kept is not None:
             sa = IkeSa.resume(self._env, peer, way, now, kept, child=config, first_contact=first)
         else:

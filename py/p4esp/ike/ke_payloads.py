@@ -12,6 +12,8 @@ from p4esp.ike.errors import ParseError, ProposalError, Refusal
 
 MAX_CHANGES = 3
 """How often the peer may ask for another method."""
+METHOD_SIZE = 2
+"""Octets of what INVALID_KE_PAYLOAD asks for."""
 
 
 def chosen_method(chosen: Proposal) -> int:
@@ -63,7 +65,7 @@ class KeyOffer:
     def change(self, wanted: bytes) -> bool:
         """Take the method an INVALID_KE_PAYLOAD asks for; False: it is no choice."""
         method = int.from_bytes(wanted, "big")
-        possible = len(wanted) == 2 and method in self._methods and method != self._wanted
+        possible = len(wanted) == METHOD_SIZE and method in self._methods and method != self._wanted
         if not possible or self._changes == MAX_CHANGES:
             return False
         self._wanted, self._changes = method, self._changes + 1

@@ -9,6 +9,7 @@ from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.constants import NotifyType
 from p4esp.ike.notifies import MalformedNotifyError, data_of, note_ignored, usable_data
 from p4esp.ike.state import IkeSaState
+from p4esp.ike.window import MAX_MESSAGE_ID
 
 SYNC: Final = NotifyType.IKEV2_MESSAGE_ID_SYNC
 COUNTERS: Final = NotifyType.IPSEC_REPLAY_COUNTER_SYNC
@@ -29,8 +30,9 @@ class SyncIds:
     """Message ID that it expects of the other end's next request."""
 
     def notify(self) -> Notify:
-        """The notify that holds them."""
-        return Notify(SYNC, _FORM.pack(self.nonce, self.send, self.receive))
+        """The notify that holds them. Of an end that has used up its message IDs, the last one."""
+        numbers = (min(number, MAX_MESSAGE_ID) for number in (self.send, self.receive))
+        return Notify(SYNC, _FORM.pack(self.nonce, *numbers))
 
     @classmethod
     def of(cls, message: PayloadSet, *allowed: NotifyType) -> Self:

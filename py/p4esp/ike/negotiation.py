@@ -34,6 +34,7 @@ from p4esp.ike.diet import apart_of, check_beside
 from p4esp.ike.errors import Refusal
 from p4esp.ike.extensions.labels import labels_in_use, labels_wanted
 from p4esp.ike.extensions.resources import alike, check_alike, narrowed, no_room
+from p4esp.ike.ke_payloads import METHOD_SIZE
 from p4esp.ike.keywords import describe
 from p4esp.ike.mobility import follows
 from p4esp.ike.proposals import Template, esp_suite, offers
@@ -146,7 +147,7 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
     chosen = verify_choice(proposals, offer.proposals)
     scope = accepted_scope(sa, offer.scope, answer, offer.replaces)
     layout = layout_accepted(sa, scope, offer.formats, answer, chosen)
-    share = share_accepted(sa, offer.config, offer.share, answer, Share(label=scope.label))
+    share = share_accepted(sa, offer.share, answer, Share(label=scope.label), offer.replaces)
     if offer.replaces is None:
         check_alike(sa, scope, chosen, layout, share)
     spi_out = check_peer_spi(sa, chosen.spi, layout)
@@ -161,7 +162,7 @@ def accept_answer(sa: IkeSaState, offer: ChildOffer, answer: PayloadSet) -> Agre
 
 def refusal_detail(offer: ChildOffer, error: Notify) -> str:
     """What is known of why the peer refused an offer: it does not say."""
-    if error.type == NotifyType.INVALID_KE_PAYLOAD:
+    if error.type == NotifyType.INVALID_KE_PAYLOAD and len(error.data) == METHOD_SIZE:
         wanted = Transform(TransformType.KE, int.from_bytes(error.data, "big"))
         return methods_differ(methods_of(offer.proposals), describe((wanted,)))
     if error.type != NotifyType.NO_PROPOSAL_CHOSEN:

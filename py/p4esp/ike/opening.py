@@ -74,7 +74,7 @@ class Opener:
         if encrypted.part is not None:
             return self._gather(message, encrypted, encrypted.part)
         inner = self._protection().open_piece(encrypted)
-        self._partial[message.header.response].clear()
+        self._partial[message.header.response].forget(message.header.message_id)
         return Opened(message.header, raw, len(raw), (encrypted.first_inner, inner))
 
     def is_authentic(self, encrypted: Encrypted) -> bool:

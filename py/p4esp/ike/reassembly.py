@@ -57,9 +57,10 @@ class Reassembly:
         if self._partial is not None and now >= self._partial.expires:
             self._partial = None
 
-    def clear(self) -> None:
-        """Forget what there is: the message came another way, or is not awaited any more."""
-        self._partial = None
+    def forget(self, message_id: int) -> None:
+        """A message came whole: what there is of it is not awaited any more."""
+        if self._known(message_id) is not None:
+            self._partial = None
 
     def check(self, message_id: int, part: Part) -> None:
         """Whether an unauthenticated fragment is worth opening; `FragmentError`: no. Reads only."""
@@ -117,12 +118,12 @@ class Reassembly:
     def _check_size(self, partial: _Partial) -> None:
         limit = self._settings.max_message_size
         if partial.size > limit:
-            self.clear()
+            self._partial = None
             raise FragmentError(f"fragments exceed {limit} octets in all")
 
     def _complete(self, partial: _Partial) -> Reassembled | None:
         if len(partial.pieces) < partial.total:
             return None
-        self.clear()
+        self._partial = None
         inner = b"".join(partial.pieces[number] for number in range(1, partial.total + 1))
         return Reassembled((partial.first_inner, inner), partial.first_raw, partial.received)

@@ -44,11 +44,23 @@ class Requesting:
         """Send the next request when its turn has come; give everything back when it is over."""
         sa = self._state
         while sa.phase not in OVER and self._window.outstanding is None and sa.tasks:
-            task = sa.tasks.popleft()
-            if task.prepare(sa):
-                self._send(task)
+            self._begin_next()
         if sa.phase in OVER:
             self._abandon()
+
+    def _begin_next(self) -> None:
+        """A task that is never sent must hold nothing: message IDs are looked at before."""
+        if self._is_exhausted():
+            return
+        task = self._state.tasks.popleft()
+        if task.prepare(self._state):
+            self._send(task)
+
+    def _is_exhausted(self) -> bool:
+        """Whether the IKE SA had to be given up for want of message IDs."""
+        if self._window.exhausted:
+            give_up(self._state, DownReason.PROTOCOL_ERROR, "all message IDs are used up")
+        return self._window.exhausted
 
     def _abandon(self) -> None:
         outstanding = self._window.outstanding
@@ -58,9 +70,6 @@ class Requesting:
         self._state.abandon_tasks()
 
     def _send(self, task: InitiatorTask) -> None:
-        if self._window.exhausted:
-            give_up(self._state, DownReason.PROTOCOL_ERROR, "all message IDs are used up")
-            return
         packets = self._build(task, self._window.id_for(task))
         self._state.asking = task.subject
         self._window.send(task, packets, self._state.now, self._state.env.fraction())
@@ -92,8 +101,12 @@ class Requesting:
                 self._process(outstanding, opened, path)
 
     def _process(self, outstanding: Outstanding, opened: Opened, path: Path) -> None:
+        task = outstanding.task
         try:
-            verdict = outstanding.task.process(self._state, self._wire.read(opened, path))
+            outside = task.message_id is not None
+            if outside and not task.is_new(self._state, opened.payloads()):
+                return
+            verdict = task.process(self._state, self._wire.read(opened, path))
         except IkeError as error:
             self._refuse(opened.header, path, error)
         else:
@@ -139,7 +152,9 @@ class Requesting:
         """
         self._window.advance(next_id)
         outstanding = self._window.outstanding
-        if outstanding is not None and outstanding.task.message_id is None:
+        if outstanding is None or outstanding.task.message_id is not None:
+            return
+        if not self._is_exhausted():
             self._send(outstanding.task)
 
     def hurry(self) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cryptography import x509
+
 from p4esp.ike.tickets import Serial
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ class Resumption:
     """Whether we ask the peer for tickets: we began the IKE SA."""
     peer_method: int = 0
     """The AUTH method by which the peer has proved its identity."""
+    certificates: tuple[x509.Certificate, ...] = ()
+    """The path by which it did, its own certificate first, if it did by certificates."""
     asking: bool = False
     """Whether our outstanding request asks for one."""
     asked: bool = False
@@ -43,4 +47,4 @@ class Resumption:
 
     def successor(self) -> "Resumption":
         """That of an IKE SA that replaces this one: a ticket is good for one IKE SA."""
-        return Resumption(self.wanted, self.peer_method)
+        return Resumption(self.wanted, self.peer_method, self.certificates)

@@ -2,8 +2,13 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Self
 
+from cryptography import x509
+
+from p4esp.ike.auth.certificates import TrustedCertificates
+from p4esp.ike.auth.certified import distrust
 from p4esp.ike.choosing import select
 from p4esp.ike.codec.proposal import Proposal, SecurityAssociation
 from p4esp.ike.config import PeerConfig
@@ -37,6 +42,8 @@ class Session:
     carried: frozenset[int]
     spi: bytes
     """Our SPI, by which the IKE SA is found when it is still there."""
+    certificates: tuple[x509.Certificate, ...] = ()
+    """The path by which the peer proved its identity, if it did so; too long for a ticket."""
 
     @classmethod
     def of(cls, sa: IkeSaState) -> Self:
@@ -53,25 +60,37 @@ class Session:
             sa.ppk.mode,
             frozenset(kind for kind in _CARRIED if sa.announced.agreed(kind)),
             sa.own_spi,
+            sa.resumption.certificates,
         )
 
-    def objection(self, peer: PeerConfig) -> str | None:
-        """Why it cannot be resumed under what is configured now; None: it can."""
+    def objection(self, peer: PeerConfig, today: datetime) -> str | None:
+        """Why it cannot be resumed under what is configured now; None: it can. A certificate may
+        have expired, or been revoked, since.
+        """
         checks = {
             "resumption is off": peer.extensions.resumption,
             "nobody is resumed": self.remote_id != NOBODY,
             "our identity is another": self.local_id.matches(peer.local_id),
             "the peer's identity is another": peer.remote_id.matches(self.remote_id),
-            "its AUTH method is not accepted": peer.auth.requirement(self.method) is not None,
             "the PPK is mandatory": self.ppk is not PpkMode.NONE
             or not (peer.ppk and peer.ppk.required),
             "its algorithms are not accepted": _is_accepted(self.proposal, peer),
         }
-        return next((text for text, good in checks.items() if not good), None)
+        fault = next((text for text, good in checks.items() if not good), None)
+        return fault or self._distrust(peer, today)
+
+    def _distrust(self, peer: PeerConfig, today: datetime) -> str | None:
+        proof = peer.auth.requirement(self.method)
+        if proof is None:
+            return "its AUTH method is not accepted"
+        if not isinstance(proof, TrustedCertificates):
+            return None
+        return distrust(proof, self.certificates, today) or None
 
     def restore(self, sa: IkeSaState) -> None:
         """Give an IKE SA what it inherits, keys apart."""
         sa.ppk.mode, sa.resumption.peer_method = self.ppk, self.method
+        sa.resumption.certificates = self.certificates
         kinds = {kind for kind in _CARRIED if kind in self.carried}
         sa.announced.own |= kinds
         sa.announced.peer |= kinds
@@ -153,10 +172,10 @@ class KeptSessions:
         else:
             kept.session.wipe()
 
-    def take(self, peer: PeerConfig, now: float) -> Kept | None:
+    def take(self, peer: PeerConfig, now: float, today: datetime) -> Kept | None:
         """The one to resume with, which is then no longer kept (RFC 5723 4.3.1)."""
         kept = self._kept.get(peer.name)
-        if kept is None or kept.expires <= now or kept.session.objection(peer) is not None:
+        if kept is None or kept.expires <= now or kept.session.objection(peer, today) is not None:
             self._forget(peer.name)
             return None
         return self._kept.pop(peer.name)

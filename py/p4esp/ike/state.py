@@ -166,6 +166,8 @@ class PostquantumState:
     """It stays known for as long as the IKE SA lives, whatever becomes of its source."""
     owner: str = ""
     """Name of the peer that it was found for: in IKE_INTERMEDIATE the responder cannot be sure."""
+    declined: bool = False
+    """Whether the peer took none in CREATE_CHILD_SA of an offer that used one up."""
     plain: IkeKeys | None = None
     """Initiator: the keys without it, which count when the responder cannot use it."""
 

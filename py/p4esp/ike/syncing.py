@@ -17,7 +17,7 @@ from p4esp.ike.responding import Responding
 from p4esp.ike.state import IkeSaState, Phase
 from p4esp.ike.tasks.sync_ids import SyncIdsRequest
 from p4esp.ike.trace import TraceKind
-from p4esp.ike.window import Packets
+from p4esp.ike.window import MAX_MESSAGE_ID, Packets
 from p4esp.ike.wire import Wire
 
 SKIPPED = 1024
@@ -111,7 +111,8 @@ class Syncing:
         """Say that we have taken over. The numbers that we know may be old."""
         skip_counters(self._state, missed)
         if self._agreed:
-            send, receive = self._requesting.next_id + SKIPPED, self._responding.expected_id
+            send = min(self._requesting.next_id + SKIPPED, MAX_MESSAGE_ID)
+            receive = min(self._responding.expected_id, MAX_MESSAGE_ID)
             task = SyncIdsRequest(send, receive, missed, self._use)
             self._state.tasks.appendleft(task)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final
 
+from cryptography import x509
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -20,6 +21,8 @@ KEY_PERIOD: Final = 7 * 24 * 3600.0
 """Seconds a key is used for new tickets: far longer than an IKE SA lives (RFC 5723 6.2)."""
 MAX_SPENT: Final = 65536
 """Tickets that are remembered as spent; with more all are void, and a new key begins."""
+MAX_CERTIFIED: Final = 1024
+"""Tickets whose peer's certificates are remembered; older ones are as if there were none."""
 _KEY_SIZE, _NUMBER_SIZE, _NONCE_SIZE = 32, 8, 12
 _TIME: Final = Struct("!d")
 _HEAD_SIZE: Final = len(VERSION) + _NUMBER_SIZE
@@ -52,14 +55,35 @@ class TicketOffice:
         """By number, oldest first; the last one seals."""
         self._spent: OrderedDict[bytes, float] = OrderedDict()
         """Nonces of tickets that are used or revoked, with their time of expiry."""
+        self._certificates: OrderedDict[bytes, tuple[x509.Certificate, ...]] = OrderedDict()
+        """By nonce, oldest first."""
 
-    def issue(self, session: bytes, lifetime: float, now: float) -> tuple[bytes, Serial]:
-        """A ticket that is good for `lifetime` seconds, and what names it."""
+    def issue(
+        self,
+        session: bytes,
+        lifetime: float,
+        now: float,
+        certificates: tuple[x509.Certificate, ...] = (),
+    ) -> tuple[bytes, Serial]:
+        """A ticket that is good for `lifetime` seconds, and what names it. `certificates` are
+        those of its holder, and stay here.
+        """
         number, key = self._sealing_key(lifetime, now)
         head, nonce = VERSION + number, self._random(_NONCE_SIZE)
         expires = now + lifetime
+        if certificates:
+            self._keep(nonce, certificates)
         sealed = key.aead.encrypt(nonce, _TIME.pack(expires) + session, head)
         return head + nonce + sealed, Serial(nonce, expires)
+
+    def _keep(self, nonce: bytes, certificates: tuple[x509.Certificate, ...]) -> None:
+        self._certificates[nonce] = certificates
+        if len(self._certificates) > MAX_CERTIFIED:
+            self._certificates.popitem(last=False)
+
+    def certificates(self, serial: Serial) -> tuple[x509.Certificate, ...]:
+        """Those of a ticket's holder; empty when it had none, or they are forgotten."""
+        return self._certificates.get(serial.nonce, ())
 
     def _sealing_key(self, lifetime: float, now: float) -> tuple[bytes, _Key]:
         if not self._keys or now - next(reversed(self._keys.values())).born >= KEY_PERIOD:
@@ -101,3 +125,4 @@ class TicketOffice:
             self._spent.clear()
             self._keys.clear()
         self._spent[serial.nonce] = serial.expires
+        self._certificates.pop(serial.nonce, None)

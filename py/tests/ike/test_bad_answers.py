@@ -21,7 +21,7 @@ from p4esp.ike.events import (
     NegotiationFailed,
 )
 from p4esp.ike.proposals import Template
-from p4esp.ike.tasks import create_child, ike_auth, informational
+from p4esp.ike.tasks import create_child, ike_auth, informational, rekey_ike
 from p4esp.ike.trace import TraceKind
 from p4esp.ipsec.identity import Identity
 
@@ -161,6 +161,37 @@ def test_unknown_error_types_fail_the_request_and_nothing_else(monkeypatch):
     lab.settle()
     assert lab.west.one(ChildFailed).reason == "8191"
     assert lab.west.of(IkeDown) == []
+
+
+@pytest.mark.parametrize("data", [b"", bytes(1), bytes([255]) * 3000], ids=len)
+def test_a_refusal_for_the_sake_of_no_key_exchange_method_fails_the_request_alone(
+    monkeypatch, data
+):
+    refusal = Notify(NotifyType.INVALID_KE_PAYLOAD, data)
+    spoil_build(monkeypatch, create_child.CreateChildResponder, lambda _: [refusal])
+    lab = Lab()
+    ike = lab.connect()
+    lab.west.endpoint.create_child(ike, "net", lab.now)
+    lab.settle()
+    failed = lab.west.one(ChildFailed)
+    assert (failed.reason, failed.detail) == ("INVALID_KE_PAYLOAD", "")
+    assert lab.west.of(IkeDown) == []
+
+
+@pytest.mark.parametrize(
+    ("half", "honest"), [(rekey_ike.RekeyIke, "east"), (rekey_ike.RekeyIkeResponder, "west")]
+)
+def test_a_short_nonce_in_a_rekey_of_the_ike_sa_leaves_no_new_one(monkeypatch, half, honest):
+    proposals = (Template.ike("aes256gcm16-prfsha512-x25519"),)
+    lab = Lab(west_config(proposals=proposals), east_config(proposals=proposals))
+    ike = lab.connect()
+    short = Nonce(bytes(16))
+    spoil_build(monkeypatch, half, lambda payloads: altered(payloads, Nonce, lambda _: short))
+    lab.west.endpoint.rekey_ike(ike, lab.now)
+    lab.run(30)
+    node = getattr(lab, honest)
+    assert "nonce of 16 octets" in node.one(IkeDown).detail
+    assert list(node.endpoint._entries.values()) == []
 
 
 def test_a_peer_whose_configuration_does_not_allow_the_chosen_suite_is_refused():

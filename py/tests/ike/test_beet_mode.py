@@ -16,12 +16,14 @@ from p4esp.ike.codec.selectors import TsInitiator, TsResponder
 from p4esp.ike.config import ChildConfig, Settings
 from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
 from p4esp.ike.drops import Drop
+from p4esp.ike.errors import Refusal
 from p4esp.ike.events import AuthenticationFailed, ChildDown, ChildFailed, ChildRekeyed
 from p4esp.ike.extension_wishes import ExtensionWishes
 from p4esp.ike.extensions.standard import STANDARD
 from p4esp.ike.extensions.vendor import PrivateNumbers
 from p4esp.ike.negotiation import Agreement, ChildOffer
 from p4esp.ike.path import Datagram
+from p4esp.ike.tasks.create_child import CreateChildResponder
 from p4esp.ipsec.sa import Mode
 from p4esp.ipsec.selectors import TrafficSelector
 
@@ -100,6 +102,22 @@ def test_a_peer_that_cannot_know_the_number_is_asked_for_a_tunnel():
     lab.connect()
     assert modes(lab) == BOTH_TUNNEL
     assert not any("USE_BEET_MODE" in str(trace.payloads) for trace in lab.east.traces)
+
+
+def test_nor_is_it_asked_for_more_when_it_wants_a_single_pair(monkeypatch):
+    seen = []
+
+    def picky(_, sa, request):
+        seen.append(request.payloads.notify(NotifyType.USE_BEET_MODE))
+        raise Refusal(NotifyType.SINGLE_PAIR_REQUIRED, "test")
+
+    monkeypatch.setattr(CreateChildResponder, "process", picky)
+    tunnel = replace(EAST_BEET, mode=Mode.TUNNEL)
+    lab = Lab(west_config(children=(WEST_ANY,)), east_config(children=(tunnel,)))
+    lab.connect(child=None)
+    lab.west.endpoint.create_child(ike_of(lab.west), "net", lab.now, (HERE[0], THERE[0]))
+    lab.settle()
+    assert seen == [None, None]
 
 
 def test_a_responder_that_does_not_insist_takes_a_tunnel_and_beet():

@@ -130,6 +130,12 @@ def test_a_proposal_that_is_cut_off_is_a_syntax_error(size):
         parse_proposals(proposal().encode()[:size])
 
 
+def test_there_are_no_more_proposals_than_an_sa_payload_may_have():
+    assert len(parse_proposals(proposal().encode() * 32)) == 32
+    with pytest.raises(ParseError, match="more than 32 proposals"):
+        parse_proposals(proposal().encode() * 33)
+
+
 STRANGE = {
     "unknown": (Attribute(7, b"\0\1"),),
     "not fixed": (Attribute(Field.ECN_CDA, b"\0\1", fixed=False),),

@@ -12,7 +12,7 @@ from p4esp.ike.codec.payloads import Notify, VendorId
 from p4esp.ike.config import Settings
 from p4esp.ike.constants import NotifyType, ProtocolId
 from p4esp.ike.drops import Drop
-from p4esp.ike.events import AuthenticationFailed, ChildFailed
+from p4esp.ike.events import AuthenticationFailed, ChildFailed, ChildRekeyed
 from p4esp.ike.extensions.dscp_classes import DscpClasses
 from p4esp.ike.extensions.experimental import P4ESP
 from p4esp.ike.extensions.resources import name_of_resource
@@ -135,6 +135,53 @@ def test_a_rekey_repeats_the_notify_and_the_class_stays(role):
         lab.settle()
         assert classes(lab.west) == classes(lab.east) == [(), VOICE]
     assert not lab.west.of(ChildFailed)
+
+
+def rekey_video(lab):
+    spi = next(s for s, sa in live(lab.west).items() if sa.share.dscps)
+    lab.west.endpoint.rekey_child(spi, lab.now)
+    lab.settle()
+    assert classes(lab.west) == classes(lab.east) == [(), VIDEO]
+    assert_mirrored(lab)
+
+
+@pytest.mark.parametrize("said", [(), (34, 36), (46,), (64,)])
+def test_a_rekey_that_does_not_repeat_the_class_is_refused(said, monkeypatch):
+    lab = lab_of()
+    want(lab, VIDEO)
+    notifies = [Notify(DSCP, bytes(said))] if said else []
+    monkeypatch.setattr(DscpClasses, "asked", lambda *_: notifies)
+    rekey_video(lab)
+    assert lab.west.one(ChildFailed).refusal is NotifyType.TS_UNACCEPTABLE
+    assert not lab.east.of(ChildRekeyed)
+
+
+def test_a_rekey_that_asks_for_more_than_the_class_gets_the_class(monkeypatch):
+    lab = lab_of(here=((10, *VIDEO),))
+    want(lab, (10, *VIDEO))
+    more = Notify(DSCP, bytes((10, *VIDEO)))
+    monkeypatch.setattr(DscpClasses, "asked", lambda *_: [more])
+    rekey_video(lab)
+    assert lab.west.one(ChildRekeyed)
+
+
+def test_a_rekey_does_not_give_a_class_to_the_sa_that_has_none(monkeypatch):
+    lab = lab_of()
+    monkeypatch.setattr(DscpClasses, "asked", lambda *_: [Notify(DSCP, bytes(VOICE))])
+    lab.west.endpoint.rekey_child(*live(lab.west), lab.now)
+    lab.settle()
+    assert classes(lab.west) == classes(lab.east) == [()]
+    assert lab.west.one(ChildFailed).refusal is NotifyType.TS_UNACCEPTABLE
+
+
+@pytest.mark.parametrize("said", [(), (34, 36)])
+def test_a_rekey_that_is_answered_with_less_than_the_class_is_undone(said, monkeypatch):
+    lab = lab_of()
+    want(lab, VIDEO)
+    answer_with(monkeypatch, *([Notify(DSCP, bytes(said))] if said else []))
+    rekey_video(lab)
+    assert lab.west.one(ChildFailed).share.dscps == VIDEO
+    assert len(lab.west.spis.used) == 2
 
 
 def test_a_rekeyed_ike_sa_keeps_classes_and_makes_more():

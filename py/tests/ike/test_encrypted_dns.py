@@ -267,6 +267,8 @@ BAD_RESOLVERS = {
     "port of one octet": resolver() + bytes.fromhex("0003000135"),
     "port 0": resolver() + bytes.fromhex("000300020000"),
     "dohpath without variable": resolver() + bytes.fromhex("000700022f78"),
+    "dohpath for a terminal": resolver(parameters=ServiceParameters(dohpath="/q{?dns\x1b[2J}")),
+    "dohpath too long": resolver(parameters=ServiceParameters(dohpath="/{?dns}" + "x" * 512)),
     "mandatory unknown": bytes.fromhex("00010104") + b"\x0a\2\0\x35" + b"a.bc" + b"\0\0\0\2\1\0",
 }
 
@@ -325,8 +327,8 @@ def test_a_malformed_domain_is_ignored_and_recorded(value, monkeypatch):
 
 
 def test_parameters_that_mean_nothing_here_are_handed_over():
-    unknown = ServiceParameters(("dot", "\\xff"), others=((5, b"ech"), (9, b"")))
-    octets = bytes.fromhex("0001 0006 03646f74 01ff 0005 0003 656368 0009 0000".replace(" ", ""))
+    unknown = ServiceParameters(("dot", "\\x1b"), others=((5, b"ech"), (9, b"")))
+    octets = bytes.fromhex("0001 0006 03646f74 011b 0005 0003 656368 0009 0000".replace(" ", ""))
     assert ServiceParameters.parse(octets) == unknown
 
 

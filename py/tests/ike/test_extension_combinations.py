@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ike_lab import EAST_NET, STEADY, WEST_NET, Lab, child, east_config, make_node, west_config
+from ike_lab import EAST, STEADY, WEST, Lab, child, east_config, make_node, west_config
 from ike_ledger import assert_mirrored, live
 from ppk_lab import AUTH, INT, NONE, key, policy
 
@@ -26,13 +26,22 @@ from p4esp.ike.events import (
 from p4esp.ike.extension_wishes import ExtensionWishes
 from p4esp.ike.ppk import PostquantumKey, PpkMode, PpkPolicy
 from p4esp.ike.proposals import Template
-from p4esp.ipsec.sa import Share
+from p4esp.ipsec.sa import Mode, Share
 
 RESOURCE = Share(resource=bytes((0, 0, 0, 1)))
 LABELS = (), (b"secret",), (b"public", b"secret")
 IKE = ("aes256gcm16-prfsha256-x25519", "aes256gcm16-prfsha256-x25519-ke1_ecp256-ke1_none")
-ESP = ("aes256gcm16-noesn", "aes256gcm16-x25519-noesn", "aes256gcm16-x25519-modpnone-noesn")
-FORMATS = (FormatWish(), FormatWish("crypt-offset", shown=4), FormatWish("sub-child", subs=4))
+ESP = tuple(f"aes256gcm16iiv-{more}noesn" for more in ("", "x25519-", "x25519-modpnone-"))
+FORMATS = (
+    FormatWish(),
+    FormatWish("crypt-offset", shown=4),
+    FormatWish("sub-child", subs=4),
+    FormatWish("eesp-optimized", subs=4),
+    FormatWish("diet-esp"),
+)
+CLASS = (46,)
+HOSTS = str(WEST), str(EAST)
+"""Selectors that any mode and format can have."""
 KEYS = key("one"), key("one", bytes(32)), key("two")
 """Of the second the name is that of the first, and the value another."""
 MODES = ((INT, AUTH), (INT,), (AUTH,))
@@ -52,17 +61,33 @@ class End:
     labels: tuple[bytes, ...]
     label_required: bool
     resources: int
+    classes: tuple[tuple[int, ...], ...]
+    mode: Mode
+    mode_required: bool
     ppk: PpkPolicy | None
 
+    @property
+    def wish(self) -> FormatWish:
+        """The configuration takes formats with tunnels alone here."""
+        format_ = self.format if self.mode is Mode.TUNNEL else FormatWish()
+        return replace(format_, required=self.required and not format_.plain)
+
+    @property
+    def private(self) -> bool:
+        """Whether there is something to say in private numbers."""
+        return self.wishes.experimental or not self.wish.plain or bool(self.classes)
+
     def changes(self, nets: tuple[str, str]) -> dict[str, object]:
-        wish = replace(self.format, required=self.required and not self.format.plain)
         made = replace(
             child(*nets),
             proposals=(Template.esp(self.esp),),
-            format=wish,
+            format=self.wish,
             labels=self.labels,
             label_required=self.label_required,
             resources=self.resources,
+            dscp_classes=self.classes,
+            mode=self.mode,
+            mode_required=self.mode_required or self.mode is Mode.TUNNEL,
         )
         ike = (Template.ike(self.ike),)
         same = {"extensions": self.wishes, "proposals": ike, "children": (made,)}
@@ -91,6 +116,9 @@ def ends() -> st.SearchStrategy[End]:
         st.sampled_from((LABELS[0], *LABELS)),
         st.booleans(),
         st.sampled_from([0, 4]),
+        st.sampled_from([(), (CLASS,)]),
+        st.sampled_from([Mode.TUNNEL, *Mode]),
+        st.booleans(),
         st.none() | ppks(),
     )
 
@@ -108,8 +136,8 @@ class Pair(Lab):
     """Two endpoints with settings of their own."""
 
     def __init__(self, west: End, east: End, childless: Childless, seed: int) -> None:
-        ours = west_config(**west.changes((WEST_NET, EAST_NET)), childless=childless)
-        theirs = east_config(**east.changes((EAST_NET, WEST_NET)))
+        ours = west_config(**west.changes(HOSTS), childless=childless)
+        theirs = east_config(**east.changes(HOSTS[::-1]))
         super().__init__(ours, theirs, seed=seed)
         self.west = make_node([ours], seed, west.settings)
         self.east = make_node([theirs], seed + 1, east.settings)
@@ -128,20 +156,35 @@ def methods(end: End) -> set[int]:
 
 def share_numbers(west: End, east: End) -> bool:
     """Whether private numbers mean anything between the two: each end has something to say."""
-    return all(
-        end.experimental and (end.wishes.experimental or not end.format.plain)
-        for end in (west, east)
-    )
+    return all(end.experimental and end.private for end in (west, east))
 
 
 def has_format(west: End, east: End) -> bool:
-    return share_numbers(west, east) and west.format.name == east.format.name
+    return share_numbers(west, east) and west.wish.name == east.wish.name
 
 
 def is_refused(west: End, east: End) -> bool:
     """Whether one end insists on a format that the two do not agree on."""
-    insists = any(end.required and not end.format.plain for end in (west, east))
-    return insists and not has_format(west, east)
+    return any(end.wish.required for end in (west, east)) and not has_format(west, east)
+
+
+def knows_beet(end: End, other: End) -> bool:
+    """Who has a child in BEET mode sends strongSwan's vendor ID."""
+    return other.mode is Mode.BEET or share_numbers(end, other)
+
+
+def can_have(end: End, other: End) -> Mode:
+    """The mode that an end asks for or is asked for; a tunnel where the number means nothing."""
+    unknown = end.mode is Mode.BEET and not knows_beet(end, other)
+    return Mode.TUNNEL if unknown else end.mode
+
+
+def mode_of(west: End, east: End) -> Mode | None:
+    """What the two agree on; None: no child SA."""
+    modes = can_have(west, east), can_have(east, west)
+    agreed = modes[0] if modes[0] is modes[1] else Mode.TUNNEL
+    declined = [end for end in (west, east) if end.mode is not agreed and end.mode_required]
+    return None if any(end.mode is not Mode.TUNNEL for end in declined) else agreed
 
 
 def ppk_mode(west: End, east: End) -> PpkMode:
@@ -206,7 +249,7 @@ def test_any_extensions_end_in_sas_that_can_be_rekeyed_or_in_the_error_that_is_n
     assert_established(lab, west, east)
     fit = bool(methods(west) & methods(east))
     unfit = compare_methods(west, east, childless) and not fit
-    if is_refused(west, east) or unfit or label_of(west, east) is None:
+    if is_refused(west, east) or unfit or None in (label_of(west, east), mode_of(west, east)):
         assert_refused(lab)
         return
     assert_carries(lab, west, east)
@@ -214,6 +257,8 @@ def test_any_extensions_end_in_sas_that_can_be_rekeyed_or_in_the_error_that_is_n
     rekey_ike_sas(lab)
     if fit and west.resources:
         add_resource(lab, west, east)
+    if fit and west.classes:
+        add_class(lab, west, east)
     end(lab)
 
 
@@ -233,6 +278,7 @@ def assert_established(lab: Lab, west: End, east: End) -> None:
         assert len(node.of(IkeEstablished)) == 1
         (ike,) = node.endpoint.ike_sas
         assert ike.ppk is mode
+    assert lab.west.endpoint.ike_sas[0].extensions == lab.east.endpoint.ike_sas[0].extensions
 
 
 def assert_refused(lab: Lab) -> None:
@@ -242,7 +288,7 @@ def assert_refused(lab: Lab) -> None:
     assert len(lab.west.endpoint.ike_sas) == 1
     reasons = [failed.reason for failed in lab.west.of(ChildFailed)]
     assert reasons, "nobody was told"
-    known = "NO_PROPOSAL_CHOSEN", "TS_UNACCEPTABLE", "required", "label"
+    known = "NO_PROPOSAL_CHOSEN", "TS_UNACCEPTABLE", "required", "label", "mode"
     assert all(any(word in reason for word in known) for reason in reasons)
 
 
@@ -250,8 +296,11 @@ def assert_carries(lab: Lab, west: End, east: End) -> None:
     """One child SA with the same keys at both ends, in the format that both want."""
     assert_mirrored(lab)
     (mine,) = live(lab.west).values()
-    wanted = west.format.name if has_format(west, east) else "esp"
+    wanted = west.wish.name if has_format(west, east) else "esp"
     assert mine.layout.format == wanted
+    assert {sa.mode for node in lab.nodes.values() for sa in live(node).values()} == {
+        mode_of(west, east)
+    }
     assert mine.share == Share(label=label_of(west, east) or b"")
 
 
@@ -290,6 +339,21 @@ def add_resource(lab: Lab, west: End, east: End) -> None:
     assert {sa.share.resource for sa in live(lab.west).values()} == {None, RESOURCE.resource}
     theirs = [sa for sa in live(lab.east).values() if sa.share.resource is not None]
     assert len(theirs) == bool(east.resources)
+
+
+def add_class(lab: Lab, west: End, east: End) -> None:
+    """An SA for one of west's classes, where east has it too."""
+    before = len(live(lab.west))
+    (ike,) = lab.west.endpoint.ike_sas
+    (label,) = {sa.share.label for sa in live(lab.west).values()}
+    share = Share(dscps=CLASS, label=label)
+    lab.west.endpoint.create_child(ike.spi, "net", lab.now, share=share)
+    lab.run(5)
+    assert_mirrored(lab)
+    made = share_numbers(west, east) and bool(east.classes)
+    for node in (lab.west, lab.east):
+        assert len(live(node)) == before + made
+        assert [sa.share for sa in live(node).values() if sa.share.dscps] == [share] * made
 
 
 def end(lab: Lab) -> None:

@@ -15,6 +15,7 @@ from ike_lab import (
     toward,
     west_config,
 )
+from ike_ledger import assert_mirrored, live
 
 from p4esp.ike import negotiation
 from p4esp.ike.additional import FOLLOWUP_TIMEOUT
@@ -33,7 +34,8 @@ from p4esp.ike.events import (
     IkeRekeyed,
 )
 from p4esp.ike.proposals import Template
-from p4esp.ike.tasks.ike_followup_ke import IkeFollowupKe, IkeFollowupKeResponder
+from p4esp.ike.tasks import create_child
+from p4esp.ike.tasks.ike_followup_ke import IkeFollowupKe, IkeFollowupKeResponder, follow_up
 
 IKE = "aes256gcm16-prfsha256-x25519-ke1_mlkem768"
 ESP = "aes256gcm16-x25519-ke1_mlkem768-ke3_ecp384-esn"
@@ -267,3 +269,48 @@ def test_a_child_sa_is_not_completed_under_an_ike_sa_that_is_being_rekeyed():
     lab.run(60)
     assert len(lab.west.of(ChildUp)) == len(lab.east.of(ChildUp)) == 2
     assert len(lab.west.spis.used) == len(lab.east.spis.used) == 2
+
+
+def test_a_rekey_that_another_has_overtaken_is_not_completed(monkeypatch):
+    """The peer begins a rekey, begins and ends one without followups, and goes on with the first:
+    nothing is replaced twice.
+    """
+
+    def after_the_others(sa, task, *answer):
+        follow_up(sa, task, *answer)
+        sa.tasks.rotate(-1)
+
+    monkeypatch.setattr(create_child, "follow_up", after_the_others)
+    lab = lab_for(esp="aes256gcm16-x25519-ke1_ecp256-ke1_none-esn")
+    (old,) = lab.west.endpoint._entries[spi_of(lab.west)].sa.children
+    plain = replace(old.config, proposals=(Template.esp("aes256gcm16-x25519-esn"),))
+    sa = lab.west.endpoint._entries[spi_of(lab.west)].sa
+    sa._state.tasks.extend([create_child.CreateChild(one, old) for one in (old.config, plain)])
+    lab.west.endpoint.check_liveness(spi_of(lab.west), lab.now)
+    lab.settle()
+    assert lab.east.one(ChildRekeyed).old == old_of(lab.east)
+    assert any("TEMPORARY_FAILURE" in trace.reason for trace in lab.east.traces)
+    lab.run(60)
+    assert len(lab.east.spis.used) == 2
+
+
+@pytest.mark.parametrize("delay", [0.03, 0.05, 2])
+@pytest.mark.parametrize("seed", range(1, 7, 2))
+def test_of_rekeys_at_once_that_take_their_time_one_sa_remains(seed, delay):
+    """East's is over, and the old SA with it, when the followups of west's arrive."""
+    lab = lab_for(esp="aes256gcm16-x25519-ke1_ecp256-esn", seed=seed)
+
+    def late(datagram):
+        followup = toward(EAST, datagram) and exchange_of(datagram) == 44
+        return [delay if followup else LATENCY]
+
+    lab.fate = late
+    for node in (lab.west, lab.east):
+        node.endpoint.rekey_child(node.one(ChildUp).child.spi_in, lab.now)
+    lab.run(60)
+    assert_mirrored(lab)
+    assert len(live(lab.west)) == 1
+
+
+def old_of(node):
+    return node.one(ChildUp).child

@@ -1,6 +1,7 @@
 """RFC 6311: one of a cluster takes an IKE SA over, and both ends agree on message IDs anew."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 from ike_lab import EAST, STEADY, WEST, Lab, east_config, make_node, toward, west_config
@@ -15,6 +16,7 @@ from p4esp.ike.errors import CommandError
 from p4esp.ike.events import (
     ChildRekeyed,
     ChildUp,
+    DownReason,
     IkeDown,
     IkeEstablished,
     PeerAlive,
@@ -22,7 +24,7 @@ from p4esp.ike.events import (
 )
 from p4esp.ike.extension_wishes import ExtensionWishes
 from p4esp.ike.message_id_sync import SyncIds
-from p4esp.ike.path import Datagram
+from p4esp.ike.path import Datagram, UdpAddress
 from p4esp.ike.proposals import Template
 from p4esp.ike.syncing import SKIPPED
 from p4esp.ike.tasks.informational import CheckLiveness
@@ -265,6 +267,30 @@ def test_the_same_request_without_a_fault_is_answered() -> None:
     assert ids(lab.west) == (60, 50)
 
 
+def test_a_peer_that_names_the_last_message_id_ends_its_ike_sa_and_nothing_else() -> None:
+    """Message IDs have 32 bits, whatever the two ends tell each other."""
+    lab = lab_of()
+    raw_sync(lab, SyncIds(b"nonc", 50, 0xFFFFFFFF).notify())
+    check(lab, lab.west)
+    assert ids(lab.west)[0] == 1 << 32
+    raw_sync(lab, SyncIds(b"nond", 60, 1).notify())
+    assert lab.west.one(IkeDown).reason is DownReason.PROTOCOL_ERROR
+
+
+def test_one_whose_message_ids_are_nearly_used_up_can_be_taken_over() -> None:
+    lab = lab_of()
+    raw_sync(lab, SyncIds(b"nonc", 0xFFFFFFFF, 0xFFFFFFFE).notify())
+    check(lab, lab.east)
+    (ike,) = lab.west.endpoint.ike_sas
+    sealed = lab.west.endpoint.export_ike(ike.spi, KEY)
+    lab.west = lab.nodes[WEST] = make_node([lab.west_config], 98, SETTINGS)
+    children = [up.child for up in lab.east.of(ChildUp)]
+    children = [replace(c, spi_in=c.spi_out, spi_out=c.spi_in) for c in children]
+    lab.west.endpoint.take_over(sealed, KEY, [lab.west_config], children, lab.now)
+    lab.settle()
+    assert ids(lab.west)[0] == 0xFFFFFFFF
+
+
 def test_under_another_message_id_it_moves_nothing() -> None:
     lab = lab_of()
     check(lab, lab.east, 3)
@@ -295,6 +321,42 @@ def test_an_answer_with_another_nonce_is_no_answer(monkeypatch) -> None:
     lab.settle()
     assert lab.east.endpoint.drops[Drop.IGNORED_NOTIFY] == 1
     assert ids(lab.east)[1] == 2
+
+
+def test_a_replayed_answer_moves_nobody() -> None:
+    """RFC 7296 2.23: who is behind a NAT is followed by new messages alone."""
+    lab = lab_of(force_encapsulation=True)
+    lab.wire.clear()
+    check(lab, lab.east)
+    old = next(d for _, d in lab.wire if toward(EAST, d))
+    lab.fate = lambda d: [] if toward(EAST, d) else [0.01]
+    fail_over(lab, export(lab))
+    lab.settle()
+    (before,) = lab.east.endpoint.ike_sas
+    assert before.path.remote.port == 4500
+    elsewhere = UdpAddress(ip_address("192.0.2.66"), 4500)
+    lab.deliver(replace(old, path=replace(old.path, local=elsewhere)))
+    assert [ike.path for ike in lab.east.endpoint.ike_sas] == [before.path]
+    assert lab.east.endpoint.drops[Drop.IGNORED_NOTIFY] == 1
+
+
+def test_a_replay_does_not_spoil_a_request_that_comes_in_fragments() -> None:
+    """Any INFORMATIONAL with message ID 0 is opened, to see whether it is a synchronisation."""
+    ends = west_config(extensions=WISH), east_config(extensions=WISH)
+    lab = Lab(*ends, settings=replace(SETTINGS, fragment_size=200))
+    lab.connect()
+    lab.wire.clear()
+    check(lab, lab.east)
+    old = next(d for _, d in lab.wire if toward(WEST, d))
+    lab.wire.clear()
+    lab.fate = lambda _: []
+    lab.east.endpoint.rekey_child(lab.east.one(ChildUp).child.spi_in, lab.now)
+    lab._collect()
+    first, *more = [d for _, d in lab.wire]
+    assert more
+    for datagram in (first, old, *more):
+        lab.deliver(datagram)
+    assert lab.west.of(ChildRekeyed)
 
 
 def test_the_peer_skips_numbers_by_what_the_member_may_have_missed() -> None:

@@ -6,7 +6,7 @@ from itertools import count
 from ike_lab import EAST, TODAY, WEST, Spis, east_config, path_between, west_config
 
 from p4esp.ike.config import Settings
-from p4esp.ike.events import ChildUp, DownReason, IkeDown, IkeEstablished
+from p4esp.ike.events import ChildDown, ChildUp, DownReason, IkeDown, IkeEstablished
 from p4esp.ike.extensions.standard import STANDARD
 from p4esp.ike.sa import IkeSa
 from p4esp.ike.state import Environment, Phase
@@ -89,6 +89,16 @@ def test_message_ids_never_wrap():
         DownReason.PROTOCOL_ERROR,
         "all message IDs are used up",
     )
+
+
+def test_a_request_without_a_message_id_holds_no_spi():
+    west, east = pair()
+    exchange(west, east)
+    west._requesting._window._next_id = MAX_MESSAGE_ID + 1
+    west.create_child("net", 0.0)
+    assert west.phase is Phase.DEAD
+    (child,) = (event.child for event in events(west) if isinstance(event, ChildDown))
+    assert west._state.env.spis.used == {child.spi_in}
 
 
 def test_keys_are_forgotten_when_an_ike_sa_is_closed():

@@ -221,6 +221,24 @@ def test_an_optional_key_that_does_not_meet_is_left_out():
     assert_mirrored(lab)
 
 
+@pytest.mark.parametrize("rekey", [rekey_child, rekey_ike])
+def test_a_peer_that_takes_none_does_not_use_up_keys_for_good(rekey):
+    """It may never take any: it need not say so."""
+    names = [f"k{number}" for number in range(9)]
+    ours = ring_of("first", *names)
+    lab = lab_for(with_source(ours), replace(policy(), source=ring_of("first")))
+    rekey(lab)
+    assert ours.used == [b"\x01first", b"\x01k0"]
+    for _ in range(5):
+        ike = lab.west.endpoint.ike_sas[0].spi
+        lab.west.endpoint.create_child(ike, "net", lab.now)
+        lab.settle()
+        lab.west.endpoint.rekey_ike(ike, lab.now)
+        lab.settle()
+    assert ours.used == [b"\x01first", b"\x01k0"]
+    assert_mirrored(lab)
+
+
 def test_the_same_key_is_offered_again_when_the_peer_wants_another_key_exchange():
     ours, theirs = Ring([once("first"), once("a")]), Ring([once("first"), once("a")])
     lab = lab_for(with_source(ours), with_source(theirs), connect=False)

@@ -1,15 +1,17 @@
 """What a resumed IKE SA has of other extensions: announced again, from the ticket, or not."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
-from ike_lab import EAST, STEADY, Lab, east_config, toward, west_config
+from ike_lab import EAST, STEADY, WEST, Lab, east_config, toward, west_config
 
-from p4esp.ike.codec.message import parse_message
+from p4esp.ike.codec.message import encode_clear, parse_message
+from p4esp.ike.codec.payloads import Nonce, Notify
 from p4esp.ike.config import Settings
-from p4esp.ike.constants import ExchangeType
+from p4esp.ike.constants import ExchangeType, NotifyType
 from p4esp.ike.events import ChildRekeyed, DownReason, IkeDown, IkeEstablished, IkeRekeyed
 from p4esp.ike.extension_wishes import ExtensionWishes
+from p4esp.ike.proposals import Template
 
 EVERYTHING = ExtensionWishes(
     **{field.name: True for field in fields(ExtensionWishes) if field.name != "delete_downtime"}
@@ -91,3 +93,37 @@ def test_who_still_has_another_ike_sa_does_not_have_it_dropped() -> None:
     down = lab.east.one(IkeDown)
     assert (down.ike.spi, down.reason) == (lost.peer_spi, DownReason.RESUMED)
     assert other.peer_spi in {ike.spi for ike in lab.east.endpoint.ike_sas}
+
+
+def test_the_ike_sa_that_was_resumed_does_not_count_beside_the_new_one() -> None:
+    """It is not deleted, which would take a word, and no other one goes in its place."""
+    wishes = {"extensions": ExtensionWishes(resumption=True), "initial_contact": False}
+    settings = Settings(retransmission=STEADY, max_ike_sas_per_peer=1)
+    lab = Lab(west_config(**wishes), east_config(**wishes), settings=settings)
+    lab.connect()
+    lose(lab)
+    lab.connect()
+    assert lab.east.one(IkeDown).reason is DownReason.RESUMED
+    exchanges = [parse_message(datagram.data).header.exchange for _, datagram in lab.wire]
+    assert exchanges == [ExchangeType.IKE_SESSION_RESUME] * 2 + [ExchangeType.IKE_AUTH] * 2
+
+
+def test_a_forged_answer_that_is_no_good_leaves_nothing_behind() -> None:
+    """Its nonce is too short for the PRF: what begins in full after that has no SPI of its."""
+    wishes = {"extensions": ExtensionWishes(resumption=True)}
+    wishes["proposals"] = (Template.ike("aes256gcm16-prfsha512-x25519"),)
+    settings = Settings(retransmission=STEADY)
+    lab = Lab(west_config(**wishes), east_config(**wishes), settings=settings)
+    lab.connect()
+    lose(lab)
+    lab.west.endpoint.initiate(lab.west_config, lab.now, child="net")
+    lab._collect()
+    ((_, request),) = lab.wire
+    asked = parse_message(request.data).header
+    answer = replace(asked, initiator=False, response=True)
+    forged = encode_clear(replace(answer, spi_r=b"forgery!"), [Nonce(bytes(16))])
+    refusal = encode_clear(answer, [Notify(NotifyType.TICKET_NACK)])
+    for data in (forged, refusal):
+        lab.deliver(replace(request, data=data, path=request.path.between(EAST, WEST)))
+    lab.settle()
+    assert len(lab.west.of(IkeEstablished)) == 2

@@ -1,6 +1,7 @@
 """Checking a peer that signs with a certificate's key (RFC 7296 2.15, RFC 4945)."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -63,7 +64,18 @@ def check_certified(
         raise AuthenticationError("; ".join(faults))
 
 
-def _fault(check: Callable[[], None]) -> str:
+def distrust(
+    trust: TrustedCertificates, certificates: Sequence[x509.Certificate], now: datetime
+) -> str:
+    """Why certificates that once proved an identity, the peer's own first, would not do so now;
+    empty: they would.
+    """
+    if not certificates:
+        return "its certificates are not known any more"
+    return _fault(lambda: _trusted_path(trust, certificates[0], certificates[1:], now))
+
+
+def _fault(check: Callable[[], object]) -> str:
     try:
         check()
     except _UNREADABLE as error:
@@ -84,13 +96,23 @@ def _check_trust(
     end: x509.Certificate,
     others: Sequence[x509.Certificate],
 ) -> None:
-    now = sa.env.wall_clock()
+    path = _trusted_path(trust, end, others, sa.env.wall_clock())
+    sa.resumption.certificates = path
+
+
+def _trusted_path(
+    trust: TrustedCertificates,
+    end: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    now: datetime,
+) -> tuple[x509.Certificate, ...]:
     if end in trust.pinned:
         check_end(end, now)
-        return
-    chain = find_path(end, (*trust.intermediates, *others), trust.anchors, now)
+        return (end,)
+    path = find_path(end, (*trust.intermediates, *others), trust.anchors, now)
     if trust.revocation is not None:
-        trust.revocation.check(chain, now)
+        trust.revocation.check(path, now)
+    return path
 
 
 def _check_name(

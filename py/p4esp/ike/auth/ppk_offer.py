@@ -47,6 +47,16 @@ class PpkOffer:
     def __init__(self) -> None:
         self._keys: tuple[PostquantumKey, ...] | None = None
 
+    @property
+    def made(self) -> bool:
+        """Whether keys were asked for, if there were any."""
+        return self._keys is not None
+
+    @property
+    def used_one_up(self) -> bool:
+        """Whether one of them is used once, and hereby was."""
+        return any(key.one_time for key in self._keys or ())
+
     def keys(self, sa: IkeSaState) -> tuple[PostquantumKey, ...]:
         """Those. A key that the IKE SA has stays good, even if it is no longer given out."""
         if self._keys is None:

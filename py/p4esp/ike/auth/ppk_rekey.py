@@ -29,13 +29,18 @@ class FreshPpk:
         self._offer = PpkOffer()
 
     def notifies(self, sa: IkeSaState, nonce: bytes) -> list[AnyPayload]:
-        """[N(PPK_IDENTITY_KEY) ...]; `nonce` is Ni."""
-        return self._offer.notifies(sa, rekey_context(sa, nonce)) if _is_agreed(sa) else []
+        """[N(PPK_IDENTITY_KEY) ...]; `nonce` is Ni. None to a peer that took none before, when one
+        was used up for it.
+        """
+        wanted = _is_agreed(sa) and not sa.ppk.declined
+        return self._offer.notifies(sa, rekey_context(sa, nonce)) if wanted else []
 
     def taken(self, sa: IkeSaState, answer: PayloadSet) -> PostquantumKey | None:
         """The one that the peer took, if any. `ProposalError`: it was not offered."""
-        if _is_agreed(sa):
-            return self._offer.taken(sa, answer)
+        if self._offer.made:
+            key = self._offer.taken(sa, answer)
+            sa.ppk.declined = key is None and self._offer.used_one_up
+            return key
         if answer.notify(NotifyType.PPK_IDENTITY) is not None:
             note_ignored(sa, "a PPK was taken, but none was offered")
         return None

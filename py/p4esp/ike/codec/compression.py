@@ -17,6 +17,8 @@ from p4esp.ike.errors import ParseError, ProposalError
 DIET_ESP: Final = 0
 """The name of the only compression that there is."""
 _HEAD: Final = Struct("!BBH")
+MAX_PROPOSALS: Final = 32
+"""As many as an SA payload may have: why each will not do is told."""
 RANGE_SIZE: Final = 8
 """Octets of the two ends of a range."""
 
@@ -79,9 +81,11 @@ class HcpProposal:
 
 
 def parse_proposals(data: bytes) -> tuple[HcpProposal, ...]:
-    """Read all of them; ParseError where a length leads past the end."""
-    reader, found = Reader(data, "HCP_PROPOSAL"), []
+    """Read all of them; ParseError where a length leads past the end, or there are too many."""
+    reader, found = Reader(data, "HCP_PROPOSAL"), list[HcpProposal]()
     while reader.left:
+        if len(found) == MAX_PROPOSALS:
+            raise ParseError(f"HCP_PROPOSAL: more than {MAX_PROPOSALS} proposals")
         number, name, size = reader.unpack(_HEAD, "proposal header")
         found.append(HcpProposal(number, name, _attributes(reader.take(size, "attributes"))))
     return tuple(found)

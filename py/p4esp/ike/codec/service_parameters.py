@@ -10,8 +10,10 @@ from p4esp.ike.codec.reader import Reader
 from p4esp.ike.errors import ParseError
 
 _WHAT = "service parameters"
-_TEMPLATE: Final = re.compile(r"/[!-~]*\{\??[^{}]*\bdns\b[^{}]*\}[!-~]*")
+_TEMPLATE: Final = re.compile(r"/[!-~]*\{\??[!-z|]*\bdns\b[!-z|]*\}[!-~]*")
 """A path with the variable `dns` in it (RFC 9461 5)."""
+MAX_TEMPLATE: Final = 512
+"""Octets of the longest: the work of looking through one grows with the square."""
 
 
 class ServiceKey(IntEnum):
@@ -73,7 +75,7 @@ class ServiceParameters:
 
 def is_template(text: str) -> bool:
     """Whether it can be a `dohpath`."""
-    return _TEMPLATE.fullmatch(text) is not None
+    return len(text) <= MAX_TEMPLATE and _TEMPLATE.fullmatch(text) is not None
 
 
 def _counted(text: str) -> bytes:
@@ -109,7 +111,7 @@ def _strings(data: bytes) -> Iterator[str]:
         size = reader.number(1, "length of a protocol")
         if size == 0:
             raise ParseError(f"{_WHAT}: a protocol without a name")
-        yield reader.take(size, "protocol").decode("ascii", "backslashreplace")
+        yield repr(reader.take(size, "protocol"))[2:-1]  # as a log can hold it
 
 
 def _port(data: bytes) -> int:

@@ -44,18 +44,19 @@ class DscpClasses:
         share: Share,
         replaces: ChildSa | None,
     ) -> Share:
-        """What is in common of an offer and a class of ours, or the class that is replaced;
-        `Refusal` with TS_UNACCEPTABLE when that is nothing. An offer that says nothing that can be
-        used is one of an SA without a class.
+        """What is in common of an offer and a class of ours; `Refusal` with TS_UNACCEPTABLE when
+        that is nothing, or less than the SA has that is replaced. An offer that says nothing that
+        can be used is one of an SA without a class.
         """
         said = _said(sa, offer) if config.dscp_classes else None
+        if replaces is not None:
+            return replace(share, dscps=_kept(config, said or (), replaces.params.share.dscps))
         if said is None:
             return share
-        if replaces is None and not _has_default(sa, config):
+        if not _has_default(sa, config):
             note_ignored(sa, f"DSCP: the first SA of child {config.name} is for all of them")
             return share
-        classes = config.dscp_classes if replaces is None else (replaces.params.share.dscps,)
-        return replace(share, dscps=_common(config, said, classes))
+        return replace(share, dscps=_common(config, said))
 
     def answered(
         self, sa: IkeSaState, config: ChildConfig, offer: PayloadSet, share: Share
@@ -64,9 +65,16 @@ class DscpClasses:
         return [Notify(_KIND, bytes(share.dscps))] if share.dscps else []
 
     def accepted(
-        self, sa: IkeSaState, config: ChildConfig, wanted: Share, answer: PayloadSet, share: Share
+        self,
+        sa: IkeSaState,
+        wanted: Share,
+        answer: PayloadSet,
+        share: Share,
+        replaces: ChildSa | None,
     ) -> Share:
-        """What the peer took of our class. `ProposalError` when that is nothing, or more."""
+        """What the peer took of our class. `ProposalError` when that is nothing, or more, or less
+        than the SA has that is replaced.
+        """
         if not wanted.dscps:
             _ignore_unasked(sa, answer)
             return share
@@ -76,7 +84,7 @@ class DscpClasses:
             raise ProposalError(f"the peer answered with {error}") from None
         if dscps is None:
             raise ProposalError(f"the peer does not bind an SA to DSCP {_listed(wanted.dscps)}")
-        if not set(dscps) <= set(wanted.dscps):
+        if not set(dscps) <= set(wanted.dscps) or (replaces and dscps != wanted.dscps):
             raise ProposalError(
                 f"the peer answered DSCP {_listed(dscps)}, asked was {_listed(wanted.dscps)}"
             )
@@ -111,11 +119,19 @@ def _has_default(sa: IkeSaState, config: ChildConfig) -> bool:
     return any(not child.params.share.dscps for child in same)
 
 
-def _common(
-    config: ChildConfig, said: Collection[int], classes: Collection[tuple[int, ...]]
-) -> tuple[int, ...]:
+def _kept(config: ChildConfig, said: Collection[int], in_use: tuple[int, ...]) -> tuple[int, ...]:
+    """The code points of an SA that is replaced. Those that an offer does not repeat would go to
+    the SA without a class and nobody would know.
+    """
+    if set(in_use) <= set(said) and bool(in_use) == bool(said):
+        return in_use
+    reason = f"child {config.name}: a rekey for DSCP {_listed(said)}, in use are {_listed(in_use)}"
+    raise Refusal(NotifyType.TS_UNACCEPTABLE, reason)
+
+
+def _common(config: ChildConfig, said: Collection[int]) -> tuple[int, ...]:
     """What is in the class that has most of it; the earlier one of equals."""
-    common = [tuple(dscp for dscp in one if dscp in said) for one in classes]
+    common = [tuple(dscp for dscp in one if dscp in said) for one in config.dscp_classes]
     best = max(common, key=len, default=())
     if not best:
         reason = f"child {config.name} has no class with any of DSCP {_listed(said)}"
@@ -129,4 +145,4 @@ def _ignore_unasked(sa: IkeSaState, answer: PayloadSet) -> None:
 
 
 def _listed(dscps: Collection[int]) -> str:
-    return ", ".join(map(str, dscps))
+    return ", ".join(map(str, dscps)) or "none"

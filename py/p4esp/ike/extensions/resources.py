@@ -95,7 +95,12 @@ class Resources:
         return [Notify(_KIND, share.resource or b"")]
 
     def accepted(
-        self, sa: IkeSaState, config: ChildConfig, wanted: Share, answer: PayloadSet, share: Share
+        self,
+        sa: IkeSaState,
+        wanted: Share,
+        answer: PayloadSet,
+        share: Share,
+        replaces: ChildSa | None,
     ) -> Share:
         """Our resource, whatever the peer calls its own. A peer that says nothing has made an
         ordinary SA, and on which of them we send is for us alone to say.

@@ -89,7 +89,9 @@ def _answer(sa: IkeSaState, exchange: ExchangeType) -> list[AnyPayload]:
 def _issue(sa: IkeSaState) -> Notify:
     """A ticket that lives no longer than the IKE SA may (RFC 5723 6.2); the one before is void."""
     lifetime, office = _lifetime(sa), sa.env.tickets
-    ticket, serial = office.issue(Session.of(sa).encode(), lifetime, sa.now)
+    session = Session.of(sa)
+    ticket, serial = office.issue(session.encode(), lifetime, sa.now, session.certificates)
+    session.wipe()
     if sa.resumption.issued is not None:
         office.spend(sa.resumption.issued, sa.now)
     sa.resumption.issued = serial

@@ -55,6 +55,10 @@ class InitiatorTask(ABC):
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """Payloads of the request."""
 
+    def is_new(self, sa: IkeSaState, reply: PayloadSet) -> bool:
+        """Whether an authentic response is no replay: asked where its message ID does not tell."""
+        return True
+
     @abstractmethod
     def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
         """Take the response in."""

@@ -103,7 +103,8 @@ class CreateChild(InitiatorTask):
         offer = make_offer(sa, self._config, self._old, packet=packet, with_ke=True, share=share)
         if not self._single or packet is None:
             return offer
-        return replace(offer, scope=replace(packet, labels=offer.scope.labels))
+        pair = replace(offer.scope, local_ts=packet.local_ts, remote_ts=packet.remote_ts)
+        return replace(offer, scope=pair)
 
     def build(self, sa: IkeSaState) -> list[AnyPayload]:
         """[N(REKEY_SA)] [N(USE_TRANSPORT_MODE | USE_BEET_MODE)] SA Ni [KEi] TSi TSr; of an
@@ -297,9 +298,11 @@ class CreateChildResponder(ResponderTask):
         old: ChildSa | None,
         additional: bytes,
     ) -> None:
-        _check_possible(sa)  # it may have changed since the answer
+        _check_possible(sa)  # all may have changed since the answer
+        if old is not None:
+            _check_replaceable(sa, old)
         child = enter_child(sa, agreement, replace(fresh, additional=additional))
-        if old is None or old not in sa.children:
+        if old is None:
             sa.events.append(ChildUp(child.params))
         else:
             old.successor = child
@@ -340,12 +343,18 @@ def _find_rekeyed(sa: IkeSaState, rekey: Notify) -> ChildSa:
     if child is None and sa.awaiting_child:
         raise Refusal(NotifyType.TEMPORARY_FAILURE, "the child SA may be one not yet known here")
     if child is None or rekey.protocol != child.protocol:
-        raise Refusal(
-            NotifyType.CHILD_SA_NOT_FOUND,
-            f"there is no child SA with SPI {rekey.spi.hex()}",
-            protocol=rekey.protocol,
-            spi=rekey.spi,
-        )
+        raise _not_found(rekey.protocol, rekey.spi)
+    _check_replaceable(sa, child)
+    return child
+
+
+def _not_found(protocol: int, spi: bytes) -> Refusal:
+    reason = f"there is no child SA with SPI {spi.hex()}"
+    return Refusal(NotifyType.CHILD_SA_NOT_FOUND, reason, protocol=protocol, spi=spi)
+
+
+def _check_replaceable(sa: IkeSaState, child: ChildSa) -> None:
+    if child not in sa.children:
+        raise _not_found(child.protocol, child.params.spi_out.to_bytes(4, "big"))
     if child.phase is ChildPhase.DELETING or child.successor in sa.children:
         raise Refusal(NotifyType.TEMPORARY_FAILURE, "the child SA is being deleted or replaced")
-    return child

@@ -20,7 +20,7 @@ from p4esp.ike.constants import (
 )
 from p4esp.ike.crypto.schedule import FreshInput, Nonces
 from p4esp.ike.errors import ProposalError, Refusal
-from p4esp.ike.establish import derive_rekeyed
+from p4esp.ike.establish import check_nonces, derive_rekeyed
 from p4esp.ike.events import IkeRekeyFailed
 from p4esp.ike.inheriting import (
     GO_REGULAR,
@@ -101,6 +101,7 @@ class RekeyIke(InitiatorTask):
         chosen = self._chosen(sa, payloads)
         secret = self._key.conclude(payloads, chosen_method(chosen))
         nonces = Nonces(self._nonce, payloads.one(Nonce).data)
+        check_nonces(chosen, nonces)
         self._peer_spi = _ike_spi(chosen)
         self._agreed = chosen, FreshInput(nonces, secret, ppk=self._ppks.taken(sa, payloads))
         follow_up(sa, self, chosen, payloads)
@@ -155,6 +156,7 @@ class RekeyIkeResponder(ResponderTask):
         peer_spi = _ike_spi(chosen)
         ke, secret = answer_key_exchange(sa.env.random, payloads, chosen_method(chosen))
         nonces = Nonces(payloads.one(Nonce).data, sa.env.random(OWN_NONCE_SIZE))
+        check_nonces(chosen, nonces)
         answer = replace(chosen, spi=new_ike_spi(sa.env.random))
         taken, ppk = answer_fresh_ppk(sa, payloads)
         fresh = FreshInput(nonces, secret, ppk=ppk)

@@ -10,7 +10,7 @@ from p4esp.ike.constants import NO_SPI, OWN_NONCE_SIZE, ExchangeType, NotifyType
 from p4esp.ike.cookie_demands import CookieDemands
 from p4esp.ike.crypto.schedule import Nonces
 from p4esp.ike.errors import ParseError, Refusal
-from p4esp.ike.establish import derive_resumed
+from p4esp.ike.establish import check_nonces, derive_resumed
 from p4esp.ike.events import InitRefused
 from p4esp.ike.notifies import MalformedNotifyError, data_of
 from p4esp.ike.sessions import Kept, Session
@@ -65,6 +65,7 @@ class SessionResume(InitiatorTask):
             raise ParseError("the answer lacks an SPI")
         nonces = Nonces(self._nonce, reply.payloads.one(Nonce).data)
         session = session_of(sa)
+        check_nonces(session.proposal, nonces)
         sa.spi_r, sa.init_response = reply.header.spi_r, reply.raw
         derive_resumed(sa, session.proposal, nonces, session.sk_d)
         session.restore(sa)
@@ -111,7 +112,8 @@ def _take_ticket(sa: IkeSaState, request: Inbound) -> Session:
         content, serial = sa.env.tickets.open(ticket, sa.now)
     except (MalformedNotifyError, TicketError) as error:
         raise Refusal(NotifyType.TICKET_NACK, str(error)) from None
-    session = Session.decode(content)
+    certificates = sa.env.tickets.certificates(serial)
+    session = replace(Session.decode(content), certificates=certificates)
     sa.candidates, sa.resumption.presented = (_peer_of(sa, session),), serial
     return session
 
@@ -119,7 +121,7 @@ def _take_ticket(sa: IkeSaState, request: Inbound) -> Session:
 def _peer_of(sa: IkeSaState, session: Session) -> PeerConfig:
     for peer in sa.candidates:
         if peer.name == session.peer:
-            objection = session.objection(peer)
+            objection = session.objection(peer, sa.env.wall_clock())
             if objection is None:
                 return peer
             raise Refusal(NotifyType.TICKET_NACK, objection)

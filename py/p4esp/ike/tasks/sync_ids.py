@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from p4esp.ike.codec.message import PayloadSet
 from p4esp.ike.codec.payload import AnyPayload
 from p4esp.ike.constants import ExchangeType, NotifyType
 from p4esp.ike.crypto.auth import same_secret
@@ -34,16 +35,21 @@ class SyncIdsRequest(InitiatorTask):
         raised = self._missed and sa.announced.agreed(counters)
         return [self._ids.notify(), *([counter_notify(sa, self._missed)] if raised else [])]
 
-    def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
+    def is_new(self, sa: IkeSaState, reply: PayloadSet) -> bool:
         """An answer with another nonce, or that goes back, is none."""
         try:
-            answer = SyncIds.of(reply.payloads)
+            answer = SyncIds.of(reply)
         except MalformedNotifyError as error:
             note_ignored(sa, str(error))
-            return Verdict.IGNORE
+            return False
         if not self._fits(answer):
             note_ignored(sa, "an answer to another synchronisation of message IDs")
-            return Verdict.IGNORE
+            return False
+        return True
+
+    def process(self, sa: IkeSaState, reply: Inbound) -> Verdict:
+        """Use the numbers of an answer that `is_new`."""
+        answer = SyncIds.of(reply.payloads)
         self._use(answer.receive, answer.send)
         return Verdict.DONE
 
