@@ -27,6 +27,16 @@ class Meddler(Lab):
         super().deliver(replace(datagram, data=self.change(datagram)))
 
 
+def malformed(kind: int) -> dict[str, list[Notify]]:
+    """What is wrong about a notify that has to be empty, of no SA, and there once."""
+    return {
+        "data": [Notify(kind, b"\0")],
+        "protocol": [Notify(kind, protocol=3)],
+        "spi": [Notify(kind, protocol=3, spi=bytes(4))],
+        "twice": [Notify(kind), Notify(kind)],
+    }
+
+
 def rewritten(data: bytes, change: Callable[[AnyPayload], AnyPayload | None]) -> bytes:
     """A message in clear with its payloads changed; None: left out."""
     message = parse_message(data)

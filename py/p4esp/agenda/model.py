@@ -68,6 +68,8 @@ class Evidence:
     """Packets of hosts."""
     delivered: int = 0
     """Those that arrived as they were."""
+    esp_octets: int = 0
+    """Octets of the frames of ESP that carried them."""
 
     def agreed(self, notify: str) -> bool:
         """Whether every IKE SA at both ends has an extension."""

@@ -10,6 +10,7 @@ from p4esp.controller.entries import Entry
 from p4esp.controller.gateway import Gateway
 from p4esp.controller.program import Program
 from p4esp.controller.reconcile import SA_TABLES, SPD_TABLES
+from p4esp.demo.facts import Traffic
 from p4esp.demo.lab import Lab, running_lab
 from p4esp.demo.plan import Change
 from p4esp.demo.traffic import exchange, mixed_packets
@@ -27,24 +28,26 @@ async def observe(program: Program, run: Run) -> Evidence:
     change = Change(esp=ESP, amend=run.amend, ike=dict(run.ike))
     async with running_lab(program, change) as lab:
         await run.drive(lab)
-        sent, delivered = await _traffic(lab) if run.packets else (0, 0)
+        carried = await _traffic(lab) if run.packets else []
         return Evidence(
             ike=_each(lab, _ike_sas),
             children=_each(lab, _child_sas),
             messages=[_message(*sent) for sent in lab.trace if sent[1].kind is TraceKind.SENT],
             tables={site.plan.name: await _entries(lab.gateway(site)) for site in lab.sites},
             journal=[str(entry) for entry in lab.journal.entries],
-            sent=sent,
-            delivered=delivered,
+            sent=sum(way.sent for way in carried),
+            delivered=sum(way.identical for way in carried),
+            esp_octets=sum(way.esp_octets for way in carried),
         )
 
 
-async def _traffic(lab: Lab) -> tuple[int, int]:
-    rng, sent, delivered = random.Random(1), 0, 0
-    for source, target in (lab.sites, lab.sites[::-1]):
-        traffic = await exchange(lab, source, target, mixed_packets(source, target, PACKETS, rng))
-        sent, delivered = sent + traffic.sent, delivered + traffic.identical
-    return sent, delivered
+async def _traffic(lab: Lab) -> list[Traffic]:
+    """Of each direction."""
+    rng = random.Random(1)
+    return [
+        await exchange(lab, source, target, mixed_packets(source, target, PACKETS, rng))
+        for source, target in (lab.sites, lab.sites[::-1])
+    ]
 
 
 def _each(lab: Lab, look: Any) -> dict[str, list[dict[str, Any]]]:

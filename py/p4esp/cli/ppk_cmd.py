@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 MAX_FILE: Final = 16 << 20
 """Octets of a file of keys."""
+_LINES: Final = "accepted: a name, a blank, a key in hexadecimal"
 
 StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="The store.")]
 KeyOption = Annotated[Path, typer.Option("--store-key", help="Key that seals it.")]
@@ -45,6 +46,8 @@ def import_command(
     """Add keys for a peer, all or none; store and sealing key are made when missing."""
     with one_line("ppk import"):
         added = list(_keys_in(keys, OPAQUE if once else FIXED))
+        if not added:
+            raise ConfigError(f"{keys}: no line; {_LINES}")
         with closing(PpkStore(store, Sealer.from_file(store_key))) as opened:
             opened.add(peer, added)
         kind = "used once" if once else "that stay the same"
@@ -54,17 +57,17 @@ def import_command(
 def _keys_in(path: Path, kind: int) -> Iterator[PostquantumKey]:
     """ConfigError names a line that is wrong, but not what it holds."""
     try:
-        lines = read_secret(path, MAX_FILE).decode().splitlines()
+        octets = read_secret(path, MAX_FILE)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(octets.decode(errors="replace").splitlines(), 1):
         name, _, key = line.strip().rpartition(" ")
         try:
             secret = bytes.fromhex(key)
         except ValueError:
             secret = b""
         if not name or not secret:
-            raise ConfigError(f"{path}: line {number}: accepted: a name, a blank, a key in hex")
+            raise ConfigError(f"{path}: line {number}: {_LINES}")
         yield PostquantumKey(bytes([kind]) + name.strip().encode(), secret)
 
 

@@ -217,7 +217,7 @@ class GatewayConfig(Section):
             if (item.port, item.vlan) not in protected:
                 accepted = ", ".join(f"{port}.{vlan}" for port, vlan in protected) or "none"
                 where = f"{item.port}.{item.vlan}"
-                raise ValueError(f"labels: {where} is no protected interface; {accepted=!s}")
+                raise ValueError(f"labels: {where} is no protected interface; accepted: {accepted}")
         require_unique(
             "labelled", [f"{i.port}.{i.vlan} {net}" for i in self.labels for net in i.hosts]
         )
@@ -237,7 +237,7 @@ class GatewayConfig(Section):
         if not any(host in net for net in behind):
             accepted = _join(behind) or "none: the interface has no address"
             where = f"{interface.port}.{interface.vlan}"
-            raise ValueError(f"host {host} is not behind interface {where}; {accepted=!s}")
+            raise ValueError(f"host {host} is not behind interface {where}; accepted: {accepted}")
 
     def _behind(self, interface: InterfaceConfig) -> Iterator[Network]:
         """The networks of an interface, and those routed by way of it."""
@@ -252,7 +252,9 @@ class GatewayConfig(Section):
         for policy in self.policies:
             if policy.child is not None and policy.child not in known:
                 accepted = ", ".join(known) or "none: there are no children"
-                raise ValueError(f"policy {policy.name}: child {policy.child!r}; {accepted=!s}")
+                raise ValueError(
+                    f"policy {policy.name}: child {policy.child!r}; accepted: {accepted}"
+                )
             if policy.child is not None:
                 _check_carries(known[policy.child], policy)
                 _check_label(known[policy.child], policy)
@@ -288,7 +290,7 @@ class GatewayConfig(Section):
                 accepted = _join(self.hosts) or "none: no interface has hosts"
                 raise ValueError(
                     f"peer {peer.name}: transport mode is for hosts behind us, "
-                    f"not for local {peer.local}; {accepted=!s}"
+                    f"not for local {peer.local}; accepted: {accepted}"
                 )
 
     def _check_links(self) -> None:
@@ -317,7 +319,7 @@ class GatewayConfig(Section):
 def _require_end(peer: str, local: Address, ours: list[Address]) -> None:
     if local not in ours:
         accepted = _join(ours) or "none: no interface has an address"
-        raise ValueError(f"peer {peer}: local {local}; {accepted=!s}")
+        raise ValueError(f"peer {peer}: local {local}; accepted: {accepted}")
 
 
 class ControllerConfig(Section):
@@ -396,7 +398,7 @@ def _check_label(child: GatewayChild, policy: PolicySection) -> None:
         accepted = child.labels[0] if len(child.labels) == 1 else "one label, in both, or none"
         raise ValueError(
             f"policy {policy.name}: label {policy.label or '(none)'} with child {policy.child}, "
-            f"which has {', '.join(child.labels) or 'none'}; {accepted=!s}"
+            f"which has {', '.join(child.labels) or 'none'}; accepted: {accepted}"
         )
 
 

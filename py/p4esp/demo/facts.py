@@ -39,6 +39,8 @@ class Traffic:
     largest: int
     esp_frames: int
     """Frames on the wire, all of them ESP."""
+    esp_octets: int
+    """Of these frames, from their Ethernet header on."""
     seconds: float
 
 

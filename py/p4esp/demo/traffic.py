@@ -58,6 +58,7 @@ async def exchange(lab: Lab, source: Site, target: Site, packets: list[Ipv4]) ->
     seconds = time.perf_counter() - started
     identical = sum(map(_is_forwarded, packets, received))
     sizes = [20 + len(packet.payload) for packet in packets]
+    esp_frames = wire.esp_frames()
     return Traffic(
         direction=f"{source.plan.name} to {target.plan.name}",
         sent=len(packets),
@@ -65,7 +66,8 @@ async def exchange(lab: Lab, source: Site, target: Site, packets: list[Ipv4]) ->
         identical=identical,
         smallest=min(sizes),
         largest=max(sizes),
-        esp_frames=wire.esp_frames(),
+        esp_frames=len(esp_frames),
+        esp_octets=sum(map(len, esp_frames)),
         seconds=round(seconds, 3),
     )
 
@@ -77,7 +79,7 @@ def _is_forwarded(sent: Ipv4, frame: bytes) -> bool:
 
 
 class _WireTap:
-    """Counts what travels on the wire from now on."""
+    """Takes down what travels on the wire from now on."""
 
     def __init__(self, lab: Lab) -> None:
         self._frames: list[bytes] = []
@@ -88,10 +90,10 @@ class _WireTap:
         self._frames.append(frame)
         return frame
 
-    def esp_frames(self) -> int:
-        """ESP packets seen; from now on nothing is counted."""
+    def esp_frames(self) -> list[bytes]:
+        """ESP packets seen; from now on none is taken down."""
         self._lab.wire.on_wire = lambda frame: frame
-        return sum(map(is_esp, self._frames))
+        return [frame for frame in self._frames if is_esp(frame)]
 
 
 def is_esp(frame: bytes) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
+from p4esp.controller.tables import diet_template
 from p4esp.formats_lab.writing import Entry
 from p4esp.ipsec.diet import DietRule, Template, check_sa, check_spis
 from p4esp.ipsec.sa import Mode
@@ -54,14 +55,5 @@ def opening_entries(
 
 
 def _template(table: str, rule: DietRule, sa: int) -> Entry:
-    args = {
-        "template": int(rule.template),
-        "trailer": int(rule.trailer),
-        "spi_octets": rule.spi_octets,
-        "sn_octets": rule.sn_octets,
-        "src": int(rule.src.network_address),
-        "dst": int(rule.dst.network_address),
-        "sport": rule.sport,
-        "dport": rule.dport,
-    }
-    return Entry(table, {"sa": sa}, f"diet_v{rule.template.version}", args)
+    entry = diet_template(table, sa, rule)
+    return Entry(table, {"sa": sa}, entry.action, dict(entry.args))

@@ -285,8 +285,17 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
     agreement the peer has used the SPI for another.
     """
     _check_free(sa, agreement.spi_out, agreement.layout)
+    params = _params_of(sa, agreement, _keymat(sa, agreement, fresh))
+    fraction, known = sa.env.fraction(), agreement.with_ke
+    child = ChildSa(params, agreement.scope.config, fresh.nonces, agreement.chosen, known, fraction)
+    child.term = Term.of(agreement.scope.config.lifetime.seconds, sa.now, fraction)
+    sa.children.add(child)
+    return child
+
+
+def _params_of(sa: IkeSaState, agreement: Agreement, keymat: Keymat) -> ChildSaParams:
     suite, esn = esp_suite(agreement.chosen)
-    params = ChildSaParams(
+    return ChildSaParams(
         peer=sa.config.name,
         name=agreement.scope.config.name,
         spi_in=agreement.spi_in,
@@ -294,7 +303,7 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         suite=suite,
         esn=esn,
         mode=agreement.scope.mode,
-        keymat=_keymat(sa, agreement, fresh),
+        keymat=keymat,
         local_ts=agreement.scope.local_ts,
         remote_ts=agreement.scope.remote_ts,
         local=sa.path.local.host,
@@ -309,11 +318,6 @@ def enter_child(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Chil
         layout=agreement.layout,
         share=agreement.share,
     )
-    fraction, known = sa.env.fraction(), agreement.with_ke
-    child = ChildSa(params, agreement.scope.config, fresh.nonces, agreement.chosen, known, fraction)
-    child.term = Term.of(agreement.scope.config.lifetime.seconds, sa.now, fraction)
-    sa.children.add(child)
-    return child
 
 
 def _keymat(sa: IkeSaState, agreement: Agreement, fresh: FreshInput) -> Keymat:

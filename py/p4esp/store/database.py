@@ -8,12 +8,13 @@ raises for a file that cannot be read or written.
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from p4esp.store.records import Placement, SaRecord, SaState, child_from, facts_of, secret_of
 from p4esp.store.sealing import Sealer, StoreError
+from p4esp.store.sqlite_file import faults_of, prepare
 
 PATIENCE: Final = 2.0
 """Seconds to wait for the file of a controller that is ending."""
@@ -40,14 +41,6 @@ CREATE TABLE IF NOT EXISTS secret (
 """What stores of this version may lack that are older."""
 
 
-def _prepare(path: Path) -> None:
-    """A file of mode 0600; StoreError for a path where something else is."""
-    if path.exists() and not path.is_file():
-        raise StoreError(f"{path} is no file; accepted: a path for the database")
-    path.touch(mode=0o600)
-    path.chmod(0o600)  # a file that was there keeps its mode otherwise
-
-
 class Store:
     """Records of all gateways of one controller. `path` None keeps them in memory."""
 
@@ -59,16 +52,12 @@ class Store:
         self._name = str(path or "the store in memory")
         with self._faults():
             if path is not None:
-                _prepare(path)
+                prepare(path)
             self._db = sqlite3.connect(path or ":memory:", patience, isolation_level=None)
             self._open()
 
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self._name}: {error}") from None
+    def _faults(self) -> AbstractContextManager[None]:
+        return faults_of(self._name)
 
     def _open(self) -> None:
         """Lock the file for as long as it is open: generations and policy ids have one owner."""

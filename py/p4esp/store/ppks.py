@@ -5,14 +5,15 @@ A key that is used once is marked so, and its octets are overwritten, before any
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from p4esp.ike.ppk import ID_SIZES, MAX_SECRET, MIN_SECRET, OPAQUE, PostquantumKey, shown
 from p4esp.store.sealing import Sealer, StoreError
+from p4esp.store.sqlite_file import faults_of, prepare
 
 PATIENCE: Final = 2.0
 """Seconds to wait for somebody else who writes."""
@@ -59,17 +60,12 @@ class PpkStore:
         self._version: int | None = None
         """Of the file when these were read; None: read them again."""
         with self._faults():
-            path.touch(mode=0o600)
-            path.chmod(0o600)  # a file that was there keeps its mode otherwise
+            prepare(path)
             self._db = sqlite3.connect(path, patience, isolation_level=None)
             self._open()
 
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self._name}: {error}") from None
+    def _faults(self) -> AbstractContextManager[None]:
+        return faults_of(self._name)
 
     def _open(self) -> None:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):

@@ -72,6 +72,7 @@ def test_keys_are_imported_listed_used_and_removed(place: Place) -> None:
         (f"a {A.hex()}\n\n", "line 2: accepted"),
         (f"a {A.hex()}\nb {A[:31].hex()}", "fixed:b: 31 octets; accepted"),
         (f"a {A.hex()}\na {B.hex()}", "east has, or had, fixed:a"),
+        ("", "keys.txt: no line; accepted: a name"),
     ],
 )
 def test_a_file_that_is_wrong_adds_nothing(place: Place, text: str, reason: str) -> None:
@@ -79,6 +80,15 @@ def test_a_file_that_is_wrong_adds_nothing(place: Place, text: str, reason: str)
     assert reason in said
     assert A.hex() not in said
     assert not place.store.exists() or not place.keys().any()
+
+
+def test_octets_that_are_no_text_are_named_by_file_and_line_alone(place: Place) -> None:
+    place.file.write_bytes(b"a " + A.hex().encode() + b"\nb \xfe\xff\n")
+    place.file.chmod(0o600)
+    said = place.run("import", str(place.file), "--peer", "east", code=1)
+    assert said.strip().endswith(
+        "keys.txt: line 2: accepted: a name, a blank, a key in hexadecimal"
+    )
 
 
 def test_a_file_of_keys_that_others_may_read_is_refused(place: Place) -> None:

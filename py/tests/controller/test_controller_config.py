@@ -108,7 +108,7 @@ LEFT_KEY = "gateways.left"
         ),
         ("gateways.left.peers.0.psk", "short", "peers.0.psk", "at least 8 characters"),
         ("gateways.left.peers.0.psk", None, "peers.0", "psk or psk_file is missing"),
-        ("gateways.left.peers.0.local", "9.9.9.9", LEFT_KEY, "accepted=10.1.0.1, 192.0.2.1"),
+        ("gateways.left.peers.0.local", "9.9.9.9", LEFT_KEY, "accepted: 10.1.0.1, 192.0.2.1"),
         ("gateways.left.peers.0.proposals", ["rot13"], "proposals.0", "accepted: aes256gcm16"),
         ("gateways.left.peers.0.children.0.proposals", ["aes"], "proposals.0", "accepted: aes256"),
         (
@@ -131,7 +131,7 @@ LEFT_KEY = "gateways.left"
         ),
         ("gateways.left.peers.0.children.0.remote", ["10.2.0.1/16"], "remote.0", "host bits set"),
         ("gateways.left.peers.0.remote_id", "@#xyz", "peers.0.remote_id", "@# and hex digits"),
-        ("gateways.left.policies.0.child", "right/other", LEFT_KEY, "accepted=right/net"),
+        ("gateways.left.policies.0.child", "right/other", LEFT_KEY, "accepted: right/net"),
         ("gateways.left.policies.0.action", "encrypt", "policies.0.action", "'protect', 'bypass'"),
         ("gateways.left.sa.window", 31, "sa", "accepted are 0 (none) and 32..4096"),
         ("gateways.left.sa.df", "keep", "sa.df", "'copy', 'set' or 'clear'"),
@@ -454,7 +454,7 @@ def test_hosts_behind_a_gateway_may_be_the_local_end_of_transport_mode() -> None
         ("routes.1.via", "192.0.2.2", "routes.1", "are of different families; accepted: one"),
         ("routes.1.via", "fe80::2", "routes.1", "accepted: addresses that are valid beyond"),
         ("peers.1.remote", "192.0.2.2", "peers.1", "accepted: both IPv4 or both IPv6"),
-        ("peers.0.local", "10.1.0.77", "", "accepted=10.1.0.1, 2001:db8:1::1, 192.0.2.1, 2001"),
+        ("peers.0.local", "10.1.0.77", "", "accepted: 10.1.0.1, 2001:db8:1::1, 192.0.2.1, 2001"),
         (
             "peers.1.children.0.local",
             ["2001:db8:1::/64"],
@@ -506,5 +506,5 @@ def test_transport_mode_of_the_gateway_itself_is_refused() -> None:
     ends = {"local": "2001:db8:ff::1", "remote": "2001:db8:2::10"}
     section["peers"][1] |= ends
     section["peers"][1]["children"][0] |= {k: [f"{v}/128"] for k, v in ends.items()}
-    with pytest.raises(ConfigError, match=r"transport mode is for hosts .* accepted=10\.1\.0\.10"):
+    with pytest.raises(ConfigError, match=r"transport mode is for hosts .* accepted: 10\.1\.0\.10"):
         parse_config({"gateways": {"left": section}}, "bad.toml")

@@ -60,13 +60,13 @@ def test_a_child_a_rule_and_hosts_of_one_label() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"child": ()}, "which has none; accepted=one label, in both, or none"),
+        ({"child": ()}, "which has none; accepted: one label, in both, or none"),
         (
             {"rule": None},
-            r"label \(none\) with child right/net, which has .*secret.*; accepted=sys",
+            r"label \(none\) with child right/net, which has .*secret.*; accepted: sys",
         ),
-        ({"rule": PUBLIC}, f"accepted={SECRET}"),
-        ({"child": (SECRET, PUBLIC)}, "accepted=one label, in both, or none"),
+        ({"rule": PUBLIC}, f"accepted: {SECRET}"),
+        ({"child": (SECRET, PUBLIC)}, "accepted: one label, in both, or none"),
         ({"child": ("a b",)}, "1 to 255 visible characters"),
         ({"child": ("",)}, "1 to 255 visible characters"),
         ({"child": ("x" * 256,)}, "1 to 255 visible characters"),
@@ -81,8 +81,8 @@ def test_what_a_child_and_its_rule_may_say(change: dict[str, Any], said: str) ->
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"port": 1}, "labels: 1.0 is no protected interface; accepted=0.0"),
-        ({"vlan": 7}, "labels: 0.7 is no protected interface; accepted=0.0"),
+        ({"port": 1}, "labels: 1.0 is no protected interface; accepted: 0.0"),
+        ({"vlan": 7}, "labels: 0.7 is no protected interface; accepted: 0.0"),
         ({"hosts": []}, "at least 1 item"),
         ({"hosts": ["10.1.7.1/24"]}, "host bits set"),
         ({"hosts": ["10.1.7.0/24"] * 2}, "labelled 0.0 10.1.7.0/24 occurs twice"),

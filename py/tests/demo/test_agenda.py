@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from p4esp.agenda.model import Claim, Evidence, Finding, Item, Message, Run
 from p4esp.agenda.report import as_json, show, verdict
 from p4esp.agenda.tour import walk
 from p4esp.controller.entries import Entry
+from p4esp.ike.extension_wishes import ExtensionWishes
 
 REPOSITORY = Path(__file__).parents[3]
 P4ESP = (sys.executable, "-c", "from p4esp.cli.main import main; main()")
@@ -56,6 +58,14 @@ def test_the_readme_lists_every_item_with_its_test_and_its_step() -> None:
         (item.title, ", ".join(item.documents), item.test.partition("::")[0], item.name)
         for item in ITEMS
     ]
+
+
+def test_the_extensions_are_explained_with_their_switches_and_their_steps() -> None:
+    """Those of a peer, and the steps that show them."""
+    text = (REPOSITORY / "docs" / "extensions.md").read_text()
+    switches = [f"extensions.{each.name}" for each in fields(ExtensionWishes)]
+    table = text.split("\n## ", 1)[0]
+    assert [name for name in (*switches, *NAMES) if f"`{name}`" not in table] == []
 
 
 def test_an_item_is_walked_through_with_what_it_changed() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from ike_lab import EAST, STEADY, WEST, Lab, east_config, net, toward, west_config
 from ike_ledger import ask, assert_mirrored, ike_of, live
+from ike_meddler import malformed
 
 from p4esp.ike.codec.header import parse_header
 from p4esp.ike.codec.message import encode_clear, parse_message
@@ -196,12 +197,7 @@ def without_beet(payloads):
 
 # What is no proper notify
 
-MALFORMED = {
-    "data": [replace(BEET, data=b"\0")],
-    "twice": [BEET, BEET],
-    "spi": [replace(BEET, protocol=ProtocolId.ESP, spi=bytes(4))],
-    "protocol": [replace(BEET, protocol=ProtocolId.ESP)],
-}
+MALFORMED = malformed(NotifyType.USE_BEET_MODE)
 
 
 @pytest.mark.parametrize("notifies", MALFORMED.values(), ids=MALFORMED)

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 from ike_lab import Lab
 from ike_ledger import assert_mirrored, live
+from ike_meddler import malformed
 from ike_methods import (
     NEITHER,
     PFS,
@@ -277,12 +278,7 @@ def _deliver_without(lab: Lab, datagram, body: bytes) -> None:
     lab.settle()
 
 
-MALFORMED = {
-    "data": [Notify(KIND, b"\0")],
-    "protocol": [Notify(KIND, protocol=3)],
-    "spi": [Notify(KIND, protocol=3, spi=bytes(4))],
-    "twice": [Notify(KIND), Notify(KIND)],
-}
+MALFORMED = malformed(KIND)
 
 
 @pytest.mark.parametrize("fault", MALFORMED)

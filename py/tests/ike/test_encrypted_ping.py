@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from ike_lab import STEADY, Lab, east_config, west_config
 from ike_ledger import ike_of
+from ike_meddler import malformed
 
 from p4esp.ike.codec.payloads import Notify
 from p4esp.ike.config import Settings
-from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
+from p4esp.ike.constants import ExchangeType, NotifyType
 from p4esp.ike.drops import Drop
 from p4esp.ike.extension_wishes import ExtensionWishes
 from p4esp.ike.extensions.mutual import MutualNotify
@@ -78,13 +79,8 @@ def test_in_another_exchange_it_says_nothing(monkeypatch, exchange):
 
 @pytest.mark.parametrize(
     "notifies",
-    [
-        [Notify(KIND, b"\1")],
-        [Notify(KIND), Notify(KIND)],
-        [Notify(KIND, protocol=ProtocolId.ESP)],
-        [Notify(KIND, protocol=ProtocolId.ESP, spi=bytes(4))],
-    ],
-    ids=["data", "twice", "protocol", "spi"],
+    malformed(KIND).values(),
+    ids=malformed(KIND),
 )
 def test_a_malformed_one_says_nothing_and_is_recorded(monkeypatch, notifies):
     real = MutualNotify.additions

@@ -8,6 +8,7 @@ from ike_meddler import (
     Meddler,
     exchange,
     init_nonces,
+    malformed,
     opened,
     prf,
     protection,
@@ -163,13 +164,8 @@ def test_an_attacker_who_takes_it_out_is_found_out(where):
 
 @pytest.mark.parametrize(
     "notifies",
-    [
-        [Notify(FULL, b"\0")],
-        [Notify(FULL), Notify(FULL)],
-        [Notify(FULL, protocol=1)],
-        [Notify(FULL, protocol=3, spi=bytes(4))],
-    ],
-    ids=["data", "twice", "protocol", "spi"],
+    malformed(FULL).values(),
+    ids=malformed(FULL),
 )
 def test_a_malformed_notify_counts_as_none(monkeypatch, notifies):
     monkeypatch.setattr(

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from ike_ledger import ask, assert_mirrored, live
+from ike_meddler import malformed
 from ike_methods import (
     BOTH,
     NEITHER,
@@ -336,12 +337,7 @@ def answers_with(monkeypatch, task, change):
     monkeypatch.setattr(task, "build", changed)
 
 
-MALFORMED = {
-    "data": [Notify(SUPPORTED, b"\0")],
-    "protocol": [Notify(SUPPORTED, protocol=3)],
-    "spi": [Notify(SUPPORTED, protocol=3, spi=bytes(4))],
-    "twice": [Notify(SUPPORTED), Notify(SUPPORTED)],
-}
+MALFORMED = malformed(SUPPORTED)
 
 
 @pytest.mark.parametrize("fault", MALFORMED)

@@ -8,6 +8,8 @@ from p4esp.agenda.model import Claim, Evidence, Item, Run, Section
 from p4esp.controller.numbers import Mode
 
 _INNER: Final = {"left": "10.1.0.10/32", "right": "10.2.0.10/32"}
+_HEADER: Final = 20
+"""Octets of an IPv4 header without options."""
 _OTHER: Final = {"left": "right", "right": "left"}
 
 
@@ -57,8 +59,10 @@ ITEMS: Final = (
                 ),
             ),
             Claim(
-                "packets pass, although none of them holds the inner addresses",
-                lambda _, after: after.sent == after.delivered > 0,
+                f"each packet is {_HEADER} octets shorter on the wire",
+                lambda before, after: (
+                    before.esp_octets - after.esp_octets == _HEADER * after.sent > 0
+                ),
             ),
         ),
     ),

@@ -31,7 +31,7 @@ ITEMS: Final = (
     Item(
         "diet-esp",
         "Diet-ESP contexts",
-        ("diet-esp-07, gaps ours", "ikev2-diet-esp-extension-05"),
+        ("diet-esp-07, gaps ours", "draft-ietf-ipsecme-ikev2-diet-esp-extension-05"),
         "py/tests/controller/test_diet_end_to_end.py"
         "::test_a_flow_is_smaller_on_the_wire_and_arrives_identical",
         having=Run(together(_between_hosts, _COMPRESSED)),

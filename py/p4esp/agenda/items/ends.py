@@ -65,7 +65,7 @@ ITEMS: Final = (
     Item(
         "delete-reason",
         "Delete reason: why an SA goes, and what the peer makes of it",
-        ("pwouters-delete-info, working copy",),
+        ("draft-pwouters-ipsecme-delete-info, working copy",),
         _TESTS + "test_an_administrative_delete_empties_the_tables_until_the_operator_acts",
         having=_run(_close_down, extension(delete_reason=True), packets=False),
         lacking=_run(_until_back(lambda lab: delete_child(lab, lab.right)), packets=False),

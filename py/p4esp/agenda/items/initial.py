@@ -29,7 +29,7 @@ def _says(evidence: Evidence, message: str, payload: str) -> bool:
 COOKIES: Final = Item(
     "revised-cookie",
     "Revised cookie processing",
-    ("ours, after cookie-revised",),
+    ("ours, after draft-smyslov-ipsecme-ikev2-cookie-revised",),
     "py/tests/ike/test_revised_cookie.py"
     "::test_with_both_ends_auth_covers_the_request_as_it_was_before_the_cookie",
     having=replace(_LOADED, amend=extension(revised_cookie=True)),

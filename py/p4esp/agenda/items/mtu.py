@@ -35,7 +35,7 @@ ITEMS: Final = (
     Item(
         "mtu-detection",
         "MTU detection",
-        ("liu-ipsecme-ikev2-mtu-dect, layouts ours",),
+        ("draft-liu-ipsecme-ikev2-mtu-dect, layouts ours",),
         "py/tests/controller/test_mtu_reports.py"
         "::test_fragments_are_reported_and_the_inner_host_hears_of_it",
         having=Run(together(extension(mtu_detection=True), _BEHIND_RIGHT), _until_told),

@@ -61,7 +61,7 @@ ITEMS: Final = (
     Item(
         "child-pfs-info",
         "KE (Diffie-Hellman) issues with rekeys: child SA PFS information",
-        ("child-pfs-info-00",),
+        ("draft-ietf-ipsecme-child-pfs-info-00",),
         "py/tests/ike/test_child_pfs_info.py"
         "::test_methods_that_do_not_meet_fail_the_child_sa_at_once_and_leave_the_ike_sa_up",
         having=Run(together(extension(pfs_info=True), _UNEQUAL), _come_up_in_vain, packets=False),
@@ -86,7 +86,7 @@ ITEMS: Final = (
     Item(
         "optimized-rekey",
         "Optimized rekeys: without SA and TS payloads",
-        ("sa-ts-payloads-opt-04",),
+        ("draft-ietf-ipsecme-ikev2-sa-ts-payloads-opt-04",),
         "py/tests/ike/test_optimized_rekey.py::test_octets_are_saved",
         having=Run(extension(pfs_info=True, optimized_rekey=True), _rekey_both),
         lacking=Run(drive=_rekey_both),

@@ -3,18 +3,16 @@ shows key exchange methods of the child SA, too, so that ends that do not agree 
 once and not at the first rekey.
 """
 
+from typing import Final
+
 from p4esp.ike.constants import ExchangeType, NotifyType
 from p4esp.ike.extensions.mutual import MutualNotify
 
-
-class ChildPfsInfo(MutualNotify):
-    """`child_methods.shown_in_auth` tells whether it was agreed on."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            NotifyType.CHILD_SA_PFS_INFO_SUPPORTED,
-            ExchangeType.IKE_SA_INIT,
-            lambda wishes: wishes.pfs_info,
-            private=True,
-            strongswans=True,
-        )
+CHILD_PFS_INFO: Final = MutualNotify(
+    NotifyType.CHILD_SA_PFS_INFO_SUPPORTED,
+    ExchangeType.IKE_SA_INIT,
+    lambda wishes: wishes.pfs_info,
+    private=True,
+    strongswans=True,
+)
+"""`child_methods.shown_in_auth` tells whether it was agreed on."""

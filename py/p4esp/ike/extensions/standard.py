@@ -3,7 +3,7 @@
 from p4esp.ike.extensions.auth_announcement import AuthAnnouncement
 from p4esp.ike.extensions.base import Extension
 from p4esp.ike.extensions.certificate_requests import CertificateRequests
-from p4esp.ike.extensions.child_pfs import ChildPfsInfo
+from p4esp.ike.extensions.child_pfs import CHILD_PFS_INFO
 from p4esp.ike.extensions.childless import ChildlessInitiation
 from p4esp.ike.extensions.crash_detection import CrashDetection
 from p4esp.ike.extensions.encrypted_ping import ENCRYPTED_PING
@@ -16,7 +16,7 @@ from p4esp.ike.extensions.message_id_sync import MESSAGE_IDS, ReplayCounters
 from p4esp.ike.extensions.mobike import Mobike
 from p4esp.ike.extensions.mtu_detection import MtuDetection
 from p4esp.ike.extensions.nat_detection import NatDetection
-from p4esp.ike.extensions.optimized_rekey import OptimizedRekeying
+from p4esp.ike.extensions.optimized_rekey import OPTIMIZED_REKEYS
 from p4esp.ike.extensions.postquantum import PostquantumKeys
 from p4esp.ike.extensions.redirect import Redirect
 from p4esp.ike.extensions.resumption import SessionTickets
@@ -27,8 +27,8 @@ from p4esp.ike.extensions.vendor import PrivateNumbers
 STANDARD: tuple[Extension, ...] = (
     ExperimentalNumbers(),
     PrivateNumbers(),
-    ChildPfsInfo(),
-    OptimizedRekeying(),
+    CHILD_PFS_INFO,
+    OPTIMIZED_REKEYS,
     NatDetection(),
     SignatureHashes(),
     Fragmentation(),
