@@ -185,6 +185,7 @@ class Connections:
         if told is not None:
             self.told[peer] = told
         for child in list(self._under_way[peer]):
+            self._settle((peer, child))
             if told is None or not self._heed((peer, child), told):
                 self.attempt_failed((peer, child))
 
@@ -194,7 +195,6 @@ class Connections:
         reaction = reaction_to(told, self._fraction())
         if reaction is None:
             return False
-        self._settle(wanted)
         self._react(wanted, reaction)
         if reaction.alert:
             self._journal.add(Entry(self._gateway, Kind.ALERT, "/".join(wanted), str(told)))
@@ -235,6 +235,8 @@ class Connections:
     def _settle(self, wanted: Wanted) -> None:
         peer, child = wanted
         self._under_way[peer].discard(child)
+        if child in self._waiting[peer]:
+            self._waiting[peer].remove(child)
 
     def _pause(self, wanted: Wanted, seconds: float) -> None:
         """Wait, and then try again what is to be up."""

@@ -309,3 +309,25 @@ async def test_an_attempt_under_way_heeds_it_too(bench: Bench) -> None:
 def test_a_downtime_is_spread_by_a_tenth_at_most() -> None:
     reactions = [reaction_to(DeleteReason(downtime=100), share) for share in (0.0, 0.5)]
     assert [one.pause for one in reactions if one is not None] == [100, pytest.approx(105)]
+
+
+async def test_a_reason_for_the_end_of_an_old_child_does_not_double_the_attempt_at_a_new_one(
+    bench: Bench,
+) -> None:
+    """What the peer says of an SA says nothing of the one that is being made."""
+    bench.connections.start()
+    bench.connections.child_lost(NET, by_peer=True, told=DeleteReason(2))
+    await passed()
+    assert bench.pauses == [5]
+    assert bench.attempts == 1
+
+
+async def test_a_child_that_waits_for_an_ike_sa_is_made_once_under_it(bench: Bench) -> None:
+    bench.connections.start()
+    bench.connections.bring_up("right", "other")
+    bench.connections.attempt_failed(("right", "other"))
+    await passed()
+    bench.connections.bring_up("right", "other")
+    ends = UdpAddress(PEER.local, 500), UdpAddress(IPv4Address("192.0.2.2"), 500)
+    bench.connections.ike_up(IkeSaInfo(b"8 octets", b"of peer!", "right", True, Path(*ends)))
+    assert bench.attempts == 2
