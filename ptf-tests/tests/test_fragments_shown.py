@@ -12,7 +12,9 @@ from harness.ids import Drop, Punt
 from harness.topology import GATEWAY, GATEWAY6, LOCAL_ID, UNPROTECTED
 from harness.tunnels import NAT_T
 
-FIRST, LATER, WHOLE = {"flags": "MF"}, {"flags": "MF", "frag": 185}, {"frag": 5, "flags": 0}
+FIRST: dict[str, Any] = {"flags": "MF"}
+LATER: dict[str, Any] = {"flags": "MF", "frag": 185}
+WHOLE: dict[str, Any] = {"frag": 5, "flags": 0}
 
 
 class FragmentTest(FamilyTest):

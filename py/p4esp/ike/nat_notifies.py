@@ -45,7 +45,7 @@ def _hash_of(message: Inbound, address: UdpAddress) -> bytes:
 
 
 def _hashes(message: Inbound, kind: NotifyType) -> frozenset[bytes]:
-    return frozenset(n.data for n in message.payloads.every(Notify) if n.type == kind)
+    return frozenset(notify.data for notify in message.payloads.notifies(kind))
 
 
 def _forced(sa: IkeSaState) -> bool:

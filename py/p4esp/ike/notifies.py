@@ -22,7 +22,7 @@ class MalformedNotifyError(ValueError):
 
 def data_of(kind: NotifyType, message: PayloadSet, sizes: Container[int]) -> bytes | None:
     """What a message holds of a notify, which must have one of these sizes; None: nothing."""
-    found = [notify for notify in message.every(Notify) if notify.type == kind]
+    found = message.notifies(kind)
     if not found:
         return None
     if len(found) > 1:
@@ -60,10 +60,9 @@ def usable_each(
 ) -> list[bytes]:
     """What a message holds of a notify that may come several times, malformed ones left out."""
     found = []
-    for notify in message.every(Notify):
-        if notify.type == kind:
-            data = usable_data(sa, kind, PayloadSet((notify,)), sizes)
-            found += [] if data is None else [data]
+    for notify in message.notifies(kind):
+        data = usable_data(sa, kind, PayloadSet((notify,)), sizes)
+        found += [] if data is None else [data]
     return found
 
 

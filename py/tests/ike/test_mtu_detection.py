@@ -7,7 +7,6 @@ from ike_lab import STEADY, Lab, east_config, west_config
 from ike_ledger import ask, ike_of, live
 
 from p4esp.ike.codec.message import encode_clear, parse_message
-from p4esp.ike.codec.payload import Payload
 from p4esp.ike.codec.payloads import Nonce, Notify, VendorId
 from p4esp.ike.config import Settings
 from p4esp.ike.constants import ExchangeType, NotifyType, ProtocolId
@@ -111,7 +110,7 @@ def test_an_attacker_that_takes_our_vendor_id_out_is_found():
     def without_vendor_ids(datagram):
         message = parse_message(datagram.data)
         if message.header.exchange == ExchangeType.IKE_SA_INIT:
-            kept = [one for one in message.clear.every(Payload) if not isinstance(one, VendorId)]
+            kept = [one for one in message.clear.payloads if not isinstance(one, VendorId)]
             datagram = replace(datagram, data=encode_clear(message.header, kept))
         deliver(datagram)
 

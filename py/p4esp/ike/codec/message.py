@@ -1,8 +1,8 @@
 """Whole IKE messages as they travel (RFC 7296 3.1)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from p4esp.ike.codec.chain import encode_chain, parse_chain, parse_until_encrypted
 from p4esp.ike.codec.encrypted import Encrypted, open_encrypted, seal, take_encrypted
@@ -22,10 +22,27 @@ class PayloadSet:
     """Payloads of one message, asked for by kind; order does not matter (RFC 7296 2.5)."""
 
     payloads: tuple[AnyPayload, ...]
+    _by_kind: dict[type[AnyPayload], list[Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _notifies: dict[int, list[Notify]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Sort them once: every extension asks each message for what is its own."""
+        for payload in self.payloads:
+            self._by_kind.setdefault(type(payload), []).append(payload)
+        for notify in self.every(Notify):
+            self._notifies.setdefault(notify.type, []).append(notify)
 
     def every(self, kind: type[P]) -> list[P]:
-        """All payloads of a kind."""
-        return [payload for payload in self.payloads if isinstance(payload, kind)]
+        """All payloads of a kind, in order."""
+        return list(self._by_kind.get(kind, ()))
+
+    def notifies(self, kind: NotifyType) -> Sequence[Notify]:
+        """All notifies of a type, in order."""
+        return self._notifies.get(kind, ())
 
     def optional(self, kind: type[P]) -> P | None:
         """The payload of a kind that may be there once."""
@@ -43,14 +60,11 @@ class PayloadSet:
 
     def has(self, kind: type[Payload]) -> bool:
         """Whether any payload is of this kind."""
-        return any(isinstance(payload, kind) for payload in self.payloads)
+        return kind in self._by_kind
 
     def notify(self, kind: NotifyType) -> Notify | None:
         """The first notify of a type."""
-        for payload in self.payloads:
-            if isinstance(payload, Notify) and payload.type == kind:
-                return payload
-        return None
+        return next(iter(self.notifies(kind)), None)
 
     def error(self) -> Notify | None:
         """The first error notify."""
