@@ -1,6 +1,6 @@
 """Extensions of IKEv2 that an operator wants to use with a peer, where the peer has them too."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 
@@ -36,20 +36,15 @@ class ExtensionWishes:
     @property
     def experimental(self) -> tuple[str, ...]:
         """Those that are wanted and have private numbers."""
-        return tuple(field.name for field in fields(self) if self._is_private(field.name))
-
-    def _is_private(self, name: str) -> bool:
-        return name in PRIVATE and bool(getattr(self, name))
+        return tuple(name for name in PRIVATE if getattr(self, name))
 
 
-PRIVATE: Final = frozenset(
-    (
-        "pfs_info",
-        "optimized_rekey",
-        "delete_reason",
-        "revised_cookie",
-        "mtu_detection",
-        "encrypted_ping",
-    )
+PRIVATE: Final = (
+    "pfs_info",
+    "optimized_rekey",
+    "delete_reason",
+    "revised_cookie",
+    "mtu_detection",
+    "encrypted_ping",
 )
 """They take the switch `experimental` and our vendor ID."""

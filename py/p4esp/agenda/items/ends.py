@@ -61,6 +61,11 @@ def _has(evidence: Evidence, message: str, payload: str) -> bool:
     return any(payload in sent.payloads for sent in evidence.messages_of(message))
 
 
+def _both_have(evidence: Evidence, exchange: str, payload: str) -> bool:
+    """Whether requests and responses of an exchange have a payload."""
+    return all(_has(evidence, f"{exchange} {kind}", payload) for kind in ("request", "response"))
+
+
 ITEMS: Final = (
     Item(
         "delete-reason",
@@ -122,10 +127,7 @@ ITEMS: Final = (
         claims=(
             Claim(
                 "tokens are given both ways",
-                lambda _, after: all(
-                    _has(after, f"IKE_AUTH {kind}", "N(QUICK_CRASH_DETECTION)")
-                    for kind in ("request", "response")
-                ),
+                lambda _, after: _both_have(after, "IKE_AUTH", "N(QUICK_CRASH_DETECTION)"),
             ),
             Claim(
                 "the peer is dropped for its token, not for its silence",
@@ -144,10 +146,7 @@ ITEMS: Final = (
         claims=(
             Claim(
                 "both agree on message IDs anew",
-                lambda _, after: all(
-                    _has(after, f"INFORMATIONAL {kind}", "N(IKEV2_MESSAGE_ID_SYNC)")
-                    for kind in ("request", "response")
-                ),
+                lambda _, after: _both_have(after, "INFORMATIONAL", "N(IKEV2_MESSAGE_ID_SYNC)"),
             ),
             Claim(
                 "the peer skips the sequence numbers that may have been used",

@@ -58,8 +58,8 @@ class MutualNotify:
 
     def _may_say(self, sa: IkeSaState, *, response: bool) -> bool:
         asked = self._unasked or not response or self._kind in sa.announced.peer
-        shared = self._is_shared(sa, response=response)
-        return asked and shared and any(self._wanted(peer.extensions) for peer in sa.in_question)
+        wanted = asked and any(self._wanted(peer.extensions) for peer in sa.in_question)
+        return wanted and self._is_shared(sa, response=response)
 
     def _is_shared(self, sa: IkeSaState, *, response: bool) -> bool:
         """Whether the peer knows what we mean; the first request of all can only hope so."""
